@@ -1,0 +1,1 @@
+"""tether_rt: completed call records in over HTTP, every change out to dashboards over a WebSocket."""

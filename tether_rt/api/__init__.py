@@ -1,0 +1,1 @@
+"""The HTTP handlers that read: thin, one module per noun."""

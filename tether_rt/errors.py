@@ -1,0 +1,85 @@
+"""Every failure that tether_rt names, as one tree.
+
+Each class carries the HTTP status it is answered with; `web.JsonHandler.write_error` is the one place that turns
+an error into the one JSON shape `{"success": false, "error": "<one plain sentence>"}`.
+
+    TetherError                 500
+    ├── ConfigError             the start is refused (exit status 2)
+    ├── BadRequest              400  the caller can mend the request
+    ├── Unauthorized            401  no credential, or one that does not hold
+    ├── Forbidden               403  a request from a page of another site
+    ├── NotFound                404  no such thing for this caller
+    ├── TooLarge                413  the body is past the limit
+    ├── UnsupportedMedia        415  not JSON, or compressed
+    ├── TooManyRequests         429  past a rate limit; carries `retry_after_s`
+    └── Unavailable             503  overloaded, or a dependency is away; carries `retry_after_s`
+"""
+
+from __future__ import annotations
+
+
+class TetherError(Exception):
+    """The root. `str(error)` is one plain sentence that may be shown to the caller."""
+
+    status = 500
+    retry_after_s: int | None = None
+
+
+class ConfigError(TetherError):
+    """A setting is missing or wrong; the sentence says how to mend it."""
+
+
+class BadRequest(TetherError):
+    """The request breaks the contract; the sentence names the field and what to change."""
+
+    status = 400
+
+
+class Unauthorized(TetherError):
+    """There is no credential, or it does not hold (RFC 9110 section 15.5.2)."""
+
+    status = 401
+
+
+class Forbidden(TetherError):
+    """A cookie came with the request of another site's page."""
+
+    status = 403
+
+
+class NotFound(TetherError):
+    """Nothing under that address or id for this caller."""
+
+    status = 404
+
+
+class TooLarge(TetherError):
+    """The body is past the limit."""
+
+    status = 413
+
+
+class UnsupportedMedia(TetherError):
+    """The body is not uncompressed JSON."""
+
+    status = 415
+
+
+class TooManyRequests(TetherError):
+    """Past a rate limit."""
+
+    status = 429
+
+    def __init__(self, sentence: str, retry_after_s: int = 1) -> None:
+        super().__init__(sentence)
+        self.retry_after_s = retry_after_s
+
+
+class Unavailable(TetherError):
+    """Overloaded, or MongoDB or the recording store is away; the same request may succeed later."""
+
+    status = 503
+
+    def __init__(self, sentence: str, retry_after_s: int = 2) -> None:
+        super().__init__(sentence)
+        self.retry_after_s = retry_after_s
