@@ -1,0 +1,218 @@
+"""Every setting, as one row each: name, variable, flag, default, type and help.
+
+`cli` makes its options from these rows and the documentation is held to them by a test, so a setting exists in one place
+only. Whatever is missing or wrong is refused here with one sentence (`errors.ConfigError`), before anything is opened.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from tether_rt.errors import ConfigError
+
+
+def _setting(default: Any, help_text: str, *, variable: str | None = None, secret: bool = False) -> Any:
+    return field(default=default, metadata={"help": help_text, "variable": variable, "secret": secret})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The values a process runs with; immutable once made by `from_values`."""
+
+    host: str = _setting("127.0.0.1", "address to listen on")
+    port: int = _setting(2212, "port to listen on; 0 picks a free one and logs it")
+    data_dir: Path = _setting(Path("var"), "private MongoDB, disk recordings and the generated secret")
+    mongodb_uri: str | None = _setting(
+        None, "replica set to use; without it a private MongoDB is started", variable="MONGODB_URI", secret=True
+    )
+    database: str = _setting("tether", "database name")
+    mongod: Path | None = _setting(None, "mongod program for the private MongoDB; otherwise PATH, then the wheel")
+    r2_endpoint_url: str | None = _setting(
+        None, "S3 endpoint of the recording store (or give the account id)", variable="R2_ENDPOINT_URL"
+    )
+    r2_account_id: str | None = _setting(None, "Cloudflare account id of the R2 bucket", variable="R2_ACCOUNT_ID")
+    r2_access_key_id: str | None = _setting(None, "R2 access key id", variable="R2_ACCESS_KEY_ID", secret=True)
+    r2_secret_access_key: str | None = _setting(
+        None, "R2 secret access key", variable="R2_SECRET_ACCESS_KEY", secret=True
+    )
+    r2_bucket: str | None = _setting(
+        None, "R2 bucket for recordings; without R2 they are kept on disk", variable="R2_BUCKET"
+    )
+    secret: str | None = _setting(
+        None,
+        "signs sessions and recording links, encrypts stored API keys; generated only with the private MongoDB",
+        secret=True,
+    )
+    allowed_origins: tuple[str, ...] = _setting(
+        (), "comma-separated origins, beside the server's own, whose pages may use cookies and the WebSocket"
+    )
+    private_recording_hosts: tuple[str, ...] = _setting(
+        (), "comma-separated host:port that a recording URL may reach although it is not a public address"
+    )
+    max_body_mb: int = _setting(48, "largest request body, in MB (2^20 bytes)")
+    max_recording_mb: int = _setting(200, "largest recording fetched from a URL, in MB")
+    bodies_in_flight_mb: int = _setting(256, "request bodies held in memory at once, in MB; past it callers get 503")
+    feed_retention_days: int = _setting(7, "how long a dashboard may be away and still resume without refetching")
+    shutdown_s: int = _setting(25, "seconds that SIGTERM may take before what is left is cut off")
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> Settings:
+        """Build settings from raw values by field name; None and absent mean the default.
+
+        Raises `ConfigError` with one sentence that names the variable and says how to mend it.
+        """
+        parsed: dict[str, Any] = {}
+        for row in SETTINGS:
+            raw = values.get(row.name)
+            if raw is not None and raw != "":
+                parsed[row.name] = row.parse(raw)
+        settings = cls(**parsed)
+        settings._check()
+        return settings
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
+        """Build settings from environment variables alone; raises as `from_values`."""
+        return cls.from_values({row.name: environ.get(row.variable) for row in SETTINGS})
+
+    def _check(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise ConfigError(f"TETHER_PORT must be between 0 and 65535, not {self.port}.")
+        for name in ("max_body_mb", "max_recording_mb", "bodies_in_flight_mb", "feed_retention_days", "shutdown_s"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{_variable(name)} must be 1 or more, not {getattr(self, name)}.")
+        if self.bodies_in_flight_mb < self.max_body_mb:
+            raise ConfigError("TETHER_BODIES_IN_FLIGHT_MB must not be less than TETHER_MAX_BODY_MB.")
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,38}", self.database):
+            raise ConfigError("TETHER_DATABASE must be 1 to 38 letters, digits, dashes or underscores.")
+        if self.mongodb_uri and not re.match(r"mongodb(\+srv)?://", self.mongodb_uri):
+            raise ConfigError("MONGODB_URI must start with mongodb:// or mongodb+srv://.")
+        if self.mongodb_uri and not self.secret:
+            raise ConfigError(
+                "TETHER_SECRET is missing: with MONGODB_URI set, give a random value of 32 characters or more, "
+                "the same for every process."
+            )
+        for origin in self.allowed_origins:
+            parts = urlsplit(origin)
+            if parts.scheme not in ("http", "https") or not parts.netloc or parts.path or parts.query:
+                raise ConfigError(
+                    f"TETHER_ALLOWED_ORIGINS must hold origins such as https://calls.example, not {origin}."
+                )
+        for host in self.private_recording_hosts:
+            if not re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/@]+):\d{1,5}", host):
+                raise ConfigError(f"TETHER_PRIVATE_RECORDING_HOSTS must hold host:port pairs, not {host}.")
+        self._check_r2()
+
+    def _check_r2(self) -> None:
+        parts = {
+            "R2_ENDPOINT_URL or R2_ACCOUNT_ID": self.r2_endpoint_url or self.r2_account_id,
+            "R2_ACCESS_KEY_ID": self.r2_access_key_id,
+            "R2_SECRET_ACCESS_KEY": self.r2_secret_access_key,
+            "R2_BUCKET": self.r2_bucket,
+        }
+        missing = [name for name, value in parts.items() if not value]
+        if missing and len(missing) < len(parts):
+            raise ConfigError(f"R2 needs all of its settings or none: {', '.join(missing)} is missing.")
+        if self.r2_endpoint_url and not re.match(r"https?://[^/\s]+", self.r2_endpoint_url):
+            raise ConfigError("R2_ENDPOINT_URL must be an http or https address.")
+
+    @property
+    def r2_endpoint(self) -> str | None:
+        """The S3 endpoint, derived from the account id when only that is given (Cloudflare R2's documentation)."""
+        if self.r2_endpoint_url:
+            return self.r2_endpoint_url
+        return f"https://{self.r2_account_id}.r2.cloudflarestorage.com" if self.r2_account_id else None
+
+    def resolve_secret(self) -> str:
+        """Return the secret, generating one into the data directory (mode 0600) for the private MongoDB.
+
+        Raises `ConfigError` when the file cannot be read or written.
+        """
+        if self.secret:
+            return self.secret
+        path = self.data_dir / "secret"
+        try:
+            self.data_dir.mkdir(parents=True, exist_ok=True)
+            try:
+                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            except FileExistsError:
+                pass
+            else:
+                with os.fdopen(descriptor, "w") as file:
+                    file.write(secrets.token_urlsafe(48))
+            kept = path.read_text().strip()
+        except OSError as error:
+            raise ConfigError(f"The secret in {path} cannot be read or written: {error.strerror}.") from error
+        if not kept:
+            raise ConfigError(f"The secret in {path} is empty; delete the file to have a new one made.")
+        return kept
+
+
+def _variable(name: str) -> str:
+    explicit = Settings.__dataclass_fields__[name].metadata["variable"]
+    return explicit or f"TETHER_{name.upper()}"
+
+
+def _text(raw: Any) -> str:
+    return str(raw).strip()
+
+
+def _path(raw: Any) -> Path:
+    return Path(raw).expanduser()
+
+
+def _names(raw: Any) -> tuple[str, ...]:
+    parts = raw.split(",") if isinstance(raw, str) else raw
+    return tuple(part.strip().rstrip("/") for part in parts if part.strip())
+
+
+_PARSERS: dict[str, Callable[[Any], Any]] = {
+    "str": _text,
+    "str | None": _text,
+    "int": int,
+    "Path": _path,
+    "Path | None": _path,
+    "tuple[str, ...]": _names,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row: what `--help`, the documentation and the parser know of a setting."""
+
+    name: str
+    variable: str
+    flag: str
+    default: Any
+    kind: str
+    help: str
+    secret: bool
+
+    def parse(self, raw: Any) -> Any:
+        """Turn text into the field's type; raises `ConfigError` naming the variable."""
+        try:
+            return _PARSERS[self.kind](raw)
+        except ValueError as error:
+            raise ConfigError(f"{self.variable} must be a whole number, not {raw!r}.") from error
+
+
+SETTINGS: tuple[Setting, ...] = tuple(
+    Setting(
+        name=item.name,
+        variable=_variable(item.name),
+        flag="--" + item.name.replace("_", "-"),
+        default=item.default,
+        kind=str(item.type),
+        help=item.metadata["help"],
+        secret=item.metadata["secret"],
+    )
+    for item in dataclasses.fields(Settings)
+)
