@@ -47,9 +47,7 @@ class Metrics:
             "tether_commit_batch_calls", "Calls in one transaction", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
             registry=registry,
         )  # fmt: skip
-        self.commit_s = Histogram(
-            "tether_commit_seconds", "Time of one transaction", buckets=_SECONDS, registry=registry
-        )
+        self.commit_s = Histogram("tether_commit_seconds", "Time of one transaction", buckets=_SECONDS, registry=registry)
         self.commit_retries = Counter("tether_commit_retries", "Transactions begun again", registry=registry)
         self.commit_queue = Gauge("tether_commit_queue_calls", "Calls waiting for a commit", registry=registry)
         self.recording_bytes = Counter("tether_recording_bytes", "Bytes stored", ["source"], registry=registry)

@@ -40,12 +40,8 @@ class Settings:
     )
     r2_account_id: str | None = _setting(None, "Cloudflare account id of the R2 bucket", variable="R2_ACCOUNT_ID")
     r2_access_key_id: str | None = _setting(None, "R2 access key id", variable="R2_ACCESS_KEY_ID", secret=True)
-    r2_secret_access_key: str | None = _setting(
-        None, "R2 secret access key", variable="R2_SECRET_ACCESS_KEY", secret=True
-    )
-    r2_bucket: str | None = _setting(
-        None, "R2 bucket for recordings; without R2 they are kept on disk", variable="R2_BUCKET"
-    )
+    r2_secret_access_key: str | None = _setting(None, "R2 secret access key", variable="R2_SECRET_ACCESS_KEY", secret=True)
+    r2_bucket: str | None = _setting(None, "R2 bucket for recordings; without R2 they are kept on disk", variable="R2_BUCKET")
     secret: str | None = _setting(
         None,
         "signs sessions and recording links, encrypts stored API keys; generated only with the private MongoDB",
@@ -103,9 +99,7 @@ class Settings:
         for origin in self.allowed_origins:
             parts = urlsplit(origin)
             if parts.scheme not in ("http", "https") or not parts.netloc or parts.path or parts.query:
-                raise ConfigError(
-                    f"TETHER_ALLOWED_ORIGINS must hold origins such as https://calls.example, not {origin}."
-                )
+                raise ConfigError(f"TETHER_ALLOWED_ORIGINS must hold origins such as https://calls.example, not {origin}.")
         for host in self.private_recording_hosts:
             if not re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/@]+):\d{1,5}", host):
                 raise ConfigError(f"TETHER_PRIVATE_RECORDING_HOSTS must hold host:port pairs, not {host}.")
