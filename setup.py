@@ -1,0 +1,35 @@
+"""The one step that setup.cfg cannot say: the dashboard's libraries come from npm, and a wheel carries them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from setuptools import setup
+from setuptools.command.build_py import build_py
+
+STATIC = Path(__file__).parent / "static"
+STEPS = (
+    ["npm", "ci", "--prefix", str(STATIC), "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
+    ["npm", "run", "--prefix", str(STATIC), "--silent", "vendor"],
+)
+
+
+class BuildWithDashboard(build_py):
+    """Fetches `static/vendor` when it is not there, before the files of the package are listed."""
+
+    def run(self) -> None:
+        if not (STATIC / "vendor").is_dir():
+            if shutil.which("npm") is None:
+                sys.exit("The dashboard's libraries are fetched with npm: install Node.js 18 or newer, then build again.")
+            for step in STEPS:
+                if subprocess.run(step, check=False).returncode:  # noqa: S603 - our own words, no shell
+                    sys.exit(f"The dashboard's libraries could not be fetched: {' '.join(step)} failed.")
+            # setuptools lists the files once and keeps the list; it may have done so before they were there.
+            self.__dict__.pop("data_files", None)
+        super().run()
+
+
+setup(cmdclass={"build_py": BuildWithDashboard})

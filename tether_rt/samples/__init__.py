@@ -1,0 +1,27 @@
+"""Sample calls: payloads of the ingest contract, and for the completed ones a recording in which the transcript is spoken.
+
+`make_samples.py` made them; a turn's `timestamp` is the second at which it starts in the recording.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from importlib import resources
+from typing import Any, Final
+
+COMPLETED: Final = ("appointment", "outage", "delivery")
+UNANSWERED: Final = ("no-answer", "busy", "failed")
+
+
+def payload(name: str) -> dict[str, Any]:
+    """Return the body of an ingest request, its recording as base64 where the call has one."""
+    body: dict[str, Any] = json.loads((resources.files(__name__) / f"{name}.json").read_text())
+    if name in COMPLETED:
+        body["recording"] = base64.b64encode(recording(name)).decode()
+    return body
+
+
+def recording(name: str) -> bytes:
+    """Return the MP3 of a completed call."""
+    return (resources.files(__name__) / f"{name}.mp3").read_bytes()
