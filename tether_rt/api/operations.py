@@ -1,0 +1,113 @@
+"""What operators and developers look at: health, metrics, the contract, and the pages."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from tornado.web import StaticFileHandler
+
+from tether_rt.errors import TetherError
+from tether_rt.ops import Metrics
+from tether_rt.web import JsonHandler, Web
+
+Check = Callable[[], Awaitable[None]]
+"""Returns when a part can do its work, raises when it cannot."""
+
+_CHECK_S: Final = 4.0
+_HASHED_S: Final = 3600
+
+
+class HealthHandler(JsonHandler):
+    """`GET /healthz`: the process is alive and its loop turns."""
+
+    async def get(self) -> None:
+        self.answer({"status": "ok"})
+
+
+class ReadyHandler(JsonHandler):
+    """`GET /readyz`: each part that serving needs, and whether it is there."""
+
+    def initialize(self, web: Web, checks: Mapping[str, Check]) -> None:  # type: ignore[override]
+        super().initialize(web)
+        self.checks = checks
+
+    async def get(self) -> None:
+        found = dict(zip(self.checks, await asyncio.gather(*map(_judge, self.checks.values())), strict=True))
+        missing = [name for name, state in found.items() if state != "ok"]
+        if missing:
+            self.set_header("Retry-After", "2")
+            error = f"Not ready: {', '.join(missing)}."
+            self.answer({"success": False, "error": error, "ready": False, "checks": found}, 503)
+            return
+        self.answer({"success": True, "ready": True, "checks": found})
+
+
+async def _judge(check: Check) -> str:
+    try:
+        async with asyncio.timeout(_CHECK_S):
+            await check()
+    except TimeoutError:
+        return "no answer in time"
+    except TetherError as error:
+        return str(error)
+    except Exception as error:  # a part that fails in a way nobody named is not ready either; its name is all that is told
+        return f"failing ({type(error).__name__})"
+    return "ok"
+
+
+class MetricsHandler(JsonHandler):
+    """`GET /metrics`: Prometheus' text format."""
+
+    def initialize(self, web: Web, metrics: Metrics) -> None:  # type: ignore[override]
+        super().initialize(web)
+        self.metrics = metrics
+
+    async def get(self) -> None:
+        self.set_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+        self.finish(self.metrics.exposition())
+
+
+class DocumentHandler(JsonHandler):
+    """`GET /openapi.json` and `/asyncapi.json`: the contract as it is checked."""
+
+    def initialize(self, web: Web, document: bytes) -> None:  # type: ignore[override]
+        super().initialize(web)
+        self.document = document
+
+    async def get(self) -> None:
+        self.set_header("Cache-Control", "no-cache")
+        self.set_header("Access-Control-Allow-Origin", "*")
+        self.finish(self.document)
+
+
+class AssetHandler(JsonHandler, StaticFileHandler):
+    """The dashboard's files, revalidated by ETag at each use."""
+
+    def initialize(self, web: Web, path: str, policy: str, default_filename: str | None = None) -> None:  # type: ignore[override]
+        self.content_security_policy = policy
+        JsonHandler.initialize(self, web)
+        StaticFileHandler.initialize(self, path, default_filename)
+
+    def set_default_headers(self) -> None:
+        super().set_default_headers()
+        self.clear_header("Content-Type")
+        self.set_header("Cache-Control", "no-cache")
+
+    def compute_etag(self) -> str | None:
+        return StaticFileHandler.compute_etag(self)
+
+
+class PageHandler(AssetHandler):
+    """One page at an address of its own: `/` and `/docs`."""
+
+    def initialize(self, web: Web, path: str, policy: str, page: str) -> None:  # type: ignore[override]
+        super().initialize(web, path, policy)
+        self.page = page
+
+    async def get(self, path: str = "", include_body: bool = True) -> None:
+        await super().get(self.page, include_body)
+
+    async def head(self, path: str = "") -> None:
+        await self.get(include_body=False)

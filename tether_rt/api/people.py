@@ -1,0 +1,86 @@
+"""Contacts, their conversations and the messages in them."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any
+
+from tether_rt.api import query
+from tether_rt.api.shape import shown
+from tether_rt.contract import Contract
+from tether_rt.domain import parse_time
+from tether_rt.errors import BadRequest, NotFound
+from tether_rt.ingest.body import parse
+from tether_rt.store.people import People
+from tether_rt.web import SessionHandler, Web
+
+
+class ContactsHandler(SessionHandler):
+    """`GET /api/contacts`: one page, the last called first."""
+
+    def initialize(self, web: Web, people: People) -> None:  # type: ignore[override]
+        super().initialize(web)
+        self.people = people
+
+    async def get(self) -> None:
+        size = query.whole(self, "size", 50, 1, 200)
+        page = query.whole(self, "page", 1, 1, query.MAX_OFFSET // size)
+        contacts, total = await self.people.contacts(
+            self.session.organization_id, search=query.text(self, "search"), skip=(page - 1) * size, limit=size
+        )
+        self.answer({"success": True, "data": shown(contacts), "total": total})
+
+
+class _ConversationHandler(SessionHandler):
+    takes_body = True
+    schema = ""
+
+    def initialize(self, web: Web, people: People, contract: Contract) -> None:  # type: ignore[override]
+        super().initialize(web)
+        self.people = people
+        self.contract = contract
+
+    def body(self) -> dict[str, Any]:
+        body = parse(self.take_body())
+        self.contract.check(self.schema, body)
+        return dict(body)
+
+
+class ConversationsHandler(_ConversationHandler):
+    """`POST /api/conversation/all`: a contact's conversations."""
+
+    schema = "ConversationAllRequest"
+
+    async def post(self) -> None:
+        conversations = await self.people.conversations(self.session.organization_id, self.body()["contactId"])
+        if conversations is None:
+            raise NotFound("There is no such contact.")
+        self.answer({"success": True, "conversations": shown(conversations)})
+
+
+class MessagesHandler(_ConversationHandler):
+    """`POST /api/conversation/messages`: the last messages of a conversation, or those before one of them."""
+
+    schema = "ConversationMessagesRequest"
+
+    async def post(self) -> None:
+        body = self.body()
+        messages = await self.people.messages(
+            self.session.organization_id,
+            body["conversationId"],
+            before=_before(body.get("before")),
+            limit=body.get("limit", 50),
+        )
+        if messages is None:
+            raise NotFound("There is no such conversation.")
+        self.answer({"success": True, "messages": shown(messages)})
+
+
+def _before(text: str | None) -> datetime | str | None:
+    if text is None or re.fullmatch(r"[0-9a-f]{24}", text):
+        return text
+    try:
+        return parse_time(text)
+    except (ValueError, OverflowError) as error:
+        raise BadRequest("before must be a messageId or a time such as 2026-05-15T09:10:00Z") from error

@@ -1,0 +1,65 @@
+"""Query parameters as typed values, with errors that name the parameter."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from tornado.web import RequestHandler
+
+from tether_rt.domain import parse_time
+from tether_rt.errors import BadRequest
+
+MAX_TEXT_CHARS: Final = 512
+MAX_OFFSET: Final = 10_000_000
+_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+_DATE_TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})")
+
+
+def text(handler: RequestHandler, name: str) -> str | None:
+    """Return a parameter's text, None when absent or empty."""
+    value = handler.get_query_argument(name, None)
+    if value is not None and len(value) > MAX_TEXT_CHARS:
+        raise BadRequest(f"{name} must be at most {MAX_TEXT_CHARS} characters")
+    return value or None
+
+
+def one_of(handler: RequestHandler, name: str, choices: tuple[str, ...]) -> str | None:
+    """Return a parameter that must be one of the choices."""
+    value = text(handler, name)
+    if value is not None and value not in choices:
+        raise BadRequest(f"{name} must be one of {', '.join(choices)}")
+    return value
+
+
+def whole(handler: RequestHandler, name: str, default: int, least: int, most: int) -> int:
+    """Return a whole number between `least` and `most`."""
+    value = text(handler, name)
+    if value is None:
+        return default
+    if not re.fullmatch(r"[0-9]{1,12}", value) or not least <= int(value) <= most:
+        raise BadRequest(f"{name} must be a whole number from {least} to {most}")
+    return int(value)
+
+
+def moment(handler: RequestHandler, name: str, *, end: bool = False) -> datetime | None:
+    """Return a point in time: an RFC 3339 date-time, or a date, which means its first moment in UTC.
+
+    With `end`, the point is one that is excluded, so a date means the first moment of the next day: the whole day is in.
+    """
+    value = text(handler, name)
+    if value is None:
+        return None
+    try:
+        if _DATE.fullmatch(value):
+            day = datetime.fromisoformat(value).replace(tzinfo=UTC)
+            return day + timedelta(days=1) if end else day
+        # A plus sign that nobody escaped arrives as a space.
+        spaced = value.replace(" ", "+") if "T" in value.upper() else value
+        if not _DATE_TIME.fullmatch(spaced):
+            raise ValueError(value)
+        point = parse_time(spaced)
+        return point + timedelta(milliseconds=1) if end else point
+    except (ValueError, OverflowError) as error:
+        raise BadRequest(f"{name} must be a date such as 2026-05-15 or a time such as 2026-05-15T09:10:00Z") from error

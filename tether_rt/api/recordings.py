@@ -1,0 +1,99 @@
+"""Recordings kept on disk, served to whoever holds a signed link; those in R2 are fetched from R2 itself."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from tornado.iostream import StreamClosedError
+
+from tether_rt.auth import Keyring
+from tether_rt.errors import BadRequest, Forbidden, NotFound
+from tether_rt.recordings.protocol import RecordingStore
+from tether_rt.store.calls import Calls
+from tether_rt.web import JsonHandler, Web
+
+_RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+
+
+class RecordingLinks:
+    """Makes links: a presigned URL of the store where it has them (R2), else one of ours, signed with the server's secret."""
+
+    def __init__(self, store: RecordingStore, keyring: Keyring) -> None:
+        self._store = store
+        self._keyring = keyring
+
+    async def link(self, recording: dict[str, Any], expires_s: int) -> str:
+        """Return a URL, or a path on this server, that plays the recording for `expires_s` seconds."""
+        url = await self._store.url(recording["key"], recording["contentType"], expires_s)
+        if url is not None:
+            return url
+        expires = int(time.time()) + expires_s
+        signature = self._keyring.link_signature(recording["recordingId"], expires)
+        return f"/api/recordings/{recording['recordingId']}?{urlencode({'expires': expires, 'signature': signature})}"
+
+
+class RecordingHandler(JsonHandler):
+    """`GET /api/recordings/{recordingId}`: the audio, whole or one range of it (RFC 9110 section 14)."""
+
+    def initialize(self, web: Web, calls: Calls, store: RecordingStore, keyring: Keyring) -> None:  # type: ignore[override]
+        super().initialize(web)
+        self.calls = calls
+        self.store = store
+        self.keyring = keyring
+
+    async def get(self, recording_id: str) -> None:
+        recording = await self._judged(recording_id)
+        size: int = recording["bytes"]
+        start, end = self._range(size)
+        self.set_header("Content-Type", recording["contentType"])
+        self.set_header("Content-Disposition", f'inline; filename="{recording_id}.{recording["key"].rpartition(".")[2]}"')
+        self.set_header("Accept-Ranges", "bytes")
+        self.set_header("Cache-Control", "private, max-age=600, immutable")
+        self.set_header("Content-Length", str(end - start))
+        if self.request.method == "HEAD":
+            self.finish()
+            return
+        try:
+            async for piece in self.store.read(recording["key"], start, end):
+                self.write(piece)
+                await self.flush()
+        except StreamClosedError:
+            return  # a player that seeks drops the request it no longer needs
+        self.finish()
+
+    async def head(self, recording_id: str) -> None:
+        await self.get(recording_id)
+
+    async def _judged(self, recording_id: str) -> dict[str, Any]:
+        expires = self.get_query_argument("expires", "")
+        signature = self.get_query_argument("signature", "")
+        if not re.fullmatch(r"[0-9]{1,12}", expires):
+            raise BadRequest("expires must be the number of the signed link")
+        if not self.keyring.link_holds(recording_id, int(expires), signature, time.time()):
+            raise Forbidden("The link is not valid or has expired: ask for the recording again.")
+        recording = await self.calls.recording(recording_id)
+        if recording is None:
+            raise NotFound("There is no such recording.")
+        return recording
+
+    def _range(self, size: int) -> tuple[int, int]:
+        """Return the first byte and the one after the last; several ranges, or an odd header, mean the whole file."""
+        match = _RANGE.fullmatch(self.request.headers.get("Range", "").replace(" ", ""))
+        if match is None or match.group(1) == match.group(2) == "":
+            return 0, size
+        first, last = match.groups()
+        if first == "":
+            start, end = max(0, size - int(last)), size
+        else:
+            start, end = int(first), min(size, int(last) + 1) if last else size
+        if start >= end:
+            self.set_header("Content-Range", f"bytes */{size}")
+            error = BadRequest("The range lies outside the recording.")
+            error.status = 416
+            raise error
+        self.set_status(206)
+        self.set_header("Content-Range", f"bytes {start}-{end - 1}/{size}")
+        return start, end

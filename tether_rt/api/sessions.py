@@ -1,0 +1,81 @@
+"""Signing in and out, and the API key of who is signed in."""
+
+from __future__ import annotations
+
+from tether_rt.contract import Contract
+from tether_rt.errors import Forbidden, NotFound, Unauthorized
+from tether_rt.hub.hub import Hub
+from tether_rt.ingest.body import parse
+from tether_rt.web import SESSION_COOKIE, JsonHandler, SessionHandler, Web, arrived_over_tls, origin_allowed
+
+
+class LoginHandler(JsonHandler):
+    """`POST /api/auth/login`: a token, and the same token as a cookie that scripts cannot read."""
+
+    takes_body = True
+
+    def initialize(self, web: Web, contract: Contract) -> None:  # type: ignore[override]
+        super().initialize(web)
+        self.contract = contract
+
+    async def authorize(self) -> None:
+        if not origin_allowed(self.request, self.web.allowed_origins):
+            raise Forbidden("Requests from pages of another site are not taken.")
+
+    async def post(self) -> None:
+        body = parse(self.take_body())
+        self.contract.check("LoginRequest", body)
+        signed_in = await self.web.identity.sign_in(body["email"], body["password"])
+        if signed_in is None:
+            raise Unauthorized("The email address or the password is wrong.")
+        self.organization_id = signed_in.claims.organization_id
+        self.set_cookie(
+            SESSION_COOKIE,
+            signed_in.token,
+            expires=signed_in.claims.expires_at,
+            httponly=True,
+            samesite="Strict",
+            secure=arrived_over_tls(self.request),
+        )
+        self.answer({"success": True, "token": signed_in.token, "user": signed_in.user})
+
+
+class VerifyTokenHandler(SessionHandler):
+    """`GET /api/auth/verify-token`."""
+
+    async def get(self) -> None:
+        self.answer({"message": "Token is good"})
+
+
+class LogoutHandler(SessionHandler):
+    """`POST /api/auth/logout`: ends the session and closes its dashboards."""
+
+    def initialize(self, web: Web, hub: Hub) -> None:  # type: ignore[override]
+        super().initialize(web)
+        self.hub = hub
+
+    async def post(self) -> None:
+        await self.web.identity.sign_out(self.session.session_id)
+        self.hub.end_session(self.session.session_id)
+        self.clear_cookie(SESSION_COOKIE)
+        self.answer({"success": True, "message": "Signed out"})
+
+
+class ApiKeyHandler(SessionHandler):
+    """`GET /api/user/api-key`."""
+
+    async def get(self) -> None:
+        key = await self.web.identity.api_key(self.session.user_id)
+        if key is None:
+            raise NotFound("The API key cannot be shown; regenerate it to have a new one.")
+        self.answer({"success": True, "data": {"apiKey": key}})
+
+
+class RegenerateApiKeyHandler(SessionHandler):
+    """`POST /api/user/api-key/regenerate`: a new key; the old one stops working."""
+
+    async def post(self) -> None:
+        key = await self.web.identity.regenerate_api_key(self.session.user_id)
+        if key is None:
+            raise NotFound("This user no longer exists.")
+        self.answer({"success": True, "data": {"apiKey": key}})

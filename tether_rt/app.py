@@ -1,0 +1,235 @@
+"""The composition root: every part is built, started and stopped here, in the order it is written.
+
+The routes are one table in the notation of `schemas/openapi.yaml`, and a test holds the two together.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final
+
+from tornado.web import Application, RequestHandler
+
+from tether_rt.api import calls, operations, people, recordings, sessions
+from tether_rt.auth import Keyring
+from tether_rt.contract import load_contract
+from tether_rt.errors import Unavailable
+from tether_rt.hub.hub import Hub
+from tether_rt.hub.socket import DashboardSocket
+from tether_rt.identity import Identity
+from tether_rt.ingest.committer import Committer
+from tether_rt.ingest.duplicates import DuplicateCheck
+from tether_rt.ingest.handler import IngestHandler
+from tether_rt.ingest.pipeline import Pipeline
+from tether_rt.ingest.sources import RecordingIntake
+from tether_rt.ingest.url import RecordingFetcher
+from tether_rt.ops import Metrics, log
+from tether_rt.recordings.disk import DiskStore
+from tether_rt.recordings.protocol import RecordingStore
+from tether_rt.recordings.r2 import R2Store
+from tether_rt.settings import Settings
+from tether_rt.store import client as store
+from tether_rt.store.calls import Calls
+from tether_rt.store.commit import BatchWriter
+from tether_rt.store.embedded import PrivateMongod
+from tether_rt.store.indexes import create_indexes
+from tether_rt.store.people import People
+from tether_rt.store.sessions import Sessions
+from tether_rt.store.users import Users
+from tether_rt.supervisor import Supervisor
+from tether_rt.web import BodyBudget, NotFoundHandler, Web
+
+_LOG: Final = logging.getLogger("tether.app")
+_MEGABYTE: Final = 1 << 20
+
+Route = tuple[str, type[RequestHandler], dict[str, Any]]
+
+
+class App:
+    """One process' parts. `start`, then serve `tornado`, then `drain`, then `close`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.supervisor = Supervisor()
+        self.private_mongod = None if settings.mongodb_uri else PrivateMongod(settings.data_dir, settings.mongod)
+        self._closers: list[tuple[str, Callable[[], Awaitable[None]]]] = []
+
+    async def start(self) -> None:
+        """Open everything; raises `ConfigError` with one sentence when something needed is missing."""
+        settings = self.settings
+        keyring = Keyring(settings.resolve_secret())
+        contract = load_contract()
+
+        if self.private_mongod is not None:
+            self._closers.append(("mongod", self.private_mongod.stop))
+            self.mongodb_uri = await self.private_mongod.start()
+            self.supervisor.add("mongod", self.private_mongod.run)
+        else:
+            self.mongodb_uri = settings.mongodb_uri or ""
+        await self._prepare_database()
+        self.client = store.connect(self.mongodb_uri)
+        self._closers.append(("client", self._close_client))
+        self.database = database = store.database(self.client, settings.database)
+
+        self.recordings = self._recording_store()
+        self._closers.append(("recordings", self.recordings.close))
+        await self.recordings.start()
+
+        self.calls = Calls(database)
+        self.people = People(database)
+        self.users = Users(database)
+        self.identity = Identity(self.users, Sessions(database), keyring)
+
+        self.hub = Hub(database, self.identity, self.metrics)
+        self._closers.append(("hub", self.hub.close))
+        await self.hub.start()
+
+        writer = BatchWriter(self.client, database)
+        self._closers.append(("writer", writer.close))
+        self.committer = Committer(writer, self.metrics)
+        self.supervisor.add("committer", self.committer.run)
+        self.supervisor.add("hub", self.hub.run)
+        self.supervisor.add("metrics", self.metrics.run)
+
+        fetcher = RecordingFetcher(
+            private_hosts=frozenset(settings.private_recording_hosts),
+            max_bytes=settings.max_recording_mb * _MEGABYTE,
+            spool_dir=settings.data_dir / "spool",
+        )
+        intake = RecordingIntake(self.recordings, fetcher, store.new_id, observe=self._observe_recording)
+        pipeline = Pipeline(contract, DuplicateCheck(self.calls), intake, self.committer)
+        self.web = Web(
+            identity=self.identity,
+            metrics=self.metrics,
+            budget=BodyBudget(settings.bodies_in_flight_mb * _MEGABYTE, self.metrics),
+            max_body_bytes=settings.max_body_mb * _MEGABYTE,
+            allowed_origins=settings.allowed_origins,
+        )
+        self.routes = self._routes(keyring, contract, pipeline)
+        self.tornado = Application(
+            [(_pattern(path), handler, {"web": self.web, **parts}) for path, handler, parts in self.routes],
+            default_handler_class=NotFoundHandler,
+            default_handler_args={"web": self.web},
+            websocket_ping_interval=20,
+            websocket_ping_timeout=20,
+        )
+
+    def _routes(self, keyring: Keyring, contract: Any, pipeline: Pipeline) -> list[Route]:
+        calls_part = {"calls": self.calls}
+        people_part = {"people": self.people, "contract": contract}
+        links = recordings.RecordingLinks(self.recordings, keyring)
+        static = str(static_folder())
+        page = {"path": static, "policy": _page_policy(self.recordings)}
+        docs = {"path": static, "policy": _DOCS_POLICY}
+        checks = {"mongodb": self._check_mongodb, "store": self.recordings.check, "feed": self.hub.check}
+        return [
+            ("/api/calls/ingest", IngestHandler, {"pipeline": pipeline}),
+            ("/api/auth/login", sessions.LoginHandler, {"contract": contract}),
+            ("/api/auth/verify-token", sessions.VerifyTokenHandler, {}),
+            ("/api/auth/logout", sessions.LogoutHandler, {"hub": self.hub}),
+            ("/api/user/api-key", sessions.ApiKeyHandler, {}),
+            ("/api/user/api-key/regenerate", sessions.RegenerateApiKeyHandler, {}),
+            ("/api/calls/history", calls.HistoryHandler, calls_part),
+            ("/api/calls/statistics", calls.StatisticsHandler, calls_part),
+            ("/api/calls/{callId}", calls.CallHandler, calls_part),
+            ("/api/calls/{callId}/recording", calls.CallRecordingHandler, {**calls_part, "links": links}),
+            (
+                "/api/recordings/{recordingId}",
+                recordings.RecordingHandler,
+                {**calls_part, "store": self.recordings, "keyring": keyring},
+            ),
+            ("/api/contacts", people.ContactsHandler, {"people": self.people}),
+            ("/api/conversation/all", people.ConversationsHandler, people_part),
+            ("/api/conversation/messages", people.MessagesHandler, people_part),
+            ("/ws", DashboardSocket, {"hub": self.hub}),
+            ("/healthz", operations.HealthHandler, {}),
+            ("/readyz", operations.ReadyHandler, {"checks": checks}),
+            ("/metrics", operations.MetricsHandler, {"metrics": self.metrics}),
+            ("/openapi.json", operations.DocumentHandler, {"document": contract.openapi_json()}),
+            ("/asyncapi.json", operations.DocumentHandler, {"document": contract.asyncapi_json()}),
+            ("/docs", operations.PageHandler, {**docs, "page": "docs.html"}),
+            ("/", operations.PageHandler, {**page, "page": "index.html"}),
+            ("/static/{file}", operations.AssetHandler, page),
+        ]
+
+    async def _prepare_database(self) -> None:
+        """Check and index with a client that waits as long as building an index takes."""
+        client = store.connect(self.mongodb_uri, patient=True)
+        try:
+            await store.require_replica_set(client)
+            await create_indexes(store.database(client, self.settings.database), self.settings.feed_retention_days)
+        finally:
+            client.close()
+
+    def _recording_store(self) -> RecordingStore:
+        settings = self.settings
+        if settings.r2_endpoint is None:
+            return DiskStore(settings.data_dir)
+        return R2Store(
+            endpoint_url=settings.r2_endpoint,
+            access_key_id=settings.r2_access_key_id or "",
+            secret_access_key=settings.r2_secret_access_key or "",
+            bucket=settings.r2_bucket or "",
+        )
+
+    def _observe_recording(self, source: str, size_bytes: int, seconds: float) -> None:
+        self.metrics.recording_bytes.labels(source).inc(size_bytes)
+        self.metrics.recording_s.labels(source).observe(seconds)
+
+    async def _check_mongodb(self) -> None:
+        # A write, because a secondary or a frozen disk would still answer a ping.
+        try:
+            await self.database["counters"].update_one({"_id": "readyz"}, {"$set": {"at": time.time()}}, upsert=True)
+        except Exception as error:
+            raise store.unavailable(error) or Unavailable("MongoDB refuses to write.") from error
+
+    async def _close_client(self) -> None:
+        self.client.close()
+
+    async def drain(self) -> None:
+        """Finish what is in flight: answers, commits, then the feed, then the sockets (1001)."""
+        await self.web.drain()
+        await self.committer.drain()
+        await self.hub.drain()
+
+    async def close(self) -> None:
+        """Stop everything, last built first; one part that fails to stop does not keep the others from it."""
+        await self.supervisor.close()
+        for name, close in reversed(self._closers):
+            try:
+                await close()
+            except Exception as error:  # whatever it is, the next part must be stopped as well
+                log(_LOG, logging.ERROR, "close_failed", part=name, reason=repr(error))
+        self._closers.clear()
+
+
+def static_folder() -> Path:
+    """Return the dashboard's files: beside this module in a wheel, beside the package in a checkout."""
+    installed = Path(__file__).parent / "static"
+    return installed if installed.is_dir() else Path(__file__).parent.parent / "static"
+
+
+_DOCS_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
+    "font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+
+
+def _page_policy(recording_store: RecordingStore) -> str:
+    media = " ".join(filter(None, ["'self'", getattr(recording_store, "origin", "")]))
+    return (
+        f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        f"media-src {media}; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; "
+        "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+    )
+
+
+def _pattern(path: str) -> str:
+    """Return a route's path as a regular expression: a `{name}` is one segment, `{file}` one of the dashboard's files."""
+    files = r"((?:css|js|vendor)/.+|[^/]+\.(?:css|js|svg|png|ico|webmanifest))"
+    return "".join(files if part == "{file}" else re.sub(r"^\{.*\}$", "([^/]+)", part) for part in re.split(r"(\{\w+\})", path))

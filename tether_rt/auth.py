@@ -1,0 +1,132 @@
+"""Secrets and what is made from them: keys, passwords, session tokens, signed recording links. No I/O.
+
+One secret is given (`TETHER_SECRET`); each use has a key of its own, derived with HKDF (RFC 5869), so that a token of one
+kind can never pass as another.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import jwt
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from cryptography.fernet import Fernet, InvalidToken
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+API_KEY_PREFIX: Final = "tk_live_"
+_API_KEY: Final = re.compile(r"tk_live_[A-Za-z0-9_-]{43}")
+_HASHER: Final = PasswordHasher()
+"""argon2id with the library's defaults, which follow RFC 9106's second recommended option."""
+
+NOBODYS_HASH: Final = _HASHER.hash(secrets.token_urlsafe(16))
+"""Checked when an address is unknown, so that its answer takes as long as a wrong password's."""
+
+
+def hash_password(password: str) -> str:
+    """Return an argon2id hash; takes about 50 ms of a core, so call it in a thread."""
+    return _HASHER.hash(password)
+
+
+def password_matches(password: str, hashed: str) -> bool:
+    """Say if the password is the hashed one, in constant time; call it in a thread."""
+    try:
+        return _HASHER.verify(hashed, password)
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+def new_api_key() -> str:
+    """Return a new key: `tk_live_` and 256 random bits."""
+    return API_KEY_PREFIX + secrets.token_urlsafe(32)
+
+
+def looks_like_api_key(text: str) -> bool:
+    """Say if the text has a key's form; anything else needs no look-up."""
+    return _API_KEY.fullmatch(text) is not None
+
+
+def api_key_digest(key: str) -> str:
+    """Return the SHA-256 a key is found by. A key is 256 random bits, so a fast hash gives nothing away."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class SessionClaims:
+    """What a session token says; `expires_at` is aware, UTC."""
+
+    session_id: str
+    user_id: str
+    organization_id: str
+    expires_at: datetime
+
+
+class Keyring:
+    """Everything that needs the server's secret."""
+
+    def __init__(self, secret: str) -> None:
+        self._session_key = _derive(secret, b"session")
+        self._link_key = _derive(secret, b"recording-link")
+        self._box = Fernet(base64.urlsafe_b64encode(_derive(secret, b"api-key")))
+
+    def session_token(self, claims: SessionClaims) -> str:
+        """Return the claims as a JWT (RFC 7519, HS256)."""
+        payload = {
+            "sid": claims.session_id,
+            "sub": claims.user_id,
+            "org": claims.organization_id,
+            "iat": datetime.now(UTC),
+            "exp": claims.expires_at,
+        }
+        return jwt.encode(payload, self._session_key, algorithm="HS256")
+
+    def session_claims(self, token: str) -> SessionClaims | None:
+        """Return what a token says, or None when it is not ours, tampered with or expired.
+
+        The algorithm is fixed here, so that a token saying `alg: none` or another one is refused (RFC 8725 section 3.1).
+        """
+        try:
+            payload = jwt.decode(
+                token, self._session_key, algorithms=["HS256"], options={"require": ["sid", "sub", "org", "exp"]}
+            )
+        except jwt.InvalidTokenError:
+            return None
+        return SessionClaims(
+            session_id=str(payload["sid"]),
+            user_id=str(payload["sub"]),
+            organization_id=str(payload["org"]),
+            expires_at=datetime.fromtimestamp(payload["exp"], UTC),
+        )
+
+    def link_signature(self, resource: str, expires: int) -> str:
+        """Return the signature of a link to `resource` (a recording's key) that holds until `expires` (Unix seconds)."""
+        mac = hmac.digest(self._link_key, f"{expires}:{resource}".encode(), "sha256")
+        return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
+
+    def link_holds(self, resource: str, expires: int, signature: str, now_s: float) -> bool:
+        """Say if the signature is ours, compared in constant time, and the link has not expired."""
+        genuine = hmac.compare_digest(self.link_signature(resource, expires).encode(), signature.encode())
+        return genuine and now_s < expires
+
+    def seal(self, text: str) -> str:
+        """Encrypt a text for storage (Fernet: AES-128-CBC with HMAC-SHA256)."""
+        return self._box.encrypt(text.encode()).decode()
+
+    def unseal(self, sealed: str) -> str | None:
+        """Return the text, or None when it was sealed with another secret."""
+        try:
+            return self._box.decrypt(sealed.encode()).decode()
+        except InvalidToken:
+            return None
+
+
+def _derive(secret: str, purpose: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=32, salt=b"tether_rt", info=purpose).derive(secret.encode())

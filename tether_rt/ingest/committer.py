@@ -1,0 +1,162 @@
+"""Group commit: calls that arrive while a commit is under way are committed together by the next one.
+
+An idle server commits at once, with no timer and no added latency; a busy one shares the price of a transaction among all
+that wait. A call is answered only after its commit is durable. One that MongoDB refuses is found by halving the batch, so
+that it never takes its neighbours down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from pymongo.errors import PyMongoError
+
+from tether_rt.errors import BadRequest, TetherError, Unavailable
+from tether_rt.ops import Metrics, log
+from tether_rt.store.client import unavailable
+from tether_rt.store.commit import BatchIsStale, NotStorable
+from tether_rt.store.plan import Entry, Outcome
+
+MAX_BATCH_CALLS: Final = 256
+MAX_BATCH_BYTES: Final = 8 * 1024 * 1024
+MAX_WAITING_CALLS: Final = 4_096
+RETRY_FOR_S: Final = 3.0
+ANSWER_WITHIN_S: Final = 4.5
+"""A caller hears 503 after this long, though the commit may still succeed: the contract promises an answer within 5 s, and
+a retry of a call that did get through is told so (`deduplicated`)."""
+
+_LOG: Final = logging.getLogger("tether.ingest")
+_AWAY: Final = "The database cannot be reached just now; send the request again."
+
+
+class Writer(Protocol):
+    """What makes a batch durable: `store.commit.BatchWriter`."""
+
+    async def write(self, entries: Sequence[Entry], *, doubtful: bool = False) -> list[Outcome]:
+        """Make every entry durable, or none."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    entry: Entry
+    outcome: asyncio.Future[Outcome]
+
+
+class Committer:
+    """The queue of calls that wait for their commit, and the one loop that commits them."""
+
+    def __init__(self, writer: Writer, metrics: Metrics) -> None:
+        self._writer = writer
+        self._metrics = metrics
+        self._waiting: deque[_Waiting] = deque()
+        self._arrived = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def submit(self, entry: Entry) -> Outcome:
+        """Return the outcome once it is durable.
+
+        Raises `Unavailable` when too many calls wait, when MongoDB is away or when the answer takes too long, and `BadRequest`
+        when MongoDB refuses what the call holds.
+        """
+        if len(self._waiting) >= MAX_WAITING_CALLS:
+            raise Unavailable("The server is busy with other calls; send this one again shortly.", retry_after_s=1)
+        waiting = _Waiting(entry, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        self._metrics.commit_queue.set(len(self._waiting))
+        self._idle.clear()
+        self._arrived.set()
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                return await waiting.outcome
+        except TimeoutError as error:
+            raise Unavailable(_AWAY) from error
+
+    async def run(self) -> None:
+        """Commit batch after batch until cancelled."""
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            while self._waiting:
+                await self._commit(self._take())
+            self._idle.set()
+
+    async def drain(self) -> None:
+        """Return when nothing waits and nothing is under way."""
+        await self._idle.wait()
+
+    def _take(self) -> list[_Waiting]:
+        batch: list[_Waiting] = []
+        size = 0
+        while self._waiting and len(batch) < MAX_BATCH_CALLS:
+            weight = self._waiting[0].entry.weight_bytes
+            if batch and size + weight > MAX_BATCH_BYTES:
+                break
+            size += weight
+            waiting = self._waiting.popleft()
+            if (
+                not waiting.outcome.done()
+            ):  # done: its caller was told to come again, so it must not be stored behind their back
+                batch.append(waiting)
+        self._metrics.commit_queue.set(len(self._waiting))
+        return batch
+
+    async def _commit(self, batch: list[_Waiting]) -> None:
+        if not batch:
+            return
+        started_s = time.perf_counter()
+        try:
+            outcomes = await self._write([waiting.entry for waiting in batch])
+        except Exception as error:  # whatever it is, somebody waits for it: it is theirs, or halved until it is
+            await self._fail(batch, error)
+            return
+        self._metrics.commit_s.observe(time.perf_counter() - started_s)
+        self._metrics.commit_calls.observe(len(batch))
+        for waiting, outcome in zip(batch, outcomes, strict=True):
+            if not waiting.outcome.done():
+                waiting.outcome.set_result(outcome)
+
+    async def _write(self, entries: list[Entry]) -> list[Outcome]:
+        """Write, again and again for `RETRY_FOR_S` while the reason is one that passes."""
+        give_up_s = time.monotonic() + RETRY_FOR_S
+        doubtful = False
+        tries = 0
+        while True:
+            try:
+                return await self._writer.write(entries, doubtful=doubtful)
+            except (BatchIsStale, PyMongoError) as error:
+                passing = isinstance(error, BatchIsStale) or unavailable(error) is not None
+                if not passing or time.monotonic() >= give_up_s:
+                    raise
+                doubtful = doubtful or not isinstance(error, BatchIsStale)
+            tries += 1
+            self._metrics.commit_retries.inc()
+            # Full jitter: two processes that met at one organization's counter must not meet again in step.
+            await asyncio.sleep(random.uniform(0, min(0.2, 0.002 * 2**tries)))  # noqa: S311
+
+    async def _fail(self, batch: list[_Waiting], error: Exception) -> None:
+        away = Unavailable(_AWAY, retry_after_s=1) if isinstance(error, BatchIsStale) else unavailable(error)
+        if away is None and len(batch) > 1:
+            middle = len(batch) // 2
+            await self._commit(batch[:middle])
+            await self._commit(batch[middle:])
+            return
+        answer: TetherError
+        if away is not None:
+            answer = away
+            log(_LOG, logging.WARNING, "commit_unavailable", calls=len(batch), reason=type(error).__name__)
+        elif isinstance(error, NotStorable):
+            answer = BadRequest("The call holds more than the database can store: shorten its transcript or metadata")
+        else:
+            answer = TetherError("Something went wrong here; the call was not stored and may be sent again.")
+            _LOG.error("commit_failed", exc_info=error)
+        for waiting in batch:
+            if not waiting.outcome.done():
+                waiting.outcome.set_exception(answer)

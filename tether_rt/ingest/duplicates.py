@@ -1,0 +1,45 @@
+"""Has this call been stored before? Asked for every call with an `externalCallId`, answered together.
+
+Questions that arrive while one query is under way go into the next one, so that a busy server asks MongoDB once for many
+calls, and an idle one at once for each: the same idea as the group commit, on the reading side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from tether_rt.store.calls import CallKey, Calls, StoredCall
+
+
+class DuplicateCheck:
+    """Looks calls up by user and `externalCallId`."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+        self._asked: dict[CallKey, asyncio.Future[StoredCall | None]] = {}
+        self._query: asyncio.Task[None] | None = None
+
+    async def find(self, key: CallKey) -> StoredCall | None:
+        """Return the stored call, or None; raises the driver's error when MongoDB is away."""
+        future = self._asked.get(key)
+        if future is None:
+            future = self._asked[key] = asyncio.get_running_loop().create_future()
+        if self._query is None:
+            self._query = asyncio.create_task(self._answer())
+        return await asyncio.shield(future)
+
+    async def _answer(self) -> None:
+        try:
+            while self._asked:
+                asked, self._asked = self._asked, {}
+                try:
+                    found = await self._calls.existing(asked)
+                except Exception as error:  # handed to everybody who asked, who raise it
+                    for future in asked.values():
+                        future.set_exception(error)
+                        future.exception()  # one that nobody waits for any more is no unexpected error
+                    continue
+                for key, future in asked.items():
+                    future.set_result(found.get(key))
+        finally:
+            self._query = None

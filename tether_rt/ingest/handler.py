@@ -1,0 +1,68 @@
+"""`POST /api/calls/ingest`: the vendor's door."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from tether_rt.domain import Caller
+from tether_rt.errors import Unauthorized
+from tether_rt.ingest.pipeline import Pipeline
+from tether_rt.store.plan import Created
+from tether_rt.web import JsonHandler, Web, bearer_token
+
+
+class IngestHandler(JsonHandler):
+    """Judges the API key by the headers, hands the body to the pipeline, answers with the outcome."""
+
+    takes_body = True
+    caller: Caller
+
+    def initialize(self, web: Web, pipeline: Pipeline) -> None:  # type: ignore[override]
+        super().initialize(web)
+        self.pipeline = pipeline
+
+    @property
+    def max_body_bytes(self) -> int:
+        return self.web.max_body_bytes
+
+    async def authorize(self) -> None:
+        key = bearer_token(self.request)
+        caller = await self.web.identity.caller(key) if key else None
+        if caller is None:
+            raise Unauthorized("Missing or invalid API key: send Authorization: Bearer tk_live_…")
+        self.caller = caller
+        self.organization_id = caller.organization_id
+
+    async def post(self) -> None:
+        outcome = await self.pipeline.take(self.take_body(), self.caller)
+        if isinstance(outcome, Created):
+            ids = outcome.ids
+            self.answer(
+                {
+                    "success": True,
+                    "callId": ids.call_id,
+                    "contactId": ids.contact_id,
+                    "conversationId": ids.conversation_id,
+                },
+                201,
+            )
+            return
+        duplicate: dict[str, Any] = {"success": True, "deduplicated": True, "callId": outcome.call_id}
+        if outcome.differs:
+            duplicate["payloadDiffers"] = True
+        self.answer(duplicate)
+
+    def on_finish(self) -> None:
+        super().on_finish()
+        if self.request.method == "POST":
+            self.web.metrics.ingest.labels(_outcome(self.get_status())).inc()
+            self.web.metrics.ingest_s.observe(time.perf_counter() - self.started_s)
+
+
+def _outcome(status: int) -> str:
+    if status in (200, 201):
+        return "created" if status == 201 else "duplicate"
+    if status == 503:
+        return "unavailable"
+    return "refused" if status < 500 else "failed"

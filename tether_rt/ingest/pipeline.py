@@ -1,0 +1,80 @@
+"""The way of one call from bytes to durable: contract, duplicate, rules, recording, commit, in this order.
+
+The order is a promise. A duplicate is known before its recording is touched, and nothing is written to MongoDB before the
+recording is safe: a crash leaves at most a recording without a call, under the key that the retry will use again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from tether_rt.contract import Contract
+from tether_rt.domain import Caller, completed_call
+from tether_rt.errors import BadRequest
+from tether_rt.ingest.body import fingerprint, parse, require_storable
+from tether_rt.ingest.committer import Committer
+from tether_rt.ingest.duplicates import DuplicateCheck
+from tether_rt.ingest.sources import RecordingIntake
+from tether_rt.store.calls import stored_bytes
+from tether_rt.store.client import new_id
+from tether_rt.store.plan import Duplicate, Entry, Outcome
+
+REQUEST_SCHEMA: Final = "CallsIngestExternalCallRequest"
+_IN_THREAD_BYTES: Final = 128 * 1024
+"""From here on a body is parsed and checked in a thread; below, that would cost more than it saves."""
+_WEIGH_BYTES: Final = 1024 * 1024
+_MAX_STORED_BYTES: Final = 15 * 1024 * 1024
+"""MongoDB's limit is 16 MB a document (its manual, "Limits"); the rest is room for what we add."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Parsed:
+    body: dict[str, Any]
+    fingerprint: str | None
+
+
+class Pipeline:
+    """Takes one call after another through all stations."""
+
+    def __init__(
+        self, contract: Contract, duplicates: DuplicateCheck, recordings: RecordingIntake, committer: Committer
+    ) -> None:
+        self._contract = contract
+        self._duplicates = duplicates
+        self._recordings = recordings
+        self._committer = committer
+
+    async def take(self, raw: bytearray, caller: Caller) -> Outcome:
+        """Return `Created` or `Duplicate` once it is durable.
+
+        Raises `BadRequest` for what the vendor can mend, `Unavailable` for what passes by itself.
+        """
+        large = len(raw) >= _IN_THREAD_BYTES
+        parsed = await asyncio.to_thread(self._parse, raw) if large else self._parse(raw)
+        body = parsed.body
+        if (external_call_id := body.get("externalCallId")) is not None:
+            stored = await self._duplicates.find((caller.user_id, external_call_id))
+            if stored is not None:
+                return Duplicate(stored.call_id, differs=stored.fingerprint != parsed.fingerprint)
+        if large:
+            await asyncio.to_thread(require_storable, body, raw)
+        else:
+            require_storable(body, raw)
+        call = completed_call(body, caller, now=datetime.now(UTC), fingerprint=parsed.fingerprint or "")
+        recording_text: str | None = body.pop("recording", None)
+        weight = len(raw) - len(recording_text or "")
+        del raw, parsed
+        if weight >= _WEIGH_BYTES and await asyncio.to_thread(stored_bytes, body) > _MAX_STORED_BYTES:
+            raise BadRequest("The call is too large to store beside its recording: shorten its transcript or metadata")
+        recording = None
+        if recording_text is not None:
+            recording = await self._recordings.take(recording_text, caller.organization_id)
+        return await self._committer.submit(Entry(new_id(), call, recording, weight))
+
+    def _parse(self, raw: bytearray) -> _Parsed:
+        body = parse(raw)
+        self._contract.check(REQUEST_SCHEMA, body)
+        return _Parsed(body, fingerprint(body))

@@ -1,0 +1,109 @@
+"""The life of a serving process: start, announce, wait for a signal, drain, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+
+from tether_rt.app import App
+from tether_rt.errors import ConfigError
+from tether_rt.ops import configure_logging, log
+from tether_rt.settings import Settings
+
+BACKLOG: Final = 1024
+IDLE_S: Final = 75
+BODY_S: Final = 120
+MAX_HEADER_BYTES: Final = 32 * 1024
+_LAST_STEPS_S: Final = 5.0
+"""What closing may take beyond the deadline for draining: the private mongod needs its share."""
+
+_LOG: Final = logging.getLogger("tether.server")
+
+
+class Server:
+    """An App behind a listening HTTP server."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.app = App(settings)
+        self._http: HTTPServer | None = None
+        self.url = ""
+
+    async def start(self) -> None:
+        """Start the parts, then listen; raises `ConfigError` when something needed is missing or the port is taken."""
+        settings = self.settings
+        try:
+            sockets = bind_sockets(settings.port, address=settings.host, backlog=BACKLOG)
+        except OSError as error:
+            reason = error.strerror or "it cannot be used"
+            raise ConfigError(
+                f"TETHER_HOST {settings.host} with TETHER_PORT {settings.port} cannot be listened on: {reason}."
+            ) from error
+        try:
+            await self.app.start()
+        except BaseException:
+            for socket in sockets:
+                socket.close()
+            raise
+        self._http = HTTPServer(
+            self.app.tornado,
+            idle_connection_timeout=IDLE_S,
+            body_timeout=BODY_S,
+            max_header_size=MAX_HEADER_BYTES,
+        )
+        self._http.add_sockets(sockets)
+        port = sockets[0].getsockname()[1]
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        self.url = f"http://{host}:{port}"
+        log(_LOG, logging.INFO, "listening", url=self.url, host=settings.host, port=port)
+
+    async def stop(self) -> None:
+        """Stop accepting, finish what is in flight within the deadline, close everything; idempotent."""
+        if self._http is not None:
+            self._http.stop()
+            try:
+                async with asyncio.timeout(self.settings.shutdown_s):
+                    await self.app.drain()
+            except TimeoutError:
+                log(_LOG, logging.WARNING, "drain_cut_off", afterS=self.settings.shutdown_s)
+            await self._http.close_all_connections()
+            self._http = None
+        try:
+            async with asyncio.timeout(_LAST_STEPS_S):
+                await self.app.close()
+        except TimeoutError:
+            log(_LOG, logging.WARNING, "close_cut_off", afterS=_LAST_STEPS_S)
+
+
+async def serve(settings: Settings, meanwhile: Callable[[Server], Awaitable[None]] | None = None) -> int:
+    """Serve until SIGTERM or SIGINT and return the exit status 0.
+
+    `meanwhile` runs beside the server once it listens (the demo's simulation) and is cancelled before the drain. Raises
+    `ConfigError` when the start is refused.
+    """
+    configure_logging()
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    server = Server(settings)
+    beside: asyncio.Task[None] | None = None
+    try:
+        await server.start()
+        if meanwhile is not None:
+            beside = asyncio.ensure_future(meanwhile(server))
+        await stopping.wait()
+        log(_LOG, logging.INFO, "stopping")
+    finally:
+        if beside is not None:
+            beside.cancel()
+            await asyncio.gather(beside, return_exceptions=True)
+        await server.stop()
+    log(_LOG, logging.INFO, "stopped")
+    return 0

@@ -1,0 +1,175 @@
+"""Queries on `calls`, and the shape in which a call is stored and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import bson
+
+from tether_rt.domain import CompletedCall, Recording
+from tether_rt.events import CallIds
+from tether_rt.search import call_terms, query_terms
+from tether_rt.store.client import MAJORITY, Database, Document
+
+CallKey = tuple[str, str]
+"""What makes a call unique: the API key's user and `externalCallId`."""
+
+_INTERNAL: Final = {"terms": 0, "fingerprint": 0}
+_LISTED: Final = {**_INTERNAL, "transcription": 0, "providerMetadata": 0, "recordings.key": 0}
+_WHOLE: Final = {**_INTERNAL, "recordings.key": 0}
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCall:
+    """As much of a stored call as a duplicate's answer needs."""
+
+    call_id: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallFilter:
+    """What history is narrowed by; None means any. Times are aware; `end` is excluded."""
+
+    contact_id: str | None = None
+    user_id: str | None = None
+    status: str | None = None
+    direction: str | None = None
+    agent_name: str | None = None
+    search: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+
+    def query(self, organization_id: str) -> dict[str, Any]:
+        """Return the filter as a MongoDB query that holds one organization's calls only."""
+        query: dict[str, Any] = {"organizationId": organization_id}
+        named = {
+            "contactId": self.contact_id,
+            "userId": self.user_id,
+            "status": self.status,
+            "direction": self.direction,
+            "agentName": self.agent_name,
+        }
+        query.update({name: {"$eq": value} for name, value in named.items() if value is not None})
+        span = {"$gte": self.start, "$lt": self.end}
+        if span := {operator: moment for operator, moment in span.items() if moment is not None}:
+            query["startTime"] = span
+        if self.search and (terms := query_terms(self.search)):
+            query["terms"] = {"$all": terms}
+        return query
+
+
+def call_document(call: CompletedCall, ids: CallIds, contact_name: str, recording: Recording | None, now: datetime) -> Document:
+    """Return the document of a call as DESIGN's "Stored call" lists it."""
+    document: Document = {
+        "_id": ids.call_id,
+        "callId": ids.call_id,
+        "organizationId": call.organization_id,
+        "userId": call.user_id,
+        "contactId": ids.contact_id,
+        "contactName": contact_name,
+        "conversationId": ids.conversation_id,
+        "provider": "external",
+        "direction": call.direction,
+        "status": call.status,
+        "from": call.from_number,
+        "to": call.to_number,
+        "duration": call.duration_s,
+        "startTime": call.start_time,
+        "endTime": call.end_time,
+        "summary": call.summary,
+        "agentName": call.agent_name,
+        "transcription": call.transcript,
+        "recordings": [_recording_document(recording)] if recording else [],
+        "providerMetadata": {"metadata": call.metadata, "extra": call.extra},
+        "fingerprint": call.fingerprint,
+        "terms": call_terms((call.caller_name, call.agent_name, call.summary), (call.from_number, call.to_number)),
+        "createdAt": now,
+        "updatedAt": now,
+    }
+    if call.external_call_id is not None:
+        # Absent rather than null: the unique index holds the calls that have one.
+        document["providerCallId"] = call.external_call_id
+    return document
+
+
+def _recording_document(recording: Recording) -> Document:
+    return {
+        "recordingId": recording.recording_id,
+        "key": recording.key,
+        "contentType": recording.content_type,
+        "bytes": recording.size_bytes,
+        "sha256": recording.sha256,
+        "duration": recording.duration_s,
+    }
+
+
+class Calls:
+    """Queries on `calls`."""
+
+    def __init__(self, database: Database) -> None:
+        self._calls = database["calls"]
+
+    async def existing(self, keys: Iterable[CallKey]) -> dict[CallKey, StoredCall]:
+        """Return those of the keys that are stored, in one query."""
+        by_user: dict[str, list[str]] = {}
+        for user_id, external_call_id in keys:
+            by_user.setdefault(user_id, []).append(external_call_id)
+        if not by_user:
+            return {}
+        any_of = [{"userId": user_id, "providerCallId": {"$in": ids}} for user_id, ids in by_user.items()]
+        cursor = self._calls.find({"$or": any_of}, {"userId": 1, "providerCallId": 1, "fingerprint": 1})
+        return {
+            (found["userId"], found["providerCallId"]): StoredCall(found["_id"], found["fingerprint"])
+            for found in await cursor.to_list(None)
+        }
+
+    async def committed(self, call_ids: list[str]) -> dict[str, CallIds]:
+        """Return those of the ids that are stored, read so that what is seen can no longer be rolled back."""
+        cursor = self._calls.with_options(read_concern=MAJORITY).find(
+            {"_id": {"$in": call_ids}}, {"contactId": 1, "conversationId": 1}
+        )
+        return {
+            found["_id"]: CallIds(found["_id"], found["contactId"], found["conversationId"])
+            for found in await cursor.to_list(None)
+        }
+
+    async def history(
+        self, organization_id: str, narrowed: CallFilter, *, limit: int, offset: int
+    ) -> tuple[list[Document], int]:
+        """Return one page, newest first (start time, then id), and how many there are in all."""
+        query = narrowed.query(organization_id)
+        cursor = self._calls.find(query, _LISTED).sort([("startTime", -1), ("_id", -1)]).skip(offset).limit(limit)
+        return await cursor.to_list(None), await self._calls.count_documents(query)
+
+    async def statistics(self, organization_id: str, narrowed: CallFilter) -> list[Document]:
+        """Return a row per status: {_id: status, count, totalDuration (seconds)}."""
+        cursor = self._calls.aggregate(
+            [
+                {"$match": narrowed.query(organization_id)},
+                {"$group": {"_id": "$status", "count": {"$sum": 1}, "totalDuration": {"$sum": "$duration"}}},
+                {"$sort": {"_id": 1}},
+            ]
+        )
+        return await cursor.to_list(None)
+
+    async def get(self, organization_id: str, call_id: str) -> Document | None:
+        """Return one whole call of the organization."""
+        return await self._calls.find_one({"_id": call_id, "organizationId": organization_id}, _WHOLE)
+
+    async def with_recording_key(self, organization_id: str, call_id: str) -> Document | None:
+        """Return one call of the organization with its recordings' keys."""
+        return await self._calls.find_one({"_id": call_id, "organizationId": organization_id}, _INTERNAL)
+
+    async def recording(self, recording_id: str) -> Document | None:
+        """Return {key, contentType, bytes} of a recording; the caller has proved its right by a signed link."""
+        found = await self._calls.find_one({"recordings.recordingId": recording_id}, {"recordings.$": 1})
+        return dict(found["recordings"][0]) if found else None
+
+
+def stored_bytes(value: Document) -> int:
+    """Return how many bytes a document takes as BSON; takes time with its size, so call it in a thread."""
+    return len(bson.encode(value))

@@ -1,0 +1,100 @@
+"""The connection to MongoDB: its options, what counts as "away", and ids."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pymongo.errors
+from bson import ObjectId
+from bson.codec_options import CodecOptions
+from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
+from pymongo import ReadPreference, WriteConcern
+from pymongo.read_concern import ReadConcern
+
+from tether_rt.errors import ConfigError, Unavailable
+
+Document = dict[str, Any]
+Client = AsyncIOMotorClient[Document]
+Database = AsyncIOMotorDatabase[Document]
+
+DURABLE: Final = WriteConcern("majority", j=True)
+MAJORITY: Final = ReadConcern("majority")
+
+SELECTION_MS: Final = 1_500
+SOCKET_MS: Final = 3_500
+"""Together below 5 s: a caller hears 503 instead of waiting for a database that is away or frozen."""
+
+_AWAY: Final = (
+    pymongo.errors.ConnectionFailure,  # AutoReconnect, NotPrimaryError, NetworkTimeout, ServerSelectionTimeoutError
+    pymongo.errors.ExecutionTimeout,
+    pymongo.errors.WTimeoutError,
+    pymongo.errors.WaitQueueTimeoutError,
+)
+_AWAY_CODES: Final = frozenset({
+    6, 7, 89, 91, 133, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436,  # the retryable codes of MongoDB's specification
+    11601, 50, 24, 112, 246, 251,  # interrupted, time limit, lock timeout, write conflict, snapshot gone, no such transaction
+})  # fmt: skip
+
+
+def connect(uri: str, *, patient: bool = False) -> Client:
+    """Return a client; it connects on first use and again by itself whenever MongoDB was away.
+
+    `patient` is for work that may take minutes, such as building an index.
+
+    Raises `ConfigError` when the address cannot be understood.
+    """
+    try:
+        return AsyncIOMotorClient(
+            uri,
+            appname="tether_rt",
+            tz_aware=True,
+            serverSelectionTimeoutMS=SELECTION_MS,
+            connectTimeoutMS=SELECTION_MS,
+            socketTimeoutMS=None if patient else SOCKET_MS,
+            waitQueueTimeoutMS=SELECTION_MS,
+            heartbeatFrequencyMS=2_000,
+            maxPoolSize=32,
+            uuidRepresentation="standard",
+        )
+    except (pymongo.errors.ConfigurationError, pymongo.errors.InvalidURI, ValueError) as error:
+        raise ConfigError(f"MONGODB_URI cannot be used: {error}") from error
+
+
+def database(client: Client, name: str) -> Database:
+    """Return the database with the promises every query stands on: majority, journaled writes, read from the primary."""
+    return client.get_database(
+        name,
+        codec_options=CodecOptions(tz_aware=True),
+        write_concern=DURABLE,
+        read_preference=ReadPreference.PRIMARY,
+    )
+
+
+async def require_replica_set(client: Client) -> None:
+    """Raise `ConfigError` unless MongoDB answers and is a replica set (transactions and change streams need one)."""
+    try:
+        hello = await client.admin.command("hello")
+    except pymongo.errors.OperationFailure as error:
+        raise ConfigError("MONGODB_URI is refused by MongoDB: check its user and password.") from error
+    except pymongo.errors.PyMongoError as error:
+        raise ConfigError("MONGODB_URI cannot be reached: is MongoDB running at that address?") from error
+    if "setName" not in hello and hello.get("msg") != "isdbgrid":
+        raise ConfigError(
+            "MONGODB_URI is not a replica set: start mongod with --replSet and run rs.initiate(), "
+            "or leave MONGODB_URI out to use a private MongoDB."
+        )
+
+
+def unavailable(error: BaseException) -> Unavailable | None:
+    """Return the 503 to answer with when the error means that MongoDB is away for now, else None."""
+    if isinstance(error, Unavailable):
+        return error
+    away = isinstance(error, _AWAY) or (isinstance(error, pymongo.errors.OperationFailure) and (error.code in _AWAY_CODES))
+    if not away and isinstance(error, pymongo.errors.PyMongoError):
+        away = error.has_error_label("RetryableWriteError") or error.has_error_label("TransientTransactionError")
+    return Unavailable("The database cannot be reached just now; send the request again.") if away else None
+
+
+def new_id() -> str:
+    """Return a new id: 24 hexadecimal digits, growing with time (MongoDB's ObjectId)."""
+    return str(ObjectId())

@@ -1,0 +1,74 @@
+"""Every index, in one table. Creating them is idempotent and happens at each start."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pymongo import ASCENDING, DESCENDING, IndexModel
+
+from tether_rt.store.client import Database
+
+_DAY_S: Final = 86_400
+
+_INDEXES: Final[dict[str, list[IndexModel]]] = {
+    "organizations": [IndexModel([("name", ASCENDING)], unique=True)],
+    "users": [
+        IndexModel([("email", ASCENDING)], unique=True),
+        IndexModel([("apiKeyDigest", ASCENDING)], unique=True),
+    ],
+    "sessions": [IndexModel([("expiresAt", ASCENDING)], expireAfterSeconds=0)],
+    "contacts": [
+        IndexModel([("organizationId", ASCENDING), ("number", ASCENDING)], unique=True),
+        IndexModel([("organizationId", ASCENDING), ("lastCallAt", DESCENDING), ("_id", DESCENDING)]),
+    ],
+    "conversations": [IndexModel([("contactId", ASCENDING), ("type", ASCENDING)], unique=True)],
+    "messages": [IndexModel([("conversationId", ASCENDING), ("createdAt", DESCENDING), ("_id", DESCENDING)])],
+    "calls": [
+        IndexModel(
+            [("userId", ASCENDING), ("providerCallId", ASCENDING)],
+            unique=True,
+            partialFilterExpression={"providerCallId": {"$exists": True}},
+        ),
+        IndexModel([("organizationId", ASCENDING), ("startTime", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel([("organizationId", ASCENDING), ("contactId", ASCENDING), ("startTime", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel([("organizationId", ASCENDING), ("status", ASCENDING), ("startTime", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel([("organizationId", ASCENDING), ("agentName", ASCENDING), ("startTime", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel([("organizationId", ASCENDING), ("terms", ASCENDING), ("startTime", DESCENDING)]),
+        IndexModel([("recordings.recordingId", ASCENDING)], sparse=True),
+    ],
+    "feed": [IndexModel([("organizationId", ASCENDING), ("last", ASCENDING)], unique=True)],
+}
+
+
+async def create_indexes(database: Database, feed_retention_days: int) -> None:
+    """Create every collection and index that is missing, and set the feed's retention to what the setting says now."""
+    existing = set(await database.list_collection_names())
+    for name in (*_INDEXES, "counters"):
+        if name not in existing:
+            # A transaction must not be the first to make a collection: that takes a lock which conflicts with others.
+            await database.client.admin.command("ping")
+            await _create_collection(database, name)
+    for name, models in _INDEXES.items():
+        await database[name].create_indexes(models)
+    await _set_retention(database, feed_retention_days * _DAY_S)
+
+
+async def _create_collection(database: Database, name: str) -> None:
+    from pymongo.errors import CollectionInvalid, OperationFailure
+
+    try:
+        await database.create_collection(name)
+    except CollectionInvalid:
+        return  # another process made it between the listing and now
+    except OperationFailure as error:
+        if error.code != 48:  # NamespaceExists, the same race
+            raise
+
+
+async def _set_retention(database: Database, seconds: int) -> None:
+    information = await database["feed"].index_information()
+    current = information.get("retention")
+    if current is None:
+        await database["feed"].create_index([("at", ASCENDING)], name="retention", expireAfterSeconds=seconds)
+    elif current.get("expireAfterSeconds") != seconds:
+        await database.command("collMod", "feed", index={"name": "retention", "expireAfterSeconds": seconds})

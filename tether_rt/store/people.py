@@ -1,0 +1,75 @@
+"""Queries on `contacts`, `conversations` and `messages`: the people on the other side and what was said with them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from tether_rt.store.client import Database, Document
+
+ContactKey = tuple[str, str]
+"""What makes a contact unique: organization id and E.164 number."""
+
+
+class People:
+    """Queries on `contacts`, `conversations` and `messages`."""
+
+    def __init__(self, database: Database) -> None:
+        self._contacts = database["contacts"]
+        self._conversations = database["conversations"]
+        self._messages = database["messages"]
+
+    async def contacts_by_number(self, keys: Iterable[ContactKey]) -> dict[ContactKey, Document]:
+        """Return the contacts that exist, in one query."""
+        by_organization: dict[str, list[str]] = {}
+        for organization_id, number in keys:
+            by_organization.setdefault(organization_id, []).append(number)
+        any_of = [{"organizationId": one, "number": {"$in": numbers}} for one, numbers in by_organization.items()]
+        cursor = self._contacts.find({"$or": any_of}, {"organizationId": 1, "number": 1, "name": 1, "conversationId": 1})
+        return {(found["organizationId"], found["number"]): found for found in await cursor.to_list(None)}
+
+    async def contacts(self, organization_id: str, *, search: str | None, skip: int, limit: int) -> tuple[list[Document], int]:
+        """Return one page of contacts, the last called first, and how many there are in all.
+
+        `search` matches the beginning of a name's words, or digits anywhere in the number.
+        """
+        query: dict[str, Any] = {"organizationId": organization_id}
+        text = (search or "").strip()
+        if text:
+            digits = re.sub(r"\D", "", text)
+            choices: list[dict[str, Any]] = [{"name": {"$regex": r"(^|\s)" + re.escape(text), "$options": "i"}}]
+            if digits:
+                choices.append({"number": {"$regex": digits}})
+            query["$or"] = choices
+        cursor = self._contacts.find(query).sort([("lastCallAt", -1), ("_id", -1)]).skip(skip).limit(limit)
+        return await cursor.to_list(None), await self._contacts.count_documents(query)
+
+    async def conversations(self, organization_id: str, contact_id: str) -> list[Document] | None:
+        """Return a contact's conversations, or None when the organization has no such contact."""
+        if not await self._contacts.find_one({"_id": contact_id, "organizationId": organization_id}, {"_id": 1}):
+            return None
+        cursor = self._conversations.find({"contactId": contact_id}).sort("createdAt", 1)
+        return await cursor.to_list(None)
+
+    async def messages(
+        self, organization_id: str, conversation_id: str, *, before: datetime | str | None, limit: int
+    ) -> list[Document] | None:
+        """Return the last `limit` messages before a time or a message's id, oldest first; None for an unknown conversation."""
+        own = {"_id": conversation_id, "organizationId": organization_id}
+        if not await self._conversations.find_one(own, {"_id": 1}):
+            return None
+        query: dict[str, Any] = {"conversationId": conversation_id}
+        if isinstance(before, datetime):
+            query["createdAt"] = {"$lt": before}
+        elif before is not None:
+            anchor = await self._messages.find_one({"_id": before, "conversationId": conversation_id})
+            if anchor is None:
+                return []
+            query["$or"] = [
+                {"createdAt": {"$lt": anchor["createdAt"]}},
+                {"createdAt": anchor["createdAt"], "_id": {"$lt": before}},
+            ]
+        cursor = self._messages.find(query).sort([("createdAt", -1), ("_id", -1)]).limit(limit)
+        return list(reversed(await cursor.to_list(None)))

@@ -1,0 +1,40 @@
+"""Sessions that have not ended; MongoDB removes them when they expire (TTL index)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from tether_rt.auth import SessionClaims
+from tether_rt.store.client import Database
+
+
+class Sessions:
+    """Queries on `sessions`."""
+
+    def __init__(self, database: Database) -> None:
+        self._sessions = database["sessions"]
+
+    async def add(self, claims: SessionClaims) -> None:
+        """Begin a session."""
+        await self._sessions.insert_one(
+            {
+                "_id": claims.session_id,
+                "userId": claims.user_id,
+                "organizationId": claims.organization_id,
+                "createdAt": datetime.now(UTC),
+                "expiresAt": claims.expires_at,
+            }
+        )
+
+    async def find(self, session_id: str) -> str | None:
+        """Return the id when the session is live, else None."""
+        return session_id if await self._sessions.find_one({"_id": session_id}, {"_id": 1}) else None
+
+    async def live(self, session_ids: list[str]) -> set[str]:
+        """Return those of the ids that are live."""
+        cursor = self._sessions.find({"_id": {"$in": session_ids}}, {"_id": 1})
+        return {document["_id"] async for document in cursor}
+
+    async def end(self, session_id: str) -> None:
+        """End a session; it is no error when it has ended already."""
+        await self._sessions.delete_one({"_id": session_id})

@@ -1,0 +1,47 @@
+"""Long-lived work under one roof: started together, started again when it fails, never left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from tether_rt.ops import log
+
+_LOG: Final = logging.getLogger("tether.supervisor")
+_LONGEST_PAUSE_S: Final = 5.0
+
+
+class Supervisor:
+    """Runs `async run()` methods until it is closed; one that raises is logged and begun again after a pause with jitter."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def add(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        """Start `run` and keep it running."""
+        task = asyncio.create_task(self._keep(name, run), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _keep(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        pause_s = 0.1
+        while True:
+            try:
+                await run()
+                return
+            except Exception:
+                _LOG.exception("task_failed", extra={"fields": {"task": name, "againInS": round(pause_s, 2)}})
+            await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311
+            pause_s = min(_LONGEST_PAUSE_S, pause_s * 2)
+
+    async def close(self) -> None:
+        """Cancel everything and wait until it has ended; idempotent."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                log(_LOG, logging.ERROR, "task_ended_badly", reason=repr(outcome))
