@@ -1,0 +1,42 @@
+import { html, useEffect, useRef, useState } from "../ui.js";
+
+export function SignIn({ session }) {
+  const [error, setError] = useState(null);
+  const [isBusy, setBusy] = useState(false);
+  const email = useRef(null);
+  const password = useRef(null);
+
+  useEffect(() => email.current.focus(), []);
+
+  async function submit(event) {
+    event.preventDefault();
+    setBusy(true);
+    setError(null);
+    try {
+      await session.signIn(email.current.value.trim(), password.current.value);
+    } catch (failure) {
+      setBusy(false);
+      setError(failure.message);
+      password.current.select();
+    }
+  }
+
+  return html`<main class="sign-in">
+    <form class="sign-in-card" onSubmit=${submit} method="post">
+      <h1 class="brand brand-large">tether</h1>
+      <p class="muted">${session.notice ?? "Sign in to see your calls as they happen."}</p>
+      <label class="field">
+        <span>Email</span>
+        <input ref=${email} type="email" name="email" autocomplete="username" required />
+      </label>
+      <label class="field">
+        <span>Password</span>
+        <input ref=${password} type="password" name="password" autocomplete="current-password" required />
+      </label>
+      <p class="form-error" role="alert">${error}</p>
+      <button class="button button-main" type="submit" aria-disabled=${isBusy ? "true" : null} disabled=${isBusy}>
+        ${isBusy ? "Signing in…" : "Sign in"}
+      </button>
+    </form>
+  </main>`;
+}

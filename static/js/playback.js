@@ -1,0 +1,127 @@
+// One recording being played: an <audio> element with an address that expires, as state that can be watched.
+
+import { Observable } from "./observable.js";
+
+const AGAIN_AFTER_MS = 30_000;
+const NETWORK_ERRORS = [2, 4]; // MEDIA_ERR_NETWORK, and MEDIA_ERR_SRC_NOT_SUPPORTED, which a 403 is reported as
+
+export class Playback extends Observable {
+  /** @type {"loading" | "ready" | "failed"} */
+  phase = "loading";
+  isPlaying = false;
+  atS = 0;
+  lengthS = Number.NaN;
+  rate = 1;
+
+  #fetchUrl;
+  #audio = null;
+  #signal = null;
+  #fetchedAtMs = -Infinity;
+  #isSecondAddress = false;
+
+  /** @param {(signal: AbortSignal) => Promise<string>} fetchUrl an address for the recording, good for some minutes */
+  constructor(fetchUrl) {
+    super();
+    this.#fetchUrl = fetchUrl;
+  }
+
+  /** Takes the element over. @returns {() => void} lets it go. */
+  attach(audio) {
+    const attached = new AbortController();
+    const on = (name, run) => audio.addEventListener(name, run, { signal: attached.signal });
+    this.#audio = audio;
+    this.#signal = attached.signal;
+    const read = () => {
+      this.isPlaying = !audio.paused && !audio.ended;
+      this.atS = audio.currentTime;
+      if (Number.isFinite(audio.duration)) this.lengthS = audio.duration;
+      this.changed();
+    };
+    for (const name of ["play", "pause", "ended", "timeupdate", "seeked", "durationchange"]) on(name, read);
+    on("loadedmetadata", () => this.#show("ready"));
+    on("error", () => this.#mend());
+    this.#load();
+    return () => {
+      attached.abort();
+      audio.pause();
+      audio.removeAttribute("src");
+      audio.load(); // lets go of the connection
+      this.#audio = null;
+    };
+  }
+
+  toggle() {
+    if (this.#audio?.paused) this.#play();
+    else this.#audio?.pause();
+  }
+
+  /** Goes to a moment and plays from there. */
+  playFrom(seconds) {
+    this.seek(seconds);
+    this.#play();
+  }
+
+  seek(seconds) {
+    if (!this.#audio) return;
+    this.#audio.currentTime = Math.max(0, seconds);
+    this.atS = this.#audio.currentTime;
+    this.changed();
+  }
+
+  setRate(rate) {
+    this.rate = rate;
+    if (this.#audio) this.#audio.playbackRate = rate;
+    this.changed();
+  }
+
+  /** Starts over after a failure. */
+  retry() {
+    this.#isSecondAddress = false;
+    this.#continue();
+  }
+
+  #play() {
+    // Refused or interrupted playing shows as "paused"; a broken source comes as the element's "error".
+    this.#audio?.play().catch(() => {});
+  }
+
+  async #load() {
+    const signal = this.#signal;
+    this.#show("loading");
+    try {
+      const url = await this.#fetchUrl(signal);
+      if (signal.aborted) return;
+      this.#fetchedAtMs = Date.now();
+      this.#audio.src = url;
+      this.#audio.defaultPlaybackRate = this.rate; // a new source falls back to this
+    } catch {
+      if (!signal.aborted) this.#show("failed");
+    }
+  }
+
+  // The address has most likely expired: get another one and go on at the same moment. Once: a fresh address that
+  // fails, too, means that the recording itself cannot be had.
+  #mend() {
+    const isNews = !this.#isSecondAddress || Date.now() - this.#fetchedAtMs > AGAIN_AFTER_MS;
+    if (isNews && NETWORK_ERRORS.includes(this.#audio.error?.code)) {
+      this.#isSecondAddress = true;
+      this.#continue();
+    } else {
+      this.#show("failed");
+    }
+  }
+
+  async #continue() {
+    const signal = this.#signal;
+    const [atS, wasPlaying] = [this.atS, this.isPlaying];
+    await this.#load();
+    if (signal.aborted || this.phase === "failed") return;
+    this.#audio.currentTime = atS; // before the metadata is here, this sets where playing begins
+    if (wasPlaying) this.#play();
+  }
+
+  #show(phase) {
+    this.phase = phase;
+    this.changed();
+  }
+}
