@@ -1,0 +1,77 @@
+"""Telephone numbers: what a vendor may send, and the one form in which they are kept.
+
+A strict pattern comes before `phonenumbers`, which would also read letters (`+1800FLOWERS`), extensions (`ext. 5`, `;ext=5`,
+`x5`), and digits of every script.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final
+
+import phonenumbers
+from phonenumbers import NumberParseException, PhoneNumberFormat, ValidationResult
+
+from tether_rt.errors import BadRequest
+
+MAX_CHARS: Final = 64
+"""Longer than any number with its separators; more is refused unread."""
+MAX_DIGITS: Final = 15
+"""ITU-T E.164 section 6.2.1."""
+CACHED_NUMBERS: Final = 65_536
+"""About 10 MB. Reading a number takes phonenumbers 25 µs, and a calling system's own numbers come with every call."""
+
+_EXAMPLE: Final = "such as +14155551234"
+_WRITTEN: Final = re.compile(r"\+[0-9 .()\[\]-]+", re.ASCII)
+_SEPARATORS: Final = str.maketrans("", "", " .()[]-")
+_REASONS: Final = {
+    ValidationResult.TOO_SHORT: "has too few digits for its country code",
+    ValidationResult.TOO_LONG: "has too many digits for its country code",
+    ValidationResult.INVALID_LENGTH: "has the wrong number of digits for its country code",
+    ValidationResult.INVALID_COUNTRY_CODE: f"must start with + and a country code that exists, {_EXAMPLE}",
+}
+
+
+def to_e164(raw: str, field: str) -> str:
+    """Return a number in E.164, such as `+14155551234`.
+
+    `raw` is E.164, or the same with spaces, dots, dashes or brackets after the `+`; a trunk zero (`+44 (0)20 …`) is dropped and
+    a leading zero that belongs to the number (Italy) kept. Possible numbers pass (`phonenumbers.is_possible_number`), so that
+    a vendor's test numbers do, too. Raises `BadRequest` with one sentence that names `field` and repeats nothing of `raw`.
+    """
+    if not raw.startswith("+"):
+        raise BadRequest(f"{field} must start with + and the country code, {_EXAMPLE}")
+    if len(raw) > MAX_CHARS:
+        raise BadRequest(f"{field} must have at most {MAX_CHARS} characters, {_EXAMPLE}")
+    if not _WRITTEN.fullmatch(raw):
+        raise BadRequest(f"{field} must be digits after the +, without letters or an extension, {_EXAMPLE}")
+    number, reason = _read(raw.translate(_SEPARATORS))
+    if reason:
+        raise BadRequest(f"{field} {reason}")
+    return number
+
+
+@lru_cache(CACHED_NUMBERS)
+def _read(digits: str) -> tuple[str, str]:
+    """Return the number in E.164 and nothing, or nothing and the reason: `+` and digits alone come in."""
+    try:
+        number = phonenumbers.parse(digits, None)
+    except NumberParseException as error:
+        return "", _parse_reason(error)
+    if not phonenumbers.is_possible_number(number):
+        return "", _REASONS[phonenumbers.is_possible_number_with_reason(number)]
+    written = phonenumbers.format_number(number, PhoneNumberFormat.E164)
+    if len(written) > 1 + MAX_DIGITS:
+        return "", _REASONS[ValidationResult.TOO_LONG]
+    # One reading drops one trunk zero: +320020556320 is +32020556320 is +3220556320. What is stored must read as itself, or a
+    # contact's own number would later belong to somebody else.
+    return (written, "") if written == digits else _read(written)
+
+
+def _parse_reason(error: NumberParseException) -> str:
+    if error.error_type == NumberParseException.INVALID_COUNTRY_CODE:
+        return _REASONS[ValidationResult.INVALID_COUNTRY_CODE]
+    if error.error_type == NumberParseException.TOO_LONG:
+        return _REASONS[ValidationResult.TOO_LONG]
+    return _REASONS[ValidationResult.TOO_SHORT]
