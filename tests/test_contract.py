@@ -116,12 +116,12 @@ def test_one_sentence_names_the_place_and_what_to_change(body: object, sentence:
     [
         ("LoginRequest", {"email": "a@b.example"}, "Missing required field: password"),
         ("LoginRequest", {"email": "a" * 255, "password": "p"}, "email must have at most 254 characters"),
-        ("ConversationsRequest", {"contactId": None}, "contactId must be a string"),
-        ("MessagesRequest", {"conversationId": "c", "limit": 0}, "limit must be 1 or more"),
-        ("MessagesRequest", {"conversationId": "c", "limit": 201}, "limit must be 200 or less"),
-        ("MessagesRequest", {"conversationId": "c", "limit": 1.5}, "limit must be a whole number"),
+        ("ConversationAllRequest", {"contactId": None}, "contactId must be a string"),
+        ("ConversationMessagesRequest", {"conversationId": "c", "limit": 0}, "limit must be 1 or more"),
+        ("ConversationMessagesRequest", {"conversationId": "c", "limit": 201}, "limit must be 200 or less"),
+        ("ConversationMessagesRequest", {"conversationId": "c", "limit": 1.5}, "limit must be a whole number"),
         (
-            "MessagesRequest",
+            "ConversationMessagesRequest",
             {"conversationId": "c", "before": "a" * 24 + "\n"},
             "before must be a messageId or an RFC 3339 date-time such as 2026-05-15T09:10:00Z",
         ),
@@ -252,8 +252,8 @@ SEEDS: dict[str, Any] = {
     INGEST: CALL,
     "CallsIngestTranscriptTurn": TURN,
     "LoginRequest": {"email": "a@b.example", "password": "p"},
-    "ConversationsRequest": {"contactId": "64f0a1b2c3d4e5f6a7b8cb00"},
-    "MessagesRequest": {
+    "ConversationAllRequest": {"contactId": "64f0a1b2c3d4e5f6a7b8cb00"},
+    "ConversationMessagesRequest": {
         "conversationId": "64f0a1b2c3d4e5f6a7b8cb00",
         "before": "64f0a1b2c3d4e5f6a7b8cb00",
         "limit": 50,
