@@ -1,7 +1,7 @@
 // The HTTP side of the server. Every failure is an ApiError with one plain sentence, whatever went wrong.
 
 const TIMEOUT_MS = 15_000;
-export const PAGE_SIZE = 50;
+const PAGE_SIZE = 50;
 
 export class ApiError extends Error {
   /** @param {number} status the HTTP status; 0 when there was no answer at all. */

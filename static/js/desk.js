@@ -3,7 +3,6 @@
 // The socket is opened first and the history is asked for at its hello, so nothing that is committed in between can be
 // missed; what comes by both ways is merged by the store.
 
-import { PAGE_SIZE } from "./api.js";
 import { Observable } from "./observable.js";
 import { LiveConnection } from "./live/connection.js";
 import { watchForWaking } from "./live/wake.js";
@@ -53,8 +52,8 @@ export class Desk extends Observable {
     clearTimeout(this.#retry);
     this.#aborted = new AbortController();
     const { signal } = this.#aborted;
-    this.calls.expectReplacement();
-    this.#show({ first: this.calls.order.length > 0 ? "ready" : "loading", more: "ready", error: null });
+    this.calls.expectFirstPage();
+    this.#show({ first: this.calls.rows.size > 0 ? "ready" : "loading", more: "ready", error: null });
     try {
       const { calls, total } = await this.#api.history({}, { signal });
       if (signal.aborted) return;
@@ -74,10 +73,9 @@ export class Desk extends Observable {
     const { signal } = this.#aborted;
     this.#show({ more: "loading", error: null });
     try {
-      // Calls that arrived live stand before this page on the server, too, so what is known is the offset.
-      const { calls, total } = await this.#api.history({ offset: this.calls.order.length, limit: PAGE_SIZE }, { signal });
+      const { calls, total } = await this.#api.history({ offset: this.calls.nextOffset }, { signal });
       if (signal.aborted) return;
-      this.calls.extend(calls, calls.length === 0 ? this.calls.order.length : total);
+      this.calls.extend(calls, total);
       this.#show({ more: "ready" });
     } catch (error) {
       if (signal.aborted || error.isSessionOver) return;

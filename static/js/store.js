@@ -1,5 +1,8 @@
-// The calls that this page knows, newest first. Events and pages of history may come in any order and overlap:
-// everything is merged by call id, so the result is the same and no call is there twice. No I/O.
+// The calls that this page knows. Events and pages of history may come in any order and overlap: everything is merged
+// by call id, so no call is there twice and none is lost. No I/O.
+//
+// On top stand the calls that arrived while the page was open, the latest first, whenever they began: what is new is
+// where the reader looks, and nothing below moves. Under them stands the history in the server's order, latest start first.
 
 import { instant } from "./format.js";
 import { Observable } from "./observable.js";
@@ -7,107 +10,107 @@ import { Observable } from "./observable.js";
 /**
  * @typedef {object} Row a call as in the history, as far as it is known; never changed, only replaced
  * @property {string} callId
- * @property {string} createdAt when the server stored it: the place in the list
+ * @property {string} startTime
  * @property {number} [arrivedAtMs] when its event came to this page; absent when it came with the history
  */
 
 export class CallStore extends Observable {
   /** @type {Map<string, Row>} */
   rows = new Map();
-  /** @type {string[]} call ids, newest first */
-  order = [];
   /** How many calls the server has; null until it has said. */
   total = null;
 
-  // Calls that events brought since the load in flight began: its answer may be older than they are.
-  #arrived = null;
+  #arrived = []; // ids, the latest first
+  #listed = []; // ids, in the server's order
+  #frontier = null; // the last row of the last page: the history is known down to here
+  #arrivedSinceRequest = null; // ids; while a first page is awaited, because its answer may be older than they are
 
-  get isComplete() {
-    return this.total !== null && this.order.length >= this.total;
+  /** Call ids as they stand in the list. */
+  get order() {
+    return [...this.#arrived, ...this.#listed];
   }
 
-  clear() {
-    this.rows.clear();
-    this.order = [];
-    this.total = null;
-    this.#arrived = null;
-    this.changed();
+  get isComplete() {
+    return this.total !== null && this.rows.size >= this.total;
+  }
+
+  /** How many calls the server would list before the next page: all that are known down to the frontier. */
+  get nextOffset() {
+    const isListed = (callId) => this.#frontier !== null && !isBefore(this.#frontier, this.rows.get(callId));
+    return this.#listed.length + this.#arrived.filter(isListed).length;
   }
 
   /** Applies one event of the feed. Applying it again changes nothing. */
-  apply({ event, at, data }, nowMs) {
-    const change = CHANGES[event]?.(data, at);
-    if (!change || typeof data.callId !== "string") return;
-    const known = this.rows.get(data.callId);
+  apply({ event, data }, nowMs) {
+    const { callId } = data;
+    const change = CHANGES.get(event)?.(data);
+    if (!change || typeof callId !== "string") return;
+    const known = this.rows.get(callId);
     if (known) {
-      this.rows.set(data.callId, { ...known, ...change });
+      this.rows.set(callId, { ...known, ...change });
     } else if (event === "call_initiated") {
-      this.#insert({ recordings: [], ...change, callId: data.callId, createdAt: at, arrivedAtMs: nowMs });
+      this.rows.set(callId, { recordings: [], ...change, callId, arrivedAtMs: nowMs });
+      this.#arrived.unshift(callId);
+      this.#arrivedSinceRequest?.add(callId);
       if (this.total !== null) this.total += 1;
-      this.#arrived?.add(data.callId);
     } else {
       return; // a call that is further down than what is loaded: its page will bring all of it
     }
     this.changed();
   }
 
-  /** Call when a load of the first page begins, before the request is sent. */
-  expectReplacement() {
-    this.#arrived = new Set();
+  /** Say so before a first page is requested. */
+  expectFirstPage() {
+    this.#arrivedSinceRequest = new Set();
   }
 
-  /** The first page is here: it and what arrived meanwhile is now all that is known. */
+  /** The first page is here: it, and what arrived since it was requested, is now all that is known. */
   replace(calls, total) {
-    const kept = [...(this.#arrived ?? [])].map((callId) => this.rows.get(callId));
-    this.#arrived = null;
-    this.rows.clear();
-    this.order = [];
+    const isKept = (callId) => this.#arrivedSinceRequest?.has(callId);
+    this.#arrived = this.#arrived.filter(isKept);
+    this.rows = new Map(this.#arrived.map((callId) => [callId, this.rows.get(callId)]));
+    this.#arrivedSinceRequest = null;
+    this.#listed = [];
+    this.#frontier = null;
+    this.total = total + this.#arrived.filter((callId) => !calls.some((call) => call.callId === callId)).length;
     this.#merge(calls);
-    const unlisted = kept.filter((row) => !this.rows.has(row.callId));
-    for (const row of unlisted) this.#insert(row);
-    this.total = total + unlisted.length;
     this.changed();
   }
 
-  /** A further page is here. */
+  /** A further page is here; an empty one means that there is nothing more. */
   extend(calls, total) {
     this.#merge(calls);
-    this.total = Math.max(total, this.order.length);
+    this.total = calls.length === 0 ? this.rows.size : Math.max(total, this.rows.size);
     this.changed();
   }
 
   #merge(calls) {
     for (const call of calls) {
-      const callId = call.callId ?? call._id;
-      if (this.rows.has(callId)) this.rows.set(callId, { ...this.rows.get(callId), ...call, callId });
-      else this.#insert({ recordings: [], ...call, callId });
+      const known = this.rows.get(call.callId);
+      this.rows.set(call.callId, { ...known, ...call });
+      if (!known) this.#listed.push(call.callId);
     }
-  }
-
-  #insert(row) {
-    this.rows.set(row.callId, row);
-    let [low, high] = [0, this.order.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (isNewer(row, this.rows.get(this.order[middle]))) high = middle;
-      else low = middle + 1;
-    }
-    this.order.splice(low, 0, row.callId);
+    this.#frontier = calls.at(-1) ?? this.#frontier;
   }
 }
 
 // What each event says about its call. `fetch_messages` is about a conversation, which this page does not show yet.
-const CHANGES = {
-  call_initiated: ({ contactId, conversationId, contactName, direction, from, to, agentName, startTime }) => ({
-    ...{ contactId, conversationId, contactName, direction, from, to, agentName, startTime },
-  }),
-  call_ended: ({ status, duration, endTime, summary }) => ({ status, duration, endTime, summary }),
-  call_recording_ready: ({ recordingId, duration, contentType }) => ({
-    recordings: [{ recordingId, duration, contentType }],
-  }),
-};
+const CHANGES = new Map([
+  [
+    "call_initiated",
+    ({ contactId, conversationId, contactName, direction, from, to, agentName, startTime }) => {
+      return { contactId, conversationId, contactName, direction, from, to, agentName, startTime };
+    },
+  ],
+  ["call_ended", ({ status, duration, endTime, summary }) => ({ status, duration, endTime, summary })],
+  [
+    "call_recording_ready",
+    ({ recordingId, duration, contentType }) => ({ recordings: [{ recordingId, duration, contentType }] }),
+  ],
+]);
 
-function isNewer(row, other) {
-  const [mine, theirs] = [instant(row.createdAt), instant(other.createdAt)];
+// The server's order: the latest start first, then the higher id.
+function isBefore(row, other) {
+  const [mine, theirs] = [instant(row.startTime), instant(other.startTime)];
   return mine === theirs ? row.callId > other.callId : mine > theirs;
 }

@@ -11,7 +11,8 @@ export function CallList({ desk, openId }) {
   const nowMs = useNow(CLOCK_MS);
   const { first, error } = desk.loading;
 
-  if (calls.order.length === 0) {
+  const { order } = calls;
+  if (order.length === 0) {
     return html`<section class="list" aria-label="Calls">
       ${first === "loading" && html`<${Skeleton} />`}
       ${first === "failed" && html`<${Failed} error=${error} again=${() => desk.reload()} />`}
@@ -19,10 +20,10 @@ export function CallList({ desk, openId }) {
     </section>`;
   }
   return html`<section class="list" aria-label="Calls">
-    <p class="list-count">${number.format(calls.total ?? calls.order.length)} ${calls.total === 1 ? "call" : "calls"}</p>
+    <p class="list-count">${number.format(calls.total ?? order.length)} ${calls.total === 1 ? "call" : "calls"}</p>
     ${first === "failed" && html`<${Failed} error=${error} again=${() => desk.reload()} />`}
     <ul class="rows" role="list" onKeyDown=${moveFocus}>
-      ${calls.order.map(
+      ${order.map(
         (callId) => html`<${CallRow} key=${callId} row=${calls.rows.get(callId)} nowMs=${nowMs} isOpen=${callId === openId} />`,
       )}
     </ul>

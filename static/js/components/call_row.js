@@ -9,7 +9,7 @@ const FRESH_MS = 4_000; // how long an arrival is news: only then does its row g
 
 /** One call of the list. Rendered again only when its row, its clock or its being open changes. */
 export function CallRow({ row, nowMs, isOpen }) {
-  const when = relativeTime(row.createdAt, nowMs);
+  const when = relativeTime(row.startTime, nowMs);
   return useMemo(() => {
     const isFresh = row.arrivedAtMs !== undefined && Date.now() - row.arrivedAtMs < FRESH_MS;
     return html`<li class=${isFresh ? "row row-fresh" : "row"} data-call-id=${row.callId}>
@@ -33,7 +33,7 @@ export function CallRow({ row, nowMs, isOpen }) {
           html`<span aria-hidden="true">${clock(row.duration)}</span>
             <span class="visually-hidden">${spokenLength(row.duration)}</span>`}
         </span>
-        <time class="row-time" datetime=${row.createdAt} title=${exactTime(row.createdAt)}>${when}</time>
+        <time class="row-time" datetime=${row.startTime} title=${exactTime(row.startTime)}>${when}</time>
       </a>
     </li>`;
   }, [row, when, isOpen]);

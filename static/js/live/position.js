@@ -18,7 +18,7 @@ export const START = Object.freeze({ seq: null, head: 0, organizationId: null })
  * - begin: the first hello; load the state by HTTP, events go on from `seq`
  * - resume: the hello of a later connection; events go on where the last one ended
  * - apply: the next event
- * - repeat: an event that was applied already; drop it
+ * - repeat: known already; drop it
  * - gap: something between was lost; connect again from `seq`
  * - resync: the place asked for is gone; load the state again, events go on from the new `seq`
  * - stranger: the session is now of another organization; nothing held here is valid
@@ -32,7 +32,7 @@ export function advance(position, message) {
   const seq = message?.seq;
   if (!Number.isSafeInteger(seq) || typeof message.event !== "string") return { step: "unknown", position };
   if (message.event === "hello") return hello(position, message);
-  if (message.event === "resync") return { step: "resync", position: at(position, seq) };
+  if (message.event === "resync") return resync(position, seq);
   if (position.seq === null) return { step: "gap", position }; // an event before the hello has no place
   if (seq <= position.seq) return { step: "repeat", position };
   if (seq > position.seq + 1) return { step: "gap", position };
@@ -51,6 +51,11 @@ function hello(position, { seq, head, organizationId = null }) {
   // A stream that goes on from another place than the one asked for leaves a hole: fill it by HTTP.
   if (seq !== position.seq) return { step: "resync", position: next };
   return { step: "resume", position: next };
+}
+
+function resync(position, seq) {
+  // After a hello from another place it says the same once more: nothing lies between, so there is nothing to load.
+  return { step: seq === position.seq ? "repeat" : "resync", position: at(position, seq) };
 }
 
 function at(position, seq) {

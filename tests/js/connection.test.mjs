@@ -1,0 +1,271 @@
+// The connection against a socket and a clock that the test holds: the place where the network fails.
+
+import assert from "node:assert/strict";
+import { beforeEach, test } from "node:test";
+
+import { LiveConnection } from "../../static/js/live/connection.js";
+
+const URL_ = "ws://127.0.0.1/ws";
+const ORG = "0123456789abcdef01234567";
+
+class World {
+  nowMs = 0;
+  sockets = [];
+  timers = new Set();
+
+  constructor() {
+    const world = this;
+    this.env = {
+      WebSocket: class {
+        constructor(url, protocols) {
+          Object.assign(this, { url, protocols, isClosed: false });
+          world.sockets.push(this);
+        }
+        close() {
+          this.isClosed = true;
+        }
+      },
+      setTimeout: (run, ms) => {
+        const timer = { run, at: world.nowMs + ms };
+        world.timers.add(timer);
+        return timer;
+      },
+      clearTimeout: (timer) => world.timers.delete(timer),
+      now: () => world.nowMs,
+      random: () => 1,
+    };
+  }
+
+  get socket() {
+    return this.sockets.at(-1);
+  }
+
+  pass(ms) {
+    const until = this.nowMs + ms;
+    for (;;) {
+      const due = [...this.timers].filter(({ at }) => at <= until).sort((a, b) => a.at - b.at)[0];
+      if (!due) break;
+      this.timers.delete(due);
+      this.nowMs = due.at;
+      due.run();
+    }
+    this.nowMs = until;
+  }
+
+  say(message) {
+    this.socket.onmessage({ data: JSON.stringify(message) });
+  }
+
+  hello(seq, head = seq, organizationId = ORG) {
+    this.say({ event: "hello", seq, head, organizationId, heartbeat: 20 });
+  }
+
+  event(seq) {
+    this.say({ event: "call_ended", seq, id: `c:${seq}`, at: "2026-05-15T09:12:34.000Z", data: { callId: "c" } });
+  }
+
+  drop(code) {
+    this.socket.onclose({ code });
+  }
+}
+
+let world, live, heard, holds;
+
+beforeEach(() => {
+  world = new World();
+  heard = [];
+  holds = Promise.resolve(true);
+  live = new LiveConnection(
+    URL_,
+    {
+      onBegin: () => heard.push("begin"),
+      onEvent: ({ seq }) => heard.push(seq),
+      onResync: () => heard.push("resync"),
+      onStranger: () => heard.push("stranger"),
+      onSessionOver: () => heard.push("over"),
+      hasSession: () => holds,
+    },
+    { env: world.env, schedule: (run) => run() },
+  );
+  live.start();
+});
+
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+test("begins without a place and speaks the protocol", () => {
+  assert.equal(world.socket.url, URL_);
+  assert.deepEqual(world.socket.protocols, ["tether.v1"]);
+  assert.equal(live.status, "connecting");
+  world.hello(1041);
+  assert.equal(live.status, "live");
+  assert.equal(live.position.seq, 1041);
+  assert.deepEqual(heard, ["begin"]);
+});
+
+test("a dropped socket resumes after the last event and says what it caught up on", () => {
+  world.hello(5);
+  world.event(6);
+  world.drop(1006);
+  assert.equal(live.status, "reconnecting");
+  world.pass(1_000);
+  assert.equal(world.socket.url, `${URL_}?after=6`);
+  world.hello(6, 8);
+  assert.equal(live.status, "catching-up");
+  assert.equal(live.behind, 2);
+  world.event(7);
+  world.event(8);
+  assert.equal(live.status, "live");
+  assert.equal(live.caughtUp, 2);
+  assert.deepEqual(heard, ["begin", 6, 7, 8]);
+  world.pass(10_000);
+  assert.equal(live.caughtUp, 0);
+});
+
+for (const code of [1000, 1001, 1006, 1008, 4408]) {
+  test(`close code ${code} is never taken for the end`, () => {
+    world.hello(5);
+    world.drop(code);
+    world.pass(20_000);
+    assert.equal(world.socket.url, `${URL_}?after=5`);
+  });
+}
+
+test("an orderly goodbye is answered sooner than a failure", () => {
+  const waits = [1001, 1006].map((code) => {
+    world.hello(live.position.seq ?? 5);
+    world.event(live.position.seq + 1);
+    world.drop(code);
+    const [timer] = world.timers;
+    const waitMs = timer.at - world.nowMs;
+    world.pass(waitMs);
+    return waitMs;
+  });
+  assert.ok(waits[0] <= 500);
+  assert.ok(waits[1] >= waits[0]);
+});
+
+test("code 4401 ends it and asks for a sign-in", () => {
+  world.hello(5);
+  world.drop(4401);
+  assert.equal(live.status, "ended");
+  assert.deepEqual(heard, ["begin", "over"]);
+  world.pass(3_600_000);
+  assert.equal(world.sockets.length, 1);
+});
+
+test("a refused handshake asks whether the session holds", async () => {
+  world.hello(5);
+  world.drop(1006);
+  world.pass(1_000);
+  holds = Promise.resolve(false);
+  world.drop(1006); // this one never said hello
+  await settled();
+  assert.equal(live.status, "ended");
+  assert.deepEqual(heard, ["begin", "over"]);
+});
+
+test("a server that is away is asked again, ever more seldom", async () => {
+  holds = Promise.reject(new Error("away"));
+  const waits = [];
+  for (let round = 0; round < 8; round += 1) {
+    world.drop(1006);
+    await settled();
+    const [timer] = world.timers;
+    waits.push(timer.at - world.nowMs);
+    world.pass(waits.at(-1));
+  }
+  assert.deepEqual(waits, [500, 1_000, 2_000, 4_000, 8_000, 15_000, 15_000, 15_000]);
+  world.hello(5);
+  assert.equal(live.status, "live");
+});
+
+test("a server that accepts and hangs up at once is not hammered", () => {
+  for (let round = 0; round < 6; round += 1) {
+    world.hello(5);
+    world.drop(1001);
+    const [timer] = world.timers;
+    world.pass(timer.at - world.nowMs);
+  }
+  assert.ok(world.nowMs > 20_000);
+});
+
+test("a gap connects again from the last number, and applies nothing beyond it", () => {
+  world.hello(5);
+  world.event(8);
+  assert.ok(world.socket.isClosed);
+  world.pass(1_000);
+  assert.equal(world.socket.url, `${URL_}?after=5`);
+  assert.deepEqual(heard, ["begin"]);
+});
+
+test("a hello that does not come is a failed attempt", () => {
+  world.pass(10_000);
+  assert.ok(world.sockets[0].isClosed);
+  world.pass(1_000);
+  assert.equal(world.sockets.length, 2);
+});
+
+test("what an abandoned socket still says is not heard", () => {
+  world.hello(5);
+  const [old] = world.sockets;
+  world.pass(6_000);
+  live.renew();
+  old.onmessage({ data: JSON.stringify({ event: "call_ended", seq: 6, data: {} }) });
+  old.onclose({ code: 1006 });
+  world.hello(5, 6);
+  world.event(6);
+  assert.deepEqual(heard, ["begin", 6]);
+  assert.equal(world.sockets.length, 2);
+});
+
+test("a quick renewal does not disturb the reader, a slow one is shown", () => {
+  world.hello(5);
+  world.pass(6_000);
+  live.renew();
+  assert.equal(live.status, "live");
+  world.pass(3_000);
+  assert.equal(live.status, "reconnecting");
+  world.hello(5);
+  assert.equal(live.status, "live");
+});
+
+test("a renewal while waiting connects at once", () => {
+  world.hello(5);
+  world.drop(1006);
+  live.renew();
+  assert.equal(world.socket.url, `${URL_}?after=5`);
+});
+
+test("a long silence makes sure that somebody is there", () => {
+  world.hello(5);
+  world.pass(301_000);
+  assert.equal(world.socket.url, `${URL_}?after=5`);
+});
+
+test("resync loads again and goes on", () => {
+  world.hello(5);
+  world.drop(1006);
+  world.pass(1_000);
+  world.hello(5, 50);
+  world.say({ event: "resync", seq: 50, reason: "gone" });
+  world.event(51);
+  assert.deepEqual(heard, ["begin", "resync", 51]);
+  assert.equal(live.status, "live");
+});
+
+test("another organization's hello stops it", () => {
+  world.hello(5);
+  world.drop(1006);
+  world.pass(1_000);
+  world.hello(5, 5, "f".repeat(24));
+  assert.deepEqual(heard, ["begin", "stranger"]);
+  assert.equal(live.status, "idle");
+});
+
+test("stop leaves no timer and no socket", () => {
+  world.hello(5);
+  live.stop();
+  live.stop();
+  assert.equal(world.timers.size, 0);
+  assert.ok(world.socket.isClosed);
+});

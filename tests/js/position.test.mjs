@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { advance, behind, START } from "../../static/js/live/position.js";
+
+const ORG = "0123456789abcdef01234567";
+const hello = (seq, head = seq, organizationId = ORG) => ({ event: "hello", seq, head, organizationId, heartbeat: 20 });
+const event = (seq, name = "call_initiated") => ({ event: name, seq, id: `x:${seq}`, at: "2026-05-15T09:12:34.000Z", data: {} });
+
+const standing = (seq, head = seq) => ({ seq, head, organizationId: ORG });
+
+test("the first hello begins at its number", () => {
+  assert.deepEqual(advance(START, hello(1041, 1041)), { step: "begin", position: standing(1041) });
+});
+
+test("the hello of a resumed connection says how far behind the page is", () => {
+  const { step, position } = advance(standing(1041), hello(1041, 1053));
+  assert.equal(step, "resume");
+  assert.equal(behind(position), 12);
+});
+
+test("only the next number is applied", () => {
+  assert.equal(advance(standing(7), event(8)).step, "apply");
+  assert.equal(advance(standing(7), event(7)).step, "repeat");
+  assert.equal(advance(standing(7), event(1)).step, "repeat");
+  assert.equal(advance(standing(7), event(9)).step, "gap");
+});
+
+test("a gap does not move the position, so a new connection asks for what is missing", () => {
+  assert.equal(advance(standing(7), event(9)).position.seq, 7);
+});
+
+test("an event of an unknown name keeps its place in the sequence", () => {
+  assert.deepEqual(advance(standing(7), event(8, "call_transferred")), { step: "apply", position: standing(8) });
+});
+
+test("a resync goes on from the number it names, forward or back", () => {
+  for (const seq of [3, 900]) {
+    const { step, position } = advance(standing(7), { event: "resync", seq, reason: "retention" });
+    assert.equal(step, "resync");
+    assert.equal(position.seq, seq);
+  }
+});
+
+test("a hello from another place than the one asked for is a resync", () => {
+  assert.equal(advance(standing(7), hello(20)).step, "resync");
+});
+
+test("the resync that follows such a hello is the same news", () => {
+  const { position } = advance(standing(7), hello(20));
+  assert.deepEqual(advance(position, { event: "resync", seq: 20, reason: "gone" }), { step: "repeat", position });
+});
+
+test("a hello of another organization makes everything held here void", () => {
+  assert.deepEqual(advance(standing(7), hello(7, 7, "f".repeat(24))), { step: "stranger", position: START });
+});
+
+test("what is no event of the protocol changes nothing", () => {
+  for (const message of [null, 3, "x", [], {}, { event: "hello" }, { event: 3, seq: 8 }, { event: "x", seq: 1.5 }, { seq: "8" }]) {
+    assert.deepEqual(advance(standing(7), message), { step: "unknown", position: standing(7) });
+  }
+});
+
+test("whatever is dropped, repeated or swapped on the way, every event is applied once and in order", () => {
+  let state = 20260515;
+  const random = () => (state = (state * 1103515245 + 12345) % 2 ** 31) / 2 ** 31;
+  for (let round = 0; round < 200; round += 1) {
+    const applied = [];
+    let position = advance(START, hello(0, 0)).position;
+    while (position.seq < 40) {
+      // One connection: the server replays from where the page stands, and the way mangles it.
+      position = advance(position, hello(position.seq, 40)).position;
+      for (let seq = position.seq + 1; seq <= 40; seq += 1) {
+        const sent = random() < 0.05 ? [] : random() < 0.1 ? [seq, seq] : random() < 0.05 ? [seq + 1, seq] : [seq];
+        const steps = sent.map((number) => {
+          const { step, position: next } = advance(position, event(number));
+          position = next;
+          if (step === "apply") applied.push(number);
+          return step;
+        });
+        if (steps.includes("gap")) break;
+      }
+    }
+    assert.deepEqual(applied, Array.from({ length: 40 }, (_, index) => index + 1));
+  }
+});
