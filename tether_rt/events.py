@@ -36,7 +36,7 @@ def call_events(
 ) -> list[tuple[str, dict[str, Any]]]:
     """Return the call's events in order as (name, data): four with a recording, three without."""
     where = {"callId": ids.call_id, "contactId": ids.contact_id, "conversationId": ids.conversation_id}
-    initiated = {
+    initiated: dict[str, Any] = {
         **where,
         "contactName": _clip(contact_name, MAX_NAME_CHARS),
         "direction": call.direction,
@@ -46,14 +46,14 @@ def call_events(
         "provider": "external",
         "startTime": iso_ms(call.start_time),
     }
-    ended = {
+    ended: dict[str, Any] = {
         **where,
         "status": call.status,
         "duration": call.duration_s,
         "endTime": iso_ms(call.end_time),
         "summary": _clip(call.summary, MAX_SUMMARY_CHARS),
     }
-    events = [("call_initiated", initiated), ("call_ended", ended)]
+    events: list[tuple[str, dict[str, Any]]] = [("call_initiated", initiated), ("call_ended", ended)]
     if recording is not None:
         ready = {
             **where,

@@ -80,7 +80,7 @@ class BatchWriter:
             await self._statements(plan, session)
             await self._commit(session)
         except BaseException as error:
-            if session.in_transaction:
+            if session.delegate.in_transaction:
                 await session.abort_transaction()
             raise _named(error) from error
 

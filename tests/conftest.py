@@ -1,0 +1,68 @@
+"""What all tests share: one real mongod, one real S3 server, and a server on each kind of recording store."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.s3 import S3Server, s3_server  # noqa: F401 - a fixture
+from tests.support.service import SECRET, Service, Tenant, running
+from tether_rt.settings import Settings
+from tether_rt.store.embedded import PrivateMongod
+
+
+@pytest.fixture(scope="session")
+def mongodb_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a mongod that lives as long as the tests."""
+    mongod = PrivateMongod(tmp_path_factory.mktemp("mongod"))
+    yield asyncio.run(mongod.start())
+    asyncio.run(mongod.stop())
+
+
+def settings_on(mongodb_uri: str, data_dir: Path, **changes: object) -> Settings:
+    """Return settings for a server with a database of its own on the shared mongod."""
+    values = {
+        "port": 0,
+        "data_dir": data_dir,
+        "mongodb_uri": mongodb_uri,
+        "database": f"t{uuid.uuid4().hex[:12]}",
+        "secret": SECRET,
+        **changes,
+    }
+    return Settings.from_values(values)
+
+
+def r2_settings(server: S3Server) -> dict[str, str]:
+    """Return the settings of an empty bucket on the S3 server."""
+    return {
+        "r2_endpoint_url": server.endpoint_url,
+        "r2_access_key_id": S3Server.ACCESS_KEY_ID,
+        "r2_secret_access_key": S3Server.SECRET_ACCESS_KEY,
+        "r2_bucket": server.create_bucket(),
+    }
+
+
+@pytest.fixture(scope="session", params=["disk", "r2"])
+async def service(
+    request: pytest.FixtureRequest, mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Service]:
+    """A running server; every test that uses it runs once with recordings on disk and once in R2."""
+    r2 = r2_settings(request.getfixturevalue("s3_server")) if request.param == "r2" else {}
+    async with running(settings_on(mongodb_uri, tmp_path_factory.mktemp("data"), **r2)) as service:
+        yield service
+
+
+@pytest.fixture
+async def tenant(service: Service) -> Tenant:
+    """A user of a new organization."""
+    return await service.tenant()
+
+
+@pytest.fixture
+async def other(service: Service) -> Tenant:
+    """A user of another new organization."""
+    return await service.tenant()

@@ -1,0 +1,244 @@
+"""A server with everything real behind it, and the people who use it, for tests.
+
+`Service` runs in the tests' own process and event loop, so that a test can look inside; `ServerProcess` is the program as an
+operator starts it, to be killed and looked at from outside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import itertools
+import json
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from tether_rt import admin
+from tether_rt.server import Server
+from tether_rt.settings import Settings
+from tether_rt.store import client as store
+
+ROOT = Path(__file__).parents[2]
+SAMPLES = ROOT / "tether_rt" / "samples"
+SECRET = "a secret for tests that is long enough to sign with"
+PASSWORD = "correct horse battery staple"
+_unique = itertools.count(1)
+
+
+def sample(name: str = "appointment", *, voice: bool = True, **changes: Any) -> dict[str, Any]:
+    """Return a sample call with an `externalCallId` of its own; `voice` puts the recording in as base64."""
+    call = json.loads((SAMPLES / f"{name}.json").read_text())
+    call["externalCallId"] = uuid.uuid4().hex
+    if voice and (recording := SAMPLES / f"{name}.mp3").exists():
+        call["recording"] = base64.b64encode(recording.read_bytes()).decode()
+    call.update(changes)
+    return {key: value for key, value in call.items() if value is not ...}
+
+
+def missed(**changes: Any) -> dict[str, Any]:
+    """Return a small call that nobody answered, from a number of its own."""
+    number = next(_unique)
+    call = {
+        "direction": "inbound",
+        "fromNumber": f"+1416555{number % 10000:04d}",
+        "toNumber": "+14165550100",
+        "duration": 0,
+        "status": "no-answer",
+        "externalCallId": uuid.uuid4().hex,
+    }
+    call.update(changes)
+    return {key: value for key, value in call.items() if value is not ...}
+
+
+@dataclass
+class Answer:
+    """A response, read to its end."""
+
+    status: int
+    headers: Any
+    body: Any
+
+
+@dataclass
+class Tenant:
+    """One user of one organization, with the means to call the server as vendor and as agent."""
+
+    base_url: str
+    http: aiohttp.ClientSession
+    user_id: str
+    organization_id: str
+    email: str
+    api_key: str
+    token: str = ""
+    sockets: list[aiohttp.ClientWebSocketResponse] = field(default_factory=list)
+
+    async def request(self, method: str, path: str, *, token: str | None = None, **options: Any) -> Answer:
+        """Call the server; JSON answers are parsed."""
+        headers = dict(options.pop("headers", {}))
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        async with self.http.request(method, self.base_url + path, headers=headers, **options) as response:
+            raw = await response.read()
+            is_json = response.headers.get("Content-Type", "").startswith("application/json")
+            return Answer(response.status, response.headers, json.loads(raw) if is_json and raw else raw)
+
+    async def post_call(self, call: Any, **options: Any) -> Answer:
+        """Post as the vendor; `call` is JSON-encoded unless it is bytes."""
+        data = call if isinstance(call, bytes) else json.dumps(call).encode()
+        headers = {"Content-Type": "application/json", **options.pop("headers", {})}
+        return await self.request("POST", "/api/calls/ingest", token=self.api_key, data=data, headers=headers, **options)
+
+    async def get(self, path: str, **options: Any) -> Answer:
+        """Get as the agent."""
+        return await self.request("GET", path, token=self.token, **options)
+
+    async def post(self, path: str, body: Any = None, **options: Any) -> Answer:
+        """Post JSON as the agent."""
+        return await self.request("POST", path, token=self.token, json=body, **options)
+
+    async def dashboard(self, after: int | None = None) -> Dashboard:
+        """Open a dashboard and read its hello."""
+        query = "" if after is None else f"?after={after}"
+        socket = await self.http.ws_connect(
+            f"{self.base_url}/ws{query}",
+            protocols=("tether.v1",),
+            headers={"Authorization": f"Bearer {self.token}"},
+            max_msg_size=0,
+        )
+        dashboard = Dashboard(socket)
+        dashboard.hello = await dashboard.next()
+        assert dashboard.hello["event"] == "hello"
+        return dashboard
+
+
+@dataclass
+class Dashboard:
+    """An open WebSocket and what it said first."""
+
+    socket: aiohttp.ClientWebSocketResponse
+    hello: dict[str, Any] = field(default_factory=dict)
+
+    async def next(self, within_s: float = 20) -> dict[str, Any]:
+        """Return the next message; fails when the socket closes instead."""
+        message = await self.socket.receive(within_s)
+        assert message.type is aiohttp.WSMsgType.TEXT, f"closed with {self.socket.close_code}: {message}"
+        return dict(json.loads(message.data))
+
+    async def events(self, count: int) -> list[dict[str, Any]]:
+        """Return the next `count` messages."""
+        return [await self.next() for _ in range(count)]
+
+    async def close(self) -> None:
+        await self.socket.close()
+
+
+@dataclass
+class Service:
+    """A running server in this process."""
+
+    server: Server
+    http: aiohttp.ClientSession
+
+    @property
+    def base_url(self) -> str:
+        return self.server.url
+
+    @property
+    def database(self) -> store.Database:
+        return self.server.app.database
+
+    async def tenant(self, organization: str | None = None) -> Tenant:
+        """Add a user, of a new organization unless one is named, and sign in."""
+        email = f"{uuid.uuid4().hex}@example.com"
+        added = await admin.add_user(
+            self.database,
+            self.server.settings.resolve_secret(),
+            organization=organization or uuid.uuid4().hex,
+            email=email,
+            full_name="Agent Smith",
+            role="agent",
+            password=PASSWORD,
+        )
+        tenant = Tenant(self.base_url, self.http, added.user_id, added.organization_id, email, added.api_key)
+        answer = await tenant.request("POST", "/api/auth/login", json={"email": email, "password": PASSWORD})
+        assert answer.status == 200, answer.body
+        tenant.token = answer.body["token"]
+        return tenant
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Service]:
+    """Run a server in this process until the block ends."""
+    server = Server(settings)
+    await server.start()
+    try:
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
+            yield Service(server, http)
+    finally:
+        await server.stop()
+
+
+class ServerProcess:
+    """`tether-rt serve` as a process of its own; its log is kept in a file."""
+
+    def __init__(self, folder: Path, **variables: str) -> None:
+        self.folder = folder
+        self.variables = {"TETHER_PORT": "0", "TETHER_SECRET": SECRET, "TETHER_DATA_DIR": str(folder / "var"), **variables}
+        self.log_path = folder / f"server-{uuid.uuid4().hex[:8]}.log"
+        self.url = ""
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None
+        return self._process
+
+    async def start(self) -> str:
+        """Start it and return its address once it listens; started again it listens at the same port."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("TETHER_", "R2_", "MONGODB_"))}
+        with self.log_path.open("ab") as log:
+            seen = log.tell()
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tether_rt.cli", "serve"],
+                env={**environment, **self.variables, "PYTHONPATH": str(ROOT)},
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        while not (url := self._listening(seen)):
+            assert self._process.poll() is None, self.log_path.read_text()
+            await asyncio.sleep(0.02)
+        self.url = url
+        self.variables["TETHER_PORT"] = url.rpartition(":")[2]
+        return url
+
+    def _listening(self, seen: int) -> str:
+        for line in self.log_path.read_bytes()[seen:].splitlines():
+            if b'"listening"' in line:
+                return str(json.loads(line)["url"])
+        return ""
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Return the log so far."""
+        return [json.loads(line) for line in self.log_path.read_bytes().splitlines()]
+
+    async def stop(self) -> int:
+        """End it with SIGTERM and return its exit status; idempotent."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        return await asyncio.to_thread(self.process.wait, 60)
+
+    async def kill(self) -> None:
+        """SIGKILL."""
+        self.process.kill()
+        await asyncio.to_thread(self.process.wait)
