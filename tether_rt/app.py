@@ -87,7 +87,6 @@ class App:
 
         self.hub = Hub(database, self.identity, self.metrics)
         self._closers.append(("hub", self.hub.close))
-        await self.hub.start()
 
         writer = BatchWriter(self.client, database)
         self._closers.append(("writer", writer.close))

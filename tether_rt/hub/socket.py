@@ -1,0 +1,144 @@
+"""`GET /ws`: who may open a dashboard's stream, and the WebSocket as Tornado has it.
+
+Everything is judged before the upgrade, so that every refusal is an HTTP answer with the one JSON error shape.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tornado.websocket import WebSocketHandler, WebSocketProtocol, WebSocketProtocol13, _WebSocketParams
+
+from tether_rt.errors import BadRequest, Forbidden, TetherError, Unauthorized
+from tether_rt.hub.dashboard import Dashboard
+from tether_rt.hub.hub import Hub
+from tether_rt.hub.protocol import SUBPROTOCOL, Close, offered_subprotocols, parse_after, subprotocol_token
+from tether_rt.web import SESSION_COOKIE, SessionHandler, Web, bearer_token, origin_allowed
+
+MAX_MESSAGE_BYTES: Final = 4096
+_MESSAGE_TOO_BIG: Final = 1009
+_DISCARD_BYTES: Final = 65_536
+
+
+class UpgradeRequired(TetherError):
+    """The request does not ask for a WebSocket (RFC 9110 section 15.5.22)."""
+
+    status = 426
+
+
+class DashboardSocket(SessionHandler, WebSocketHandler):
+    """One dashboard's connection."""
+
+    def initialize(self, web: Web, hub: Hub) -> None:  # type: ignore[override]
+        super().initialize(web)
+        self.hub = hub
+        self._dashboard: Dashboard | None = None
+
+    # ------------------------------------------------------------------ before the upgrade
+
+    async def authorize(self) -> None:
+        """Find the session; raises `Forbidden` for another site's page and `Unauthorized` without a session.
+
+        A page of another site can open a WebSocket here and the browser sends our cookie along (RFC 6455 section 10.2), so the
+        cookie counts only with an `Origin`, and any `Origin` must be one of ours.
+        """
+        headers = self.request.headers
+        if not origin_allowed(self.request, self.web.allowed_origins):
+            raise Forbidden("Dashboards on pages of another site are not served.")
+        token = bearer_token(self.request) or subprotocol_token(self._offered())
+        if token is None and "Origin" in headers:
+            token = self.get_cookie(SESSION_COOKIE)
+        session = await self.web.identity.session(token) if token else None
+        if session is None:
+            raise Unauthorized("Sign in first: the session is missing, expired or ended.")
+        self.session = session
+        self.organization_id = session.organization_id
+
+    async def get(self) -> None:
+        """Admit the dashboard, upgrade, and return when the connection has ended."""
+        self._require_upgrade()
+        after = parse_after(self.get_query_argument("after", None))
+        self._dashboard = await self.hub.admit(self.session, after)
+        try:
+            await super().get()
+        finally:
+            self.hub.discharge(self._dashboard)
+
+    def _require_upgrade(self) -> None:
+        """Refuse what Tornado would refuse in plain text (RFC 6455 section 4.2.1)."""
+        headers = self.request.headers
+        connection = {word.strip().lower() for word in headers.get("Connection", "").split(",")}
+        if headers.get("Upgrade", "").lower() != "websocket" or "upgrade" not in connection:
+            self.set_header("Upgrade", "websocket")
+            raise UpgradeRequired("This address speaks WebSocket: connect with a WebSocket client.")
+        if headers.get("Sec-WebSocket-Version") != "13":
+            self.set_header("Sec-WebSocket-Version", "13")
+            raise UpgradeRequired("Sec-WebSocket-Version must be 13")
+        if not headers.get("Sec-WebSocket-Key") or not headers.get("Host"):
+            raise BadRequest("Sec-WebSocket-Key and Host must be there")
+
+    def _offered(self) -> list[str]:
+        return offered_subprotocols(self.request.headers.get("Sec-WebSocket-Protocol"))
+
+    def check_origin(self, origin: str) -> bool:
+        """`authorize` has judged it."""
+        return True
+
+    def select_subprotocol(self, subprotocols: list[str]) -> str | None:
+        """Choose ours when it is offered; the one that carries the token is never sent back."""
+        return SUBPROTOCOL if SUBPROTOCOL in subprotocols else None
+
+    # ------------------------------------------------------------------ after it
+
+    def get_websocket_protocol(self) -> WebSocketProtocol:
+        # No pings: the hub sends them, with one timer for all. No compression: frames are shared.
+        return _Protocol(self, False, _WebSocketParams(max_message_size=MAX_MESSAGE_BYTES))
+
+    def open(self, *args: str, **kwargs: str) -> None:
+        """Begin the stream; nothing was awaited since the dashboard was admitted."""
+        assert self._dashboard is not None
+        assert self.ws_connection is not None
+        assert self.ws_connection.stream is not None
+        self._dashboard.start(self.ws_connection.stream, self.close, self.hub.heartbeat_s)
+
+    def on_pong(self, data: bytes) -> None:
+        """The peer is there."""
+        assert self._dashboard is not None
+        self._dashboard.unanswered = 0
+
+    def on_message(self, message: str | bytes) -> None:
+        """There is nothing that a dashboard may say."""
+        assert self._dashboard is not None
+        self._dashboard.close(Close.POLICY_VIOLATION)
+
+
+class _Protocol(WebSocketProtocol13):
+    """Tornado's protocol, but a message that is too long gets the same answer as any other, and the answer arrives.
+
+    Tornado closes with 1009 and cuts the connection at once. While more of the message is on its way the kernel then sends a
+    reset, which takes the close frame with it; so what still comes is read and thrown away until Tornado's 5 s for a closing
+    handshake are over.
+    """
+
+    handler: DashboardSocket
+    _deaf = False
+    _spared = False
+
+    def close(self, code: int | None = None, reason: str | None = None) -> None:
+        if code == _MESSAGE_TOO_BIG:
+            self._deaf = self._spared = True
+            self.handler.on_message(b"")
+        else:
+            super().close(code, reason)
+
+    def _abort(self) -> None:
+        if self._spared:
+            self._spared = False  # it comes right after the close above; the next one is meant
+        else:
+            super()._abort()
+
+    async def _receive_frame(self) -> None:
+        if self._deaf:
+            self._wire_bytes_in += len(await self.stream.read_bytes(_DISCARD_BYTES, partial=True))
+        else:
+            await super()._receive_frame()
