@@ -1,0 +1,40 @@
+// Every pair of text and ground that the style sheets use, by the formula of WCAG 2.2 (4.5 : 1 for text, 3 : 1 for parts).
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+
+const sheet = readFileSync(new URL("../../static/css/base.css", import.meta.url), "utf8");
+const [light, dark] = [...sheet.matchAll(/:root \{([^}]*)\}/g)].map(([, body]) =>
+  Object.fromEntries([...body.matchAll(/--([\w-]+): (#[0-9a-f]{6});/g)].map(([, name, value]) => [name, value])),
+);
+
+const TEXT = ["text", "muted", "accent", "good", "warn", "bad"];
+const GROUNDS = ["ground", "surface", "raised", "accent-ground"];
+const PAIRS = [...TEXT.flatMap((text) => GROUNDS.map((ground) => [text, ground])), ["on-accent", "accent"]];
+const PARTS = ["line-strong", "focus", "accent"].flatMap((part) => ["ground", "surface"].map((ground) => [part, ground]));
+
+function luminance(hex) {
+  const [r, g, b] = [1, 3, 5].map((start) => {
+    const channel = parseInt(hex.slice(start, start + 2), 16) / 255;
+    return channel <= 0.04045 ? channel / 12.92 : ((channel + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+}
+
+function contrast(one, other) {
+  const [darker, lighter] = [luminance(one), luminance(other)].sort((a, b) => a - b);
+  return (lighter + 0.05) / (darker + 0.05);
+}
+
+for (const [scheme, colours] of Object.entries({ light, dark: { ...light, ...dark } })) {
+  test(`text is readable in ${scheme}`, () => {
+    const weak = PAIRS.map(([text, ground]) => [text, ground, contrast(colours[text], colours[ground])]);
+    assert.deepEqual(weak.filter(([, , ratio]) => !(ratio >= 4.5)), []);
+  });
+
+  test(`parts can be told from their ground in ${scheme}`, () => {
+    const weak = PARTS.map(([part, ground]) => [part, ground, contrast(colours[part], colours[ground])]);
+    assert.deepEqual(weak.filter(([, , ratio]) => !(ratio >= 3)), []);
+  });
+}
