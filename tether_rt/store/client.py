@@ -20,6 +20,7 @@ Database = AsyncIOMotorDatabase[Document]
 DURABLE: Final = WriteConcern("majority", j=True)
 MAJORITY: Final = ReadConcern("majority")
 
+APP_NAME: Final = "tether_rt"
 SELECTION_MS: Final = 1_500
 SOCKET_MS: Final = 3_500
 """Together below 5 s: a caller hears 503 instead of waiting for a database that is away or frozen."""
@@ -46,7 +47,7 @@ def connect(uri: str, *, patient: bool = False) -> Client:
     try:
         return AsyncIOMotorClient(
             uri,
-            appname="tether_rt",
+            appname=APP_NAME,
             tz_aware=True,
             serverSelectionTimeoutMS=SELECTION_MS,
             connectTimeoutMS=SELECTION_MS,

@@ -20,10 +20,12 @@ from pymongo.errors import BulkWriteError, DocumentTooLarge, DuplicateKeyError, 
 
 from tether_rt.store.calls import Calls
 from tether_rt.store.client import DURABLE, Client, Database
+from tether_rt.store.orphans import Orphans
 from tether_rt.store.people import People
 from tether_rt.store.plan import Entry, Outcome, Plan, segment_document
 
 _DUPLICATE_KEY: Final = 11000
+_WRITE_CONFLICT: Final = 112
 _COMMIT_TRIES: Final = 3
 
 
@@ -47,6 +49,7 @@ class BatchWriter:
         self._database = database
         self._calls = Calls(database)
         self._people = People(database)
+        self._orphans = Orphans(client)
         self._session: AsyncIOMotorClientSession | None = None
 
     async def close(self) -> None:
@@ -82,6 +85,8 @@ class BatchWriter:
         except BaseException as error:
             if session.delegate.in_transaction:
                 await session.abort_transaction()
+            if isinstance(error, OperationFailure) and error.code == _WRITE_CONFLICT:
+                await self._orphans.end()
             raise _named(error) from error
 
     async def _statements(self, plan: Plan, session: AsyncIOMotorClientSession) -> None:
