@@ -1,17 +1,37 @@
-"""What a place for recordings must be able to do."""
+"""What a place for recordings must be able to do, and how recordings are named in it."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
+
+from tether_rt.recordings.sniff import AudioType
+
+PIECE_BYTES: Final = 256 * 1024
+"""Recordings are read, hashed, decoded and moved in pieces of this size."""
+
+_KEY: Final = re.compile(r"recordings/[0-9a-f]{24}/[0-9a-f]{64}\.(?:mp3|wav|ogg|m4a|flac|webm)")
+
+
+def recording_key(organization_id: str, sha256: str, audio: AudioType) -> str:
+    """Return a recording's key: an organization's same bytes always have the same one, so a retry overwrites itself."""
+    return check_key(f"recordings/{organization_id}/{sha256}.{audio.extension}")
+
+
+def check_key(key: str) -> str:
+    """Return `key`; raise `ValueError` unless it has the one shape that recordings have, which leaves no room for `..`."""
+    if not _KEY.fullmatch(key):
+        raise ValueError(f"not the key of a recording: {key!r}")
+    return key
 
 
 class RecordingStore(Protocol):
-    """Keeps recordings under keys such as `recordings/{organizationId}/{sha256}.mp3`.
+    """Keeps recordings under the keys that `recording_key` gives.
 
-    Every method raises `errors.Unavailable` when the place is away, full or denies access. `put` is atomic: afterwards the
-    key holds all the bytes or what it held before.
+    Every method raises `errors.Unavailable` when the place is away, full or denies access, and `ValueError` for a key of
+    another shape. `put` is atomic: afterwards the key holds all the bytes or what it held before.
     """
 
     async def start(self) -> None:
@@ -34,7 +54,7 @@ class RecordingStore(Protocol):
         must serve the bytes (disk)."""
 
     def read(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
-        """Yield bytes `start` up to but not including `end` in pieces of at most 256 KiB.
+        """Yield bytes `start` up to but not including `end` in pieces of at most `PIECE_BYTES`.
 
         Raises `errors.NotFound` when there is nothing under `key`.
         """

@@ -1,0 +1,147 @@
+"""Recordings in a directory: what the demo and a single machine use.
+
+A recording is there as a whole or not at all, and once `put` returned it survives a power cut: the file is flushed before it
+gets its name, and the folder after.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from tether_rt.errors import NotFound, Unavailable
+from tether_rt.recordings import scratch
+from tether_rt.recordings.protocol import PIECE_BYTES, check_key
+from tether_rt.recordings.threads import FileThreads
+
+MIN_FREE_BYTES: Final = 256 * 1024 * 1024
+"""Below this, `check` says no while calls without a recording, and small ones, still go through."""
+
+# An fsync takes 1 to 50 ms, and several at once hardly more than one.
+_THREADS: Final = 8
+
+
+class DiskStore:
+    """A `RecordingStore` under `root` (keys begin with `recordings/`); several processes may share it."""
+
+    def __init__(self, root: Path, min_free_bytes: int = MIN_FREE_BYTES) -> None:
+        self._root = root
+        # A folder of its own, so that the sweep at start need not look through a million recordings.
+        self._unfinished = root / "recordings" / ".unfinished"
+        self._min_free_bytes = min_free_bytes
+        self._threads = FileThreads(_THREADS, "tether-disk")
+
+    async def start(self) -> None:
+        """Make the folder and remove what a killed process left unfinished."""
+        await self._threads.run(self._prepare)
+
+    async def close(self) -> None:
+        await self._threads.close()
+
+    async def check(self) -> None:
+        """Write, flush and remove a small file; raise `Unavailable` when that fails or the space left is low."""
+        await self._threads.run(self._probe)
+
+    async def put(self, key: str, source: bytes | Path, content_type: str) -> None:
+        """Store durably. A file on the same file system is moved, one from elsewhere is copied."""
+        await self._threads.run(self._put, self._path(key), source)
+
+    async def url(self, key: str, content_type: str, expires_s: int) -> str | None:
+        """There is none: the server itself must serve the bytes."""
+        self._path(key)
+        return None
+
+    async def read(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
+        file = await self._threads.run(_open_at, self._path(key), start)
+        try:
+            while start < end:
+                piece = await self._threads.run(file.read, min(PIECE_BYTES, end - start))
+                if not piece:
+                    return
+                start += len(piece)
+                yield piece
+        finally:
+            # In a thread: one that still reads, because the caller was cancelled, holds the file's lock.
+            self._threads.later(file.close)
+
+    def _path(self, key: str) -> Path:
+        return self._root / check_key(key)
+
+    def _prepare(self) -> None:
+        _make_folder(self._unfinished)
+        scratch.sweep(self._unfinished)
+
+    def _probe(self) -> None:
+        descriptor, path = scratch.create(self._unfinished)
+        try:
+            os.write(descriptor, b"probe")
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+            path.unlink()
+        if shutil.disk_usage(self._root).free < self._min_free_bytes:
+            raise Unavailable("The recording folder is almost full; send the request again later.", retry_after_s=30)
+
+    def _put(self, path: Path, source: bytes | Path) -> None:
+        # Fails when the volume was unmounted: a folder made in its place would hide recordings under the next mount.
+        self._unfinished.stat()
+        _make_folder(path.parent)
+        if isinstance(source, bytes):
+            self._write(path, lambda target: target.write(source))
+        else:
+            _flush_file(source)
+            try:
+                source.replace(path)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                with source.open("rb") as file:
+                    self._write(path, lambda target: shutil.copyfileobj(file, target, PIECE_BYTES))
+        _flush_folder(path.parent)
+
+    def _write(self, path: Path, write: Callable[[BinaryIO], object]) -> None:
+        descriptor, unfinished = scratch.create(self._unfinished)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(path)
+        except BaseException:
+            unfinished.unlink(missing_ok=True)
+            raise
+
+
+def _open_at(path: Path, start: int) -> BinaryIO:
+    try:
+        file = path.open("rb")
+    except FileNotFoundError as error:
+        raise NotFound("There is no such recording.") from error
+    file.seek(start)
+    return file
+
+
+def _make_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        _flush_folder(folder.parent)
+
+
+def _flush_file(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _flush_folder(folder: Path) -> None:
+    # A new name is durable only when its folder is flushed, too (fsync(2)). Windows can open no folder, and need not.
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

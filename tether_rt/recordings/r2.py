@@ -1,0 +1,299 @@
+"""Recordings in Cloudflare R2, or any other store that speaks S3.
+
+One client for the process. Whatever R2 does (away, slow, failing, denying), a call ends within its deadline with one sentence
+that says which; what an operator needs on top is logged, without credentials.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import logging
+import os
+import time
+from base64 import b64encode
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, Final, cast
+from urllib.parse import urlsplit
+
+import aioboto3
+from aiobotocore.config import AioConfig
+from aiobotocore.session import AioSession
+from aiohttp import ClientError as TransportError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
+from botocore.handlers import add_expect_header
+
+from tether_rt.errors import NotFound, TetherError, Unavailable
+from tether_rt.recordings.protocol import PIECE_BYTES, check_key
+
+_log = logging.getLogger("tether.recordings")
+
+PART_BYTES: Final = 8 * 1024 * 1024
+"""A file above this goes up in parts of this size: R2 wants them equal, S3 at least 5 MiB."""
+
+CALL_S: Final = 4.0
+"""How long one S3 call may take, on top of the time for its bytes; connecting and the one retry included."""
+
+SLOWEST_BYTES_S: Final = 1024 * 1024
+"""An upload that stays below this rate is given up."""
+
+_ASSEMBLE_S: Final = 20.0
+_CONNECT_S: Final = 1.5
+_CHECKED_FOR_S: Final = 5.0
+_CONNECTIONS: Final = 64
+# Hashing this much, or writing it to a socket, takes the loop about 0.1 ms; more is left to a thread.
+_INLINE_BYTES: Final = 64 * 1024
+
+
+class R2Store:
+    """A `RecordingStore` in one bucket."""
+
+    def __init__(
+        self,
+        endpoint_url: str,
+        access_key_id: str,
+        secret_access_key: str,
+        bucket: str,
+        *,
+        part_bytes: int = PART_BYTES,
+        call_s: float = CALL_S,
+    ) -> None:
+        """Take the S3 endpoint (`https://{account}.r2.cloudflarestorage.com`) and a key that may read and write `bucket`."""
+        self._endpoint_url = endpoint_url.rstrip("/")
+        self._access_key_id = access_key_id
+        self._secret_access_key = secret_access_key
+        self._bucket = bucket
+        self._part_bytes = part_bytes
+        self._call_s = call_s
+        self._open = AsyncExitStack()
+        self._client: Any = None
+        # The last outcome of `check`, and until when (monotonic seconds) it stands for the next.
+        self._checked: Unavailable | None = None
+        self._checked_until = 0.0
+        self._checking = asyncio.Lock()
+
+    @property
+    def origin(self) -> str:
+        """Where presigned URLs point: the dashboard's Content-Security-Policy must allow it as a media source."""
+        parts = urlsplit(self._endpoint_url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    async def start(self) -> None:
+        # Everything comes from this program's settings: an AWS profile of the account it runs under must not mix in.
+        session = AioSession(
+            session_vars={
+                "profile": (None, None, None, None),
+                "config_file": (None, None, os.devnull, None),
+                "credentials_file": (None, None, os.devnull, None),
+            }
+        )
+        client = aioboto3.Session(botocore_session=session).client(
+            "s3",
+            endpoint_url=self._endpoint_url,
+            aws_access_key_id=self._access_key_id,
+            aws_secret_access_key=self._secret_access_key,
+            region_name="auto",
+            config=AioConfig(
+                signature_version="s3v4",
+                connect_timeout=_CONNECT_S,
+                read_timeout=self._call_s,
+                retries={"mode": "standard", "total_max_attempts": 2},
+                max_pool_connections=_CONNECTIONS,
+                # R2 knows no checksum trailers (developers.cloudflare.com/r2/examples/aws/boto3).
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+                # Signing the payload would hash it on the event loop; Content-MD5, made in a thread, guards it instead.
+                s3={"addressing_style": "path", "payload_signing_enabled": False},
+            ),
+        )
+        self._client = await self._open.enter_async_context(client)
+        # `Expect: 100-continue` would cost each upload a round trip, and aiohttp waits for a server's 100 without a limit.
+        self._client.meta.events.unregister("before-call.s3", add_expect_header)
+
+    async def close(self) -> None:
+        await self._open.aclose()
+
+    async def check(self) -> None:
+        """Ask for the bucket, at most every 5 s whoever asks."""
+        async with self._checking:
+            if time.monotonic() >= self._checked_until:
+                try:
+                    async with self._calling("check"):
+                        await self._client.head_bucket(Bucket=self._bucket)
+                    self._checked = None
+                except Unavailable as error:
+                    self._checked = error
+                self._checked_until = time.monotonic() + _CHECKED_FOR_S
+        if self._checked is not None:
+            raise Unavailable(str(self._checked), self._checked.retry_after_s or 2)
+
+    async def put(self, key: str, source: bytes | Path, content_type: str) -> None:
+        """Upload; a file above `PART_BYTES` in parts, streamed from disk, so that its size does not matter to memory."""
+        target = {"Bucket": self._bucket, "Key": check_key(key)}
+        if isinstance(source, bytes):
+            large = len(source) > _INLINE_BYTES
+            await self._put_object(target, io.BytesIO(source) if large else source, len(source), content_type)
+            return
+        size_bytes = await asyncio.to_thread(os.path.getsize, source)
+        if size_bytes > self._part_bytes:
+            await self._put_parts(target, source, size_bytes, content_type)
+        else:
+            with _Window(source, 0, size_bytes) as body:
+                await self._put_object(target, body, size_bytes, content_type)
+
+    async def url(self, key: str, content_type: str, expires_s: int) -> str | None:
+        """Presign a GET (made here, without a call to R2) whose answer has the given type and is played, not downloaded."""
+        name = check_key(key).rpartition("/")[2]
+        return cast(
+            str,
+            await self._client.generate_presigned_url(
+                "get_object",
+                Params={
+                    "Bucket": self._bucket,
+                    "Key": key,
+                    "ResponseContentType": content_type,
+                    "ResponseContentDisposition": f'inline; filename="recording-{name[:12]}.{name.rpartition(".")[2]}"',
+                },
+                ExpiresIn=expires_s,
+            ),
+        )
+
+    async def read(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
+        check_key(key)
+        if start >= end:
+            return
+        async with self._calling("read"):
+            answer = await self._client.get_object(Bucket=self._bucket, Key=key, Range=f"bytes={start}-{end - 1}")
+        body = answer["Body"]
+        try:
+            while True:
+                async with self._calling("read"):
+                    piece = cast(bytes, await body.read(PIECE_BYTES))
+                if not piece:
+                    return
+                yield piece
+        finally:
+            body.close()
+
+    async def _put_object(self, target: dict[str, str], body: bytes | io.IOBase, size_bytes: int, content_type: str) -> None:
+        md5 = await _content_md5(body)
+        async with self._calling("put", size_bytes):
+            await self._client.put_object(**target, Body=body, ContentType=content_type, ContentMD5=md5)
+
+    async def _put_parts(self, target: dict[str, str], source: Path, size_bytes: int, content_type: str) -> None:
+        async with self._calling("put"):
+            upload = await self._client.create_multipart_upload(**target, ContentType=content_type)
+        target = {**target, "UploadId": upload["UploadId"]}
+        try:
+            parts = []
+            for number, window in enumerate(_windows(source, size_bytes, self._part_bytes), 1):
+                with window as body:
+                    md5 = await _content_md5(body)
+                    async with self._calling("put", window.size_bytes):
+                        part = await self._client.upload_part(**target, PartNumber=number, Body=body, ContentMD5=md5)
+                parts.append({"PartNumber": number, "ETag": part["ETag"]})
+            async with self._calling("put", extra_s=_ASSEMBLE_S):
+                await self._client.complete_multipart_upload(**target, MultipartUpload={"Parts": parts})
+        except BaseException:
+            # Parts that nobody assembles are paid for (until R2 drops them after 7 days), so also when cancelled.
+            await asyncio.shield(self._abort(target))
+            raise
+
+    async def _abort(self, target: dict[str, str]) -> None:
+        try:
+            async with self._calling("abort"):
+                await self._client.abort_multipart_upload(**target)
+        except TetherError as error:
+            _log.warning("an unfinished upload stays behind in the recording store: %s", error)
+
+    @asynccontextmanager
+    async def _calling(self, action: str, size_bytes: int = 0, extra_s: float = 0.0) -> AsyncIterator[None]:
+        """Bound a call's time and turn what goes wrong into the error tree."""
+        try:
+            async with asyncio.timeout(self._call_s + extra_s + size_bytes / SLOWEST_BYTES_S):
+                yield
+        except (BotoCoreError, ClientError, TransportError, OSError) as error:
+            trouble = _trouble(error)
+            if isinstance(trouble, Unavailable):
+                _log.warning("recording store: %s failed: %s: %s", action, type(error).__name__, error)
+            raise trouble from error
+
+
+def _trouble(error: Exception) -> TetherError:
+    if isinstance(error, ClientError):
+        code = str(error.response.get("Error", {}).get("Code", ""))
+        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        if code == "NoSuchKey" or (status == 404 and error.operation_name == "GetObject" and code != "NoSuchBucket"):
+            return NotFound("There is no such recording.")
+        if code == "NoSuchBucket" or (status == 404 and error.operation_name == "HeadBucket"):
+            return Unavailable("The recording store has no such bucket; its operator must mend the settings.", 30)
+        if status in (401, 403):
+            return Unavailable("The recording store denies access; its operator must mend the settings.", 30)
+        if status == 429 or code == "SlowDown":
+            return Unavailable("The recording store is overloaded; send the request again shortly.", 5)
+        return Unavailable(f"The recording store failed (HTTP {status}); send the request again.", 5)
+    if isinstance(error, TimeoutError | ConnectTimeoutError | ReadTimeoutError):
+        return Unavailable("The recording store did not answer in time; send the request again.", 5)
+    if isinstance(error, EndpointConnectionError):
+        return Unavailable("The recording store cannot be reached just now; send the request again.", 5)
+    return Unavailable("The connection to the recording store broke; send the request again.", 2)
+
+
+class _Window(io.RawIOBase):
+    """A part of a file as a file: what botocore measures and aiohttp reads in its threads, piece by piece."""
+
+    def __init__(self, path: Path, start: int, size_bytes: int) -> None:
+        self.size_bytes = size_bytes
+        self._start = start
+        self._at = 0
+        self._file = path.open("rb")
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self.size_bytes}[whence]
+        return self._at
+
+    def read(self, size: int = -1) -> bytes:
+        left = max(0, self.size_bytes - self._at)
+        self._file.seek(self._start + self._at)
+        data = self._file.read(left if size < 0 else min(size, left))
+        self._at += len(data)
+        return data
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def _windows(path: Path, size_bytes: int, part_bytes: int) -> Iterator[_Window]:
+    for start in range(0, size_bytes, part_bytes):
+        yield _Window(path, start, min(part_bytes, size_bytes - start))
+
+
+async def _content_md5(body: bytes | io.IOBase) -> str:
+    if isinstance(body, bytes):
+        return _md5(body)
+    return await asyncio.to_thread(_md5, body)
+
+
+def _md5(body: bytes | io.IOBase) -> str:
+    """RFC 1864: R2 refuses a body that does not match. It guards against accidents, TLS against people."""
+    digest = hashlib.md5(usedforsecurity=False)
+    if isinstance(body, bytes):
+        digest.update(body)
+    else:
+        while piece := body.read(PIECE_BYTES):
+            digest.update(piece)
+        body.seek(0)
+    return b64encode(digest.digest()).decode()
