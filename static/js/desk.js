@@ -3,6 +3,7 @@
 // The socket is opened first and the history is asked for at its hello, so nothing that is committed in between can be
 // missed; what comes by both ways is merged by the store.
 
+import { ApiError } from "./api.js";
 import { Observable } from "./observable.js";
 import { LiveConnection } from "./live/connection.js";
 import { watchForWaking } from "./live/wake.js";
@@ -60,7 +61,7 @@ export class Desk extends Observable {
       this.calls.replace(calls, total);
       this.#show({ first: "ready" });
     } catch (error) {
-      if (signal.aborted || error.isSessionOver) return;
+      if (signal.aborted || isSessionOver(error)) return;
       this.#show({ first: "failed", error });
       this.#retry = setTimeout(() => this.reload(), RETRY_MS);
     }
@@ -78,7 +79,7 @@ export class Desk extends Observable {
       this.calls.extend(calls, total);
       this.#show({ more: "ready" });
     } catch (error) {
-      if (signal.aborted || error.isSessionOver) return;
+      if (signal.aborted || isSessionOver(error)) return;
       this.#show({ more: "failed", error });
     }
   }
@@ -87,4 +88,10 @@ export class Desk extends Observable {
     this.loading = { ...this.loading, ...change };
     this.changed();
   }
+}
+
+// True: the page is about to show the sign-in form. Throws what is no failure of the server but a mistake of this page.
+function isSessionOver(error) {
+  if (!(error instanceof ApiError)) throw error;
+  return error.isSessionOver;
 }

@@ -19,7 +19,7 @@ export class Playback extends Observable {
   #fetchedAtMs = -Infinity;
   #isSecondAddress = false;
 
-  /** @param {(signal: AbortSignal) => Promise<string>} fetchUrl an address for the recording, good for some minutes */
+  /** @param {(signal: AbortSignal) => Promise<string>} fetchUrl gets an address for the recording, good for some minutes */
   constructor(fetchUrl) {
     super();
     this.#fetchUrl = fetchUrl;
@@ -51,21 +51,22 @@ export class Playback extends Observable {
   }
 
   toggle() {
-    if (this.#audio?.paused) this.#play();
-    else this.#audio?.pause();
+    if (!this.#hasSource) this.#show(this.phase, { isPlaying: !this.isPlaying });
+    else if (this.#audio.paused) this.#play();
+    else this.#audio.pause();
   }
 
   /** Goes to a moment and plays from there. */
   playFrom(seconds) {
     this.seek(seconds);
-    this.#play();
+    if (this.#hasSource) this.#play();
+    else this.#show(this.phase, { isPlaying: true });
   }
 
   seek(seconds) {
-    if (!this.#audio) return;
-    this.#audio.currentTime = Math.max(0, seconds);
-    this.atS = this.#audio.currentTime;
-    this.changed();
+    const atS = Math.max(0, seconds);
+    if (this.#hasSource) this.#audio.currentTime = atS;
+    this.#show(this.phase, { atS });
   }
 
   setRate(rate) {
@@ -77,26 +78,36 @@ export class Playback extends Observable {
   /** Starts over after a failure. */
   retry() {
     this.#isSecondAddress = false;
-    this.#continue();
+    this.#load();
+  }
+
+  // Without a source an element forgets what it is told: `atS` and `isPlaying` then hold what is wanted of it.
+  get #hasSource() {
+    return this.#audio?.hasAttribute("src") && this.#audio.error === null;
   }
 
   #play() {
     // Refused or interrupted playing shows as "paused"; a broken source comes as the element's "error".
-    this.#audio?.play().catch(() => {});
+    this.#audio.play().catch(() => {});
   }
 
   async #load() {
     const signal = this.#signal;
     this.#show("loading");
+    let url;
     try {
-      const url = await this.#fetchUrl(signal);
-      if (signal.aborted) return;
-      this.#fetchedAtMs = Date.now();
-      this.#audio.src = url;
-      this.#audio.defaultPlaybackRate = this.rate; // a new source falls back to this
+      url = await this.#fetchUrl(signal);
     } catch {
-      if (!signal.aborted) this.#show("failed");
+      if (!signal.aborted) this.#show("failed", { isPlaying: false });
+      return;
     }
+    if (signal.aborted) return;
+    const { atS, isPlaying } = this;
+    this.#fetchedAtMs = Date.now();
+    this.#audio.src = url;
+    this.#audio.defaultPlaybackRate = this.rate; // a new source falls back to this
+    if (atS > 0) this.#audio.currentTime = atS; // before the metadata is here, this sets where playing begins
+    if (isPlaying) this.#play();
   }
 
   // The address has most likely expired: get another one and go on at the same moment. Once: a fresh address that
@@ -105,23 +116,14 @@ export class Playback extends Observable {
     const isNews = !this.#isSecondAddress || Date.now() - this.#fetchedAtMs > AGAIN_AFTER_MS;
     if (isNews && NETWORK_ERRORS.includes(this.#audio.error?.code)) {
       this.#isSecondAddress = true;
-      this.#continue();
+      this.#load();
     } else {
-      this.#show("failed");
+      this.#show("failed", { isPlaying: false });
     }
   }
 
-  async #continue() {
-    const signal = this.#signal;
-    const [atS, wasPlaying] = [this.atS, this.isPlaying];
-    await this.#load();
-    if (signal.aborted || this.phase === "failed") return;
-    this.#audio.currentTime = atS; // before the metadata is here, this sets where playing begins
-    if (wasPlaying) this.#play();
-  }
-
-  #show(phase) {
-    this.phase = phase;
+  #show(phase, change = {}) {
+    Object.assign(this, change, { phase });
     this.changed();
   }
 }
