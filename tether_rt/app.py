@@ -26,7 +26,8 @@ from tether_rt.ingest.duplicates import DuplicateCheck
 from tether_rt.ingest.handler import IngestHandler
 from tether_rt.ingest.pipeline import Pipeline
 from tether_rt.ingest.sources import RecordingIntake
-from tether_rt.ingest.url import RecordingFetcher
+from tether_rt.ingest.spool import Spool
+from tether_rt.ingest.url import Limits, RecordingFetcher
 from tether_rt.ops import Metrics, log
 from tether_rt.recordings.disk import DiskStore
 from tether_rt.recordings.protocol import RecordingStore
@@ -95,12 +96,12 @@ class App:
         self.supervisor.add("hub", self.hub.run)
         self.supervisor.add("metrics", self.metrics.run)
 
-        fetcher = RecordingFetcher(
-            private_hosts=frozenset(settings.private_recording_hosts),
-            max_bytes=settings.max_recording_mb * _MEGABYTE,
-            spool_dir=settings.data_dir / "spool",
-        )
-        intake = RecordingIntake(self.recordings, fetcher, store.new_id, observe=self._observe_recording)
+        spool = Spool(settings.data_dir / "spool")
+        self._closers.append(("spool", spool.close))
+        await spool.start()
+        limits = Limits(size_bytes=settings.max_recording_mb * _MEGABYTE)
+        fetcher = RecordingFetcher(spool, settings.private_recording_hosts, limits)
+        intake = RecordingIntake(self.recordings, fetcher, spool, store.new_id, self._observe_recording)
         pipeline = Pipeline(contract, DuplicateCheck(self.calls), intake, self.committer)
         self.web = Web(
             identity=self.identity,

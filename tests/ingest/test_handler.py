@@ -179,7 +179,9 @@ async def test_what_breaks_a_rule_is_400_and_says_which(tenant: Tenant, change: 
     await refused(tenant, sample("delivery", **change), 400, pattern)
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[1]", b'"x"', b"null", b"\xff\xfe", b'{"a": NaN}', b"[" * 5000, b'{"a":"\\ud800"}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[1]", b'"x"', b"null", b"\xff\xfe", b'{"a": NaN}', b"[" * 5000, b'{"a":"\\ud800"}']
+)
 async def test_what_is_no_json_object_is_400(tenant: Tenant, body: bytes) -> None:
     await refused(tenant, body, 400, ".")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 import itertools
 import json
 import os
@@ -93,7 +94,7 @@ class Tenant:
 
     async def post_call(self, call: Any, **options: Any) -> Answer:
         """Post as the vendor; `call` is JSON-encoded unless it is bytes."""
-        data = call if isinstance(call, bytes) else json.dumps(call).encode()
+        data = io.BytesIO(call if isinstance(call, bytes) else json.dumps(call).encode())
         headers = {"Content-Type": "application/json", **options.pop("headers", {})}
         return await self.request("POST", "/api/calls/ingest", token=self.api_key, data=data, headers=headers, **options)
 
@@ -159,15 +160,8 @@ class Service:
     async def tenant(self, organization: str | None = None) -> Tenant:
         """Add a user, of a new organization unless one is named, and sign in."""
         email = f"{uuid.uuid4().hex}@example.com"
-        added = await admin.add_user(
-            self.database,
-            self.server.settings.resolve_secret(),
-            organization=organization or uuid.uuid4().hex,
-            email=email,
-            full_name="Agent Smith",
-            role="agent",
-            password=PASSWORD,
-        )
+        person = admin.Person(organization or uuid.uuid4().hex, email, "Agent Smith", "agent")
+        added = await admin.add_user(self.database, self.server.settings.resolve_secret(), person, PASSWORD)
         tenant = Tenant(self.base_url, self.http, added.user_id, added.organization_id, email, added.api_key)
         answer = await tenant.request("POST", "/api/auth/login", json={"email": email, "password": PASSWORD})
         assert answer.status == 200, answer.body
@@ -208,7 +202,7 @@ class ServerProcess:
         with self.log_path.open("ab") as log:
             seen = log.tell()
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tether_rt.cli", "serve"],
+                [sys.executable, "-m", "tether_rt", "serve"],
                 env={**environment, **self.variables, "PYTHONPATH": str(ROOT)},
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,

@@ -89,6 +89,7 @@ class AssetHandler(JsonHandler, StaticFileHandler):
         self.content_security_policy = policy
         JsonHandler.initialize(self, web)
         StaticFileHandler.initialize(self, path, default_filename)
+        self.set_header("Content-Security-Policy", policy)
 
     def set_default_headers(self) -> None:
         super().set_default_headers()

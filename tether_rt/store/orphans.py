@@ -15,7 +15,7 @@ from bson import Binary
 from pymongo.errors import OperationFailure
 
 from tether_rt.ops import log
-from tether_rt.store.client import APP_NAME, Client
+from tether_rt.store.client import APP_NAME, Client, Document
 
 _IDLE_MICROS: Final = 2_000_000
 _LOOK_EVERY_S: Final = 0.5
@@ -44,7 +44,7 @@ class Orphans:
             "appName": APP_NAME,
             "transaction.timeInactiveMicros": {"$gt": _IDLE_MICROS},
         }
-        pipeline = [{"$currentOp": {"idleSessions": True, "allUsers": False}}, {"$match": idle}]
+        pipeline: list[Document] = [{"$currentOp": {"idleSessions": True, "allUsers": False}}, {"$match": idle}]
         try:
             sessions = [operation["lsid"]["id"] async for operation in self._client.admin.aggregate(pipeline)]
             if sessions:
