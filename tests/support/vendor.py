@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -118,6 +120,8 @@ def raw(*pieces: bytes, pause_s: float = 0.0, then: str = "close") -> Answer:
             await asyncio.sleep(3600)
         elif then == "reset":
             await asyncio.sleep(0.05)
+            # Without lingering, closing sends a reset.
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             writer.transport.abort()
         else:
             writer.close()

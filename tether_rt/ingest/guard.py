@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 from tether_rt.errors import BadRequest, ConfigError
 
@@ -140,6 +140,16 @@ def judge_url(url: str, listed: frozenset[str] = frozenset()) -> Target:
         if port not in _PORTS:
             raise BadRequest(f"recording is a URL with port {port}; only 80, 443, 8080 and 8443 are fetched from")
     return Target(scheme, host, port, _request_target(parts.path, parts.query), address, is_listed)
+
+
+def redirected(target: Target, location: str) -> str:
+    """Return the URL, not yet judged, to which the answer of `target` redirects (RFC 9110 section 10.2.2)."""
+    if _CONTROL.search(location):
+        raise BadRequest("recording is a URL with a backslash or a control character in it")
+    try:
+        return urljoin(target.url, location)
+    except ValueError as error:
+        raise BadRequest("recording is not a valid URL") from error
 
 
 def not_public() -> BadRequest:

@@ -42,9 +42,9 @@ def decode_pieces(text: str) -> Iterator[bytes]:
     seen = 0
     for start in range(at, len(text), PIECE_BYTES):
         piece = _plain(text, start)
-        if padding and piece.strip(b"="):
-            raise BadRequest("recording is not base64: there is text behind the padding")
         stripped = piece.rstrip(b"=")
+        if b"=" in stripped or (padding and stripped):
+            raise BadRequest("recording is not base64: there is text behind the padding")
         padding += len(piece) - len(stripped)
         seen |= (1 if b"+" in stripped or b"/" in stripped else 0) | (2 if b"-" in stripped or b"_" in stripped else 0)
         if seen == 3:

@@ -18,7 +18,6 @@ from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Any, Final
-from urllib.parse import urljoin
 
 from tornado.http1connection import HTTP1Connection, HTTP1ConnectionParameters
 from tornado.httputil import HTTPHeaders, HTTPMessageDelegate, RequestStartLine, ResponseStartLine
@@ -28,7 +27,7 @@ from tornado.tcpclient import TCPClient
 from tornado.util import TimeoutError as TornadoTimeoutError
 
 from tether_rt.errors import BadRequest, TetherError
-from tether_rt.ingest.guard import Address, Target, is_public, judge_url, listed_hosts, not_public
+from tether_rt.ingest.guard import Address, Target, is_public, judge_url, listed_hosts, not_public, redirected
 from tether_rt.ingest.lanes import Lanes
 from tether_rt.ingest.lookup import Lookup, lookup
 from tether_rt.ingest.spool import Spool, SpooledFile, SpoolWriter
@@ -97,17 +96,19 @@ class RecordingFetcher:
                 raise _too_slow() from error
 
     async def _follow(self, url: str, writer: SpoolWriter) -> SpooledFile:
-        location = url
-        for hop in range(self._limits.redirects + 1):
+        target = judge_url(url, self._listed)
+        answer = await self._get(target, writer)
+        redirects = 0
+        while answer.location is not None:
+            redirects += 1
+            if redirects > self._limits.redirects:
+                raise BadRequest(f"recording could not be fetched: more than {self._limits.redirects} redirects")
             try:
-                target = judge_url(location, self._listed)
+                target = judge_url(redirected(target, answer.location), self._listed)
                 answer = await self._get(target, writer)
             except BadRequest as error:
-                raise BadRequest(f"{error} (after a redirect)" if hop else str(error)) from error
-            if answer.location is None:
-                return await self._spool.run(writer.finish)
-            location = urljoin(target.url, answer.location)
-        raise BadRequest(f"recording could not be fetched: more than {self._limits.redirects} redirects")
+                raise BadRequest(f"{error} (after a redirect)") from error
+        return await self._spool.run(writer.finish)
 
     async def _get(self, target: Target, writer: SpoolWriter) -> _Answer:
         stream = await self._connect(target, await self._addresses(target))
