@@ -1,0 +1,135 @@
+"""A real browser, and people who use the dashboard in it.
+
+Every page is watched: a script error, a violation of the Content-Security-Policy, a dialog or an unexpected line on the console
+fails the test that opened it.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import pytest
+from playwright.async_api import Browser, ConsoleMessage, Dialog, Locator, Page, async_playwright, expect
+
+from tests.support.service import PASSWORD, Tenant
+
+on_disk: Final = pytest.mark.parametrize("service", ["disk"], indirect=True)
+"""For what has nothing to do with recordings: once is enough."""
+
+ARGUMENTS: Final = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+)
+PATIENCE_MS: Final = 20_000
+"""How long a test waits for what must come; nothing is concluded from how long it took."""
+
+# Chromium itself reports answers that are part of a test: a refused password, a missing call, a server that is away.
+EXPECTED: Final = re.compile(r"Failed to load resource|WebSocket connection to")
+_WATCH_POLICY: Final = """
+addEventListener("securitypolicyviolation", (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`));
+"""
+
+
+@dataclass
+class Agent:
+    """A person at a dashboard."""
+
+    page: Page
+    base_url: str
+    complaints: list[str] = field(default_factory=list)
+    expected: re.Pattern[str] = EXPECTED
+    """Lines on the console that are part of the test."""
+
+    async def open(self, path: str = "/") -> None:
+        """Go to an address of the dashboard."""
+        await self.page.goto(self.base_url + path)
+
+    async def sign_in(self, tenant: Tenant, password: str = PASSWORD) -> None:
+        """Fill the form in and send it."""
+        await self.page.get_by_label("Email").fill(tenant.email)
+        await self.page.get_by_label("Password").fill(password)
+        await self.page.get_by_role("button", name="Sign in").click()
+
+    async def enter(self, tenant: Tenant, path: str = "/") -> None:
+        """Open the dashboard, sign in and wait until it is live."""
+        await self.open(path)
+        await self.sign_in(tenant)
+        await self.live()
+
+    async def live(self) -> None:
+        """Wait until the connection says that nothing is missing."""
+        await expect(self.connection).to_have_attribute("data-state", re.compile("live|caught-up"))
+
+    @property
+    def connection(self) -> Locator:
+        return self.page.get_by_test_id("connection")
+
+    @property
+    def rows(self) -> Locator:
+        return self.page.locator("[data-call-id]")
+
+    def row(self, call_id: str) -> Locator:
+        """Return the list's row of a call."""
+        return self.page.locator(f'[data-call-id="{call_id}"]')
+
+    async def call_ids(self) -> list[str]:
+        """Return the calls in the list, from the top."""
+        found: list[str] = await self.rows.evaluate_all("rows => rows.map((row) => row.dataset.callId)")
+        return found
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning") and not self.expected.search(message.text):
+            self.complaints.append(f"console: {message.text}")
+
+    async def _dismiss(self, dialog: Dialog) -> None:
+        self.complaints.append(f"dialog: {dialog.message}")
+        await dialog.dismiss()
+
+    async def watch(self) -> None:
+        """Note everything that must not happen."""
+        await self.page.add_init_script(_WATCH_POLICY)
+        self.page.on("console", self._hear)
+        self.page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
+        self.page.on("dialog", self._dismiss)
+
+
+NewAgent = Callable[..., Awaitable[Agent]]
+
+
+@pytest.fixture(scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """Debian's Chromium, or the one that Playwright has installed."""
+    expect.set_options(timeout=PATIENCE_MS)
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(ARGUMENTS))
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def new_agent(browser: Browser) -> AsyncIterator[NewAgent]:
+    """Makes a person: with a profile of their own and a Playwright context's `options`, or `beside` another, in one profile."""
+    agents: list[Agent] = []
+
+    async def create(base_url: str, *, beside: Agent | None = None, **options: Any) -> Agent:
+        context = beside.page.context if beside else await browser.new_context(locale="en-GB", **options)
+        context.set_default_timeout(PATIENCE_MS)
+        agent = Agent(await context.new_page(), base_url)
+        await agent.watch()
+        agents.append(agent)
+        return agent
+
+    yield create
+    for context in {agent.page.context for agent in agents}:
+        await context.close()
+    assert [complaint for agent in agents for complaint in agent.complaints] == []

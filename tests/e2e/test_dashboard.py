@@ -1,0 +1,128 @@
+"""What an agent does all day: sign in, see calls arrive, open them, hear them, leave."""
+
+from __future__ import annotations
+
+from playwright.async_api import expect
+
+from tests.e2e.conftest import NewAgent, on_disk
+from tests.support.service import PASSWORD, Service, Tenant, missed, sample
+
+pytestmark = on_disk
+
+PHONE = {"viewport": {"width": 390, "height": 844}}
+
+
+async def test_a_wrong_password_says_so(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+    agent = await new_agent(service.base_url)
+    await agent.open()
+    await agent.sign_in(tenant, password="not this one")
+    await expect(agent.page.get_by_role("alert")).to_have_text("The email address or the password is wrong.")
+    await agent.sign_in(tenant)
+    await agent.live()
+
+
+async def test_a_reload_keeps_the_session_and_the_place(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+    call_id = (await tenant.post_call(sample("outage"))).body["callId"]
+    agent = await new_agent(service.base_url)
+    await agent.enter(tenant)
+    await agent.row(call_id).get_by_role("link").click()
+    await agent.page.reload()
+    await agent.live()
+    await expect(agent.page.get_by_role("heading", name="Tom Becker")).to_be_visible()
+    await expect(agent.row(call_id).get_by_role("link")).to_have_attribute("aria-current", "true")
+    assert await agent.page.evaluate("() => document.cookie") == ""
+
+
+async def test_signing_out_ends_every_tab(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+    agent = await new_agent(service.base_url)
+    await agent.enter(tenant)
+    other_tab = await new_agent(service.base_url, beside=agent)
+    await other_tab.open()
+    await other_tab.live()
+    await agent.page.get_by_role("button", name="Sign out").click()
+    await expect(agent.page.get_by_label("Password")).to_be_visible()
+    await expect(other_tab.page.get_by_text("Your session has ended.")).to_be_visible()
+    await agent.page.reload()
+    await expect(agent.page.get_by_label("Password")).to_be_visible()
+
+
+async def test_another_organizations_calls_never_show(
+    service: Service, tenant: Tenant, other: Tenant, new_agent: NewAgent
+) -> None:
+    agent = await new_agent(service.base_url)
+    await agent.enter(tenant)
+    theirs = (await other.post_call(missed())).body["callId"]
+    mine = (await tenant.post_call(missed())).body["callId"]
+    await expect(agent.row(mine)).to_be_visible()
+    assert await agent.call_ids() == [mine]
+    await agent.open(f"/#/calls/{theirs}")
+    await expect(agent.page.get_by_role("heading", name="No such call")).to_be_visible()
+
+
+async def test_older_calls_come_while_scrolling_each_once(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+    posted = [
+        (await tenant.post_call(missed(callStartTime=f"2026-05-15T09:{minute:02d}:00Z"))).body["callId"] for minute in range(60)
+    ] + [
+        (await tenant.post_call(missed(callStartTime=f"2026-05-15T10:{minute:02d}:00Z"))).body["callId"] for minute in range(60)
+    ]
+    agent = await new_agent(service.base_url)
+    await agent.enter(tenant)
+    await expect(agent.page.get_by_text("120 calls")).to_be_visible()
+    # One that began before all others, so that the pages below it are asked for by their place, not by a count.
+    early = (await tenant.post_call(missed(callStartTime="2026-05-15T01:00:00Z"))).body["callId"]
+    await expect(agent.row(early)).to_be_visible()
+    while await agent.rows.count() < 121:
+        await agent.page.locator(".list").evaluate("(list) => list.scrollTo(0, list.scrollHeight)")
+        await agent.page.wait_for_timeout(50)
+    assert await agent.call_ids() == [early, *reversed(posted)]
+    await expect(agent.page.get_by_role("button", name="Show older calls")).to_have_count(0)
+
+
+async def test_an_arrival_does_not_move_what_is_being_read(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+    posted = [(await tenant.post_call(missed())).body["callId"] for _ in range(40)]
+    agent = await new_agent(service.base_url)
+    await agent.enter(tenant)
+    read = agent.row(posted[10])
+    await read.scroll_into_view_if_needed()
+    before = await read.bounding_box()
+    arrived = (await tenant.post_call(missed())).body["callId"]
+    await expect(agent.row(arrived)).to_be_attached()
+    await agent.page.evaluate("() => new Promise((painted) => requestAnimationFrame(() => requestAnimationFrame(painted)))")
+    assert await read.bounding_box() == before
+
+
+async def test_the_keyboard_does_it_all(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+    older = (await tenant.post_call(missed(callerName="Older"))).body["callId"]
+    newer = (await tenant.post_call(missed(callerName="Newer"))).body["callId"]
+    agent = await new_agent(service.base_url)
+    page = agent.page
+    await agent.open()
+    await expect(page.get_by_label("Email")).to_be_focused()
+    await page.keyboard.type(tenant.email)
+    await page.keyboard.press("Tab")
+    await page.keyboard.type(PASSWORD)
+    await page.keyboard.press("Enter")
+    await agent.live()
+    await expect(agent.row(newer)).to_be_visible()
+    for _ in range(2):  # sign out, then the list
+        await page.keyboard.press("Tab")
+    await expect(agent.row(newer).get_by_role("link")).to_be_focused()
+    await page.keyboard.press("ArrowDown")
+    await expect(agent.row(older).get_by_role("link")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name="Older")).to_be_focused()
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_test_id("call")).to_have_count(0)
+    await expect(agent.row(older).get_by_role("link")).to_be_focused()
+
+
+async def test_on_a_phone_a_call_takes_the_place_of_the_list(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+    call_id = (await tenant.post_call(sample("outage"))).body["callId"]
+    agent = await new_agent(service.base_url, **PHONE)
+    await agent.enter(tenant)
+    await agent.row(call_id).get_by_role("link").click()
+    await expect(agent.page.get_by_role("heading", name="Tom Becker")).to_be_visible()
+    await expect(agent.row(call_id)).to_be_hidden()
+    assert await agent.page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+    await agent.page.get_by_role("link", name="Back to the calls").click()
+    await expect(agent.row(call_id)).to_be_visible()

@@ -1,0 +1,104 @@
+"""The promise of the indicator: whatever happens to the connection, every call is shown, once."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import uuid
+from pathlib import Path
+
+import aiohttp
+from playwright.async_api import expect
+
+from tests.e2e.conftest import NewAgent, on_disk
+from tests.e2e.wire import wire_to
+from tests.support.service import PASSWORD, SECRET, ServerProcess, Service, Tenant, missed
+from tether_rt.admin import Person, add_user, opened
+from tether_rt.settings import Settings
+
+
+async def _post(tenant: Tenant, count: int) -> list[str]:
+    return [(await tenant.post_call(missed())).body["callId"] for _ in range(count)]
+
+
+@on_disk
+async def test_calls_that_came_while_the_line_was_cut_are_caught_up_on(
+    service: Service, tenant: Tenant, new_agent: NewAgent
+) -> None:
+    async with wire_to(service.base_url) as wire:
+        agent = await new_agent(wire.url)
+        await agent.enter(tenant)
+        before = await _post(tenant, 2)
+        await expect(agent.row(before[-1])).to_be_visible()
+
+        wire.cut()
+        await expect(agent.connection).to_have_attribute("data-state", "reconnecting")
+        meanwhile = await _post(tenant, 3)
+        wire.mend()
+
+        await expect(agent.connection).to_have_text(re.compile("Caught up on 9 · seq 15"))
+        assert await agent.call_ids() == [*reversed(meanwhile), *reversed(before)]
+        after = await _post(tenant, 1)
+        await expect(agent.row(after[0])).to_be_visible()
+        assert await agent.call_ids() == [*after, *reversed(meanwhile), *reversed(before)]
+
+
+@on_disk
+async def test_a_line_that_is_cut_again_and_again_loses_nothing(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+    async with wire_to(service.base_url) as wire:
+        agent = await new_agent(wire.url)
+        await agent.enter(tenant)
+        posting = asyncio.create_task(_post(tenant, 60))
+        while not posting.done():
+            wire.cut()
+            await asyncio.sleep(0.02)
+            wire.mend()
+            await asyncio.wait({posting}, timeout=0.4)
+        posted = await posting
+        await expect(agent.connection).to_have_attribute("data-seq", str(3 * len(posted)))
+        assert await agent.call_ids() == posted[::-1]
+
+
+@on_disk
+async def test_a_first_page_that_fails_is_tried_again(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+    posted = await _post(tenant, 1)
+    agent = await new_agent(service.base_url)
+    await agent.page.route(
+        "**/api/calls/history*",
+        lambda route: route.fulfill(status=503, json={"success": False, "error": "MongoDB is away."}),
+        times=1,
+    )
+    await agent.enter(tenant)
+    await expect(agent.page.get_by_text("MongoDB is away.")).to_be_visible()
+    await agent.page.get_by_role("button", name="Try now").click()
+    await expect(agent.row(posted[0])).to_be_visible()
+
+
+async def _first_user(process: ServerProcess, mongodb_uri: str, http: aiohttp.ClientSession) -> Tenant:
+    values = {"mongodb_uri": mongodb_uri, "database": process.variables["TETHER_DATABASE"], "secret": SECRET}
+    person = Person("Maple Dental", "robin@example.com", "Robin Vale", "agent")
+    async with opened(Settings.from_values(values)) as database:
+        added = await add_user(database, SECRET, person, PASSWORD)
+    return Tenant(process.url, http, added.user_id, added.organization_id, person.email, added.api_key)
+
+
+async def test_a_restarted_server_is_found_again(mongodb_uri: str, tmp_path: Path, new_agent: NewAgent) -> None:
+    process = ServerProcess(tmp_path, MONGODB_URI=mongodb_uri, TETHER_DATABASE=f"t{uuid.uuid4().hex[:12]}")
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
+        try:
+            await process.start()
+            tenant = await _first_user(process, mongodb_uri, http)
+            agent = await new_agent(process.url)
+            await agent.enter(tenant)
+            before = await _post(tenant, 1)
+            await expect(agent.row(before[0])).to_be_visible()
+            for end in (process.kill, process.stop):
+                await end()
+                await expect(agent.connection).to_have_attribute("data-state", "reconnecting")
+                await process.start()
+                await agent.live()
+            after = await _post(tenant, 1)
+            await expect(agent.row(after[0])).to_be_visible()
+            assert await agent.call_ids() == [*after, *before]
+        finally:
+            await process.stop()
