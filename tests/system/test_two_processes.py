@@ -1,0 +1,137 @@
+"""Two server processes on one MongoDB behave as one."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.support.service import PASSWORD, SECRET, ServerProcess, Tenant, missed, sample
+from tether_rt import admin
+from tether_rt.store import client as store
+
+
+@dataclass
+class Pair:
+    """Two processes and what they share."""
+
+    one: ServerProcess
+    two: ServerProcess
+    http: aiohttp.ClientSession
+    database: store.Database
+
+    async def tenant(self) -> tuple[Tenant, Tenant]:
+        """A new user, as seen by each of the processes."""
+        email = f"{uuid.uuid4().hex}@example.com"
+        person = admin.Person(uuid.uuid4().hex, email, "Agent Smith", "agent")
+        added = await admin.add_user(self.database, SECRET, person, PASSWORD)
+        tenant = Tenant(self.one.url, self.http, added.user_id, added.organization_id, email, added.api_key)
+        answer = await tenant.request("POST", "/api/auth/login", json={"email": email, "password": PASSWORD})
+        tenant.token = answer.body["token"]
+        return tenant, replace(tenant, base_url=self.two.url)
+
+
+@pytest.fixture
+async def pair(mongodb_uri: str, tmp_path: Path) -> AsyncIterator[Pair]:
+    name = f"t{uuid.uuid4().hex[:12]}"
+    variables = {"MONGODB_URI": mongodb_uri, "TETHER_DATABASE": name}
+    one, two = ServerProcess(tmp_path, **variables), ServerProcess(tmp_path, **variables)
+    client = store.connect(mongodb_uri)
+    try:
+        await asyncio.gather(one.start(), two.start())
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
+            yield Pair(one, two, http, store.database(client, name))
+    finally:
+        client.close()
+        assert [await one.stop(), await two.stop()] == [0, 0]
+
+
+async def test_calls_taken_by_either_reach_dashboards_on_both_in_one_order(pair: Pair) -> None:
+    one, two = await pair.tenant()
+    dashboards = [await tenant.dashboard() for tenant in (one, two)]
+    answers = await asyncio.gather(*[tenant.post_call(missed()) for tenant in (one, two) for _ in range(40)])
+    assert {answer.status for answer in answers} == {201}
+    streams = [await dashboard.events(80 * 3) for dashboard in dashboards]
+    assert streams[0] == streams[1]
+    assert [event["seq"] for event in streams[0]] == list(range(1, 80 * 3 + 1))
+    assert {event["data"]["callId"] for event in streams[0]} == {answer.body["callId"] for answer in answers}
+    for dashboard in dashboards:
+        await dashboard.close()
+
+
+async def test_one_call_posted_to_both_at_once_is_one_call(pair: Pair) -> None:
+    one, two = await pair.tenant()
+    for _ in range(5):
+        call = sample("delivery")
+        answers = await asyncio.gather(*[tenant.post_call(call) for tenant in (one, two) * 10])
+        assert sorted(answer.status for answer in answers) == [200] * 19 + [201]
+        assert len({answer.body["callId"] for answer in answers}) == 1
+    assert await pair.database["calls"].count_documents({}) == 5
+    assert await pair.database["contacts"].count_documents({}) == 1
+    assert await pair.database["conversations"].count_documents({}) == 1
+
+
+async def test_a_dashboard_resumes_on_the_other_process_where_it_left_the_first(pair: Pair) -> None:
+    one, two = await pair.tenant()
+    first = await one.dashboard()
+    await one.post_call(missed())
+    seen = await first.events(2)
+    await first.close()
+    await two.post_call(missed())
+    second = await two.dashboard(after=seen[-1]["seq"])
+    assert [event["seq"] for event in await second.events(4)] == [3, 4, 5, 6]
+    await second.close()
+
+
+async def test_a_key_regenerated_in_one_stops_working_in_the_other(pair: Pair) -> None:
+    one, two = await pair.tenant()
+    assert (await two.post_call(missed())).status == 201
+    assert (await one.post("/api/user/api-key/regenerate")).status == 200
+    assert (await one.post_call(missed())).status == 401
+    await asyncio.sleep(5)
+    assert (await two.post_call(missed())).status == 401
+
+
+async def test_a_session_ended_in_one_ends_in_the_other(pair: Pair) -> None:
+    one, two = await pair.tenant()
+    dashboard = await two.dashboard()
+    assert (await one.post("/api/auth/logout")).status == 200
+    await dashboard.socket.receive(60)
+    assert dashboard.socket.close_code == 4401
+    assert (await two.get("/api/auth/verify-token")).status == 401
+
+
+async def test_a_process_that_is_killed_in_a_storm_leaves_whole_calls_and_no_lock(pair: Pair) -> None:
+    one, two = await pair.tenant()
+    acknowledged: set[str] = set()
+
+    async def vendor(number: int) -> None:
+        call = missed(externalCallId=f"{number}")
+        for tenant in (one, two, two, two, two, two, two):
+            try:
+                answer = await tenant.post_call(call)
+            except aiohttp.ClientError:
+                continue
+            if answer.status in (200, 201):
+                acknowledged.add(answer.body["callId"])
+                return
+            await asyncio.sleep(1)
+
+    work = [asyncio.create_task(vendor(number)) for number in range(300)]
+    await asyncio.sleep(0.15)
+    await pair.one.kill()
+    await asyncio.gather(*work)
+    assert len(acknowledged) == 300
+    stored = {call["callId"] async for call in pair.database["calls"].find({}, {"callId": 1})}
+    assert stored == acknowledged
+    told: list[int] = []
+    async for segment in pair.database["feed"].find({}).sort("first", 1):
+        told.extend(range(segment["first"], segment["last"] + 1))
+        assert len(segment["events"]) == segment["last"] - segment["first"] + 1
+    assert told == list(range(1, 300 * 3 + 1))
+    await pair.one.start()
