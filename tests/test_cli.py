@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from tether_rt import admin, auth
+from tether_rt.settings import SETTINGS, Settings
+from tether_rt.store import mongod
+from tether_rt.store.embedded import PrivateMongod
+
+VARIABLES = {row.variable for row in SETTINGS}
+ADD = ("user", "add", "--org", "Acme", "--email", "ann@acme.example", "--name", "Ann")
+
+
+def run(*arguments: str, stdin: bytes = b"", variables: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if name not in VARIABLES - {"TETHER_MONGOD"}}
+    done = subprocess.run(
+        [sys.executable, "-m", "tether_rt", *arguments],
+        input=stdin,
+        capture_output=True,
+        env={**environment, "COLUMNS": "200", **(variables or {})},
+        timeout=120,
+        check=False,
+    )
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def at(data_dir: Path) -> dict[str, str]:
+    return {"TETHER_DATA_DIR": str(data_dir)}
+
+
+def refusal(done: subprocess.CompletedProcess[str], status: int = 2) -> str:
+    """The one sentence of a command that refused, after making sure that there is nothing else."""
+    assert done.returncode == status, done
+    assert done.stdout == ""
+    assert done.stderr.startswith("Error: ")
+    assert done.stderr.count("\n") == 1
+    return done.stderr.removeprefix("Error: ").rstrip("\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["bogus"], "No such command 'bogus'."),
+        (["serve", "--colour", "red"], "No such option '--colour'."),
+        (["serve", "now"], "Got unexpected extra argument (now)"),
+        (["serve", "--port"], "Option '--port' requires an argument."),
+        (["serve", "--port", "many"], "TETHER_PORT must be a whole number, not 'many'."),
+        (["serve", "--tether-port", "many"], "TETHER_PORT must be a whole number, not 'many'."),
+        (["serve", "--port", "70000"], "TETHER_PORT must be between 0 and 65535, not 70000."),
+        (["user", "add"], "Missing option '--org'."),
+        ([*ADD, "--role", "boss"], "Invalid value for '--role': 'boss' is not one of 'admin', 'agent'."),
+        ([*ADD, "--email", "ann"], "The email address must look like name@example.com, not 'ann'."),
+        ([*ADD, "--org", " "], "The organization and the user each need a name."),
+        (["serve", "--r2-bucket", "b"], "R2 needs all of its settings or none"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_sentence(arguments: list[str], sentence: str) -> None:
+    assert sentence in refusal(run(*arguments))
+
+
+def test_a_variable_is_refused_as_its_flag_is() -> None:
+    assert refusal(run("serve", variables={"TETHER_PORT": "many"})) == "TETHER_PORT must be a whole number, not 'many'."
+    assert "TETHER_SECRET is missing" in refusal(run("serve", variables={"MONGODB_URI": "mongodb://localhost"}))
+    assert "must start with mongodb://" in refusal(
+        run("indexes", variables={"MONGODB_URI": "localhost", "TETHER_SECRET": "x" * 40})
+    )
+
+
+def test_every_setting_is_in_the_help_with_its_variable_and_default() -> None:
+    shown = " ".join(run("serve", "--help").stdout.split())
+    for row in SETTINGS:
+        assert row.flag + " " in shown
+        default = ",".join(row.default) if isinstance(row.default, tuple) else row.default
+        assert f"[{row.variable}; default: {'none' if default in ('', None) else default}]" in shown
+
+
+def test_a_secret_from_the_environment_is_never_shown() -> None:
+    secrets = {row.variable: f"s3cr3t-{row.name}" for row in SETTINGS if row.secret}
+    for arguments in (["serve", "--help"], ["serve"], ["user", "add", "--help"], ["indexes"]):
+        done = run(*arguments, variables=secrets)
+        assert "s3cr3t" not in done.stdout + done.stderr
+
+
+def test_without_a_command_the_help_is_shown() -> None:
+    done = run()
+    assert done.returncode == 0
+    assert all(name in done.stdout for name in ("serve", "user", "indexes"))
+
+
+def test_user_add_prints_one_line_of_json_and_keeps_only_hashes(tmp_path: Path) -> None:
+    done = run(*ADD, "--role", "admin", stdin="gråsten\n".encode(), variables=at(tmp_path))
+    assert (done.returncode, done.stderr) == (0, "")
+    added = json.loads(done.stdout)
+    assert done.stdout.count("\n") == 1
+    assert set(added) == {"userId", "organizationId", "apiKey"}
+    assert auth.looks_like_api_key(added["apiKey"])
+    files = b"".join(path.read_bytes() for path in (tmp_path / "mongod/db").rglob("*") if path.is_file())
+    assert added["userId"].encode() in files
+    assert added["apiKey"].encode() not in files
+    assert "gråsten".encode() not in files
+
+    again = run(
+        "user", "add", "--org", "Other", "--email", "ANN@acme.example", "--name", "A", "--data-dir", str(tmp_path), stdin=b"x\n"
+    )
+    assert refusal(again) == "There is already a user with the address ANN@acme.example."
+
+
+async def test_user_add_joins_the_mongod_that_a_server_runs(tmp_path: Path) -> None:
+    settings = Settings.from_values({"data_dir": tmp_path})
+    async with admin.opened(settings) as database:
+        added = []
+        for number in range(2):
+            done = run(*ADD, "--email", f"{number}@acme.example", stdin=b"secret\n", variables=at(tmp_path))
+            assert (done.returncode, done.stderr) == (0, "")
+            added.append(json.loads(done.stdout))
+        assert added[0]["organizationId"] == added[1]["organizationId"]
+        user: dict[str, Any] | None = await database["users"].find_one({"_id": added[1]["userId"]})
+        assert user is not None
+        assert (user["email"], user["fullName"], user["accessRole"]) == ("1@acme.example", "Ann", "agent")
+        assert auth.password_matches("secret", user["passwordHash"])
+        assert user["apiKeyDigest"] == auth.api_key_digest(added[1]["apiKey"])
+        assert auth.Keyring(settings.resolve_secret()).unseal(user["apiKeySealed"]) == added[1]["apiKey"]
+        assert await database["counters"].find_one() == {"_id": user["organizationId"], "seq": 0}
+
+
+@pytest.mark.parametrize("stdin", [b"", b"\n", b"\r\n"])
+def test_user_add_refuses_an_empty_password(tmp_path: Path, stdin: bytes) -> None:
+    done = run(*ADD, stdin=stdin, variables=at(tmp_path))
+    assert refusal(done) == "The password is missing: give it as one line on standard input."
+    assert not list(tmp_path.iterdir())
+
+
+def test_user_add_refuses_a_password_that_is_no_text(tmp_path: Path) -> None:
+    done = run(*ADD, stdin=b"\xff\n", variables=at(tmp_path))
+    assert refusal(done) == "The password on standard input is not UTF-8 text."
+
+
+def test_user_add_asks_in_a_terminal_without_showing_it(tmp_path: Path) -> None:
+    terminal, stdin = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tether_rt", *ADD, "--data-dir", str(tmp_path)],
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,  # away from the terminal of whoever runs the tests
+    )
+    assert process.stderr is not None
+    try:
+        said = b""
+        for question in (b"Password:", b"confirmation:"):
+            while question not in said:
+                piece = os.read(process.stderr.fileno(), 1000)
+                assert piece, said
+                said += piece
+            while termios.tcgetattr(terminal)[3] & termios.ECHO:  # what is typed before it is off is thrown away
+                time.sleep(0.01)
+            os.write(terminal, b"hunter2\n")
+        stdout, stderr = process.communicate(timeout=120)
+        assert process.returncode == 0, stderr
+        assert set(json.loads(stdout)) == {"userId", "organizationId", "apiKey"}
+        assert b"hunter2" not in said + stderr
+    finally:
+        process.kill()
+        process.communicate()
+        os.close(stdin)
+        os.close(terminal)
+
+
+async def test_indexes_makes_them_and_can_be_repeated(tmp_path: Path) -> None:
+    for days in ("3", "5"):
+        done = run("indexes", "--feed-retention-days", days, variables=at(tmp_path))
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    async with admin.opened(Settings.from_values({"data_dir": tmp_path})) as database:
+        assert "email_1" in await database["users"].index_information()
+        assert (await database["feed"].index_information())["retention"]["expireAfterSeconds"] == 5 * 86_400
+
+
+async def test_a_user_added_later_leaves_the_feeds_retention_alone(tmp_path: Path) -> None:
+    run("indexes", "--feed-retention-days", "30", variables=at(tmp_path))
+    assert run(*ADD, stdin=b"secret\n", variables=at(tmp_path)).returncode == 0
+    async with admin.opened(Settings.from_values({"data_dir": tmp_path})) as database:
+        assert (await database["feed"].index_information())["retention"]["expireAfterSeconds"] == 30 * 86_400
+
+
+def test_a_mongodb_that_is_not_there_or_not_a_replica_set_is_said(tmp_path: Path) -> None:
+    away = {"MONGODB_URI": "mongodb://127.0.0.1:1", "TETHER_SECRET": "x" * 40}
+    assert refusal(run("indexes", variables=away)) == "MONGODB_URI cannot be reached: is MongoDB running at that address?"
+
+    socket = tmp_path / "alone.sock"
+    with (tmp_path / "log").open("wb") as log:
+        alone = subprocess.Popen(
+            [mongod.find_binary(), "--dbpath", str(tmp_path), "--bind_ip", str(socket)], stdout=log, stderr=log
+        )
+    try:
+        address = {**away, "MONGODB_URI": f"mongodb://{quote(str(socket), safe='')}"}
+        sentence = refusal(run("indexes", variables=address))
+        while sentence.startswith("MONGODB_URI cannot be reached"):  # it is still starting
+            assert alone.poll() is None
+            sentence = refusal(run("indexes", variables=address))
+        assert sentence.startswith("MONGODB_URI is not a replica set: ")
+    finally:
+        alone.kill()
+        alone.wait()
+
+
+async def test_a_private_mongod_that_cannot_start_is_said(tmp_path: Path) -> None:
+    assert "TETHER_MONGOD names /nowhere" in refusal(run("indexes", variables=at(tmp_path) | {"TETHER_MONGOD": "/nowhere"}))
+    private = PrivateMongod(tmp_path)  # nothing was left locked
+    await private.start()
+    await private.stop()

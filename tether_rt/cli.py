@@ -1,0 +1,165 @@
+"""The commands. Each takes the settings it needs as options made from `SETTINGS`, or from their variables.
+
+Whatever is wrong comes out as one sentence on standard error: status 2 for what the caller gave, 1 for what failed later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
+
+import click
+from pymongo.errors import PyMongoError
+
+from tether_rt import admin
+from tether_rt.errors import BadRequest, ConfigError, TetherError
+from tether_rt.settings import SETTINGS, Setting, Settings
+from tether_rt.store.client import unavailable
+from tether_rt.store.indexes import create_indexes
+from tether_rt.store.users import ROLES
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_DATABASE: Final = ("data_dir", "mongodb_uri", "database", "mongod", "secret")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit with its status; `arguments` as in `sys.argv[1:]`."""
+    sys.exit(_status(arguments))
+
+
+def _status(arguments: Sequence[str] | None) -> int:
+    try:
+        outcome = commands.main(arguments, prog_name="tether-rt", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return 0
+    except click.ClickException as error:
+        return _refuse(error.format_message(), 2)
+    except (ConfigError, BadRequest) as error:
+        return _refuse(str(error), 2)
+    except TetherError as error:
+        return _refuse(str(error), 1)
+    except PyMongoError as error:
+        away = unavailable(error)
+        return _refuse(str(away) if away else f"MongoDB refused: {error}", 1)
+    except (KeyboardInterrupt, click.Abort):
+        return 130  # 128 + SIGINT, as a shell says it
+    return outcome if isinstance(outcome, int) else 0
+
+
+def _refuse(sentence: str, status: int) -> int:
+    sentence = " ".join(sentence.split())
+    click.echo(f"Error: {sentence}" if sentence.endswith((".", "?", ")")) else f"Error: {sentence}.", err=True)
+    return status
+
+
+def _settings(*names: str) -> Callable[[_Command], _Command]:
+    """Give a command the options of these settings, or of all."""
+
+    def decorate(command: _Command) -> _Command:
+        for row in reversed(SETTINGS):
+            if not names or row.name in names:
+                command = _option(row)(command)
+        return command
+
+    return decorate
+
+
+def _option(row: Setting) -> Callable[[_Command], _Command]:
+    default = ",".join(row.default) if isinstance(row.default, tuple) else row.default
+    shown = "none" if default in (None, "") else default
+    return click.option(
+        row.flag,
+        row.name,
+        envvar=row.variable,
+        metavar="NUMBER" if row.kind == "int" else "TEXT",
+        help=f"{row.help[0].upper()}{row.help[1:]}. [{row.variable}; default: {shown}]",
+    )
+
+
+@click.group(
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 110,
+        # A flag is its variable in lower case; the variable's prefix may be left out: --tether-port, --port.
+        "token_normalize_func": lambda token: token.removeprefix("tether-"),
+    }
+)
+@click.version_option(package_name="tether-rt")
+def commands() -> None:
+    """Take completed call records over HTTP and show them to dashboards, live."""
+
+
+@commands.command()
+@_settings()
+def serve(**values: Any) -> int:
+    """Serve until SIGTERM or Ctrl-C, then finish what is in flight."""
+    settings = Settings.from_values(values)
+    from tether_rt.server import serve  # what only this command needs takes most of the time that an import takes
+
+    return run_on_fast_loop(serve(settings))
+
+
+@commands.command()
+@_settings(*_DATABASE, "feed_retention_days")
+def indexes(**values: Any) -> None:
+    """Create the indexes that are missing (each start does so, too)."""
+
+    async def create(settings: Settings) -> None:
+        async with admin.opened(settings) as database:
+            await create_indexes(database, settings.feed_retention_days)
+
+    asyncio.run(create(Settings.from_values(values)))
+
+
+@commands.group()
+def user() -> None:
+    """Manage the people who may sign in."""
+
+
+@user.command()
+@click.option("--org", "organization", required=True, metavar="NAME", help="Organization, made if new.")
+@click.option("--email", required=True, metavar="EMAIL", help="Address to sign in with; one user each.")
+@click.option("--name", "full_name", required=True, metavar="NAME", help="The user's name.")
+@click.option("--role", type=click.Choice(ROLES), default="agent", show_default=True, help="What the user may do.")
+@_settings(*_DATABASE)
+def add(*, organization: str, email: str, full_name: str, role: str, **values: Any) -> None:
+    """Add a user; print one line of JSON with userId, organizationId and apiKey.
+
+    The password is read from standard input (one line), or asked for in a terminal.
+    """
+    settings = Settings.from_values(values)
+    person = admin.Person(organization=organization, email=email, full_name=full_name, role=role)
+    password = _password()
+
+    async def add_user() -> admin.NewUser:
+        async with admin.opened(settings) as database:
+            return await admin.add_user(database, settings.resolve_secret(), person, password)
+
+    added = asyncio.run(add_user())
+    click.echo(json.dumps({"userId": added.user_id, "organizationId": added.organization_id, "apiKey": added.api_key}))
+
+
+def _password() -> str:
+    if sys.stdin.isatty():
+        return str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
+    try:
+        password = sys.stdin.buffer.readline().decode().rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise click.UsageError("The password on standard input is not UTF-8 text.") from error
+    if not password:
+        raise click.UsageError("The password is missing: give it as one line on standard input.")
+    return password
+
+
+def run_on_fast_loop(work: Any) -> int:
+    """Run a coroutine to its end on uvloop, or on asyncio's own loop where there is no uvloop (Windows)."""
+    try:
+        import uvloop
+    except ImportError:
+        return int(asyncio.run(work))
+    return int(uvloop.run(work))
