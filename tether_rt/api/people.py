@@ -25,7 +25,7 @@ class ContactsHandler(SessionHandler):
 
     async def get(self) -> None:
         size = query.whole(self, "size", 50, 1, 200)
-        page = query.whole(self, "page", 1, 1, query.MAX_OFFSET // size)
+        page = query.whole(self, "page", 1, 1, query.MAX_OFFSET // 200)
         contacts, total = await self.people.contacts(
             self.session.organization_id, search=query.text(self, "search"), skip=(page - 1) * size, limit=size
         )
@@ -70,7 +70,7 @@ class MessagesHandler(_ConversationHandler):
             self.session.organization_id,
             body["conversationId"],
             before=_before(body.get("before")),
-            limit=body.get("limit", 50),
+            limit=int(body.get("limit", 50)),  # 50.0 is a whole number in JSON Schema
         )
         if messages is None:
             raise NotFound("There is no such conversation.")

@@ -19,7 +19,7 @@ _DATE_TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?
 
 def text(handler: RequestHandler, name: str) -> str | None:
     """Return a parameter's text, None when absent or empty."""
-    value = handler.get_query_argument(name, None)
+    value = handler.get_query_argument(name, None, strip=False)
     if value is not None and len(value) > MAX_TEXT_CHARS:
         raise BadRequest(f"{name} must be at most {MAX_TEXT_CHARS} characters")
     return value or None
