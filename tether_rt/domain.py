@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -20,6 +19,10 @@ KNOWN_FIELDS: Final = frozenset(
 """The contract's top-level fields; every other one is kept under `providerMetadata.extra`."""
 
 REQUIRED_WHEN_COMPLETED: Final = ("transcript", "summary", "recording")
+
+MAX_NAME_CHARS: Final = 4096
+"""The longest `externalCallId`, `agentName` and `callerName`. The schema has no limit, but ids are looked up hundreds at a time
+in one query, which MongoDB takes up to 16 MB, and names are copied into every call, list and event."""
 
 _EARLIEST: Final = datetime(1, 1, 2, tzinfo=UTC)
 _LATEST: Final = datetime(9999, 12, 30, tzinfo=UTC)
@@ -86,6 +89,8 @@ def completed_call(body: dict[str, Any], caller: Caller, *, now: datetime, finge
     duration_s = body["duration"]
     if duration_s < 0:
         raise BadRequest("duration must not be negative")
+    for name in ("agentName", "callerName"):
+        _require_short(name, body.get(name))
     start_time, end_time = _times(body.get("callStartTime"), duration_s, now)
     return CompletedCall(
         user_id=caller.user_id,
@@ -101,11 +106,23 @@ def completed_call(body: dict[str, Any], caller: Caller, *, now: datetime, finge
         summary=body.get("summary"),
         agent_name=body.get("agentName"),
         caller_name=(body.get("callerName") or "").strip() or None,
-        external_call_id=body.get("externalCallId"),
+        external_call_id=external_call_id(body),
         metadata=body.get("metadata"),
         extra={name: value for name, value in body.items() if name not in KNOWN_FIELDS},
         fingerprint=fingerprint,
     )
+
+
+def external_call_id(body: dict[str, Any]) -> str | None:
+    """Return what makes a call unique for its vendor, as it was sent; raises `BadRequest` when it is too long to be one."""
+    text: str | None = body.get("externalCallId")
+    _require_short("externalCallId", text)
+    return text
+
+
+def _require_short(name: str, text: str | None) -> None:
+    if text is not None and len(text) > MAX_NAME_CHARS:
+        raise BadRequest(f"{name} must have at most {MAX_NAME_CHARS} characters")
 
 
 def _times(start_text: str | None, duration_s: float, now: datetime) -> tuple[datetime, datetime]:
@@ -117,7 +134,7 @@ def _times(start_text: str | None, duration_s: float, now: datetime) -> tuple[da
             raise BadRequest("callStartTime must be a real date and time, such as 2026-05-15T09:10:00.000Z") from error
         if not _EARLIEST <= start <= _LATEST:
             raise BadRequest("callStartTime must lie between the years 1 and 9999")
-    if not math.isfinite(duration_s) or duration_s > (_LATEST - start).total_seconds():
+    if not duration_s <= (_LATEST - start).total_seconds():  # NaN is not either
         raise BadRequest("duration is in seconds and too large: the call would end after the year 9999")
     return start, start + timedelta(seconds=duration_s)
 
