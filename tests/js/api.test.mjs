@@ -28,7 +28,11 @@ beforeEach(() => {
   api = createApi({ fetch: (path, options) => fetch(base + path, options), onSessionOver: () => (sessionsOver += 1) });
 });
 
-const failure = (promise) => promise.then(() => assert.fail("it succeeded"), (error) => error);
+const failure = (promise) =>
+  promise.then(
+    () => assert.fail("it succeeded"),
+    (error) => error,
+  );
 
 test("an error is the server's own sentence", async () => {
   answer = [503, '{"success": false, "error": "MongoDB is away; try again shortly."}'];

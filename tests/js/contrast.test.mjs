@@ -30,11 +30,17 @@ function contrast(one, other) {
 for (const [scheme, colours] of Object.entries({ light, dark: { ...light, ...dark } })) {
   test(`text is readable in ${scheme}`, () => {
     const weak = PAIRS.map(([text, ground]) => [text, ground, contrast(colours[text], colours[ground])]);
-    assert.deepEqual(weak.filter(([, , ratio]) => !(ratio >= 4.5)), []);
+    assert.deepEqual(
+      weak.filter(([, , ratio]) => !(ratio >= 4.5)),
+      [],
+    );
   });
 
   test(`parts can be told from their ground in ${scheme}`, () => {
     const weak = PARTS.map(([part, ground]) => [part, ground, contrast(colours[part], colours[ground])]);
-    assert.deepEqual(weak.filter(([, , ratio]) => !(ratio >= 3)), []);
+    assert.deepEqual(
+      weak.filter(([, , ratio]) => !(ratio >= 3)),
+      [],
+    );
   });
 }

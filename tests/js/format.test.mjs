@@ -8,7 +8,15 @@ const NOW = "2026-05-15T10:00:00.000Z"; // noon in Berlin
 const at = (value) => relativeTime(value, Date.parse(NOW), BERLIN);
 
 test("a length is written as on a clock", () => {
-  const cases = [[0, "0:00"], [31.3, "0:31"], [59.99, "0:59"], [60, "1:00"], [754, "12:34"], [3723, "1:02:03"], [360000, "100:00:00"]];
+  const cases = [
+    [0, "0:00"],
+    [31.3, "0:31"],
+    [59.99, "0:59"],
+    [60, "1:00"],
+    [754, "12:34"],
+    [3723, "1:02:03"],
+    [360000, "100:00:00"],
+  ];
   for (const [seconds, text] of cases) assert.equal(clock(seconds), text);
 });
 
@@ -65,6 +73,13 @@ test("a North American number is grouped, any other stays as it is", () => {
 });
 
 test("sizes have two figures that matter", () => {
-  const cases = [[0, "0 bytes"], [999, "999 bytes"], [1000, "1.0 KB"], [126_000, "126 KB"], [1_400_000, "1.4 MB"], [5e12, "5000 GB"]];
+  const cases = [
+    [0, "0 bytes"],
+    [999, "999 bytes"],
+    [1000, "1.0 KB"],
+    [126_000, "126 KB"],
+    [1_400_000, "1.4 MB"],
+    [5e12, "5000 GB"],
+  ];
   for (const [bytes, text] of cases) assert.equal(size(bytes), text);
 });

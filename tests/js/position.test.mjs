@@ -5,7 +5,13 @@ import { advance, behind, START } from "../../static/js/live/position.js";
 
 const ORG = "0123456789abcdef01234567";
 const hello = (seq, head = seq, organizationId = ORG) => ({ event: "hello", seq, head, organizationId, heartbeat: 20 });
-const event = (seq, name = "call_initiated") => ({ event: name, seq, id: `x:${seq}`, at: "2026-05-15T09:12:34.000Z", data: {} });
+const event = (seq, name = "call_initiated") => ({
+  event: name,
+  seq,
+  id: `x:${seq}`,
+  at: "2026-05-15T09:12:34.000Z",
+  data: {},
+});
 
 const standing = (seq, head = seq) => ({ seq, head, organizationId: ORG });
 
@@ -56,7 +62,17 @@ test("a hello of another organization makes everything held here void", () => {
 });
 
 test("what is no event of the protocol changes nothing", () => {
-  for (const message of [null, 3, "x", [], {}, { event: "hello" }, { event: 3, seq: 8 }, { event: "x", seq: 1.5 }, { seq: "8" }]) {
+  for (const message of [
+    null,
+    3,
+    "x",
+    [],
+    {},
+    { event: "hello" },
+    { event: 3, seq: 8 },
+    { event: "x", seq: 1.5 },
+    { seq: "8" },
+  ]) {
     assert.deepEqual(advance(standing(7), message), { step: "unknown", position: standing(7) });
   }
 });
@@ -81,6 +97,9 @@ test("whatever is dropped, repeated or swapped on the way, every event is applie
         if (steps.includes("gap")) break;
       }
     }
-    assert.deepEqual(applied, Array.from({ length: 40 }, (_, index) => index + 1));
+    assert.deepEqual(
+      applied,
+      Array.from({ length: 40 }, (_, index) => index + 1),
+    );
   }
 });

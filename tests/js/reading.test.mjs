@@ -22,7 +22,14 @@ test("any other address is the list", () => {
 
 test("the turn that is spoken is the last one that has begun", () => {
   const turns = [{ timestamp: 0.5 }, { timestamp: 2.8 }, {}, { timestamp: 9 }];
-  const cases = [[0, -1], [0.5, 0], [2.7, 0], [2.8, 1], [8, 1], [100, 3]];
+  const cases = [
+    [0, -1],
+    [0.5, 0],
+    [2.7, 0],
+    [2.8, 1],
+    [8, 1],
+    [100, 3],
+  ];
   for (const [seconds, index] of cases) assert.equal(turnAt(turns, seconds), index);
 });
 
@@ -41,12 +48,18 @@ test("a tree tells the kinds of JSON apart", () => {
 
 test("a tree shows every own key as data, whatever it is called", () => {
   const hostile = JSON.parse('{"__proto__": {"x": 1}, "constructor": 2, "hasOwnProperty": 3, "$set": 4, "a.b": 5, "": 6}');
-  assert.deepEqual(entriesOf(hostile).map(([label]) => label), ["__proto__", "constructor", "hasOwnProperty", "$set", "a.b", ""]);
+  assert.deepEqual(
+    entriesOf(hostile).map(([label]) => label),
+    ["__proto__", "constructor", "hasOwnProperty", "$set", "a.b", ""],
+  );
   assert.equal(summaryOf(hostile), "6 fields");
 });
 
 test("a list counts from one", () => {
-  assert.deepEqual(entriesOf(["a", null]), [["1", "a"], ["2", null]]);
+  assert.deepEqual(entriesOf(["a", null]), [
+    ["1", "a"],
+    ["2", null],
+  ]);
   assert.equal(summaryOf(["a"]), "1 item");
 });
 

@@ -14,7 +14,9 @@ export function App({ session, api, openDesk }) {
     case "out":
       return html`<${SignIn} session=${session} />`;
     case "unreachable":
-      return html`<main class="sign-in"><p class="notice" role="alert">The server cannot be reached. Trying again…</p></main>`;
+      return html`<main class="sign-in">
+        <p class="notice" role="alert">The server cannot be reached. Trying again…</p>
+      </main>`;
     default:
       return null;
   }

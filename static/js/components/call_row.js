@@ -29,9 +29,11 @@ export function CallRow({ row, nowMs, isOpen }) {
           ${hasRecording(row) && html`<${Icon} name="recording" /><span class="visually-hidden">Recorded</span>`}
         </span>
         <span class="row-duration">
-          ${row.duration > 0 &&
-          html`<span aria-hidden="true">${clock(row.duration)}</span>
-            <span class="visually-hidden">${spokenLength(row.duration)}</span>`}
+          ${
+            row.duration > 0 &&
+            html`<span aria-hidden="true">${clock(row.duration)}</span>
+            <span class="visually-hidden">${spokenLength(row.duration)}</span>`
+          }
         </span>
         <time class="row-time" datetime=${row.startTime} title=${exactTime(row.startTime)}>${when}</time>
       </a>

@@ -13,8 +13,9 @@ import { Tree } from "./tree.js";
 /** One call: what the list knows at once, the rest as soon as it is loaded. */
 export function CallView({ desk, api, callId }) {
   const row = useWatched(desk.calls).rows.get(callId);
-  // Status and recording arrive as events of their own; each is a reason to look again.
-  const { value, error, again } = useLoaded((signal) => api.call(callId, { signal }), [callId, row?.status, hasRecording(row ?? {})]);
+  // Of a call that has just arrived, status and recording come as events of their own: each is a reason to look again.
+  const news = row?.arrivedAtMs === undefined ? "" : `${row.status} ${hasRecording(row)}`;
+  const { value, error, again } = useLoaded((signal) => api.call(callId, { signal }), [callId, news]);
   const call = value ?? row;
 
   if (error && !value) return html`<${CallFailed} error=${error} again=${again} />`;
@@ -85,27 +86,35 @@ function Recording({ api, callId, recording, children }) {
     () => id && new Playback(async (signal) => (await api.recording(callId, { signal })).audioUrl),
     [api, callId, id],
   );
-  return html`${playback && html`<${Player} key=${id} playback=${playback} lengthS=${recording.duration} />`} ${children(playback)}`;
+  return html`${playback && html`<${Player} key=${id} playback=${playback} lengthS=${recording.duration} />`}
+  ${children(playback)}`;
 }
 
 function Words({ call, isLoaded, playback }) {
   const names = { agent: call.agentName || "Agent", user: contactLabel(call) };
-  return html`${call.summary &&
+  return html`${
+    call.summary &&
     html`<section class="call-section">
       <h3>Summary</h3>
       <p class="call-summary" dir="auto">${call.summary}</p>
-    </section>`}
+    </section>`
+  }
     <section class="call-section" aria-busy=${isLoaded ? null : "true"}>
       <h3>Transcript</h3>
-      ${isLoaded
-        ? html`<${Transcript} turns=${call.transcription ?? []} names=${names} playback=${playback} />`
-        : html`<p class="muted" role="status">Loading…</p>`}
+      ${
+        isLoaded
+          ? html`<${Transcript} turns=${call.transcription ?? []} names=${names} playback=${playback} />`
+          : html`<p class="muted" role="status">Loading…</p>`
+      }
     </section>`;
 }
 
 function VendorData({ providerMetadata }) {
   const { metadata, extra } = providerMetadata ?? {};
-  const parts = [["Metadata", metadata], ["Other fields", extra]].filter(([, value]) => !isEmpty(value));
+  const parts = [
+    ["Metadata", metadata],
+    ["Other fields", extra],
+  ].filter(([, value]) => !isEmpty(value));
   return parts.map(
     ([title, value]) => html`<section class="call-section" data-testid=${title === "Metadata" ? "metadata" : "extra"}>
       <h3>${title}</h3>
@@ -117,7 +126,9 @@ function VendorData({ providerMetadata }) {
 function CallFailed({ error, again }) {
   const isMissing = error.status === 404;
   return html`<${CallPane} title=${isMissing ? "No such call" : "This call cannot be shown"}>
-    <p class="muted" role="alert">${isMissing ? "It may belong to another organization, or the address is incomplete." : error.message}</p>
+    <p class="muted" role="alert">
+      ${isMissing ? "It may belong to another organization, or the address is incomplete." : error.message}
+    </p>
     ${!isMissing && html`<button class="button" type="button" onClick=${again}>Try again</button>`}
   <//>`;
 }

@@ -25,9 +25,11 @@ export function Player({ playback, lengthS }) {
       >
         <${Icon} name=${isPlaying ? "pause" : "play"} />
       </button>
-      ${phase === "failed"
-        ? html`<${PlayerFailed} retry=${() => playback.retry()} />`
-        : html`<${Position} playback=${playback} lengthS=${length} /> <${Speed} playback=${playback} />`}
+      ${
+        phase === "failed"
+          ? html`<${PlayerFailed} retry=${() => playback.retry()} />`
+          : html`<${Position} playback=${playback} lengthS=${length} /> <${Speed} playback=${playback} />`
+      }
     </div>
   </div>`;
 }

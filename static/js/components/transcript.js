@@ -14,14 +14,20 @@ function Followed({ turns, names, playback }) {
   useWatched(playback);
   const hasBegun = playback.isPlaying || playback.atS > 0;
   const playFrom = useMemo(() => (seconds) => playback.playFrom(seconds), [playback]);
-  return html`<${Turns} turns=${turns} names=${names} at=${hasBegun ? turnAt(turns, playback.atS) : -1} playFrom=${playFrom} />`;
+  const at = hasBegun ? turnAt(turns, playback.atS) : -1;
+  return html`<${Turns} turns=${turns} names=${names} at=${at} playFrom=${playFrom} />`;
 }
 
 function Turns({ turns, names, at, playFrom }) {
   return html`<ol class="turns">
     ${turns.map(
-      (turn, index) =>
-        html`<${Turn} key=${index} turn=${turn} name=${names[turn.role] ?? turn.role} isNow=${index === at} playFrom=${playFrom} />`,
+      (turn, index) => html`<${Turn}
+        key=${index}
+        turn=${turn}
+        name=${names[turn.role] ?? turn.role}
+        isNow=${index === at}
+        playFrom=${playFrom}
+      />`,
     )}
   </ol>`;
 }

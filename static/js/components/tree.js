@@ -8,14 +8,17 @@ const OPEN_ENTRIES = 12; // … unless they are long
 export function Tree({ value, depth = 0 }) {
   const [limit, setLimit] = useState(MAX_ENTRIES);
   const entries = entriesOf(value);
+  const shown = entries.slice(0, limit);
   return html`<ul class="tree" role="list">
-    ${entries.slice(0, limit).map(([label, child]) => html`<${Node} key=${label} label=${label} value=${child} depth=${depth} />`)}
-    ${entries.length > limit &&
-    html`<li>
+    ${shown.map(([label, child]) => html`<${Node} key=${label} label=${label} value=${child} depth=${depth} />`)}
+    ${
+      entries.length > limit &&
+      html`<li>
       <button class="button button-small" type="button" onClick=${() => setLimit(limit + 10 * MAX_ENTRIES)}>
         ${entries.length - limit} more
       </button>
-    </li>`}
+    </li>`
+    }
   </ul>`;
 }
 
@@ -36,10 +39,12 @@ function Branch({ label, value, depth }) {
         <bdi class="tree-label">${label}</bdi>
         <span class="tree-hint">${summaryOf(value)}</span>
       </summary>
-      ${isOpen &&
-      (depth + 1 < MAX_DEPTH
-        ? html`<${Tree} value=${value} depth=${depth + 1} />`
-        : html`<p class="muted">Nested too deeply to show here.</p>`)}
+      ${
+        isOpen &&
+        (depth + 1 < MAX_DEPTH
+          ? html`<${Tree} value=${value} depth=${depth + 1} />`
+          : html`<p class="muted">Nested too deeply to show here.</p>`)
+      }
     </details>
   </li>`;
 }

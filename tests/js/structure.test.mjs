@@ -1,0 +1,63 @@
+// What must stay true of the dashboard's files as a whole.
+
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const STATIC = fileURLToPath(new URL("../../static/", import.meta.url));
+const read = (path) => readFileSync(join(STATIC, path), "utf8");
+const modulesUnder = (folder) =>
+  readdirSync(join(STATIC, folder), { withFileTypes: true }).flatMap((entry) => {
+    const path = `${folder}/${entry.name}`;
+    return entry.isDirectory() ? modulesUnder(path) : path.endsWith(".js") ? [path] : [];
+  });
+
+const MODULES = modulesUnder("js");
+const importsOf = (path) =>
+  [...read(path).matchAll(/^(?:import|export)\b[^;]*?from "([^"]+)";/gm)].map(([, name]) =>
+    name.startsWith(".") ? relative(STATIC, resolve(STATIC, dirname(path), name)) : name,
+  );
+
+// A module may import what stands in its own line or further down.
+const LAYERS = [/^js\/main\.js$/, /^js\/components\//, /^js\/(ui|desk|session|playback)\.js$/, /^js\//, /^vendor\//];
+const layerOf = (path) => LAYERS.findIndex((layer) => layer.test(path));
+
+test("every import is a file of ours, or one that vendor.mjs writes", () => {
+  const vendored = [...read("vendor.mjs").matchAll(/to: "([\w-]+\.js)"/g)].map(([, name]) => `vendor/${name}`);
+  for (const path of MODULES) {
+    for (const imported of importsOf(path)) {
+      assert.ok(vendored.includes(imported) || existsSync(join(STATIC, imported)), `${path} imports ${imported}`);
+    }
+  }
+});
+
+test("imports run one way, and only ui.js knows the view library", () => {
+  for (const path of MODULES) {
+    for (const imported of importsOf(path)) {
+      assert.ok(layerOf(path) <= layerOf(imported), `${path} imports ${imported}`);
+      if (imported.startsWith("vendor/")) assert.equal(path, "js/ui.js");
+    }
+  }
+});
+
+test("nothing turns text into markup or code", () => {
+  const forbidden = /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|srcdoc|javascript:/;
+  for (const path of MODULES) assert.doesNotMatch(read(path), forbidden, path);
+});
+
+test("the page has nothing inline, and what it asks for exists", () => {
+  const page = read("index.html");
+  assert.doesNotMatch(page, /<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)/);
+  for (const [, path] of page.matchAll(/(?:href|src)="\/static\/([^"]+)"/g)) assert.ok(existsSync(join(STATIC, path)), path);
+});
+
+test("the lock file pins what is installed and names no registry", () => {
+  const { packages } = JSON.parse(read("package-lock.json"));
+  for (const [name, entry] of Object.entries(packages).filter(([path]) => path !== "")) {
+    assert.match(entry.version, /^\d+\.\d+\.\d+$/, name);
+    assert.match(entry.integrity, /^sha512-/, name);
+    assert.equal(entry.resolved, undefined, name);
+  }
+});
