@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from pymongo.errors import PyMongoError
+
 from tether_rt import auth
-from tether_rt.errors import BadRequest
+from tether_rt.errors import BadRequest, TetherError
 from tether_rt.settings import Settings
 from tether_rt.store import client as store
 from tether_rt.store.client import Database
@@ -49,17 +51,20 @@ class NewUser:
 async def opened(settings: Settings) -> AsyncIterator[Database]:
     """Yield the database; a private mongod is joined, or started and kept running until the end.
 
-    Raises `ConfigError` when there is none to be had or it is not a replica set.
+    Raises `ConfigError` when there is none to be had or it is not a replica set, and turns what the driver raises meanwhile
+    into `Unavailable` (MongoDB went away) or `TetherError` (it refused).
     """
     private = None if settings.mongodb_uri else PrivateMongod(settings.data_dir, settings.mongod)
     keeper = None
     try:
         uri = settings.mongodb_uri or (await private.start() if private else "")
         keeper = asyncio.create_task(private.run()) if private else None
-        client = store.connect(uri)
+        client = store.connect(uri, patient=True)
         try:
             await store.require_replica_set(client)
             yield store.database(client, settings.database)
+        except PyMongoError as error:
+            raise store.unavailable(error) or TetherError(f"MongoDB refused: {error}") from error
         finally:
             client.close()
     finally:
@@ -81,12 +86,12 @@ async def add_user(database: Database, secret: str, person: Person, password: st
     users = Users(database)
     if await users.by_email(person.email) is not None:  # before an organization is made for nobody
         raise BadRequest(f"There is already a user with the address {person.email}.")
-    organization_id = await users.organization_named(person.organization)
+    organization_id = await users.organization_named(person.organization.strip())
     key = auth.new_api_key()
     user_id = await users.add(
         organization_id=organization_id,
         email=person.email,
-        full_name=person.full_name,
+        full_name=person.full_name.strip(),
         role=person.role,
         password_hash=await asyncio.to_thread(auth.hash_password, password),
         api_key_digest=auth.api_key_digest(key),

@@ -1,6 +1,7 @@
 """The commands. Each takes the settings it needs as options made from `SETTINGS`, or from their variables.
 
 Whatever is wrong comes out as one sentence on standard error: status 2 for what the caller gave, 1 for what failed later.
+What a command needs is imported by the command, so that a refusal or `--help` does not wait for the rest.
 """
 
 from __future__ import annotations
@@ -12,14 +13,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
 import click
-from pymongo.errors import PyMongoError
 
-from tether_rt import admin
 from tether_rt.errors import BadRequest, ConfigError, TetherError
 from tether_rt.settings import SETTINGS, Setting, Settings
-from tether_rt.store.client import unavailable
-from tether_rt.store.indexes import create_indexes
-from tether_rt.store.users import ROLES
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -43,9 +39,6 @@ def _status(arguments: Sequence[str] | None) -> int:
         return _refuse(str(error), 2)
     except TetherError as error:
         return _refuse(str(error), 1)
-    except PyMongoError as error:
-        away = unavailable(error)
-        return _refuse(str(away) if away else f"MongoDB refused: {error}", 1)
     except (KeyboardInterrupt, click.Abort):
         return 130  # 128 + SIGINT, as a shell says it
     return outcome if isinstance(outcome, int) else 0
@@ -99,7 +92,7 @@ def commands() -> None:
 def serve(**values: Any) -> int:
     """Serve until SIGTERM or Ctrl-C, then finish what is in flight."""
     settings = Settings.from_values(values)
-    from tether_rt.server import serve  # what only this command needs takes most of the time that an import takes
+    from tether_rt.server import serve
 
     return run_on_fast_loop(serve(settings))
 
@@ -108,6 +101,8 @@ def serve(**values: Any) -> int:
 @_settings(*_DATABASE, "feed_retention_days")
 def indexes(**values: Any) -> None:
     """Create the indexes that are missing (each start does so, too)."""
+    from tether_rt import admin
+    from tether_rt.store.indexes import create_indexes
 
     async def create(settings: Settings) -> None:
         async with admin.opened(settings) as database:
@@ -125,13 +120,15 @@ def user() -> None:
 @click.option("--org", "organization", required=True, metavar="NAME", help="Organization, made if new.")
 @click.option("--email", required=True, metavar="EMAIL", help="Address to sign in with; one user each.")
 @click.option("--name", "full_name", required=True, metavar="NAME", help="The user's name.")
-@click.option("--role", type=click.Choice(ROLES), default="agent", show_default=True, help="What the user may do.")
+@click.option("--role", default="agent", metavar="[admin|agent]", show_default=True, help="What the user may do.")
 @_settings(*_DATABASE)
 def add(*, organization: str, email: str, full_name: str, role: str, **values: Any) -> None:
     """Add a user; print one line of JSON with userId, organizationId and apiKey.
 
     The password is read from standard input (one line), or asked for in a terminal.
     """
+    from tether_rt import admin
+
     settings = Settings.from_values(values)
     person = admin.Person(organization=organization, email=email, full_name=full_name, role=role)
     password = _password()
