@@ -9,14 +9,17 @@ def test_something(s3_server: S3Server) -> None:
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
 import sys
+import threading
 import uuid
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
@@ -110,18 +113,29 @@ def s3_server() -> Iterator[S3Server]:
 
 
 def _serve(port: int) -> None:
-    from moto.server import ThreadedMotoServer
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+    from werkzeug.serving import make_server
 
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
-    server.start()
-    print(server.get_host_and_port()[1], flush=True)  # noqa: T201
+    moto = DomainDispatcherApplication(create_backend_app)
+    locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+
+    def one_at_a_time(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        # Of two at once that write one key, moto answers 500 to the first: it closes what the second replaced.
+        with locks[environ["PATH_INFO"]]:
+            return list(moto(environ, start_response))
+
+    server = make_server("127.0.0.1", port, one_at_a_time, threaded=True, request_handler=MotoRequestHandler)
+    print(server.server_port, flush=True)  # noqa: T201
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    server.serve_forever()
+
+
+def _end_with_parent() -> None:
     # Standard input ends when the parent does, however it ends.
     sys.stdin.read()
     os._exit(0)
 
 
 if __name__ == "__main__":
-    import logging
-
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     _serve(int(sys.argv[1]))

@@ -149,8 +149,8 @@ class RecordingFetcher:
 
     async def _watch(self, reading: asyncio.Future[None], answer: _Answer) -> None:
         """Wait for the answer; stop it when it does not come on."""
-        await asyncio.wait({reading}, timeout=self._limits.headers_s)
-        if answer.status is None and not reading.done():
+        await asyncio.wait({reading, answer.began}, timeout=self._limits.headers_s, return_when=asyncio.FIRST_COMPLETED)
+        if not answer.began.done() and not reading.done():
             answer.stop(BadRequest("recording could not be fetched: its host did not answer in time"))
         arrived = answer.size_bytes
         while not reading.done():
@@ -230,6 +230,7 @@ class _Answer(HTTPMessageDelegate):
 
     def __init__(self, stream: IOStream, writer: SpoolWriter, spool: Spool, limits: Limits) -> None:
         self.status: int | None = None
+        self.began: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.location: str | None = None
         self.size_bytes = 0
         self.is_writing = False
@@ -266,6 +267,7 @@ class _Answer(HTTPMessageDelegate):
         if not isinstance(start_line, ResponseStartLine) or 100 <= start_line.code < 200:
             return
         self.status = start_line.code
+        self.began.set_result(None)
         if self.status in _REDIRECTS and "Location" in headers:
             self.location = _utf8(headers["Location"])
             self.stop()
