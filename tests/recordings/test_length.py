@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import struct
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from hypothesis import strategies as st
 
 from tests.support import audio
 from tether_rt.recordings.length import duration_s
+from tether_rt.recordings.sniff import HEAD_BYTES, MP3, sniff
+
+SAMPLES = Path(__file__).parents[2] / "tether_rt" / "samples"
 
 
 @pytest.mark.parametrize("as_file", [False, True], ids=["bytes", "file"])
@@ -21,6 +25,13 @@ def test_three_seconds_are_three_seconds(recording: bytes, as_file: bool, tmp_pa
     file = tmp_path / "recording"
     file.write_bytes(recording)
     assert duration_s(file if as_file else recording) == pytest.approx(3, abs=0.05)
+
+
+@pytest.mark.parametrize("name", ["appointment", "delivery", "outage"])
+def test_the_spoken_samples_are_as_long_as_they_say(name: str) -> None:
+    said = json.loads((SAMPLES / f"{name}.json").read_text("utf-8"))["duration"]
+    assert duration_s(SAMPLES / f"{name}.mp3") == pytest.approx(said, abs=1)
+    assert sniff((SAMPLES / f"{name}.mp3").read_bytes()[:HEAD_BYTES]) == MP3
 
 
 @pytest.mark.parametrize("content", [b"", b"nothing", audio.webm(), audio.wav(3)[:40], audio.flac(0), b"ID3", b"OggS", b"fLaC"])

@@ -323,12 +323,12 @@ async def _exchange(connection: HTTP1Connection, target: Target, headers: HTTPHe
 def _is_own(address: Address) -> bool:
     """Whether `address` is this machine's: its firewall would not see us coming. (A UDP connect sends nothing.)"""
     family = socket.AF_INET if isinstance(address, IPv4Address) else socket.AF_INET6
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect((str(address), 9))
-        except OSError:
-            return False
-        return bool(probe.getsockname()[0] == str(address))
+            return bool(probe.getsockname()[0] == str(address))
+    except OSError:
+        return False
 
 
 def _utf8(header: str) -> str:
