@@ -19,17 +19,24 @@ from tether_rt.settings import SETTINGS, Setting, Settings
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
+CONTEXT: Final[dict[str, Any]] = {
+    "help_option_names": ["-h", "--help"],
+    "max_content_width": 110,
+    # A flag is its variable in lower case; the variable's prefix may be left out: --tether-port, --port.
+    "token_normalize_func": lambda token: token.removeprefix("tether-"),
+}
 _DATABASE: Final = ("data_dir", "mongodb_uri", "database", "mongod", "secret")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with its status; `arguments` as in `sys.argv[1:]`."""
-    sys.exit(_status(arguments))
+    sys.exit(status_of(commands, "tether-rt", arguments))
 
 
-def _status(arguments: Sequence[str] | None) -> int:
+def status_of(command: click.Command, program: str, arguments: Sequence[str] | None) -> int:
+    """Run `command` and return the exit status, having said what was wrong where something was."""
     try:
-        outcome = commands.main(arguments, prog_name="tether-rt", standalone_mode=False)
+        outcome = command.main(arguments, prog_name=program, standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         return 0
@@ -50,7 +57,7 @@ def _refuse(sentence: str, status: int) -> int:
     return status
 
 
-def _settings(*names: str) -> Callable[[_Command], _Command]:
+def settings_options(*names: str) -> Callable[[_Command], _Command]:
     """Give a command the options of these settings, or of all."""
 
     def decorate(command: _Command) -> _Command:
@@ -74,21 +81,14 @@ def _option(row: Setting) -> Callable[[_Command], _Command]:
     )
 
 
-@click.group(
-    context_settings={
-        "help_option_names": ["-h", "--help"],
-        "max_content_width": 110,
-        # A flag is its variable in lower case; the variable's prefix may be left out: --tether-port, --port.
-        "token_normalize_func": lambda token: token.removeprefix("tether-"),
-    }
-)
+@click.group(context_settings=CONTEXT)
 @click.version_option(package_name="tether-rt")
 def commands() -> None:
     """Take completed call records over HTTP and show them to dashboards, live."""
 
 
 @commands.command()
-@_settings()
+@settings_options()
 def serve(**values: Any) -> int:
     """Serve until SIGTERM or Ctrl-C, then finish what is in flight."""
     settings = Settings.from_values(values)
@@ -98,7 +98,7 @@ def serve(**values: Any) -> int:
 
 
 @commands.command()
-@_settings(*_DATABASE, "feed_retention_days")
+@settings_options(*_DATABASE, "feed_retention_days")
 def indexes(**values: Any) -> None:
     """Create the indexes that are missing (each start does so, too)."""
     from tether_rt import admin
@@ -121,7 +121,7 @@ def user() -> None:
 @click.option("--email", required=True, metavar="EMAIL", help="Address to sign in with; one user each.")
 @click.option("--name", "full_name", required=True, metavar="NAME", help="The user's name.")
 @click.option("--role", default="agent", metavar="[admin|agent]", show_default=True, help="What the user may do.")
-@_settings(*_DATABASE)
+@settings_options(*_DATABASE)
 def add(*, organization: str, email: str, full_name: str, role: str, **values: Any) -> None:
     """Add a user; print one line of JSON with userId, organizationId and apiKey.
 
