@@ -130,7 +130,8 @@ class Dashboard:
                 else:
                     self._count(part.last - self._place, part.frames)
                     self._place, frames = part.last, memoryview(part.frames)
-                await stream.write(frames)
+                # Shielded: a cancelled Future in the stream makes Tornado log an error.
+                await asyncio.shield(stream.write(frames))
                 failures = 0
             except StreamClosedError:
                 return  # the client left

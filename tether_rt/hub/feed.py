@@ -47,14 +47,15 @@ class FeedTail:
             try:
                 async with self._feed.stream() as stream:
                     await self._fill_in(stream)
+                    failures = 0
                     while True:
-                        self._deliver(await stream.batch())
                         self._read_at_s = time.monotonic()
-                        failures = 0
+                        self._deliver(await stream.batch())
             except Exception as error:
                 failures += 1
                 log(_logger, logging.WARNING, "feed_ended", reason=str(error), failures=failures)
-            self._read_at_s = None
+            finally:
+                self._read_at_s = None
             self._metrics.feed_restarts.inc()
             await asyncio.sleep(backoff_s(failures))
 

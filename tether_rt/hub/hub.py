@@ -27,7 +27,7 @@ from tether_rt.store.feed import Feed
 HEARTBEAT_S: Final = 20
 """Between two pings to one dashboard; one that left two of them unanswered is cut off."""
 SESSION_CHECK_S: Final = 15.0
-ADMISSION_S: Final = 5.0
+ADMISSION_S: Final = 4.0
 FLUSH_S: Final = 10.0
 GOODBYE_S: Final = 2.0
 MAX_RECENT_BYTES: Final = 64 << 20

@@ -108,9 +108,9 @@ class Cut:
 
 
 def cut(segments: Sequence[Segment], seq: int, limit_bytes: int) -> Cut | None:
-    """Return frames from right after `seq`: whole segments up to `limit_bytes`, but one at least.
+    """Return frames from right after `seq`: whole segments up to `limit_bytes`, but one at least, and up to the first gap.
 
-    `segments` follow each other without a gap. None when nothing in them follows `seq` immediately.
+    `segments` are in order. None when nothing in them follows `seq` immediately.
     """
     start = bisect_right(segments, seq, key=lambda segment: segment.last)
     if start == len(segments) or segments[start].first > seq + 1:
@@ -119,20 +119,11 @@ def cut(segments: Sequence[Segment], seq: int, limit_bytes: int) -> Cut | None:
     size, last = len(parts[0]), segments[start].last
     for segment in islice(segments, start + 1, None):
         size += len(segment.frames)
-        if size > limit_bytes:
+        if size > limit_bytes or segment.first != last + 1:
             break
         parts.append(memoryview(segment.frames))
         last = segment.last
     return Cut(parts[0] if len(parts) == 1 else b"".join(parts), last)
-
-
-def follow_on(segments: Sequence[Segment], seq: int) -> bool:
-    """Say if the segments (one at least) carry on from `seq` and from each other without a gap."""
-    for segment in segments:
-        if segment.first > seq + 1:
-            return False
-        seq = max(seq, segment.last)
-    return True
 
 
 class Start(Enum):

@@ -18,7 +18,7 @@ from tornado.iostream import IOStream
 
 from tether_rt.hub import wire
 from tether_rt.hub.backoff import backoff_s
-from tether_rt.hub.protocol import EXPIRED, FROM_THE_FUTURE, Close, Segment, Start, cut, follow_on, resync, start_of_stream
+from tether_rt.hub.protocol import EXPIRED, FROM_THE_FUTURE, Close, Segment, Start, cut, resync, start_of_stream
 from tether_rt.ops import Metrics, log
 from tether_rt.store.client import Document
 from tether_rt.store.feed import Feed
@@ -115,9 +115,7 @@ class Room:
     def offer(self, documents: Sequence[Document]) -> None:
         """Publish what the tail has read for this organization, with one write to each dashboard."""
         if self.is_open and self._catching_up is None:
-            segments = [Segment.of(document) for document in documents if document["last"] > self.last]
-            if follow_on(segments, self.last):
-                self._publish(segments, _BURST_BYTES)
+            self._publish([Segment.of(document) for document in documents if document["last"] > self.last], _BURST_BYTES)
         self.hear_of(documents[-1]["last"])
 
     def hear_of(self, seq: int) -> None:
@@ -152,7 +150,7 @@ class Room:
         return start_of_stream(after, self.last, self.recent[0].first if self.recent else self.last + 1)
 
     def restart(self, seq: int, reason: str) -> None:
-        """Go on from `seq` because what lies before it cannot be had; everybody live is told to fetch it by HTTP."""
+        """Go on from `seq`, forgetting what came before and any later number; whoever is live is told to fetch by HTTP."""
         log(_logger, logging.WARNING, "room_restarted", organizationId=self.organization_id, reason=reason, seq=seq)
         self.last = self._heard_of = seq
         self.trim(0)
@@ -180,7 +178,9 @@ class Room:
                             await asyncio.sleep(0)
                         failures = holes = 0
                     elif (holes := holes + 1) == _HOLE_TRIES:
-                        self.restart(segments[0].first - 1 if segments else self._heard_of, EXPIRED)
+                        heard_of = self._heard_of
+                        self.restart(segments[0].first - 1 if segments else heard_of, EXPIRED)
+                        self._heard_of = heard_of
                     else:
                         await asyncio.sleep(backoff_s(holes))  # just after a failover a majority read may lag behind
                 except Exception as error:

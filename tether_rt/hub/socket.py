@@ -43,7 +43,8 @@ class DashboardSocket(SessionHandler, WebSocketHandler):
         cookie counts only with an `Origin`, and any `Origin` must be one of ours.
         """
         headers = self.request.headers
-        if not origin_allowed(self.request, self.web.allowed_origins):
+        hidden = "Origin" not in headers and headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin")
+        if hidden or not origin_allowed(self.request, self.web.allowed_origins):
             raise Forbidden("Dashboards on pages of another site are not served.")
         token = bearer_token(self.request) or subprotocol_token(self._offered())
         if token is None and "Origin" in headers:
@@ -57,7 +58,7 @@ class DashboardSocket(SessionHandler, WebSocketHandler):
     async def get(self) -> None:
         """Admit the dashboard, upgrade, and return when the connection has ended."""
         self._require_upgrade()
-        after = parse_after(self.get_query_argument("after", None))
+        after = parse_after(self.get_query_argument("after", None, strip=False))
         self._dashboard = await self.hub.admit(self.session, after)
         try:
             await super().get()
@@ -69,13 +70,17 @@ class DashboardSocket(SessionHandler, WebSocketHandler):
         headers = self.request.headers
         connection = {word.strip().lower() for word in headers.get("Connection", "").split(",")}
         if headers.get("Upgrade", "").lower() != "websocket" or "upgrade" not in connection:
-            self.set_header("Upgrade", "websocket")
             raise UpgradeRequired("This address speaks WebSocket: connect with a WebSocket client.")
         if headers.get("Sec-WebSocket-Version") != "13":
-            self.set_header("Sec-WebSocket-Version", "13")
             raise UpgradeRequired("Sec-WebSocket-Version must be 13")
         if not headers.get("Sec-WebSocket-Key") or not headers.get("Host"):
             raise BadRequest("Sec-WebSocket-Key and Host must be there")
+
+    def _fill_error(self, error: TetherError) -> None:
+        super()._fill_error(error)
+        if error.status == UpgradeRequired.status:
+            self.set_header("Upgrade", "websocket")
+            self.set_header("Sec-WebSocket-Version", "13")
 
     def _offered(self) -> list[str]:
         return offered_subprotocols(self.request.headers.get("Sec-WebSocket-Protocol"))

@@ -1,0 +1,199 @@
+"""Frames and decisions, without a socket."""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tether_rt.errors import BadRequest
+from tether_rt.hub import protocol
+from tether_rt.hub.protocol import MAX_SEQ, Segment, Start, cut, frame, parse_after, start_of_stream
+
+AT = datetime(2026, 5, 15, tzinfo=UTC)
+
+
+def payloads(frames: bytes | memoryview) -> list[bytes]:
+    """Read unmasked text frames back (RFC 6455 section 5.2); fails unless each has the shortest length form."""
+    data, found = bytes(frames), []
+    while data:
+        assert data[0] == 0x81
+        size, header = data[1], 2
+        if size == 126:
+            (size,), header = struct.unpack("!H", data[2:4]), 4
+            assert size >= 126
+        elif size == 127:
+            (size,), header = struct.unpack("!Q", data[2:10]), 10
+            assert size >= 1 << 16
+        assert len(data) >= header + size
+        found.append(data[header : header + size])
+        data = data[header + size :]
+    return found
+
+
+def segment(first: int, texts: list[str]) -> Segment:
+    last = first + len(texts) - 1
+    return Segment.of({"organizationId": "o", "first": first, "last": last, "at": AT, "events": texts})
+
+
+@pytest.mark.parametrize(
+    ("size", "header"),
+    [
+        (0, "81 00"),
+        (125, "81 7d"),
+        (126, "81 7e 00 7e"),
+        (65_535, "81 7e ff ff"),
+        (65_536, "81 7f 00 00 00 00 00 01 00 00"),
+    ],
+)
+def test_frame_uses_the_shortest_length_form(size: int, header: str) -> None:
+    assert frame(b"x" * size) == bytes.fromhex(header) + b"x" * size
+    assert bytes(segment(1, ["x" * size]).frames) == frame(b"x" * size)
+
+
+def test_hello_and_resync_read_as_documented() -> None:
+    (hello,) = payloads(protocol.hello("0123456789abcdef01234567", 1041, 1050, 20))
+    assert orjson.loads(hello) == {
+        "event": "hello",
+        "seq": 1041,
+        "organizationId": "0123456789abcdef01234567",
+        "heartbeat": 20,
+        "head": 1050,
+    }
+    (resync,) = payloads(protocol.resync(1041, protocol.EXPIRED))
+    assert orjson.loads(resync) == {"event": "resync", "seq": 1041, "reason": protocol.EXPIRED}
+
+
+texts = st.lists(st.text(max_size=200), min_size=1, max_size=5)
+
+
+@st.composite
+def runs(draw: st.DrawFn) -> tuple[list[Segment], list[bytes], int]:
+    """Segments that follow each other, the payload of every event in them, and the number before the first."""
+    before = draw(st.integers(0, 1000))
+    segments: list[Segment] = []
+    events: list[bytes] = []
+    for group in draw(st.lists(texts, min_size=1, max_size=8)):
+        segments.append(segment(before + len(events) + 1, group))
+        events += [text.encode() for text in group]
+    return segments, events, before
+
+
+@given(runs())
+def test_a_segment_is_sent_from_after_any_number(run: tuple[list[Segment], list[bytes], int]) -> None:
+    for part in run[0]:
+        whole = payloads(part.frames)
+        assert len(whole) == part.last - part.first + 1
+        for seq in range(part.first - 1, part.last + 1):
+            assert payloads(part.after(seq)) == whole[seq - part.first + 1 :]
+
+
+@given(runs(), st.integers(0, 2000), st.integers(0, 4000))
+def test_a_cut_begins_right_after_the_number_and_ends_with_a_segment(
+    run: tuple[list[Segment], list[bytes], int], seq: int, limit: int
+) -> None:
+    segments, events, before = run
+    part = cut(segments, seq, limit)
+    if seq < before or seq >= before + len(events):
+        assert part is None
+        return
+    assert part is not None
+    assert payloads(part.frames) == events[seq - before : part.last - before]
+    assert part.last in [each.last for each in segments]
+    within = [each for each in segments if seq < each.last <= part.last]
+    assert len(within) == 1 or len(part.frames) <= limit
+
+
+@given(runs(), st.data())
+def test_cuts_one_after_the_other_have_no_gap_and_no_repeat(
+    run: tuple[list[Segment], list[bytes], int], data: st.DataObject
+) -> None:
+    segments, events, before = run
+    start = seq = data.draw(st.integers(before, before + len(events)))
+    received: list[bytes] = []
+    while part := cut(segments, seq, data.draw(st.integers(0, 500))):
+        received += payloads(part.frames)
+        seq = part.last
+    assert seq == before + len(events)
+    assert received == events[start - before :]
+
+
+def test_a_cut_never_jumps_over_a_gap() -> None:
+    assert cut([segment(5, ["a"]), segment(6, ["b"])], 3, 1000) is None
+    assert cut([], 0, 1000) is None
+    part = cut([segment(1, ["a"]), segment(2, ["b"]), segment(4, ["d"])], 0, 1000)
+    assert part is not None
+    assert (part.last, payloads(part.frames)) == (2, [b"a", b"b"])
+
+
+@pytest.mark.parametrize(
+    ("after", "last", "first_recent", "start"),
+    [
+        (0, 0, 1, Start.LIVE),
+        (10, 10, 5, Start.LIVE),
+        (10, 10, 11, Start.LIVE),
+        (9, 10, 5, Start.MEMORY),
+        (4, 10, 5, Start.MEMORY),
+        (3, 10, 5, Start.FEED),
+        (9, 10, 11, Start.FEED),
+        (11, 10, 5, Start.AHEAD),
+        (MAX_SEQ, 10, 5, Start.AHEAD),
+    ],
+)
+def test_where_a_stream_starts(after: int, last: int, first_recent: int, start: Start) -> None:
+    assert start_of_stream(after, last, first_recent) is start
+
+
+@given(st.integers(0, MAX_SEQ))
+def test_any_number_up_to_2_53_can_be_asked_for(number: int) -> None:
+    assert parse_after(str(number)) == number
+
+
+def test_no_number_means_from_now_on() -> None:
+    assert parse_after(None) is None
+
+
+@pytest.mark.parametrize("text", ["", "-1", "+1", "1.0", "1e3", "0x1", " 1", "1 ", "१", "null", str(MAX_SEQ + 1), "9" * 400])
+def test_anything_else_is_refused(text: str) -> None:
+    with pytest.raises(BadRequest, match="after must be a whole number"):
+        parse_after(text)
+
+
+@given(st.text())
+def test_no_text_breaks_the_parser(text: str) -> None:
+    with contextlib.suppress(BadRequest):
+        assert str(parse_after(text)) == (text.lstrip("0") or "0")
+
+
+@pytest.mark.parametrize(
+    ("header", "offered", "token"),
+    [
+        (None, [], None),
+        ("", [], None),
+        ("tether.v1", ["tether.v1"], None),
+        ("tether.v1, bearer.a.b-c_d.e", ["tether.v1", "bearer.a.b-c_d.e"], "a.b-c_d.e"),
+        (" bearer.x ,, tether.v1", ["bearer.x", "tether.v1"], "x"),
+        ("bearer.", ["bearer."], ""),
+        ("Bearer.x", ["Bearer.x"], None),
+    ],
+)
+def test_subprotocols(header: str | None, offered: list[str], token: str | None) -> None:
+    assert protocol.offered_subprotocols(header) == offered
+    assert protocol.subprotocol_token(offered) == token
+
+
+def test_every_close_code_may_be_sent() -> None:
+    # RFC 6455 section 7.4.1: 1005, 1006 and 1015 never appear in a close frame; 3000 to 4999 are for applications.
+    for code in protocol.Close:
+        assert code in (1001, 1008) or 4000 <= code <= 4999
+
+
+def test_events_keep_every_character() -> None:
+    text: Any = orjson.dumps({"summary": "naïve \u2028 \U0001f4de \x00"}).decode()
+    assert payloads(segment(1, [text]).frames) == [text.encode()]

@@ -1,0 +1,328 @@
+"""What a dashboard receives: hello, then every event once and in order, wherever it starts and whatever happens meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+
+from tests.hub.harness import Dashboard, Process, RawClient, SignedIn, World, event, eventually, process_in
+from tether_rt.hub import room as room_module
+from tether_rt.hub.protocol import EXPIRED, FROM_THE_FUTURE, frame
+from tether_rt.hub.room import MAX_RECENT_BYTES, Room
+from tether_rt.store.client import new_id
+
+
+async def room_of(process: Process, organization: str) -> Room:
+    return process.hub.rooms[organization]
+
+
+async def test_hello_says_where_the_stream_starts(process: Process, world: World, agent: SignedIn, organization: str) -> None:
+    dashboard = await process.dashboard(agent)
+    assert dashboard.hello == {"event": "hello", "seq": 0, "head": 0, "organizationId": organization, "heartbeat": 20}
+    assert dashboard.socket.protocol == "tether.v1"
+    await world.commit(organization, events=4)
+    await dashboard.numbers(4)
+    later = await process.dashboard(agent)
+    assert (later.hello["seq"], later.hello["head"]) == (4, 4)
+
+
+async def test_events_arrive_byte_for_byte_as_they_were_committed(
+    process: Process, world: World, agent: SignedIn, organization: str
+) -> None:
+    client = await RawClient.connect(process, agent)
+    await client.frame()
+    for size in (100, 5000, 70_000):  # a frame of each length form
+        last = await world.commit(organization, events=2, size=size)
+        expected = b"".join(frame(event(organization, seq, size).encode()) for seq in (last - 1, last))
+        assert await client.reader.readexactly(len(expected)) == expected
+
+
+async def test_every_dashboard_of_the_organization_gets_every_event(
+    process: Process, world: World, agent: SignedIn, organization: str
+) -> None:
+    colleague = await world.session(organization)
+    dashboards = [await process.dashboard(who) for who in (agent, agent, colleague)]
+    for _ in range(3):
+        await world.commit(organization)
+    for dashboard in dashboards:
+        assert await dashboard.numbers(12) == list(range(1, 13))
+
+
+async def test_organizations_never_see_each_other(process: Process, world: World) -> None:
+    organizations = [new_id() for _ in range(3)]
+    dashboards = {name: await process.dashboard(await world.session(name)) for name in organizations}
+    for _ in range(5):
+        await asyncio.gather(*(world.commit(name) for name in organizations))
+    for name, dashboard in dashboards.items():
+        for seq in range(1, 21):
+            message = await dashboard.next()
+            assert (message["seq"], message["data"]["organization"]) == (seq, name)
+
+
+async def test_nothing_is_kept_for_organizations_without_dashboards(
+    process: Process, world: World, agent: SignedIn, organization: str
+) -> None:
+    dashboard = await process.dashboard(agent)
+    for _ in range(10):
+        await world.commit(new_id())
+    await world.commit(organization)
+    await dashboard.numbers(4)
+    assert set(process.hub.rooms) == {organization}
+    await dashboard.socket.close()
+    await eventually(lambda: not process.hub.dashboards)
+    assert process.hub.rooms == {}
+
+
+# ---------------------------------------------------------------------- resume
+
+
+@pytest.mark.parametrize("after", [0, 1, 3, 4, 6, 8, 11, 12])
+async def test_resume_from_memory(process: Process, world: World, agent: SignedIn, organization: str, after: int) -> None:
+    witness = await process.dashboard(agent)
+    for _ in range(3):
+        await world.commit(organization)
+    await witness.numbers(12)
+    await world.forget(organization, 12)  # so that it can come from nowhere else
+    dashboard = await process.dashboard(agent, after)
+    assert (dashboard.hello["seq"], dashboard.hello["head"]) == (after, 12)
+    await world.commit(organization)
+    assert await dashboard.numbers(16) == list(range(after + 1, 17))
+
+
+@pytest.mark.parametrize("after", [0, 1, 3, 4, 399])
+async def test_resume_from_feed(process: Process, world: World, agent: SignedIn, organization: str, after: int) -> None:
+    for _ in range(100):
+        await world.commit(organization)
+    witness = await process.dashboard(agent)
+    (await room_of(process, organization)).trim(0)
+    dashboard = await process.dashboard(agent, after)
+    assert (dashboard.hello["seq"], dashboard.hello["head"]) == (after, 400)
+    await world.commit(organization)
+    assert await dashboard.numbers(404) == list(range(after + 1, 405))
+    assert await witness.numbers(404) == [401, 402, 403, 404]
+
+
+async def test_a_room_opens_warm(process: Process, world: World, agent: SignedIn, organization: str) -> None:
+    """After a restart everybody comes back at once; nobody who missed a little costs a read of its own."""
+    for _ in range(3):
+        await world.commit(organization)
+    await process.dashboard(agent, 12)
+    await world.forget(organization, 12)
+    dashboard = await process.dashboard(agent, 2)
+    assert await dashboard.numbers(12) == list(range(3, 13))
+
+
+async def test_more_than_memory_holds_comes_from_feed_then_memory_then_live(
+    process: Process, world: World, agent: SignedIn, organization: str
+) -> None:
+    witness = await process.dashboard(agent)
+    events = MAX_RECENT_BYTES // 40_000 + 40
+    for last in range(4, events + 4, 4):
+        await world.commit(organization, size=40_000)
+        await witness.numbers(last)
+    room = await room_of(process, organization)
+    assert room.recent[0].first > 1
+    assert room.recent_bytes <= MAX_RECENT_BYTES
+    dashboard = await process.dashboard(agent, 0)
+    end = room.last + 4
+    await world.commit(organization)
+    assert await dashboard.numbers(end) == list(range(1, end + 1))
+
+
+async def test_past_the_retention_is_a_resync(process: Process, world: World, agent: SignedIn, organization: str) -> None:
+    for _ in range(50):
+        await world.commit(organization)
+    await world.forget(organization, 100)
+    gone = await process.dashboard(agent, 99)
+    assert (gone.hello["seq"], gone.hello["head"]) == (200, 200)
+    assert await gone.next() == {"event": "resync", "seq": 200, "reason": EXPIRED}
+    kept = await process.dashboard(agent, 100)
+    assert kept.hello["seq"] == 100
+    await world.commit(organization)
+    assert await gone.numbers(204) == [201, 202, 203, 204]
+    assert await kept.numbers(204) == list(range(101, 205))
+
+
+async def test_a_feed_that_is_gone_altogether_is_a_resync(
+    process: Process, world: World, agent: SignedIn, organization: str
+) -> None:
+    await world.commit(organization)
+    await world.forget(organization, 4)
+    dashboard = await process.dashboard(agent, 2)
+    assert dashboard.hello["seq"] == 4
+    assert await dashboard.next() == {"event": "resync", "seq": 4, "reason": EXPIRED}
+    current = await process.dashboard(agent, 4)
+    await world.commit(organization)
+    assert await dashboard.numbers(8) == await current.numbers(8) == [5, 6, 7, 8]
+
+
+@pytest.mark.parametrize("after", [1, 5, 2**53])
+async def test_the_future_is_a_resync(process: Process, world: World, agent: SignedIn, organization: str, after: int) -> None:
+    if after == 5:
+        await world.commit(organization)
+    last = 4 if after == 5 else 0
+    dashboard = await process.dashboard(agent, after)
+    assert dashboard.hello["seq"] == last
+    assert await dashboard.next() == {"event": "resync", "seq": last, "reason": FROM_THE_FUTURE}
+    await world.commit(organization)
+    assert await dashboard.numbers(last + 4) == list(range(last + 1, last + 5))
+
+
+# ---------------------------------------------------------------------- two processes, a storm
+
+
+async def test_two_processes_behave_as_one(process: Process, world: World, agent: SignedIn, organization: str) -> None:
+    async with process_in(world) as other:
+        dashboards = [await each.dashboard(agent) for each in (process, other)]
+        for _ in range(10):
+            await world.commit(organization)
+        for dashboard in dashboards:
+            assert await dashboard.numbers(40) == list(range(1, 41))
+
+
+@pytest.mark.parametrize("after", [3, 8])
+async def test_a_client_ahead_of_this_process_is_waited_for(
+    world: World, process: Process, agent: SignedIn, organization: str, after: int
+) -> None:
+    """It was connected to a process whose tail is faster; its number is from the present, not from the future."""
+    async with process_in(world) as behind:
+        witness = await behind.dashboard(agent)
+        await behind.supervisor.close()  # its tail stands still
+        await world.commit(organization)
+        await world.commit(organization)
+        assert (await room_of(behind, organization)).last == 0
+        dashboard = await behind.dashboard(agent, after)
+        assert dashboard.hello["seq"] == after
+        behind.supervisor.add("hub", behind.hub.run)
+        await behind.healthy()
+        await world.commit(organization)
+        assert await dashboard.numbers(12) == list(range(after + 1, 13))
+        assert await witness.numbers(12) == list(range(1, 13))
+
+
+async def test_resume_in_a_storm_of_commits_has_no_gap_and_no_repeat(
+    process: Process, world: World, agent: SignedIn, organization: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clients join at random places, some leave and come back with the last number they saw, while commits never pause."""
+    monkeypatch.setattr(room_module, "MAX_RECENT_BYTES", 20_000)  # most of the past is in feed alone
+    choice = random.Random(7)
+    storm_over = asyncio.Event()
+    committed = 0
+
+    async def storm() -> None:
+        nonlocal committed
+        for _ in range(150):
+            events = choice.choice((1, 3, 4, 4, 40))
+            committed = await world.commit(organization, events=events, size=choice.choice((10, 200, 3000)))
+        storm_over.set()
+
+    async def client(target: Process) -> list[int]:
+        await asyncio.sleep(choice.random() * 0.5)
+        start = seq = choice.randint(0, committed)
+        received: list[int] = []
+        while not storm_over.is_set() or seq < committed:
+            dashboard = await target.dashboard(agent, seq)
+            assert dashboard.hello["seq"] == seq
+            for _ in range(choice.randint(1, 400)):
+                if storm_over.is_set() and seq == committed:
+                    break
+                try:
+                    message = await asyncio.wait_for(dashboard.next(), 0.5)
+                except TimeoutError:
+                    break
+                assert message["event"] == "call_ended", message
+                seq = message["seq"]
+                received.append(seq)
+            await dashboard.socket.close()
+        assert received == list(range(start + 1, committed + 1))
+        return received
+
+    async with process_in(world) as other:
+        tasks = [asyncio.create_task(client((process, other)[index % 2])) for index in range(30)]
+        await asyncio.gather(storm(), *tasks)
+
+
+async def test_many_that_come_back_at_once_miss_nothing(
+    process: Process, world: World, agent: SignedIn, organization: str
+) -> None:
+    for _ in range(200):
+        await world.commit(organization)
+    places = [random.Random(index).randint(0, 800) for index in range(200)]
+    dashboards = await asyncio.gather(*(process.dashboard(agent, place) for place in places))
+    await world.commit(organization)
+    for place, dashboard in zip(places, dashboards, strict=True):
+        assert await dashboard.numbers(804) == list(range(place + 1, 805))
+
+
+# ---------------------------------------------------------------------- slow readers
+
+
+async def stalled(process: Process, agent: SignedIn, path: str = "/ws") -> RawClient:
+    """A client that has read its hello and reads no more."""
+    client = await RawClient.connect(process, agent, path, receive_buffer=4096)
+    assert (await client.message())["event"] == "hello"
+    client.pause()
+    return client
+
+
+async def test_a_slow_reader_is_closed_and_the_others_are_not(
+    process: Process, world: World, agent: SignedIn, organization: str
+) -> None:
+    slow, reader = await stalled(process, agent), await process.dashboard(agent)
+    room = await room_of(process, organization)
+    seq = 0
+    while len(room.live) == 2:
+        seq = await world.commit(organization, events=1, size=100_000)
+        assert (await reader.numbers(seq))[-1] == seq
+    assert seq < 20  # 1 MiB, the kernel's share and what the client's side takes
+    after = await world.commit(organization)
+    assert (await reader.numbers(after))[-1] == after
+    slow.resume()  # within the 5 s of the goodbye: then it hears why
+    assert await slow.close_code() == 4408
+    assert process.metric("tether_dashboard_closes_total", code="4408") == 1
+
+
+async def test_a_burst_larger_than_the_limit_closes_nobody_who_reads(
+    process: Process, world: World, agent: SignedIn, organization: str
+) -> None:
+    """While the tail stands still more gathers than a dashboard may leave unsent; then it is let out in steps."""
+    dashboards: list[Dashboard] = [await process.dashboard(agent) for _ in range(3)]
+    await process.supervisor.close()
+    last = 0
+    for _ in range(40):
+        last = await world.commit(organization, events=1, size=100_000)
+    process.supervisor.add("hub", process.hub.run)
+    await process.healthy()
+    received = await asyncio.gather(*(dashboard.numbers(last) for dashboard in dashboards))
+    assert received == [list(range(1, 41))] * 3
+
+
+async def test_a_replay_is_never_far_ahead_of_its_reader(
+    process: Process, world: World, agent: SignedIn, organization: str
+) -> None:
+    for _ in range(60):
+        await world.commit(organization, events=1, size=100_000)
+    before = process.metric("tether_frame_bytes_sent_total")
+    slow = await stalled(process, agent, "/ws?after=0")
+    reader = await process.dashboard(agent, 0)
+    assert await reader.numbers(60) == list(range(1, 61))
+    room = await room_of(process, organization)
+    assert len(room.live) == 1
+    handed_over = process.metric("tether_frame_bytes_sent_total") - before - 60 * 100_000
+    assert handed_over < 1_500_000  # the kernel's share on both sides, and one step
+    slow.resume()
+    for seq in range(1, 61):
+        assert (await slow.message())["seq"] == seq
+
+
+async def test_memory_of_all_rooms_together_is_bounded(process: Process, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tether_rt.hub.hub.MAX_RECENT_BYTES", 100_000)
+    organizations = [new_id() for _ in range(5)]
+    for name in organizations:
+        dashboard = await process.dashboard(await world.session(name))
+        await world.commit(name, events=4, size=20_000)
+        await dashboard.numbers(4)
+    process.hub._trim()
+    assert sum(room.recent_bytes for room in process.hub.rooms.values()) <= 100_000
