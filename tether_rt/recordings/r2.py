@@ -184,28 +184,36 @@ class R2Store:
             await self._client.put_object(**target, Body=body, ContentType=content_type, ContentMD5=md5)
 
     async def _put_parts(self, target: dict[str, str], source: Path, size_bytes: int, content_type: str) -> None:
-        async with self._calling("put"):
-            upload = await self._client.create_multipart_upload(**target, ContentType=content_type)
-        target = {**target, "UploadId": upload["UploadId"]}
+        # Not cancelled with us: an upload that R2 has begun and whose id we do not know could never be aborted.
+        begun = asyncio.ensure_future(self._begin(target, content_type))
         try:
+            upload = await asyncio.shield(begun)
             parts = []
             for number, window in enumerate(_windows(source, size_bytes, self._part_bytes), 1):
                 with window as body:
                     md5 = await _content_md5(body)
                     async with self._calling("put", window.size_bytes):
-                        part = await self._client.upload_part(**target, PartNumber=number, Body=body, ContentMD5=md5)
+                        part = await self._client.upload_part(**upload, PartNumber=number, Body=body, ContentMD5=md5)
                 parts.append({"PartNumber": number, "ETag": part["ETag"]})
             async with self._calling("put", extra_s=_ASSEMBLE_S):
-                await self._client.complete_multipart_upload(**target, MultipartUpload={"Parts": parts})
+                await self._client.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
         except BaseException:
             # Parts that nobody assembles are paid for (until R2 drops them after 7 days), so also when cancelled.
-            await asyncio.shield(self._abort(target))
+            await asyncio.shield(self._abort(begun))
             raise
 
-    async def _abort(self, target: dict[str, str]) -> None:
+    async def _begin(self, target: dict[str, str], content_type: str) -> dict[str, str]:
+        async with self._calling("put"):
+            answer = await self._client.create_multipart_upload(**target, ContentType=content_type)
+        return {**target, "UploadId": answer["UploadId"]}
+
+    async def _abort(self, begun: asyncio.Future[dict[str, str]]) -> None:
+        await asyncio.wait({begun})
+        if begun.exception() is not None:
+            return
         try:
             async with self._calling("abort"):
-                await self._client.abort_multipart_upload(**target)
+                await self._client.abort_multipart_upload(**begun.result())
         except TetherError as error:
             _log.warning("an unfinished upload stays behind in the recording store: %s", error)
 
