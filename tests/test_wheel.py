@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import urllib.request
+import venv
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.service import ROOT
+
+NOT_SOURCE = shutil.ignore_patterns(
+    ".git", ".venv", "venv", "var", "build", "dist", "node_modules", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis"
+)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from a copy so that nothing is left in the checkout."""
+    source = tmp_path_factory.mktemp("source") / "checkout"
+    shutil.copytree(ROOT, source, ignore=NOT_SOURCE)
+    wheels = tmp_path_factory.mktemp("wheels")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    subprocess.run([*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", wheels, source], check=True, timeout=300)
+    (built,) = wheels.glob("tether_rt-*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of commands of a fresh environment: the wheel is in it, and the dependencies of the tests' own."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, with_pip=False)
+    packages = Path(sysconfig.get_path("purelib", vars={"base": str(folder), "platbase": str(folder)}))
+    # Dependencies only: an editable install of the checkout there is a .pth file, and those are not followed from here.
+    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "--python", str(folder / "bin/python")]
+    subprocess.run([*pip, "install", "--no-deps", "--no-index", "--ignore-installed", wheel], check=True, timeout=120)
+    return folder / "bin"
+
+
+@pytest.fixture(scope="module")
+def served(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of `tether-rt serve`, run outside the checkout with nothing but what the wheel brought."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("TETHER_", "R2_", "MONGODB_", "PYTHON"))
+    }
+    process = subprocess.Popen(
+        [installed / "tether-rt", "serve", "--port", "0"],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    try:
+        line: dict[str, str] = {}
+        while line.get("event") != "listening":
+            text = process.stderr.readline()
+            assert text, "it ended before it listened"
+            line = json.loads(text)
+        yield line["url"]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+def fetch(address: str) -> tuple[str, bytes]:
+    with urllib.request.urlopen(address, timeout=60) as answer:
+        return answer.headers["Content-Type"], answer.read()
+
+
+def test_it_holds_what_is_served_and_nothing_that_only_builds_it(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    served = {path.relative_to(ROOT / "static").as_posix() for path in (ROOT / "static").rglob("*") if path.is_file()}
+    tools = {name for name in served if name.startswith("node_modules/")}
+    tools |= {".npmrc", "package.json", "package-lock.json", "vendor.mjs"}
+    assert {name.removeprefix("tether_rt/static/") for name in names if name.startswith("tether_rt/static/")} == served - tools
+    assert any(name.startswith("tether_rt/static/vendor/") for name in names)
+    assert {"tether_rt/schemas/openapi.yaml", "tether_rt/schemas/asyncapi.yaml", "tether_rt/py.typed"} <= names
+    assert {"tether_rt/samples/appointment.mp3", "tether_rt/samples/busy.json"} <= names
+    modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tether_rt").rglob("*.py")}
+    assert modules <= names
+    assert not any(name.startswith(("tests/", "bench/")) for name in names)
+
+
+def test_outside_the_checkout_it_serves_the_dashboard_and_the_contract(served: str, installed: Path) -> None:
+    where = subprocess.run(
+        [installed / "python", "-c", "import tether_rt; print(tether_rt.__file__)"],
+        cwd="/", env={}, capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert Path(where.stdout.strip()).is_relative_to(installed.parent)
+
+    kind, page = fetch(served + "/")
+    assert kind.startswith("text/html")
+    assert page == (ROOT / "static/index.html").read_bytes()
+    for script in ("js/main.js", "vendor/preact.js"):
+        kind, body = fetch(f"{served}/static/{script}")
+        assert kind.startswith("text/javascript")
+        assert body == (ROOT / "static" / script).read_bytes()
+    kind, document = fetch(served + "/openapi.json")
+    assert "/api/calls/ingest" in json.loads(document)["paths"]
+    kind, page = fetch(served + "/docs")
+    assert kind.startswith("text/html")
+
+
+def test_the_version_is_told(installed: Path) -> None:
+    done = subprocess.run(
+        [installed / "tether-rt", "--version"], cwd="/", capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "tether-rt, version 0.1.0\n"
