@@ -22,7 +22,9 @@ _scalars = (
     | st.integers(-(2**70), 2**70)
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(max_size=20)
-    | st.sampled_from(["completed", "inbound", "+14165550100", "2026-05-15T09:10:00Z", "9999-12-31T23:59:60+00:00", "$set", "\0"])
+    | st.sampled_from(
+        ["completed", "inbound", "+14165550100", "2026-05-15T09:10:00Z", "9999-12-31T23:59:60+00:00", "$set", "\0"]
+    )
 )
 _values = st.recursive(
     _scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4), max_leaves=12

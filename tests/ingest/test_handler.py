@@ -28,6 +28,7 @@ CONTRACT_EXAMPLE = {
     "agentName": "Alex (Example Agent)",
     "callStartTime": "2026-05-15T09:10:00.000Z",
 }
+GONE: Any = ...
 MP3 = base64.b64encode((SAMPLES / "delivery.mp3").read_bytes()).decode()
 
 
@@ -132,12 +133,12 @@ async def test_a_session_token_is_not_an_api_key(tenant: Tenant) -> None:
 
 @pytest.mark.parametrize("field", ["direction", "fromNumber", "toNumber", "duration", "status"])
 async def test_a_missing_field_is_named(tenant: Tenant, field: str) -> None:
-    await refused(tenant, missed(**{field: ...}), 400, f"^Missing required field: {field}$")
+    await refused(tenant, missed(**{field: GONE}), 400, f"^Missing required field: {field}$")
 
 
 @pytest.mark.parametrize("field", ["transcript", "summary", "recording"])
 async def test_a_completed_call_needs_transcript_summary_and_recording(tenant: Tenant, field: str) -> None:
-    await refused(tenant, sample(**{field: ...}), 400, f"^Missing required field: {field}$")
+    await refused(tenant, sample(**{field: GONE}), 400, f"^Missing required field: {field}$")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import orjson
 
 from tether_rt.domain import KNOWN_FIELDS
 from tether_rt.errors import BadRequest
+from tether_rt.ingest.large import LargeText
 
 MAX_DEPTH: Final = 90
 """MongoDB takes 100 levels; a vendor's values lie a few levels down in the call's document."""
@@ -43,16 +44,18 @@ def count_values(raw: bytes | bytearray) -> int:
     return raw.count(b",") + raw.count(b"[") + raw.count(b"{")
 
 
-def fingerprint(body: dict[str, Any]) -> str | None:
-    """Return a digest that two bodies share when they say the same, whatever their spacing and order of keys.
+def fingerprint(body: dict[str, Any], recording: LargeText | None = None) -> str | None:
+    """Return a digest that two bodies share when they say the same, whatever their spacing, escapes and order of keys.
 
-    The recording is digested on its own, which spares a copy of it. None for a body that is too deep to be digested, which is
-    none that could have been stored.
+    The recording, which lies apart when it is large, is digested on its own: that spares a copy of it. None for a body that is
+    too deep to be digested, which is none that could have been stored.
     """
     digest = hashlib.sha256()
-    recording = body.get("recording")
-    if isinstance(recording, str):
-        digest.update(hashlib.sha256(recording.encode()).digest())
+    if "recording" in body:
+        voice = hashlib.sha256()
+        for piece in recording.pieces() if recording is not None else (body["recording"],):
+            voice.update(piece.encode())
+        digest.update(voice.digest())
     rest = {name: value for name, value in body.items() if name != "recording"}
     try:
         digest.update(orjson.dumps(rest, option=orjson.OPT_SORT_KEYS))

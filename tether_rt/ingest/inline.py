@@ -14,11 +14,12 @@ from typing import Final
 import pybase64
 
 from tether_rt.errors import BadRequest
+from tether_rt.ingest.large import LargeText
 from tether_rt.recordings.protocol import PIECE_BYTES
 
 _SPACE: Final = b" \t\r\n"
 _ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_="
-_TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
+_STANDARD, _URL_SAFE = 1, 2
 _PREFIX_CHARS: Final = 512
 # RFC 2397, audio only: `data:audio/webm;codecs=opus;base64,`
 _DATA_URL: Final = re.compile(r"\s*data:\s*(?P<type>[^;,\s]*)(?P<parameters>[^,]*),", re.IGNORECASE)
@@ -29,37 +30,48 @@ def decode_base64(text: str) -> bytes:
     return b"".join(decode_pieces(text))
 
 
-def decode_pieces(text: str) -> Iterator[bytes]:
+def decode_pieces(text: str | LargeText) -> Iterator[bytes]:
     """Yield what `text` encodes in pieces of up to `PIECE_BYTES`.
 
     Takes base64 of RFC 4648 section 4 (standard alphabet) or 5 (URL-safe), padded or not, with spaces and line breaks
     anywhere, with or without `data:audio/…;base64,` in front. Raises `BadRequest` that names `recording` and the reason; it
     may do so after the first pieces.
     """
-    at = _behind_prefix(text)
     left = b""
     padding = 0
     seen = 0
-    for start in range(at, len(text), PIECE_BYTES):
-        piece = _plain(text, start)
+    for at, characters in _pieces(text):
+        piece = _plain(characters, at)
         stripped = piece.rstrip(b"=")
         if b"=" in stripped or (padding and stripped):
             raise BadRequest("recording is not base64: there is text behind the padding")
         padding += len(piece) - len(stripped)
-        seen |= (1 if b"+" in stripped or b"/" in stripped else 0) | (2 if b"-" in stripped or b"_" in stripped else 0)
-        if seen == 3:
+        seen |= (b"+" in stripped or b"/" in stripped) * _STANDARD | (b"-" in stripped or b"_" in stripped) * _URL_SAFE
+        if seen == _STANDARD | _URL_SAFE:
             raise BadRequest("recording is not base64: it mixes the standard and the URL-safe alphabet")
         left += stripped
         whole = len(left) - len(left) % 4
         if whole:
-            yield _decode(left[:whole])
+            yield _decode(left[:whole], seen)
             left = left[whole:]
             # Gives the event loop its turn at once: without, it waits for the interpreter's 5 ms switch interval.
             time.sleep(0)
     if len(left) == 1 or padding > 2 or (padding and (len(left) + padding) != 4):
         raise BadRequest("recording is not base64: it is cut short or wrongly padded")
     if left:
-        yield _decode(left + b"=" * (4 - len(left)))
+        yield _decode(left + b"=" * (4 - len(left)), seen)
+
+
+def _pieces(text: str | LargeText) -> Iterator[tuple[int, str]]:
+    """Yield the text behind its prefix in pieces, each with the place of its first character."""
+    pieces = (
+        text.pieces() if isinstance(text, LargeText) else (text[i : i + PIECE_BYTES] for i in range(0, len(text), PIECE_BYTES))
+    )
+    at = 0
+    for piece in pieces:
+        start = _behind_prefix(piece) if at == 0 else 0
+        yield at + start, piece[start:]
+        at += len(piece)
 
 
 def _behind_prefix(text: str) -> int:
@@ -77,18 +89,21 @@ def _behind_prefix(text: str) -> int:
     return prefix.end()
 
 
-def _plain(text: str, start: int) -> bytes:
+def _plain(piece: str, start: int) -> bytes:
     """Return one piece of the text without its white space, checked to be of the alphabet."""
-    piece = text[start : start + PIECE_BYTES]
     try:
-        plain = piece.encode("ascii").translate(None, _SPACE)
+        raw = piece.encode("ascii")
     except UnicodeEncodeError as error:
         raise _foreign(piece[error.start], start + error.start) from error
-    foreign = plain.translate(None, _ALPHABET)
+    # One pass where there is nothing to mend: each costs the interpreter 0.9 ms.
+    others = raw.translate(None, _ALPHABET)
+    if not others:
+        return raw
+    foreign = others.translate(None, _SPACE)
     if foreign:
         character = chr(foreign[0])
         raise _foreign(character, start + piece.index(character))
-    return plain
+    return raw.translate(None, _SPACE)
 
 
 def _foreign(character: str, at: int) -> BadRequest:
@@ -97,5 +112,5 @@ def _foreign(character: str, at: int) -> BadRequest:
     )
 
 
-def _decode(quads: bytes) -> bytes:
-    return pybase64.b64decode(quads.translate(_TO_STANDARD), validate=True)
+def _decode(quads: bytes, seen: int) -> bytes:
+    return pybase64.b64decode(quads, b"-_" if seen & _URL_SAFE else None, validate=True)

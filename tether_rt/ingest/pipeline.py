@@ -17,6 +17,7 @@ from tether_rt.errors import BadRequest
 from tether_rt.ingest.body import count_values, fingerprint, parse, require_storable
 from tether_rt.ingest.committer import Committer
 from tether_rt.ingest.duplicates import DuplicateCheck
+from tether_rt.ingest.large import LargeText, lift_recording
 from tether_rt.ingest.sources import RecordingIntake
 from tether_rt.store.calls import stored_bytes
 from tether_rt.store.client import new_id
@@ -27,6 +28,7 @@ _IN_THREAD_BYTES: Final = 128 * 1024
 _IN_THREAD_VALUES: Final = 5_000
 """From either on a body is parsed and checked in a thread; below, that would cost more than it saves. A transcript of 128 KB is
 read and checked in 0.3 ms, as many bytes of empty lists in 20 ms."""
+_LIFT_BYTES: Final = 256 * 1024
 _WEIGH_BYTES: Final = 1024 * 1024
 _MAX_STORED_BYTES: Final = 15 * 1024 * 1024
 """MongoDB's limit is 16 MB a document (its manual, "Limits"); the rest is room for what we add."""
@@ -35,6 +37,9 @@ _MAX_STORED_BYTES: Final = 15 * 1024 * 1024
 @dataclass(frozen=True, slots=True)
 class _Parsed:
     body: dict[str, Any]
+    text: bytes | bytearray
+    """What was parsed: the body as sent, or what is left of it beside a large recording."""
+    recording: str | LargeText | None
     fingerprint: str | None
 
 
@@ -62,21 +67,27 @@ class Pipeline:
             if stored is not None:
                 return Duplicate(stored.call_id, differs=stored.fingerprint != parsed.fingerprint)
         if large:
-            await asyncio.to_thread(require_storable, body, raw)
+            await asyncio.to_thread(require_storable, body, parsed.text)
         else:
-            require_storable(body, raw)
+            require_storable(body, parsed.text)
         call = completed_call(body, caller, now=datetime.now(UTC), fingerprint=parsed.fingerprint or "")
-        recording_text: str | None = body.pop("recording", None)
-        weight = len(raw) - len(recording_text or "")
-        del raw, parsed
+        weight = len(raw) - len(parsed.recording or "")
         if weight >= _WEIGH_BYTES and await asyncio.to_thread(stored_bytes, body) > _MAX_STORED_BYTES:
             raise BadRequest("The call is too large to store beside its recording: shorten its transcript or metadata")
         recording = None
-        if recording_text is not None:
-            recording = await self._recordings.take(recording_text, caller.organization_id)
+        if parsed.recording is not None:
+            recording = await self._recordings.take(parsed.recording, caller.organization_id)
+        del raw, parsed, body  # megabytes, perhaps, that nobody needs while the commit is waited for
         return await self._committer.submit(Entry(new_id(), call, recording, weight))
 
     def _parse(self, raw: bytearray) -> _Parsed:
+        lifted = lift_recording(raw, _LIFT_BYTES) if len(raw) > _LIFT_BYTES else None
+        if lifted is not None:
+            rest, placeholder, recording = lifted
+            body = parse(rest)
+            if isinstance(body, dict) and body.get("recording") == placeholder:
+                self._contract.check(REQUEST_SCHEMA, body)
+                return _Parsed(body, rest, recording, fingerprint(body, recording))
         body = parse(raw)
         self._contract.check(REQUEST_SCHEMA, body)
-        return _Parsed(body, fingerprint(body))
+        return _Parsed(body, raw, body.get("recording"), fingerprint(body))

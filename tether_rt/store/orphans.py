@@ -2,7 +2,7 @@
 
 MongoDB keeps such a transaction for `transactionLifetimeLimitSeconds`, 60 s by default, and meanwhile every other process runs
 into a write conflict at the counter it had changed. Ours are never idle between two statements for more than a moment, so one
-that is belongs to nobody. Should it belong to a process that hangs, that process is told so (NoSuchTransaction) and tries again.
+that is belongs to nobody. Should it belong to a process that hangs, that one is told so (NoSuchTransaction) and tries again.
 """
 
 from __future__ import annotations
