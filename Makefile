@@ -17,7 +17,7 @@ APT  := DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends in
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test lint bench mongod browser
+.PHONY: help run test lint bench mongod tools
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed '/^$$/q'
@@ -25,7 +25,7 @@ help:
 run: $(VENV)/demo.stamp static/vendor mongod
 	@exec $(VENV)/bin/python run.py --simulate $(SIMULATE) $(ARGS)
 
-test: $(VENV)/test.stamp static/vendor mongod browser
+test: $(VENV)/test.stamp static/vendor mongod tools
 	@$(VENV)/bin/pytest $(ARGS)
 
 lint: $(VENV)/test.stamp
@@ -55,10 +55,10 @@ $(VENV)/test.stamp: setup.cfg setup.py pyproject.toml | $(VENV)/bin/python stati
 	@touch $@ $(VENV)/demo.stamp
 
 # A directory's time changes with what is put into it, so it is set by hand.
-static/vendor: static/package.json static/package-lock.json static/vendor.mjs
+static/vendor: static/.npmrc static/package.json static/package-lock.json static/vendor.mjs
 	@$(call need,command -v npm,npm,it fetches the libraries of the dashboard)
 	@echo "Fetching the dashboard's libraries"
-	@npm ci --prefix static --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+	@npm ci --prefix static --loglevel=error >/dev/null
 	@npm run --prefix static --silent vendor
 	@touch $@
 
@@ -68,7 +68,8 @@ mongod: | $(VENV)/demo.stamp
 	$(call need,"$$mongod" --version,libcurl4,mongod needs it)
 
 # Debian's Chromium where there is none and it can be installed, otherwise the one that Playwright fetches for itself.
-browser: | $(VENV)/test.stamp
+tools: | $(VENV)/test.stamp
+	@$(call need,command -v curl,curl,the tests paste a line that uses it)
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		$(call need,command -v chromium,chromium,the browser of the tests) \

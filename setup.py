@@ -12,7 +12,7 @@ from setuptools.command.build_py import build_py
 
 STATIC = Path(__file__).parent / "static"
 STEPS = (
-    ["npm", "ci", "--prefix", str(STATIC), "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"],
+    ["npm", "ci", "--prefix", str(STATIC), "--loglevel=error"],
     ["npm", "run", "--prefix", str(STATIC), "--silent", "vendor"],
 )
 

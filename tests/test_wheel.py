@@ -17,6 +17,7 @@ import pytest
 
 from tests.support.service import ROOT
 
+PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
 NOT_SOURCE = shutil.ignore_patterns(
     ".git", ".venv", "venv", "var", "build", "dist", "node_modules", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis"
 )
@@ -28,8 +29,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = tmp_path_factory.mktemp("source") / "checkout"
     shutil.copytree(ROOT, source, ignore=NOT_SOURCE)
     wheels = tmp_path_factory.mktemp("wheels")
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    subprocess.run([*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", wheels, source], check=True, timeout=300)
+    subprocess.run([*PIP, "wheel", "--no-deps", "--no-build-isolation", "-w", wheels, source], check=True, timeout=300)
     (built,) = wheels.glob("tether_rt-*.whl")
     return built
 
@@ -42,7 +42,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     packages = Path(sysconfig.get_path("purelib", vars={"base": str(folder), "platbase": str(folder)}))
     # Dependencies only: an editable install of the checkout there is a .pth file, and those are not followed from here.
     (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "--python", str(folder / "bin/python")]
+    pip = [*PIP, "--python", str(folder / "bin/python")]
     subprocess.run([*pip, "install", "--no-deps", "--no-index", "--ignore-installed", wheel], check=True, timeout=120)
     return folder / "bin"
 
@@ -121,3 +121,19 @@ def test_the_version_is_told(installed: Path) -> None:
         [installed / "tether-rt", "--version"], cwd="/", capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout == "tether-rt, version 0.1.0\n"
+
+
+def test_without_the_libraries_and_without_node_the_build_says_what_is_missing(tmp_path: Path) -> None:
+    source = tmp_path / "checkout"
+    shutil.copytree(ROOT, source, ignore=NOT_SOURCE)
+    shutil.rmtree(source / "static/vendor")
+    done = subprocess.run(
+        [*PIP, "wheel", "--no-deps", "--no-build-isolation", "-w", tmp_path, source],
+        env={**os.environ, "PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode != 0
+    assert "install Node.js 18 or newer, then build again." in done.stdout + done.stderr
