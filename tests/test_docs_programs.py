@@ -1,0 +1,151 @@
+"""The programs that stand in the documents, run as a reader would run them, against a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from tests.conftest import settings_on
+from tests.support.documents import blocks
+from tests.support.service import PASSWORD, Service, Tenant, missed, running
+
+VENDOR = "docs/quickstart-vendor.md"
+PROTOCOL = "docs/protocol.md"
+
+
+@pytest.fixture
+async def alone(mongodb_uri: str, tmp_path: Path) -> AsyncIterator[Service]:
+    """A server of the test's own."""
+    async with running(settings_on(mongodb_uri, tmp_path / "data")) as service:
+        yield service
+
+
+@asynccontextmanager
+async def program(folder: Path, code: str, *arguments: str, **variables: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run a Python program; it is ended, if it has not come to its end, with the block."""
+    path = folder / "program.py"
+    path.write_text(code)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        path,
+        *arguments,
+        env={**os.environ, **variables},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.communicate()
+
+
+@asynccontextmanager
+async def failing_twice(tenant: Tenant) -> AsyncIterator[tuple[str, list[str]]]:
+    """Yield the address of a way to the server that first breaks the connection and then says 503, and what it did."""
+    done: list[str] = []
+
+    async def pass_on(request: web.Request) -> web.Response:
+        given = await request.read()
+        if not done:
+            done.append("broken")
+            assert request.transport is not None
+            request.transport.close()
+            return web.Response()
+        if len(done) == 1:
+            done.append("503")
+            return web.json_response({"success": False, "error": "Busy."}, status=503, headers={"Retry-After": "1"})
+        answer = await tenant.post_call(given)
+        done.append(str(answer.status))
+        return web.json_response(answer.body, status=answer.status)
+
+    application = web.Application()
+    application.router.add_post("/api/calls/ingest", pass_on)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}", done
+    finally:
+        await runner.cleanup()
+
+
+async def send(folder: Path, address: str, tenant: Tenant, call: object) -> tuple[int | None, str, str]:
+    (folder / "call.json").write_text(json.dumps(call))
+    variables = {"TETHER_URL": address, "TETHER_API_KEY": tenant.api_key}
+    async with program(folder, blocks(VENDOR, "python")[0], str(folder / "call.json"), **variables) as process:
+        out, err = await process.communicate()
+    return process.returncode, out.decode(), err.decode()
+
+
+async def test_the_vendors_loop_gets_a_call_through_and_repeats_no_refusal(alone: Service, tmp_path: Path) -> None:
+    tenant = await alone.tenant()
+    async with failing_twice(tenant) as (address, done):
+        call = missed()
+        status, out, err = await send(tmp_path, address, tenant, call)
+        assert (status, done) == (0, ["broken", "503", "201"]), err
+        stored = json.loads(out)["callId"]
+
+        status, out, err = await send(tmp_path, address, tenant, call)
+        assert status == 0, err
+        assert json.loads(out) == {"success": True, "deduplicated": True, "callId": stored}
+
+        status, _, err = await send(tmp_path, address, tenant, missed(duration="long"))
+        assert status == 1
+        assert "Refused: 400" in err
+        assert "duration must be a number" in err
+        assert done == ["broken", "503", "201", "200", "400"]
+
+    status, _, err = await send(tmp_path, address, tenant, missed(externalCallId=...))
+    assert status == 1
+    assert "without an externalCallId" in err
+
+
+async def test_curl_gets_a_call_through(alone: Service, tmp_path: Path) -> None:
+    tenant = await alone.tenant()
+    line = next(code for code in blocks(VENDOR, "bash") if "--retry" in code)
+    (tmp_path / "with-recording.json").write_text(json.dumps(missed()))
+    curl = await asyncio.create_subprocess_exec(
+        "bash", "-c", line, cwd=tmp_path, env={**os.environ, "TETHER_URL": alone.base_url, "TETHER_API_KEY": tenant.api_key}
+    )
+    assert await curl.wait() == 0
+    assert json.loads((tmp_path / "answer.json").read_text())["success"] is True
+
+
+async def test_the_python_client_misses_nothing_while_the_server_is_replaced(mongodb_uri: str, tmp_path: Path) -> None:
+    settings = settings_on(mongodb_uri, tmp_path / "data")
+    async with running(settings) as service:
+        tenant = await service.tenant()
+        settings = replace(settings, port=int(service.base_url.rpartition(":")[2]))
+        before = await tenant.post_call(missed())
+        variables = {"TETHER_URL": service.base_url, "TETHER_EMAIL": tenant.email, "TETHER_PASSWORD": PASSWORD}
+        async with program(tmp_path, blocks(PROTOCOL, "python")[0], **variables) as client:
+            assert client.stdout is not None
+            assert await client.stdout.readline() == b"reloaded at 3 with 1 calls\n"
+            told = [str((await tenant.post_call(missed())).body["callId"]) for _ in range(2)]
+            await service.server.stop()
+            async with running(settings), aiohttp.ClientSession() as http:
+                tenant.http = http
+                told += [str((await tenant.post_call(missed())).body["callId"]) for _ in range(2)]
+                lines = [(await client.stdout.readline()).decode().split() for _ in range(12)]
+    assert [int(seq) for seq, _, _ in lines] == list(range(4, 16))
+    assert [call_id for _, name, call_id in lines if name == "call_ended"] == told
+    assert before.body["callId"] not in told
+
+
+def test_the_javascript_client_is_javascript(tmp_path: Path) -> None:
+    path = tmp_path / "client.mjs"
+    path.write_text(blocks(PROTOCOL, "js")[0])
+    subprocess.run(["node", "--check", path], check=True)
