@@ -11,11 +11,15 @@ an error into the one JSON shape `{"success": false, "error": "<one plain senten
     ├── NotFound                404  no such thing for this caller
     ├── TooLarge                413  the body is past the limit
     ├── UnsupportedMedia        415  not JSON, or compressed
+    ├── RangeNotSatisfiable     416  bytes that a recording does not have
     ├── TooManyRequests         429  past a rate limit; carries `retry_after_s`
     └── Unavailable             503  overloaded, or a dependency is away; carries `retry_after_s`
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
 
 
 class TetherError(Exception):
@@ -23,6 +27,8 @@ class TetherError(Exception):
 
     status = 500
     retry_after_s: int | None = None
+    headers: Mapping[str, str] = MappingProxyType({})
+    """What the answer carries beside the sentence."""
 
 
 class ConfigError(TetherError):
@@ -63,6 +69,16 @@ class UnsupportedMedia(TetherError):
     """The body is not uncompressed JSON."""
 
     status = 415
+
+
+class RangeNotSatisfiable(TetherError):
+    """None of the bytes asked for are there (RFC 9110 section 15.5.17)."""
+
+    status = 416
+
+    def __init__(self, sentence: str, size_bytes: int) -> None:
+        super().__init__(sentence)
+        self.headers = {"Content-Range": f"bytes */{size_bytes}"}
 
 
 class TooManyRequests(TetherError):

@@ -2,12 +2,13 @@
 
 Bodies are streamed (`stream_request_body`) for one reason: a request is judged when its headers are read. An unknown key,
 a wrong content type or a declared length past the limit is answered before the body is awaited, and the answer reaches a
-client that is still sending (`_answer_and_linger`).
+client that is still sending (`_answer_early`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http
 import logging
 import re
@@ -15,13 +16,14 @@ import secrets
 import time
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, NoReturn
 from urllib.parse import urlsplit
 
 import orjson
 from tornado.httputil import HTTPServerRequest
 from tornado.iostream import IOStream, StreamClosedError
-from tornado.web import Finish, HTTPError, MissingArgumentError, RequestHandler, stream_request_body
+from tornado.web import HTTPError, MissingArgumentError, RequestHandler, stream_request_body
 
 from tether_rt.errors import (
     BadRequest,
@@ -45,6 +47,8 @@ LINGER_BYTES: Final = 256 * 1024 * 1024
 the kernel send a reset, which throws away the answer that the client has not read yet (RFC 9112 section 9.6)."""
 
 _LOG: Final = logging.getLogger("tether.http")
+_CLIENT_LEFT: Final = 499
+"""Logged and counted, never sent: the caller closed the connection before the request was complete (a number nginx made up)."""
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _PLAIN: Final = {
     400: "The request is not valid HTTP for this address.",
@@ -89,7 +93,6 @@ class Web:
     """Requests whose headers were read and whose answer is not out."""
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     """Set while draining once `active` is empty."""
-    lingering: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def drain(self) -> None:
         """Take no more requests and return when those in flight are answered."""
@@ -111,7 +114,11 @@ def origin_allowed(request: HTTPServerRequest, allowed_origins: tuple[str, ...])
         return True
     if origin in allowed_origins:
         return True
-    return urlsplit(origin).netloc.lower() == request.headers.get("Host", "").lower() != ""
+    try:
+        host = urlsplit(origin).netloc
+    except ValueError:  # such as "http://[", which no browser sends
+        return False
+    return host.lower() == request.headers.get("Host", "").lower() != ""
 
 
 def arrived_over_tls(request: HTTPServerRequest) -> bool:
@@ -136,13 +143,13 @@ class JsonHandler(RequestHandler):
         self.organization_id: str | None = None
         self._body: bytearray | None = None
         self._reserved_bytes = 0
-        self._overflowed = False
-        self._answer_status: int | None = None
+        self._headers_judged = self._ended = False
         web.active.add(self)
 
     def set_default_headers(self) -> None:
-        given = self.request.headers.get("X-Request-Id", "")
-        self.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        if not hasattr(self, "request_id"):  # Tornado sets the defaults again for an error; the log has named the id by then
+            given = self.request.headers.get("X-Request-Id", "")
+            self.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
         self.set_header("X-Request-Id", self.request_id)
         self.set_header("Content-Type", "application/json")
         self.set_header("Content-Security-Policy", self.content_security_policy)
@@ -165,80 +172,54 @@ class JsonHandler(RequestHandler):
 
     async def prepare(self) -> None:
         """Judge the request by its headers alone and make room for its body."""
+        self._headers_judged = True
+        declared_bytes: int | None = None
         try:
+            declared_bytes = _declared_bytes(self.request)
             if self.web.draining:
-                self.set_header("Connection", "close")
                 raise Unavailable("The server is shutting down; send the request again.", retry_after_s=2)
             await self.authorize()
-            self._expect_body()
-        except TetherError as error:
-            if not self._has_body():
-                raise
-            await self._answer_and_linger(error)
-
-    def _has_body(self) -> bool:
-        return self._declared_bytes() != 0
-
-    def _declared_bytes(self) -> int | None:
-        """Return the body's length, or None when it is chunked."""
-        if "Transfer-Encoding" in self.request.headers:
-            return None
-        try:
-            return int(self.request.headers.get("Content-Length", "0"))
-        except ValueError as error:
-            raise BadRequest("Content-Length must be one whole number") from error
+            self._expect_body(declared_bytes)
+        except Exception as error:
+            if declared_bytes == 0:
+                # Raised in the method's place: an answer from here would make Tornado close the connection.
+                setattr(self, (self.request.method or "").lower(), partial(_refuse, error))
+            else:
+                self.log_exception(type(error), error, error.__traceback__)
+                await self._answer_early(_as_tether_error(error.status_code if isinstance(error, HTTPError) else 500, error))
 
     @property
     def max_body_bytes(self) -> int:
         """The largest body this handler takes."""
         return SMALL_BODY_BYTES
 
-    def _expect_body(self) -> None:
-        declared = self._declared_bytes()
-        limit = self.max_body_bytes
-        if declared is not None and declared > limit:
-            raise TooLarge(f"The body is too large: {_megabytes(limit)} is the limit.")
-        if self.takes_body and declared != 0:
-            self._judge_content_type()
-            self.web.budget.reserve(declared or 0)
-            self._reserved_bytes = declared or 0
+    def _expect_body(self, declared_bytes: int | None) -> None:
+        if declared_bytes is not None and declared_bytes > self.max_body_bytes:
+            raise TooLarge(f"The body is too large: {_megabytes(self.max_body_bytes)} is the limit.")
+        if self.takes_body and declared_bytes != 0:
+            _require_plain_json(self.request)
+            self.web.budget.reserve(declared_bytes or 0)
+            self._reserved_bytes = declared_bytes or 0
             self._body = bytearray()
         # Tornado's own limit would answer with an error that is not JSON; ours above is exact.
         self.request.connection.set_max_body_size(1 << 62)  # type: ignore[union-attr]
 
-    def _judge_content_type(self) -> None:
-        kind = self.request.headers.get("Content-Type")
-        if kind is not None and kind.partition(";")[0].strip().lower() != "application/json":
-            raise UnsupportedMedia("Content-Type must be application/json")
-        coding = self.request.headers.get("Content-Encoding", "identity").strip().lower()
-        if coding not in ("", "identity"):
-            raise UnsupportedMedia("The body must be sent uncompressed: leave Content-Encoding out")
-
-    async def _answer_and_linger(self, error: TetherError) -> None:
-        """Answer now and close, but read what is still being sent for a while, so that the answer is not lost."""
+    async def _answer_early(self, error: TetherError) -> None:
+        """Answer before the body has been read and close, but read on for a while, so that the answer is not lost."""
+        stream: IOStream = self.request.connection.stream  # type: ignore[union-attr]
         self._fill_error(error)
-        if self.request.headers.get("Expect", "").lower() == "100-continue":
-            self.finish()  # nothing is being sent, the client waits for our word (RFC 9110 section 10.1.1)
-            return
-        body = b"".join(self._write_buffer)
-        self.set_header("Content-Length", str(len(body)))
+        self.set_header("Content-Length", str(sum(map(len, self._write_buffer))))
         self.set_header("Connection", "close")
-        try:
+        with contextlib.suppress(StreamClosedError):
             await self.flush()
-        except StreamClosedError:
-            self.on_finish()
-            return
-        stream = self.detach()
         self.on_finish()
-        task = asyncio.create_task(_linger(stream))
-        self.web.lingering.add(task)
-        task.add_done_callback(self.web.lingering.discard)
+        await _linger(stream)
 
     # ------------------------------------------------------------------ the body
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         """Keep a piece of the body, within the limit; a body that nobody wants is read and dropped."""
-        if self._body is None or self._overflowed:
+        if self._body is None:
             return None
         needed = len(self._body) + len(chunk)
         try:
@@ -248,24 +229,16 @@ class JsonHandler(RequestHandler):
                 self.web.budget.reserve(needed - self._reserved_bytes)
                 self._reserved_bytes = needed
         except TetherError as error:
-            return self._answer_midway(error)
+            self._body = None
+            return self._answer_early(error)
         self._body += chunk
         return None
 
-    async def _answer_midway(self, error: TetherError) -> None:
-        """Answer while a chunked body is still arriving; `body` ends the handler once it has been read to its end."""
-        self._overflowed = True
-        self._release_body()
-        self._fill_error(error)
-        self.set_header("Content-Length", str(sum(map(len, self._write_buffer))))
-        self.set_header("Connection", "close")
-        self.request.connection.set_body_timeout(LINGER_S)  # type: ignore[union-attr]
-        await self.flush()
-
     def take_body(self) -> bytearray:
-        """Return the whole body; the handler's own reference is let go so that memory is free once the caller is done."""
-        if self._overflowed:
-            raise Finish
+        """Return the whole body; the handler's own reference is let go so that memory is free once the caller is done.
+
+        What it weighs stays in the budget until the answer is made, even for a caller who has left by then.
+        """
         body, self._body = self._body, None
         return body if body is not None else bytearray()
 
@@ -277,18 +250,31 @@ class JsonHandler(RequestHandler):
 
     # ------------------------------------------------------------------ the answer
 
+    async def head(self, *args: Any, **kwargs: Any) -> None:
+        """Answer as to GET, without the content, which Tornado leaves out (RFC 9110 section 9.3.2)."""
+        await self.get(*args, **kwargs)  # type: ignore[misc]
+
     def answer(self, payload: Any, status: int = 200) -> None:
         """Answer with `payload` as JSON."""
         self.set_status(status)
+        self._say_goodbye()
         self.finish(orjson.dumps(payload, option=orjson.OPT_UTC_Z))
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Turn whatever was raised into the one JSON error shape: the only place that does."""
-        self._fill_error(_as_tether_error(status_code, kwargs.get("exc_info")))
+        self._fill_error(_as_tether_error(status_code, kwargs.get("exc_info", (None, None))[1]))
         self.finish()
+
+    def _say_goodbye(self) -> None:
+        # Not judged: Tornado has refused the request by its method or address, and closes.
+        if self.web.draining or not self._headers_judged:
+            self.set_header("Connection", "close")
 
     def _fill_error(self, error: TetherError) -> None:
         self.set_status(error.status)
+        self._say_goodbye()
+        for name, value in error.headers.items():
+            self.set_header(name, value)
         if error.retry_after_s is not None:
             self.set_header("Retry-After", str(error.retry_after_s))
         if error.status == http.HTTPStatus.UNAUTHORIZED:
@@ -310,16 +296,23 @@ class JsonHandler(RequestHandler):
         )
 
     def on_connection_close(self) -> None:
-        """The caller left before the answer was out."""
+        """The caller left. Whoever has the whole request works on to `on_finish`; one that is not complete ends here."""
+        incomplete = not self.request._body_future.done()
         super().on_connection_close()
-        self._done()
+        if incomplete and not self._ended:
+            RequestHandler.on_connection_close(self)  # `WebSocketHandler` does not call it
+            self.set_status(_CLIENT_LEFT, "Client Closed Request")
+            self.on_finish()
 
     def on_finish(self) -> None:
-        """Write the request's one log line and its metrics."""
+        """Write the request's one log line and its metrics, and give back what it held."""
+        self._ended = True
         elapsed_s = time.perf_counter() - self.started_s
         status = self.get_status()
-        self.web.metrics.requests.labels(self.request.method or "", str(status)).inc()
-        self.web.metrics.request_s.labels(self.request.method or "").observe(elapsed_s)
+        # A caller may make up any number of methods, and each would be a series for ever.
+        method = self.request.method if self.request.method in self.SUPPORTED_METHODS else "other"
+        self.web.metrics.requests.labels(method, str(status)).inc()
+        self.web.metrics.request_s.labels(method).observe(elapsed_s)
         log(
             _LOG,
             logging.INFO,
@@ -332,9 +325,6 @@ class JsonHandler(RequestHandler):
             remote=self.request.remote_ip,
             organizationId=self.organization_id,
         )
-        self._done()
-
-    def _done(self) -> None:
         self._release_body()
         self.web.leave(self)
 
@@ -372,8 +362,36 @@ def bearer_token(request: HTTPServerRequest) -> str | None:
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
-def _as_tether_error(status_code: int, exc_info: Any) -> TetherError:
-    raised = exc_info[1] if exc_info else None
+def _refuse(error: Exception, *_: Any) -> NoReturn:
+    raise error
+
+
+def _declared_bytes(request: HTTPServerRequest) -> int | None:
+    """Return the body's length, None when it is chunked; raises `BadRequest` when the headers leave that open."""
+    length = request.headers.get("Content-Length")
+    coding = request.headers.get("Transfer-Encoding")
+    if coding is not None:
+        # Two lengths for one message are how a request is smuggled past a proxy (RFC 9112 section 6.3).
+        if length is not None or coding.lower() != "chunked":
+            raise BadRequest("Send Content-Length or Transfer-Encoding: chunked, and only one of them")
+        return None
+    if length is None:
+        return 0
+    if not re.fullmatch(r"[0-9]{1,18}", length, re.ASCII):
+        raise BadRequest("Content-Length must be one whole number")
+    return int(length)
+
+
+def _require_plain_json(request: HTTPServerRequest) -> None:
+    kind = request.headers.get("Content-Type")
+    if kind is not None and kind.partition(";")[0].strip().lower() != "application/json":
+        raise UnsupportedMedia("Content-Type must be application/json")
+    coding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if coding not in ("", "identity"):
+        raise UnsupportedMedia("The body must be sent uncompressed: leave Content-Encoding out")
+
+
+def _as_tether_error(status_code: int, raised: BaseException | None) -> TetherError:
     if isinstance(raised, TetherError):
         return raised
     if isinstance(raised, MissingArgumentError):
@@ -390,11 +408,12 @@ def _as_tether_error(status_code: int, exc_info: Any) -> TetherError:
 
 
 def _methods(handler: type[RequestHandler]) -> list[str]:
-    return [
+    own = [
         name
         for name in handler.SUPPORTED_METHODS
         if getattr(handler, name.lower()) is not getattr(RequestHandler, name.lower())
     ]
+    return [name for name in own if name != "HEAD" or "GET" in own]
 
 
 def _megabytes(size: int) -> str:

@@ -96,6 +96,9 @@ class AssetHandler(JsonHandler, StaticFileHandler):
         self.clear_header("Content-Type")
         self.set_header("Cache-Control", "no-cache")
 
+    async def head(self, path: str) -> None:
+        await self.get(path, include_body=False)
+
     def compute_etag(self) -> str | None:
         return StaticFileHandler.compute_etag(self)
 

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from tornado.iostream import StreamClosedError
 
 from tether_rt.auth import Keyring
-from tether_rt.errors import BadRequest, Forbidden, NotFound
+from tether_rt.errors import BadRequest, Forbidden, NotFound, RangeNotSatisfiable
 from tether_rt.recordings.protocol import RecordingStore
 from tether_rt.store.calls import Calls
 from tether_rt.web import JsonHandler, Web
@@ -64,9 +64,6 @@ class RecordingHandler(JsonHandler):
             return  # a player that seeks drops the request it no longer needs
         self.finish()
 
-    async def head(self, recording_id: str) -> None:
-        await self.get(recording_id)
-
     async def _judged(self, recording_id: str) -> dict[str, Any]:
         expires = self.get_query_argument("expires", "")
         signature = self.get_query_argument("signature", "")
@@ -82,18 +79,15 @@ class RecordingHandler(JsonHandler):
     def _range(self, size: int) -> tuple[int, int]:
         """Return the first byte and the one after the last; several ranges, or an odd header, mean the whole file."""
         match = _RANGE.fullmatch(self.request.headers.get("Range", "").replace(" ", ""))
-        if match is None or match.group(1) == match.group(2) == "":
+        first, last = match.groups() if match is not None else ("", "")
+        if first == last == "" or (first and last and int(last) < int(first)):
             return 0, size
-        first, last = match.groups()
         if first == "":
             start, end = max(0, size - int(last)), size
         else:
             start, end = int(first), min(size, int(last) + 1) if last else size
         if start >= end:
-            self.set_header("Content-Range", f"bytes */{size}")
-            error = BadRequest("The range lies outside the recording.")
-            error.status = 416
-            raise error
+            raise RangeNotSatisfiable("The range lies outside the recording.", size)
         self.set_status(206)
         self.set_header("Content-Range", f"bytes {start}-{end - 1}/{size}")
         return start, end

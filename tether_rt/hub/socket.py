@@ -5,8 +5,9 @@ Everything is judged before the upgrade, so that every refusal is an HTTP answer
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
+from tornado.web import RequestHandler
 from tornado.websocket import WebSocketHandler, WebSocketProtocol, WebSocketProtocol13, _WebSocketParams
 
 from tether_rt.errors import BadRequest, Forbidden, TetherError, Unauthorized
@@ -28,6 +29,8 @@ class UpgradeRequired(TetherError):
 
 class DashboardSocket(SessionHandler, WebSocketHandler):
     """One dashboard's connection."""
+
+    head: Any = RequestHandler.head  # no method but GET asks for an upgrade (RFC 6455 section 4.1)
 
     def initialize(self, web: Web, hub: Hub) -> None:  # type: ignore[override]
         super().initialize(web)
