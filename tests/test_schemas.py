@@ -15,8 +15,8 @@ from tether_rt.api.calls import DIRECTIONS, STATUSES
 from tether_rt.contract import FORMATS, KEYWORDS, load_contract
 from tether_rt.domain import KNOWN_FIELDS, Caller, Recording, completed_call
 from tether_rt.events import EVENT_NAMES, CallIds, call_events, event_text
+from tether_rt.headers import SESSION_COOKIE
 from tether_rt.hub import protocol
-from tether_rt.web import SESSION_COOKIE
 
 CONTRACT = load_contract()
 OPENAPI: dict[str, Any] = orjson.loads(CONTRACT.openapi_json())

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from pymongo.errors import AutoReconnect
 from tornado.httpserver import HTTPServer
-from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 from tornado.netutil import bind_sockets
 from tornado.web import Application
 
@@ -24,7 +23,7 @@ from tether_rt.ops import Metrics
 from tether_rt.store import client as store
 from tether_rt.store.sessions import Sessions
 from tether_rt.store.users import Users
-from tether_rt.web import BodyBudget, JsonHandler, NotFoundHandler, Web, bearer_token, origin_allowed
+from tether_rt.web import BodyBudget, JsonHandler, NotFoundHandler, Web
 
 LIMIT = 1 << 20
 BUDGET = 3 << 19
@@ -480,54 +479,3 @@ async def test_draining_waits_for_what_is_in_flight_and_refuses_what_comes_later
 
 async def test_draining_an_idle_server_takes_no_time(site: Site) -> None:
     await site.web.drain()
-
-
-# ---------------------------------------------------------------------- what headers say
-
-
-def request_with(**headers: str) -> HTTPServerRequest:
-    fields = HTTPHeaders({"Host": "Calls.example:2212", **headers})
-    return HTTPServerRequest(start_line=RequestStartLine("GET", "/", "HTTP/1.1"), headers=fields)
-
-
-@pytest.mark.parametrize(
-    ("origin", "allowed"),
-    [
-        (None, True),
-        ("https://calls.example:2212", True),
-        ("http://CALLS.example:2212", True),
-        ("https://desk.example", True),
-        ("https://calls.example", False),
-        ("https://evil.example", False),
-        ("https://evil.example/calls.example:2212", False),
-        ("https://calls.example:2212@evil.example", False),
-        ("https://desk.example.evil.example", False),
-        ("null", False),
-        ("", False),
-        ("http://[", False),
-    ],
-)
-def test_only_the_own_and_the_allowed_origins_pass(origin: str | None, allowed: bool) -> None:
-    request = request_with(**({} if origin is None else {"Origin": origin}))
-    assert origin_allowed(request, ("https://desk.example",)) is allowed
-
-
-def test_an_origin_is_not_the_own_one_of_a_request_without_a_host() -> None:
-    request = request_with(Origin="null")
-    request.headers["Host"] = ""
-    assert not origin_allowed(request, ())
-
-
-@pytest.mark.parametrize(
-    ("header", "token"),
-    [
-        ("Bearer abc", "abc"),
-        ("bearer abc ", "abc"),
-        ("BEARER  abc", "abc"),
-        ("Bearer", None),
-        ("Bearer ", None),
-        ("Basic abc", None),
-    ],
-)
-def test_a_bearer_token_is_found_in_whatever_case_its_scheme_is(header: str, token: str | None) -> None:
-    assert bearer_token(request_with(Authorization=header)) == token

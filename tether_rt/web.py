@@ -18,10 +18,8 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, NoReturn
-from urllib.parse import urlsplit
 
 import orjson
-from tornado.httputil import HTTPServerRequest
 from tornado.iostream import IOStream, StreamClosedError
 from tornado.web import HTTPError, MissingArgumentError, RequestHandler, stream_request_body
 
@@ -33,13 +31,12 @@ from tether_rt.errors import (
     TooLarge,
     Unauthorized,
     Unavailable,
-    UnsupportedMedia,
 )
+from tether_rt.headers import SESSION_COOKIE, bearer_token, declared_bytes_of, origin_allowed, require_plain_json
 from tether_rt.identity import Identity, Session
 from tether_rt.ops import Metrics, log
 from tether_rt.store.client import unavailable
 
-SESSION_COOKIE: Final = "tether_session"
 SMALL_BODY_BYTES: Final = 64 * 1024
 LINGER_S: Final = 10.0
 LINGER_BYTES: Final = 256 * 1024 * 1024
@@ -107,29 +104,6 @@ class Web:
             self.idle.set()
 
 
-def origin_allowed(request: HTTPServerRequest, allowed_origins: tuple[str, ...]) -> bool:
-    """Say if the request's `Origin` is the server's own or one of the allowed; a request without one is not from a page."""
-    origin = request.headers.get("Origin")
-    if origin is None:
-        return True
-    if origin in allowed_origins:
-        return True
-    try:
-        host = urlsplit(origin).netloc
-    except ValueError:  # such as "http://[", which no browser sends
-        return False
-    return host.lower() == request.headers.get("Host", "").lower() != ""
-
-
-def arrived_over_tls(request: HTTPServerRequest) -> bool:
-    """Say if the caller's side of the connection, before a proxy that ends TLS, was HTTPS."""
-    return (
-        request.protocol == "https"
-        or request.headers.get("X-Forwarded-Proto", "").strip().lower() == "https"
-        or request.headers.get("Origin", "").startswith("https://")
-    )
-
-
 @stream_request_body
 class JsonHandler(RequestHandler):
     """The base of every handler. A subclass sets `max_body_bytes` and `authorize`, and answers with `answer`."""
@@ -175,7 +149,7 @@ class JsonHandler(RequestHandler):
         self._headers_judged = True
         declared_bytes: int | None = None
         try:
-            declared_bytes = _declared_bytes(self.request)
+            declared_bytes = declared_bytes_of(self.request)
             if self.web.draining:
                 raise Unavailable("The server is shutting down; send the request again.", retry_after_s=2)
             await self.authorize()
@@ -197,7 +171,7 @@ class JsonHandler(RequestHandler):
         if declared_bytes is not None and declared_bytes > self.max_body_bytes:
             raise TooLarge(f"The body is too large: {_megabytes(self.max_body_bytes)} is the limit.")
         if self.takes_body and declared_bytes != 0:
-            _require_plain_json(self.request)
+            require_plain_json(self.request)
             self.web.budget.reserve(declared_bytes or 0)
             self._reserved_bytes = declared_bytes or 0
             self._body = bytearray()
@@ -356,39 +330,8 @@ class NotFoundHandler(JsonHandler):
         raise NotFound(_PLAIN[404])
 
 
-def bearer_token(request: HTTPServerRequest) -> str | None:
-    """Return the token of `Authorization: Bearer <token>` (RFC 6750 section 2.1; the scheme's case does not matter)."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return token.strip() or None if scheme.lower() == "bearer" else None
-
-
 def _refuse(error: Exception, *_: Any) -> NoReturn:
     raise error
-
-
-def _declared_bytes(request: HTTPServerRequest) -> int | None:
-    """Return the body's length, None when it is chunked; raises `BadRequest` when the headers leave that open."""
-    length = request.headers.get("Content-Length")
-    coding = request.headers.get("Transfer-Encoding")
-    if coding is not None:
-        # Two lengths for one message are how a request is smuggled past a proxy (RFC 9112 section 6.3).
-        if length is not None or coding.lower() != "chunked":
-            raise BadRequest("Send Content-Length or Transfer-Encoding: chunked, and only one of them")
-        return None
-    if length is None:
-        return 0
-    if not re.fullmatch(r"[0-9]{1,18}", length, re.ASCII):
-        raise BadRequest("Content-Length must be one whole number")
-    return int(length)
-
-
-def _require_plain_json(request: HTTPServerRequest) -> None:
-    kind = request.headers.get("Content-Type")
-    if kind is not None and kind.partition(";")[0].strip().lower() != "application/json":
-        raise UnsupportedMedia("Content-Type must be application/json")
-    coding = request.headers.get("Content-Encoding", "identity").strip().lower()
-    if coding not in ("", "identity"):
-        raise UnsupportedMedia("The body must be sent uncompressed: leave Content-Encoding out")
 
 
 def _as_tether_error(status_code: int, raised: BaseException | None) -> TetherError:

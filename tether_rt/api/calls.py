@@ -8,8 +8,9 @@ from typing import Any, Final, Protocol
 from tether_rt.api import query
 from tether_rt.api.shape import shown
 from tether_rt.errors import NotFound
+from tether_rt.headers import arrived_over_tls
 from tether_rt.store.calls import CallFilter, Calls
-from tether_rt.web import SessionHandler, Web, arrived_over_tls
+from tether_rt.web import SessionHandler, Web
 
 STATUSES: Final = ("completed", "no-answer", "busy", "failed")
 DIRECTIONS: Final = ("inbound", "outbound")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from tether_rt.contract import Contract
 from tether_rt.errors import Forbidden, NotFound, Unauthorized
+from tether_rt.headers import SESSION_COOKIE, arrived_over_tls, origin_allowed
 from tether_rt.hub.hub import Hub
 from tether_rt.ingest.body import parse
-from tether_rt.web import SESSION_COOKIE, JsonHandler, SessionHandler, Web, arrived_over_tls, origin_allowed
+from tether_rt.web import JsonHandler, SessionHandler, Web
 
 
 class LoginHandler(JsonHandler):

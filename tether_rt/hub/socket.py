@@ -11,10 +11,11 @@ from tornado.web import RequestHandler
 from tornado.websocket import WebSocketHandler, WebSocketProtocol, WebSocketProtocol13, _WebSocketParams
 
 from tether_rt.errors import BadRequest, Forbidden, TetherError, Unauthorized
+from tether_rt.headers import SESSION_COOKIE, bearer_token, origin_allowed
 from tether_rt.hub.dashboard import Dashboard
 from tether_rt.hub.hub import Hub
 from tether_rt.hub.protocol import SUBPROTOCOL, Close, offered_subprotocols, parse_after, subprotocol_token
-from tether_rt.web import SESSION_COOKIE, SessionHandler, Web, bearer_token, origin_allowed
+from tether_rt.web import SessionHandler, Web
 
 MAX_MESSAGE_BYTES: Final = 4096
 _MESSAGE_TOO_BIG: Final = 1009

@@ -7,9 +7,10 @@ from typing import Any
 
 from tether_rt.domain import Caller
 from tether_rt.errors import Unauthorized
+from tether_rt.headers import bearer_token
 from tether_rt.ingest.pipeline import Pipeline
 from tether_rt.store.plan import Created
-from tether_rt.web import JsonHandler, Web, bearer_token
+from tether_rt.web import JsonHandler, Web
 
 
 class IngestHandler(JsonHandler):
