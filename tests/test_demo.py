@@ -170,6 +170,16 @@ def test_what_is_wrong_is_said_in_one_sentence(tmp_path: Path, arguments: list[s
     assert not list(tmp_path.iterdir())
 
 
+def test_a_demo_that_cannot_introduce_itself_stops_and_says_why(tmp_path: Path) -> None:
+    (tmp_path / "var/sample-call.json").mkdir(parents=True)
+    done = subprocess.run(
+        [sys.executable, ROOT / "run.py", "--port", "0"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[-1] == f"Error: The demo cannot write {tmp_path}/var/sample-call.json: Is a directory."
+    assert not processes_in(tmp_path)
+
+
 def test_a_python_without_the_dependencies_is_told_of_make_run(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-I", "-S", ROOT / "run.py"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60

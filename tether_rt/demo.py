@@ -21,6 +21,7 @@ import click
 
 from tether_rt import admin, auth, samples
 from tether_rt.cli import CONTEXT, run_on_fast_loop, settings_options, status_of
+from tether_rt.errors import ConfigError
 from tether_rt.ops import JsonLines
 from tether_rt.server import Server, serve
 from tether_rt.settings import SETTINGS, Settings
@@ -64,13 +65,20 @@ async def introduce(server: Server, per_minute: int) -> None:
     """Say how to use the server, then post sample calls to it, `per_minute` of them (0 for none), until cancelled."""
     settings = server.settings
     data_dir = settings.data_dir.absolute()
-    _log_to_file(data_dir / "server.log")
+    sample = data_dir / "sample-call.json"
+    try:
+        sample.write_text(json.dumps(_new_call_each_time(samples.payload("appointment"))))
+        _log_to_file(data_dir / "server.log")
+    except OSError as error:
+        raise ConfigError(f"The demo cannot write {error.filename}: {error.strerror}.") from error
     password = _password(settings.resolve_secret())
     api_key = await _demo_user(server, password)
-    sample = data_dir / "sample-call.json"
-    sample.write_text(json.dumps(_new_call_each_time(samples.payload("appointment"))))
     url = server.url.replace("://0.0.0.0:", "://127.0.0.1:").replace("://[::]:", "://[::1]:")
-    arriving = f"{per_minute} sample calls a minute are arriving." if per_minute else "Sample calls: --simulate 6."
+    arriving = (
+        f"{per_minute} sample calls a minute are arriving."
+        if per_minute
+        else "--simulate 6 lets six sample calls a minute arrive."
+    )
     click.echo(f"""
 tether_rt is running. {arriving}
 

@@ -84,8 +84,8 @@ class Server:
 async def serve(settings: Settings, meanwhile: Callable[[Server], Awaitable[None]] | None = None) -> int:
     """Serve until SIGTERM or SIGINT and return the exit status 0.
 
-    `meanwhile` runs beside the server once it listens (the demo's simulation) and is cancelled before the drain. Raises
-    `ConfigError` when the start is refused.
+    `meanwhile` runs beside the server once it listens (the demo's simulation) and is cancelled before the drain; when it fails,
+    the server stops and what it raised is raised. Raises `ConfigError` when the start is refused.
     """
     configure_logging()
     stopping = asyncio.Event()
@@ -98,6 +98,7 @@ async def serve(settings: Settings, meanwhile: Callable[[Server], Awaitable[None
         await server.start()
         if meanwhile is not None:
             beside = asyncio.ensure_future(meanwhile(server))
+            beside.add_done_callback(lambda done: None if done.cancelled() or done.exception() is None else stopping.set())
         await stopping.wait()
         log(_LOG, logging.INFO, "stopping")
     finally:
@@ -106,4 +107,6 @@ async def serve(settings: Settings, meanwhile: Callable[[Server], Awaitable[None
             await asyncio.gather(beside, return_exceptions=True)
         await server.stop()
     log(_LOG, logging.INFO, "stopped")
+    if beside is not None and not beside.cancelled():
+        await beside
     return 0
