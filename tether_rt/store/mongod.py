@@ -34,7 +34,7 @@ _PLAIN_PATH: Final = re.compile(r"[A-Za-z0-9_./@+~-]+")
 _PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
 
 _OPTIONS: Final = (
-    ("--wiredTigerCacheSizeGB", "0.25"),
+    ("--wiredTigerCacheSizeGB", "0.5"),
     ("--wiredTigerEngineConfigString", "log=(prealloc=false,file_max=32MB)"),  # the default takes 300 MB when empty
     ("--oplogSize", "1024"),  # MB; the default is 5 % of the disk
     ("--filePermissions", "0600"),
