@@ -8,8 +8,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from pymongo.errors import PyMongoError
-
 from tether_rt import auth
 from tether_rt.errors import BadRequest, TetherError
 from tether_rt.settings import Settings
@@ -63,7 +61,7 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
         try:
             await store.require_replica_set(client)
             yield store.database(client, settings.database)
-        except PyMongoError as error:
+        except store.DriverError as error:
             raise store.unavailable(error) or TetherError(f"MongoDB refused: {error}") from error
         finally:
             client.close()

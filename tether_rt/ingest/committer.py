@@ -16,11 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from pymongo.errors import PyMongoError
-
 from tether_rt.errors import BadRequest, TetherError, Unavailable
 from tether_rt.ops import Metrics, log
-from tether_rt.store.client import unavailable
 from tether_rt.store.commit import BatchIsStale, NotStorable
 from tether_rt.store.plan import Entry, Outcome
 
@@ -40,7 +37,11 @@ class Writer(Protocol):
     """What makes a batch durable: `store.commit.BatchWriter`."""
 
     async def write(self, entries: Sequence[Entry], *, doubtful: bool = False) -> list[Outcome]:
-        """Make every entry durable, or none."""
+        """Make every entry durable, or none.
+
+        Raises `BatchIsStale` when nothing was written and it is to be tried again, `NotStorable` when it is never to be, and
+        `Unavailable` when MongoDB is away: it is to be tried again, and to be told that it is doubtful what was written.
+        """
 
 
 @dataclass(slots=True)
@@ -82,11 +83,11 @@ class Committer:
     async def run(self) -> None:
         """Commit batch after batch until cancelled."""
         while True:
-            await self._arrived.wait()
-            self._arrived.clear()
             while self._waiting:
                 await self._commit(self._take())
             self._idle.set()
+            await self._arrived.wait()
+            self._arrived.clear()
 
     async def drain(self) -> None:
         """Return when nothing waits and nothing is under way."""
@@ -96,15 +97,14 @@ class Committer:
         batch: list[_Waiting] = []
         size = 0
         while self._waiting and len(batch) < MAX_BATCH_CALLS:
-            weight = self._waiting[0].entry.weight_bytes
-            if batch and size + weight > MAX_BATCH_BYTES:
-                break
-            size += weight
-            waiting = self._waiting.popleft()
-            if (
-                not waiting.outcome.done()
-            ):  # done: its caller was told to come again, so it must not be stored behind their back
+            waiting = self._waiting[0]
+            # Done: its caller was told to come again, so it must not be stored behind their back.
+            if not waiting.outcome.done():
+                size += waiting.entry.weight_bytes
+                if batch and size > MAX_BATCH_BYTES:
+                    break
                 batch.append(waiting)
+            self._waiting.popleft()
         self._metrics.commit_queue.set(len(self._waiting))
         return batch
 
@@ -131,27 +131,26 @@ class Committer:
         while True:
             try:
                 return await self._writer.write(entries, doubtful=doubtful)
-            except (BatchIsStale, PyMongoError) as error:
-                passing = isinstance(error, BatchIsStale) or unavailable(error) is not None
-                if not passing or time.monotonic() >= give_up_s:
+            except (BatchIsStale, Unavailable) as error:
+                if time.monotonic() >= give_up_s:
                     raise
-                doubtful = doubtful or not isinstance(error, BatchIsStale)
+                doubtful = doubtful or isinstance(error, Unavailable)
             tries += 1
             self._metrics.commit_retries.inc()
             # Full jitter: two processes that met at one organization's counter must not meet again in step.
             await asyncio.sleep(random.uniform(0, min(0.2, 0.002 * 2**tries)))  # noqa: S311
 
     async def _fail(self, batch: list[_Waiting], error: Exception) -> None:
-        away = Unavailable(_AWAY, retry_after_s=1) if isinstance(error, BatchIsStale) else unavailable(error)
-        if away is None and len(batch) > 1:
+        away = isinstance(error, (BatchIsStale, Unavailable))
+        if len(batch) > 1 and not away:
             middle = len(batch) // 2
             await self._commit(batch[:middle])
             await self._commit(batch[middle:])
             return
         answer: TetherError
-        if away is not None:
-            answer = away
-            log(_LOG, logging.WARNING, "commit_unavailable", calls=len(batch), reason=type(error).__name__)
+        if away:
+            answer = error if isinstance(error, Unavailable) else Unavailable(_AWAY, retry_after_s=1)
+            log(_LOG, logging.WARNING, "commit_unavailable", calls=len(batch), reason=type(error.__cause__ or error).__name__)
         elif isinstance(error, NotStorable):
             answer = BadRequest("The call holds more than the database can store: shorten its transcript or metadata")
         else:

@@ -7,8 +7,13 @@ calls, and an idle one at once for each: the same idea as the group commit, on t
 from __future__ import annotations
 
 import asyncio
+from itertools import islice
+from typing import Final
 
 from tether_rt.store.calls import CallKey, Calls, StoredCall
+
+MAX_KEYS: Final = 512
+"""In one query: MongoDB takes 16 MB, and the longest keys are 16 KB."""
 
 
 class DuplicateCheck:
@@ -20,7 +25,7 @@ class DuplicateCheck:
         self._query: asyncio.Task[None] | None = None
 
     async def find(self, key: CallKey) -> StoredCall | None:
-        """Return the stored call, or None; raises the driver's error when MongoDB is away."""
+        """Return the stored call, or None; raises the driver's errors."""
         future = self._asked.get(key)
         if future is None:
             future = self._asked[key] = asyncio.get_running_loop().create_future()
@@ -31,7 +36,7 @@ class DuplicateCheck:
     async def _answer(self) -> None:
         try:
             while self._asked:
-                asked, self._asked = self._asked, {}
+                asked = {key: self._asked.pop(key) for key in list(islice(self._asked, MAX_KEYS))}
                 try:
                     found = await self._calls.existing(asked)
                 except Exception as error:  # handed to everybody who asked, who raise it

@@ -114,14 +114,19 @@ class Calls:
         self._calls = database["calls"]
 
     async def existing(self, keys: Iterable[CallKey]) -> dict[CallKey, StoredCall]:
-        """Return those of the keys that are stored, in one query."""
+        """Return those of the keys that are stored, in one query.
+
+        Read so that what is seen can no longer be rolled back: a caller who hears that the call is there need not come again.
+        """
         by_user: dict[str, list[str]] = {}
         for user_id, external_call_id in keys:
             by_user.setdefault(user_id, []).append(external_call_id)
         if not by_user:
             return {}
         any_of = [{"userId": user_id, "providerCallId": {"$in": ids}} for user_id, ids in by_user.items()]
-        cursor = self._calls.find({"$or": any_of}, {"userId": 1, "providerCallId": 1, "fingerprint": 1})
+        cursor = self._calls.with_options(read_concern=MAJORITY).find(
+            {"$or": any_of}, {"userId": 1, "providerCallId": 1, "fingerprint": 1}
+        )
         return {
             (found["userId"], found["providerCallId"]): StoredCall(found["_id"], found["fingerprint"])
             for found in await cursor.to_list(None)

@@ -16,6 +16,8 @@ from tether_rt.errors import ConfigError, Unavailable
 Document = dict[str, Any]
 Client = AsyncIOMotorClient[Document]
 Database = AsyncIOMotorDatabase[Document]
+DriverError = pymongo.errors.PyMongoError
+"""Whatever the driver raises, for those outside `store/` who must handle it: nobody there imports the driver."""
 
 DURABLE: Final = WriteConcern("majority", j=True)
 MAJORITY: Final = ReadConcern("majority")

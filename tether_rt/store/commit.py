@@ -19,7 +19,7 @@ from pymongo import ReturnDocument
 from pymongo.errors import BulkWriteError, DocumentTooLarge, DuplicateKeyError, OperationFailure, PyMongoError
 
 from tether_rt.store.calls import Calls
-from tether_rt.store.client import DURABLE, Client, Database
+from tether_rt.store.client import DURABLE, Client, Database, unavailable
 from tether_rt.store.orphans import Orphans
 from tether_rt.store.people import People
 from tether_rt.store.plan import Entry, Outcome, Plan, segment_document
@@ -62,17 +62,26 @@ class BatchWriter:
         """Make every entry durable, or none; returns an outcome for each, in order.
 
         `doubtful` says that an earlier try with these entries may have been committed although its answer was lost: what it
-        stored is looked for first. Raises `BatchIsStale` or `NotStorable` as their docstrings say, and the driver's errors
-        when MongoDB is away.
+        stored is looked for first. Raises `BatchIsStale` or `NotStorable` as their docstrings say, `errors.Unavailable` when
+        MongoDB is away (the batch is doubtful then), and the driver's errors for what nobody foresaw.
         """
+        try:
+            plan = await self._plan(entries, doubtful)
+            if plan.calls:
+                await self._transact(plan)
+        except Exception as error:
+            named = _named(error)
+            if named is error:
+                raise
+            raise named from error
+        return plan.outcomes
+
+    async def _plan(self, entries: Sequence[Entry], doubtful: bool) -> Plan:
         keys = {entry.key for entry in entries if entry.key is not None}
         numbers = {(entry.call.organization_id, entry.call.contact_number) for entry in entries}
         existing, contacts = await asyncio.gather(self._calls.existing(keys), self._people.contacts_by_number(numbers))
         committed = await self._calls.committed([entry.call_id for entry in entries]) if doubtful else {}
-        plan = Plan(entries, existing, contacts, datetime.now(UTC), committed)
-        if plan.calls:
-            await self._transact(plan)
-        return plan.outcomes
+        return Plan(entries, existing, contacts, datetime.now(UTC), committed)
 
     async def _transact(self, plan: Plan) -> None:
         if self._session is None:
@@ -87,7 +96,7 @@ class BatchWriter:
                 await session.abort_transaction()
             if isinstance(error, OperationFailure) and error.code == _WRITE_CONFLICT:
                 await self._orphans.end()
-            raise _named(error) from error
+            raise
 
     async def _statements(self, plan: Plan, session: AsyncIOMotorClientSession) -> None:
         segments = []
@@ -116,7 +125,7 @@ class BatchWriter:
                     raise
 
 
-def _named(error: BaseException) -> BaseException:
+def _named(error: Exception) -> Exception:
     """Return the error under the name that tells the committer what to do about it."""
     if isinstance(error, DuplicateKeyError):
         return BatchIsStale()
@@ -130,4 +139,4 @@ def _named(error: BaseException) -> BaseException:
         isinstance(error, OperationFailure) and error.code in (2, 15, 22, 10334, 17280, 17419, 17420)
     ):
         return NotStorable()
-    return error
+    return unavailable(error) or error
