@@ -1,0 +1,139 @@
+"""The servers that take calls, ours and the two full peers, each started the same way: a process, an address, keys, a token."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import sys
+import urllib.request
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, Final
+
+import bson
+
+from bench.lab import ROOT, Lab
+from bench.process import Child, cpu_s
+from tether_rt import admin, auth
+from tether_rt.store import client as store
+from tether_rt.store.users import Users
+
+NODE: Final = ROOT / "bench" / "peers" / "node"
+PYTHON: Final = ROOT / "bench" / "peers" / "python"
+SECRET: Final = "a secret for benchmarks that is long enough to sign with"
+PASSWORD: Final = "correct horse battery staple"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server that runs. `keys` are API keys, one for each organization; `token` opens a dashboard of the first."""
+
+    name: str
+    ports: tuple[int, ...]
+    children: tuple[Child, ...]
+    keys: tuple[str, ...]
+    token: str
+    dashboards: str
+    """How its dashboards speak: `tether`, `websocket` or `socketio`."""
+    database: str
+
+    @property
+    def port(self) -> int:
+        """The first process' port."""
+        return self.ports[0]
+
+    def cpu_s(self) -> float:
+        """The CPU time of all its processes so far."""
+        return sum(cpu_s(child.pid) for child in self.children)
+
+
+Contestant = Callable[[Lab, ExitStack], Target]
+
+
+def ours(
+    lab: Lab, scope: ExitStack, *, database: str = "ours", organizations: int = 1, processes: int = 1, **settings: str
+) -> Target:
+    """Start `tether-rt serve`, once or more often, with so many organizations of one user each."""
+    folder = lab.new_folder(database)
+    children = tuple(
+        lab.child(
+            scope,
+            f"{database}-{number}",
+            sys.executable, "-m", "tether_rt", "serve",
+            MONGODB_URI=lab.mongodb_uri, TETHER_DATABASE=database, TETHER_SECRET=SECRET, TETHER_PORT="0",
+            TETHER_DATA_DIR=str(folder), **settings,
+        )
+        for number in range(processes)
+    )  # fmt: skip
+    ports = tuple(int(child.wait_for(r'"event":"listening".*"port":(\d+)')) for child in children)
+    email, keys = asyncio.run(_add_organizations(lab.mongodb_uri, database, organizations))
+    answer = post(ports[0], "/api/auth/login", {"email": email, "password": PASSWORD})
+    return Target("tether_rt", ports, children, keys, answer["token"], "tether", database)
+
+
+def express(lab: Lab, scope: ExitStack) -> Target:
+    """Start Express with ajv, mongoose and socket.io."""
+    key, token = _seed(lab, "express")
+    uri = lab.mongodb_uri.replace("/?", "/express?")
+    child = lab.child(scope, "express", "node", NODE / "express.mjs", MONGODB_URI=uri, DATA_DIR=str(lab.new_folder("express")))
+    port = int(child.wait_for(r"listening (\d+)"))
+    return Target("Express", (port,), (child,), (key,), token, "socketio", "express")
+
+
+def fastapi(lab: Lab, scope: ExitStack) -> Target:
+    """Start FastAPI with PyMongo's async client and WebSockets, on uvicorn with uvloop and httptools."""
+    key, token = _seed(lab, "fastapi")
+    child = lab.child(
+        scope, "fastapi", lab.peers_python, "-m", "uvicorn", "fastapi_app:app", "--app-dir", PYTHON, "--port", "0",
+        "--no-access-log", MONGODB_URI=lab.mongodb_uri, DATABASE="fastapi", DATA_DIR=str(lab.new_folder("fastapi")),
+    )  # fmt: skip
+    port = int(child.wait_for(r"running on http://127\.0\.0\.1:(\d+)"))
+    return Target("FastAPI", (port,), (child,), (key,), token, "websocket", "fastapi")
+
+
+PEERS: Final[dict[str, Contestant]] = {"Express": express, "FastAPI": fastapi}
+
+
+def post(port: int, path: str, body: Any, token: str = "") -> Any:
+    """Post JSON and return the JSON that is answered; raises `urllib.error.HTTPError` for a refusal."""
+    headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", json.dumps(body).encode(), headers)
+    with urllib.request.urlopen(request, timeout=60) as response:
+        return json.load(response)
+
+
+async def _add_organizations(uri: str, database: str, count: int) -> tuple[str, tuple[str, ...]]:
+    client = store.connect(uri, patient=True)
+    try:
+        db = store.database(client, database)
+        person = admin.Person("Organization 0", "agent@example.com", "Agent", "agent")
+        first = await admin.add_user(db, SECRET, person, PASSWORD)
+        users = Users(db)
+        keys = [first.api_key]
+        for number in range(1, count):
+            key = auth.new_api_key()
+            await users.add(
+                organization_id=await users.organization_named(f"Organization {number}"),
+                email=f"agent-{number}@example.com", full_name="Agent", role="agent", password_hash=auth.NOBODYS_HASH,
+                api_key_digest=auth.api_key_digest(key), sealed_api_key="",
+            )  # fmt: skip
+            keys.append(key)
+        return person.email, tuple(keys)
+    finally:
+        client.close()
+
+
+def _seed(lab: Lab, database: str) -> tuple[str, str]:
+    """Give a peer its one user; return the key and a session's token."""
+    key, token = f"key-{bson.ObjectId()}", f"token-{bson.ObjectId()}"
+    organization = str(bson.ObjectId())
+    with lab.client() as client:
+        db = client[database]
+        db["users"].insert_one(
+            {"apiKeyDigest": hashlib.sha256(key.encode()).hexdigest(), "organizationId": organization, "fullName": "Agent"}
+        )
+        db["users"].create_index("apiKeyDigest", unique=True)
+        db["sessions"].insert_one({"_id": token, "organizationId": organization})
+    return key, token

@@ -1,0 +1,161 @@
+"""The load: so many connections, each sending the next call as soon as the last one is answered; every status is checked.
+
+Reads {ports, keys, connections, turns, templates} from standard input, answers "ready"; then for each {warm_s, run_s} says
+"begin" and, at the end, what it saw. Requests are made beforehand, so what is left to do is little; how much, it says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import random
+import re
+import resource
+import secrets
+import sys
+import time
+from collections import Counter
+from typing import Any, cast
+
+import uvloop
+
+from bench.payloads import Template, head, tail, templates
+
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_ids = itertools.count()
+_RUN = secrets.token_hex(6)
+
+
+class Tally:
+    """What was answered in the measured time."""
+
+    def __init__(self) -> None:
+        self.measuring = False
+        self.latencies_s: list[float] = []
+        self.statuses: Counter[int] = Counter()
+
+
+class Connection(asyncio.Protocol):
+    """One vendor's connection, kept alive."""
+
+    def __init__(self, heads: list[bytes], tails: list[Template], tally: Tally, dice: random.Random) -> None:
+        self._heads = heads
+        self._tails = tails
+        self._tally = tally
+        self._dice = dice
+        self._unread = b""
+        self._sent_s = 0.0
+        self.sending = False
+        self.idle = asyncio.Event()
+        self.idle.set()
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def start(self) -> None:
+        self.sending = True
+        if self.idle.is_set():
+            self._send()
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def _send(self) -> None:
+        assert self._transport is not None
+        self.idle.clear()
+        call = b"".join((self._dice.choice(self._heads), f"{_RUN}{next(_ids):012x}".encode().join(self._dice.choice(self._tails))))
+        self._sent_s = time.perf_counter()
+        self._transport.write(call)
+
+    def data_received(self, data: bytes) -> None:
+        self._unread += data
+        end = self._unread.find(b"\r\n\r\n")
+        if end < 0:
+            return
+        length = _LENGTH.search(self._unread, 0, end)
+        if length is None or len(self._unread) < end + 4 + int(length[1]):
+            return
+        tally = self._tally
+        if tally.measuring:
+            tally.statuses[int(self._unread[9:12])] += 1
+            tally.latencies_s.append(time.perf_counter() - self._sent_s)
+        self._unread = b""
+        if self.sending:
+            self._send()
+        else:
+            self.idle.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._tally.measuring:
+            self._tally.statuses[0] += 1
+        self.idle.set()
+
+
+async def main() -> None:
+    loop = asyncio.get_running_loop()
+    spec = json.loads(await loop.run_in_executor(None, sys.stdin.readline))
+    tails = [tail(call) for call in templates(spec.get("templates", 5_000), turns=spec.get("turns", 20))]
+    heads = {port: [head(port, key) for key in spec["keys"]] for port in spec["ports"]}
+    tally = Tally()
+    connections: list[Connection] = []
+    for index, port in zip(range(spec["connections"]), itertools.cycle(spec["ports"])):
+        connection = Connection(heads[port], tails, tally, random.Random(index))
+        await loop.create_connection(lambda made=connection: made, "127.0.0.1", port)
+        connections.append(connection)
+    say("ready")
+    while line := await loop.run_in_executor(None, sys.stdin.readline):
+        await measure(json.loads(line), connections, tally)
+    for connection in connections:
+        connection.close()
+
+
+async def measure(order: dict[str, Any], connections: list[Connection], tally: Tally) -> None:
+    for connection in connections:
+        connection.start()
+    await asyncio.sleep(order["warm_s"])
+    tally.latencies_s, tally.statuses = [], Counter()
+    own_s, began_s = _own_cpu_s(), time.perf_counter()
+    tally.measuring = True
+    say("begin")
+    await asyncio.sleep(order["run_s"])
+    tally.measuring = False
+    seconds = time.perf_counter() - began_s
+    own_s = _own_cpu_s() - own_s
+    latencies = sorted(tally.latencies_s)
+    say(
+        {
+            "calls": len(latencies),
+            "seconds": seconds,
+            "statuses": dict(tally.statuses),
+            "p50_ms": at(latencies, 0.50) * 1000,
+            "p99_ms": at(latencies, 0.99) * 1000,
+            "max_ms": at(latencies, 1) * 1000,
+            "load_busy": own_s / seconds,
+        }
+    )
+    for connection in connections:
+        connection.sending = False
+    await asyncio.gather(*(connection.idle.wait() for connection in connections))
+    say("idle")
+
+
+def at(values: list[float], share: float) -> float:
+    """Return the value below which `share` of the sorted values lie; NaN when there are none."""
+    return values[min(len(values) - 1, int(len(values) * share))] if values else float("nan")
+
+
+def say(message: Any) -> None:
+    """Tell one line."""
+    print(json.dumps(message), flush=True)
+
+
+def _own_cpu_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+if __name__ == "__main__":
+    uvloop.run(main())

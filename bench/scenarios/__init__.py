@@ -1,0 +1,1 @@
+"""One module a scenario: `run(lab, scale)` measures and returns what is to be written down."""
