@@ -1,0 +1,405 @@
+"""A batch in one transaction, on a real replica set: numbers without gaps, all or nothing, once and not twice."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from motor.motor_asyncio import AsyncIOMotorClientSession
+from pymongo.errors import AutoReconnect
+
+from tests.support.entries import caller, entry, recording
+from tests.support.service import ROOT
+from tether_rt.domain import UNKNOWN_CALLER, Caller
+from tether_rt.errors import Unavailable
+from tether_rt.ingest.committer import Committer
+from tether_rt.ops import Metrics
+from tether_rt.store import client as store
+from tether_rt.store.commit import BatchIsStale, BatchWriter, NotStorable
+from tether_rt.store.plan import Created, Duplicate, Entry, Outcome, Plan
+
+NUMBER = "+442079460958"
+COLLECTIONS = ("counters", "contacts", "conversations", "calls", "messages", "feed")
+
+
+class PausingWriter(BatchWriter):
+    """Stops between reading and writing, where another process may come in between."""
+
+    def __init__(self, client: store.Client, database: store.Database) -> None:
+        super().__init__(client, database)
+        self.planned = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def _plan(self, entries: Sequence[Entry], doubtful: bool) -> Plan:
+        plan = await super()._plan(entries, doubtful)
+        self.planned.set()
+        await self.go_on.wait()
+        return plan
+
+
+class CutOffWriter(BatchWriter):
+    """Loses the connection at the commit: before it is asked for, or before its answer arrives."""
+
+    lost: str | None = None
+
+    async def _commit(self, session: AsyncIOMotorClientSession) -> None:
+        if self.lost == "question":
+            raise AutoReconnect("connection closed")
+        await super()._commit(session)
+        if self.lost == "answer":
+            raise AutoReconnect("connection closed")
+
+
+@pytest.fixture
+async def writer(database: store.Database) -> AsyncIterator[BatchWriter]:
+    writer = BatchWriter(database.client, database)
+    yield writer
+    await writer.close()
+
+
+@asynccontextmanager
+async def another_process(mongodb_uri: str, database: store.Database) -> AsyncIterator[BatchWriter]:
+    """A writer with a connection of its own."""
+    client = store.connect(mongodb_uri)
+    writer = BatchWriter(client, store.database(client, database.name))
+    try:
+        yield writer
+    finally:
+        await writer.close()
+        client.close()
+
+
+def ids(outcome: Outcome) -> Any:
+    assert isinstance(outcome, Created)
+    return outcome.ids
+
+
+async def counts(database: store.Database) -> dict[str, int]:
+    """Return how many documents each collection holds."""
+    return {name: await database[name].count_documents({}) for name in COLLECTIONS}
+
+
+async def events_of(database: store.Database, organization_id: str) -> list[dict[str, Any]]:
+    """Return every event of the organization, having seen that the segments fit together without a gap."""
+    segments = await database["feed"].find({"organizationId": organization_id}).sort("last", 1).to_list(None)
+    events: list[dict[str, Any]] = []
+    for segment in segments:
+        assert segment["first"] == len(events) + 1
+        events += map(json.loads, segment["events"])
+        assert segment["last"] == len(events)
+    counter = await database["counters"].find_one({"_id": organization_id})
+    assert (counter["seq"] if counter else 0) == len(events)
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+    return events
+
+
+# ---------------------------------------------------------------------- what is written
+
+
+async def test_a_batch_writes_each_call_with_its_people_its_message_and_its_events(
+    writer: BatchWriter, database: store.Database
+) -> None:
+    whose = caller()
+    entries = [entry(whose, voice=recording()), entry(whose, summary="Hello."), entry(whose)]
+    outcomes = await writer.write(entries)
+    assert [ids(outcome).call_id for outcome in outcomes] == [one.call_id for one in entries]
+    written = {"contacts": 3, "conversations": 3, "calls": 3, "messages": 3, "counters": 1, "feed": 1}
+    assert await counts(database) == written
+    events = await events_of(database, whose.organization_id)
+    assert [event["data"]["callId"] for event in events] == [
+        one.call_id for one, many in zip(entries, (4, 3, 3), strict=True) for _ in range(many)
+    ]
+    for outcome in outcomes:
+        call = await database["calls"].find_one({"_id": ids(outcome).call_id})
+        assert call is not None
+        contact = await database["contacts"].find_one({"_id": call["contactId"]})
+        conversation = await database["conversations"].find_one({"_id": call["conversationId"]})
+        message = await database["messages"].find_one({"callId": call["_id"]})
+        assert contact is not None
+        assert conversation is not None
+        assert message is not None
+        assert contact["conversationId"] == conversation["_id"] == message["conversationId"]
+
+
+async def test_a_segment_has_the_form_that_every_reader_expects(writer: BatchWriter, database: store.Database) -> None:
+    whose = caller()
+    await writer.write([entry(whose)])
+    await writer.write([entry(whose, voice=recording()), entry(whose)])
+    _, segment = await database["feed"].find().sort("last", 1).to_list(None)
+    assert list(segment) == ["_id", "organizationId", "first", "last", "at", "events"]
+    assert (segment["organizationId"], segment["first"], segment["last"]) == (whose.organization_id, 4, 10)
+    assert all(isinstance(text, str) for text in segment["events"])
+    event = json.loads(segment["events"][0])
+    assert list(event) == ["event", "seq", "id", "at", "data"]
+    assert event["at"] == segment["at"].isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+async def test_a_batch_of_duplicates_alone_writes_nothing(writer: BatchWriter, database: store.Database) -> None:
+    whose = caller()
+    first = entry(whose, externalCallId="x")
+    await writer.write([first])
+    before = await counts(database)
+    again = await writer.write([entry(whose, externalCallId="x"), entry(whose, externalCallId="x", fingerprint="other")])
+    assert again == [Duplicate(first.call_id, differs=False), Duplicate(first.call_id, differs=True)]
+    assert await counts(database) == before
+    assert len(await events_of(database, whose.organization_id)) == 3
+
+
+# ---------------------------------------------------------------------- two processes
+
+
+async def write_through(writer: BatchWriter, entries: Sequence[Entry]) -> list[Outcome]:
+    """Write one call after another, with the committer's patience."""
+    committer = Committer(writer, Metrics())
+    task = asyncio.create_task(committer.run())
+    try:
+        return [await committer.submit(one) for one in entries]
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.parametrize("organizations", [1, 4])
+async def test_numbers_have_no_gap_when_two_processes_write_at_once(
+    mongodb_uri: str, database: store.Database, organizations: int
+) -> None:
+    whose = [caller() for _ in range(organizations)]
+    shares = [[entry(whose[number % organizations]) for number in range(40)] for _ in range(2)]
+    async with another_process(mongodb_uri, database) as one, another_process(mongodb_uri, database) as two:
+        outcomes = await asyncio.gather(write_through(one, shares[0]), write_through(two, shares[1]))
+    assert all(isinstance(outcome, Created) for share in outcomes for outcome in share)
+    told: list[str] = []
+    for each in whose:
+        told += [event["data"]["callId"] for event in await events_of(database, each.organization_id)]
+    assert sorted(told) == sorted(one.call_id for share in shares for one in share for _ in range(3))
+    assert await database["calls"].count_documents({}) == 80
+
+
+async def test_one_external_id_at_two_processes_at_once_is_one_call(mongodb_uri: str, database: store.Database) -> None:
+    whose = caller()
+    shares = [[entry(whose, externalCallId=str(number), fromNumber=NUMBER) for number in range(25)] for _ in range(2)]
+    async with another_process(mongodb_uri, database) as one, another_process(mongodb_uri, database) as two:
+        outcomes = await asyncio.gather(write_through(one, shares[0]), write_through(two, shares[1]))
+    for pair in zip(*outcomes, strict=True):
+        made = [outcome for outcome in pair if isinstance(outcome, Created)]
+        found = [outcome for outcome in pair if isinstance(outcome, Duplicate)]
+        assert (len(made), len(found)) == (1, 1)
+        assert found[0].call_id == made[0].ids.call_id
+    expected = {"calls": 25, "messages": 25, "contacts": 1, "conversations": 1}
+    assert {name: (await counts(database))[name] for name in expected} == expected
+    assert len(await events_of(database, whose.organization_id)) == 75
+
+
+async def meanwhile(
+    mongodb_uri: str, database: store.Database, late: Sequence[Entry], first: Sequence[Entry]
+) -> BaseException | list[Outcome]:
+    """Return what becomes of `late`, planned before and written after another process wrote `first`."""
+    pausing = PausingWriter(database.client, database)
+    task = asyncio.create_task(pausing.write(late))
+    await pausing.planned.wait()
+    async with another_process(mongodb_uri, database) as other:
+        await other.write(first)
+    pausing.go_on.set()
+    (outcome,) = await asyncio.gather(task, return_exceptions=True)
+    await pausing.close()
+    return outcome
+
+
+async def test_a_batch_is_stale_when_its_contact_was_made_meanwhile(
+    mongodb_uri: str, database: store.Database, writer: BatchWriter
+) -> None:
+    whose = caller()
+    first, late = entry(whose, fromNumber=NUMBER, callerName="Ann"), entry(whose, fromNumber=NUMBER, callerName="Tom")
+    assert isinstance(await meanwhile(mongodb_uri, database, [late, entry(whose)], [first]), BatchIsStale)
+    assert (await counts(database))["calls"] == 1
+    assert len(await events_of(database, whose.organization_id)) == 3
+    (outcome,) = await writer.write([late])
+    call = await database["calls"].find_one({"_id": first.call_id})
+    assert call is not None
+    assert (ids(outcome).contact_id, ids(outcome).conversation_id) == (call["contactId"], call["conversationId"])
+    assert [contact["name"] for contact in await database["contacts"].find().to_list(None)] == ["Ann"]
+
+
+async def test_a_batch_is_stale_when_its_call_was_stored_meanwhile(
+    mongodb_uri: str, database: store.Database, writer: BatchWriter
+) -> None:
+    whose = caller()
+    first, late = (entry(whose, externalCallId="x", fingerprint=text) for text in ("one", "two"))
+    neighbour = entry(whose)
+    assert isinstance(await meanwhile(mongodb_uri, database, [neighbour, late], [first]), BatchIsStale)
+    assert (await counts(database))["calls"] == 1
+    outcomes = await writer.write([neighbour, late])
+    assert ids(outcomes[0]).call_id == neighbour.call_id
+    assert outcomes[1] == Duplicate(first.call_id, differs=True)
+    assert len(await events_of(database, whose.organization_id)) == 6
+
+
+async def test_a_name_that_was_given_meanwhile_is_kept(mongodb_uri: str, database: store.Database, writer: BatchWriter) -> None:
+    whose = caller()
+    await writer.write([entry(whose, fromNumber=NUMBER)])
+    late = entry(whose, fromNumber=NUMBER, callerName="Tom")
+    outcome = await meanwhile(mongodb_uri, database, [late], [entry(whose, fromNumber=NUMBER, callerName="Ann")])
+    assert isinstance(outcome, list)
+    (contact,) = await database["contacts"].find().to_list(None)
+    assert contact["name"] == "Ann"
+
+
+async def test_the_first_of_two_that_meet_wins_and_the_other_is_told_to_come_again(
+    mongodb_uri: str, database: store.Database, writer: BatchWriter
+) -> None:
+    whose = caller()
+    await writer.write([entry(whose)])
+
+    class Slow(BatchWriter):
+        async def _commit(self, session: AsyncIOMotorClientSession) -> None:
+            async with another_process(mongodb_uri, database) as other:
+                with pytest.raises(Unavailable):
+                    await other.write([entry(whose)])
+            await super()._commit(session)
+
+    slow = Slow(database.client, database)
+    await slow.write([entry(whose)])
+    await slow.close()
+    assert len(await events_of(database, whose.organization_id)) == 6
+
+
+# ---------------------------------------------------------------------- faults
+
+
+@pytest.mark.parametrize("keyed", [True, False])
+async def test_a_lost_answer_is_found_out_by_asking_again_and_nothing_is_stored_twice(
+    database: store.Database, keyed: bool
+) -> None:
+    whose = caller()
+    writer = CutOffWriter(database.client, database)
+    changes: dict[str, Any] = {"externalCallId": "x"} if keyed else {}
+    entries = [entry(whose, fromNumber=NUMBER, **changes), entry(whose)]
+    writer.lost = "answer"
+    with pytest.raises(Unavailable):
+        await writer.write(entries)
+    writer.lost = None
+    before = await counts(database)
+    outcomes = await writer.write(entries, doubtful=True)
+    assert [ids(outcome).call_id for outcome in outcomes] == [one.call_id for one in entries]
+    contact = await database["contacts"].find_one({"number": NUMBER})
+    assert contact is not None
+    assert ids(outcomes[0]).contact_id == contact["_id"]
+    assert await counts(database) == before
+    assert len(await events_of(database, whose.organization_id)) == 6
+    await writer.close()
+
+
+async def test_a_lost_question_stores_nothing_until_it_is_asked_again(database: store.Database) -> None:
+    whose = caller()
+    writer = CutOffWriter(database.client, database)
+    entries = [entry(whose, externalCallId="x"), entry(whose)]
+    writer.lost = "question"
+    with pytest.raises(Unavailable):
+        await writer.write(entries)
+    assert set((await counts(database)).values()) == {0}
+    writer.lost = None
+    outcomes = await writer.write(entries, doubtful=True)
+    assert [ids(outcome).call_id for outcome in outcomes] == [one.call_id for one in entries]
+    assert len(await events_of(database, whose.organization_id)) == 6
+    await writer.close()
+
+
+def _nested(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = {"a": value}
+    return value
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda whose: entry(whose, summary="x" * (16 << 20)), id="a document past 16 MB"),
+        pytest.param(lambda whose: entry(whose, metadata={"a": _nested(200)}), id="more levels than MongoDB takes"),
+        pytest.param(lambda whose: entry(whose, metadata={"a": 1 << 64}), id="an integer past 64 bits"),
+        pytest.param(lambda whose: entry(whose, metadata={"a\0b": 1}), id="a NUL in a name"),
+    ],
+)
+async def test_what_the_database_cannot_hold_is_named_so_and_nothing_of_its_batch_is_stored(
+    writer: BatchWriter, database: store.Database, make: Callable[[Caller], Entry]
+) -> None:
+    whose = caller()
+    neighbours = [entry(whose), entry(whose)]
+    with pytest.raises(NotStorable):
+        await writer.write([neighbours[0], make(whose), neighbours[1]])
+    assert set((await counts(database)).values()) == {0}
+    assert len(await writer.write(neighbours)) == 2
+    assert len(await events_of(database, whose.organization_id)) == 6
+
+
+_DIES_BEFORE_ITS_COMMIT = """
+import asyncio, sys
+from tests.support.entries import entry
+from tether_rt.domain import Caller
+from tether_rt.store import client as store
+from tether_rt.store.commit import BatchWriter
+
+class Dying(BatchWriter):
+    async def _commit(self, session):
+        print("written", flush=True)
+        await asyncio.Event().wait()
+
+async def main(uri, name, user_id, organization_id):
+    client = store.connect(uri)
+    whose = Caller(user_id, organization_id)
+    await Dying(client, store.database(client, name)).write([entry(whose, fromNumber="+442079460958"), entry(whose)])
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def test_a_killed_process_leaves_nothing_and_holds_nobody_up(mongodb_uri: str, database: store.Database) -> None:
+    whose = caller()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", _DIES_BEFORE_ITS_COMMIT),
+        *(mongodb_uri, database.name, whose.user_id, whose.organization_id),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"written\n"
+    process.kill()
+    await process.communicate()
+    assert set((await counts(database)).values()) == {0}
+    entries = [entry(whose, fromNumber=NUMBER), entry(whose)]
+    async with another_process(mongodb_uri, database) as writer:
+        outcomes: list[Outcome] = []
+        while not outcomes:
+            try:
+                outcomes = await writer.write(entries)
+            except Unavailable:  # its transaction holds the counter until it has been idle for long enough to be ended
+                await asyncio.sleep(0.05)
+    assert [ids(outcome).call_id for outcome in outcomes] == [one.call_id for one in entries]
+    assert await database["contacts"].count_documents({"number": NUMBER, "name": UNKNOWN_CALLER}) == 1
+    assert len(await events_of(database, whose.organization_id)) == 6
+
+
+async def test_a_duplicate_is_read_with_majority_so_that_it_cannot_be_rolled_back(
+    writer: BatchWriter, database: store.Database
+) -> None:
+    whose = caller()
+    await writer.write([entry(whose, externalCallId="x")])
+    await database.command("profile", 2)
+    await writer.write([entry(whose, externalCallId="x")])
+    await database.command("profile", 0)
+    query = {"ns": f"{database.name}.calls", "command.find": "calls"}
+    reads = await database["system.profile"].find(query).to_list(None)
+    assert [read["command"]["readConcern"]["level"] for read in reads] == ["majority"]
+
+
+async def test_closing_twice_is_closing_once(writer: BatchWriter) -> None:
+    await writer.write([entry(caller())])
+    await writer.close()
+    await writer.close()
+    await writer.write([entry(caller())])
