@@ -71,7 +71,7 @@ class LargeText:
             return 1
         if raw[at + 1 : at + 2] != b"u":
             return 2
-        return 12 if raw[at + 2 : at + 4].lower() in _HIGH_SURROGATES and raw[at + 6 : at + 8] == b"\\u" else 6
+        return 12 if bytes(raw[at + 2 : at + 4]).lower() in _HIGH_SURROGATES and raw[at + 6 : at + 8] == b"\\u" else 6
 
 
 def lift_recording(raw: bytearray, least_bytes: int) -> tuple[bytes, str, LargeText] | None:

@@ -1,0 +1,163 @@
+"""Floods of bodies and connections: what is too much is said, what is slow is cut off, and nobody else notices."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import re
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.conftest import settings_on
+from tests.support.service import PASSWORD, SAMPLES, SECRET, ServerProcess, Service, Tenant, missed, running, sample
+from tether_rt import admin, server, web
+from tether_rt.store import client as store
+
+BODIES_MB = 128
+RESIDENT_MB = BODIES_MB * 2 + 192
+"""The bound that docs/deployment.md states: twice the budget for bodies, and the program with its libraries."""
+
+
+@pytest.fixture
+async def flooded(mongodb_uri: str, tmp_path: Path) -> AsyncIterator[tuple[ServerProcess, Tenant]]:
+    """A server process with a budget of 128 MB for bodies, and a vendor."""
+    name = f"t{uuid.uuid4().hex[:12]}"
+    process = ServerProcess(tmp_path, MONGODB_URI=mongodb_uri, TETHER_DATABASE=name, TETHER_BODIES_IN_FLIGHT_MB=str(BODIES_MB))
+    client = store.connect(mongodb_uri)
+    try:
+        await process.start()
+        person = admin.Person(uuid.uuid4().hex, f"{uuid.uuid4().hex}@example.com", "Agent Smith", "agent")
+        added = await admin.add_user(store.database(client, name), SECRET, person, PASSWORD)
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), connector=aiohttp.TCPConnector(limit=0)) as http:
+            yield process, Tenant(process.url, http, added.user_id, added.organization_id, person.email, added.api_key)
+    finally:
+        client.close()
+        assert await process.stop() == 0
+
+
+def peak_resident_mb(pid: int) -> int:
+    """Return the most memory that the process has had (proc(5), VmHWM)."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert found is not None
+    return int(found[1]) // 1024
+
+
+def twenty_megabytes() -> bytes:
+    """Return a call with a recording that makes the body 20 MB."""
+    audio = (SAMPLES / "appointment.mp3").read_bytes()
+    return json.dumps(sample("appointment", recording=base64.b64encode(audio * 120).decode())).encode()
+
+
+async def test_sixty_bodies_of_20_mb_at_once_stay_within_the_stated_memory(flooded: tuple[ServerProcess, Tenant]) -> None:
+    process, tenant = flooded
+    body = twenty_megabytes()
+    assert len(body) > 20_000_000
+    statuses: list[int] = []
+    health: list[int] = []
+    done = asyncio.Event()
+
+    async def vendor() -> None:
+        for _ in range(100):
+            # Each vendor's call is its own; the placeholder is as long as what replaces it.
+            own = body.replace(b'"externalCallId": "', b'"externalCallId": "' + uuid.uuid4().hex.encode(), 1)
+            answer = await tenant.post_call(own)
+            statuses.append(answer.status)
+            if answer.status != 503:
+                return
+            await asyncio.sleep(int(answer.headers["Retry-After"]))
+
+    async def watch() -> None:
+        while not done.is_set():
+            health.append((await tenant.request("GET", "/healthz")).status)
+            await asyncio.sleep(0.1)
+
+    watching = asyncio.create_task(watch())
+    await asyncio.gather(*[vendor() for _ in range(60)])
+    done.set()
+    await watching
+    assert statuses.count(201) == 60
+    assert 503 in statuses
+    assert set(statuses) == {201, 503}
+    assert set(health) == {200}
+    assert peak_resident_mb(process.process.pid) < RESIDENT_MB
+
+
+@pytest.mark.parametrize("trickles", [True, False], ids=["trickles", "stops"])
+async def test_a_body_that_does_not_come_is_cut_off_and_its_place_given_back(
+    mongodb_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trickles: bool
+) -> None:
+    monkeypatch.setattr(web, "PACE_WINDOW_S", 1)
+    async with running(settings_on(mongodb_uri, tmp_path)) as service:
+        tenant = await service.tenant()
+        reader, writer = await _connect(service)
+        head = ["POST /api/calls/ingest HTTP/1.1", "Host: x", f"Authorization: Bearer {tenant.api_key}"]
+        writer.write("\r\n".join([*head, "Content-Length: 30000000", "", "{"]).encode())
+        answering = asyncio.create_task(reader.read())
+        for _ in range(100 if trickles else 0):
+            writer.write(b" ")
+            await asyncio.wait({answering}, timeout=0.1)
+            if answering.done():
+                break
+        answer = await answering
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert b'"success":false' in answer
+        writer.close()
+        assert service.server.app.web.budget.held_bytes == 0
+        assert not service.server.app.web.active
+        assert (await tenant.post_call(missed())).status == 201
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /healthz HTTP/1.1\r\nHost:"], ids=["silent", "half a head"])
+async def test_a_connection_that_says_nothing_is_closed(
+    mongodb_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr(server, "IDLE_S", 1)
+    async with running(settings_on(mongodb_uri, tmp_path)) as service:
+        reader, writer = await _connect(service)
+        writer.write(sent)
+        assert await reader.read() == b""
+        writer.close()
+
+
+async def test_connections_past_the_limit_hear_503_and_the_others_go_on(mongodb_uri: str, tmp_path: Path) -> None:
+    async with running(settings_on(mongodb_uri, tmp_path, max_connections=20)) as service:
+        kept = [await _connect(service) for _ in range(20)]
+        reader, writer = await _connect(service)
+        answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"Retry-After: " in answer
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["success"] is False
+        writer.close()
+        for first, second in kept:
+            second.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert (await first.read()).startswith(b"HTTP/1.1 200 ")
+            second.close()
+        assert (await service.http.get(f"{service.base_url}/healthz")).status == 200
+
+
+async def test_no_descriptor_is_left_behind(service: Service, tenant: Tenant) -> None:
+    async def some_of_everything() -> None:
+        await tenant.post_call(sample("delivery"))
+        await tenant.post_call(b"{")
+        await tenant.request("POST", "/api/calls/ingest", token="wrong", data=b"x" * 1000)
+        dashboard = await tenant.dashboard()
+        await dashboard.close()
+
+    await some_of_everything()
+    await asyncio.sleep(0.5)
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(10):
+        await some_of_everything()
+    await asyncio.sleep(0.5)
+    assert len(os.listdir("/proc/self/fd")) <= before + 5  # connections that clients keep
+
+
+async def _connect(service: Service) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    host, port = service.base_url.removeprefix("http://").split(":")
+    return await asyncio.open_connection(host, int(port))
