@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo.errors import CollectionInvalid, OperationFailure
 
 from tether_rt.store.client import Database
 
@@ -46,7 +47,6 @@ async def create_indexes(database: Database, feed_retention_days: int) -> None:
     for name in (*_INDEXES, "counters"):
         if name not in existing:
             # A transaction must not be the first to make a collection: that takes a lock which conflicts with others.
-            await database.client.admin.command("ping")
             await _create_collection(database, name)
     for name, models in _INDEXES.items():
         await database[name].create_indexes(models)
@@ -54,8 +54,6 @@ async def create_indexes(database: Database, feed_retention_days: int) -> None:
 
 
 async def _create_collection(database: Database, name: str) -> None:
-    from pymongo.errors import CollectionInvalid, OperationFailure
-
     try:
         await database.create_collection(name)
     except CollectionInvalid:

@@ -1,0 +1,169 @@
+"""Indexes: made once, whoever is first; and every query that users wait for has one."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.support.entries import caller, entry, recording
+from tether_rt.store import client as store
+from tether_rt.store.calls import CallFilter, Calls
+from tether_rt.store.commit import BatchWriter
+from tether_rt.store.feed import Feed
+from tether_rt.store.indexes import create_indexes
+from tether_rt.store.people import People
+from tether_rt.store.sessions import Sessions
+from tether_rt.store.users import Users
+
+WHOSE = caller()
+DAY_S = 86_400
+BEFORE, AFTER = (datetime.now(UTC) + timedelta(days=days) for days in (-1, 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A database with calls of two organizations, and the ids of one of them."""
+
+    database: store.Database
+    contact_id: str
+    conversation_id: str
+    message_id: str
+
+
+@pytest.fixture(scope="module")
+async def filled(mongodb_uri: str) -> AsyncIterator[Filled]:
+    client = store.connect(mongodb_uri)
+    database = store.database(client, f"t{uuid.uuid4().hex[:12]}")
+    await create_indexes(database, 7)
+    writer = BatchWriter(database.client, database)
+    for whose in (WHOSE, caller()):
+        for number in range(3):
+            changes: dict[str, Any] = {"externalCallId": str(number), "agentName": "Alex", "callerName": "Tom"}
+            await writer.write([entry(whose, voice=recording(), **changes)])
+    await writer.close()
+    message = await database["messages"].find_one({"organizationId": WHOSE.organization_id})
+    assert message is not None
+    yield Filled(database, message["contactId"], message["conversationId"], message["_id"])
+    await client.drop_database(database.name)
+    client.close()
+
+
+async def plans(database: store.Database, run: Awaitable[Any]) -> list[dict[str, Any]]:
+    """Return what MongoDB's profiler saw while `run` ran."""
+    await database["system.profile"].drop()
+    await database.command("profile", 2)
+    try:
+        await run
+    finally:
+        await database.command("profile", 0)
+    seen = await database["system.profile"].find({"ns": {"$ne": f"{database.name}.system.profile"}}).to_list(None)
+    return [plan for plan in seen if "planSummary" in plan]
+
+
+async def indexes_of(database: store.Database) -> dict[str, Any]:
+    names = await database.list_collection_names()
+    return {name: await database[name].index_information() for name in sorted(names)}
+
+
+async def test_making_them_again_changes_nothing(database: store.Database) -> None:
+    before = await indexes_of(database)
+    await create_indexes(database, 7)
+    assert await indexes_of(database) == before
+    assert set(before) == {
+        *("organizations", "users", "sessions", "counters"),
+        *("contacts", "conversations", "calls", "messages", "feed"),
+    }
+
+
+async def test_processes_that_start_together_make_them_together(mongodb_uri: str) -> None:
+    clients = [store.connect(mongodb_uri) for _ in range(4)]
+    name = f"t{uuid.uuid4().hex[:12]}"
+    try:
+        await asyncio.gather(*[create_indexes(store.database(client, name), 7) for client in clients])
+        found = await indexes_of(store.database(clients[0], name))
+        assert len(found) == 9
+        assert found["feed"]["retention"]["expireAfterSeconds"] == 7 * DAY_S
+    finally:
+        await clients[0].drop_database(name)
+        for client in clients:
+            client.close()
+
+
+@pytest.mark.parametrize("days", [1, 30])
+async def test_the_feeds_retention_follows_the_setting(database: store.Database, days: int) -> None:
+    await create_indexes(database, days)
+    assert (await database["feed"].index_information())["retention"]["expireAfterSeconds"] == days * DAY_S
+
+
+Query = Callable[[Filled], Awaitable[Any]]
+
+
+def history(**narrowed: Any) -> Query:
+    return lambda filled: Calls(filled.database).history(WHOSE.organization_id, CallFilter(**narrowed), limit=50, offset=0)
+
+
+def statistics(filled: Filled) -> Awaitable[Any]:
+    return Calls(filled.database).statistics(WHOSE.organization_id, CallFilter(start=BEFORE, end=AFTER))
+
+
+def contacts(search: str | None) -> Query:
+    return lambda filled: People(filled.database).contacts(WHOSE.organization_id, search=search, skip=0, limit=50)
+
+
+def messages(before: Callable[[Filled], datetime | str | None]) -> Query:
+    return lambda filled: People(filled.database).messages(
+        WHOSE.organization_id, filled.conversation_id, before=before(filled), limit=50
+    )
+
+
+SORTED: dict[str, Query] = {
+    "history": history(),
+    "history of a span": history(start=BEFORE, end=AFTER),
+    "history of a contact": history(contact_id="c"),
+    "history of a user": history(user_id=WHOSE.user_id),
+    "history of a status": history(status="busy"),
+    "history of a direction": history(direction="inbound"),
+    "history of an agent": history(agent_name="Alex"),
+    "contacts": contacts(None),
+    "contacts found": contacts("4165"),
+    "messages": messages(lambda filled: None),
+    "messages before a time": messages(lambda filled: AFTER),
+    "messages before another": messages(lambda filled: filled.message_id),
+    "newest events": lambda filled: Feed(filled.database).newest(WHOSE.organization_id, 10),
+    "oldest event": lambda filled: Feed(filled.database).oldest_number_after(WHOSE.organization_id, 3),
+    "events between": lambda filled: Feed(filled.database).between(WHOSE.organization_id, 1, 9, 10),
+}
+FOUND: dict[str, Query] = {
+    "history found": history(search="alex 4165"),
+    "statistics": statistics,
+    "duplicates": lambda filled: Calls(filled.database).existing([(WHOSE.user_id, "1"), (WHOSE.user_id, "2"), ("u", "1")]),
+    "committed": lambda filled: Calls(filled.database).committed(["a" * 24, "b" * 24]),
+    "one call": lambda filled: Calls(filled.database).get(WHOSE.organization_id, "a" * 24),
+    "one recording": lambda filled: Calls(filled.database).recording("a" * 24),
+    "contacts by number": lambda filled: People(filled.database).contacts_by_number([(WHOSE.organization_id, "+14165550100")]),
+    "conversations": lambda filled: People(filled.database).conversations(WHOSE.organization_id, filled.contact_id),
+    "user by address": lambda filled: Users(filled.database).by_email("a@example.com"),
+    "API key": lambda filled: Users(filled.database).sealed_key(WHOSE.user_id),
+    "live sessions": lambda filled: Sessions(filled.database).live(["5" * 24]),
+    "session ended": lambda filled: Sessions(filled.database).end("5" * 24),
+    "last numbers": lambda filled: Feed(filled.database).last_numbers([WHOSE.organization_id]),
+}
+
+
+@pytest.mark.parametrize("name", [*SORTED, *FOUND])
+async def test_no_query_reads_a_whole_collection(filled: Filled, name: str) -> None:
+    seen = await plans(filled.database, {**SORTED, **FOUND}[name](filled))
+    assert seen
+    assert [plan["planSummary"] for plan in seen if "COLLSCAN" in plan["planSummary"]] == []
+
+
+@pytest.mark.parametrize("name", SORTED)
+async def test_no_page_is_sorted_in_memory(filled: Filled, name: str) -> None:
+    seen = await plans(filled.database, SORTED[name](filled))
+    assert [plan["command"] for plan in seen if plan.get("hasSortStage")] == []
