@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 from motor.motor_asyncio import AsyncIOMotorClientSession
@@ -285,8 +285,7 @@ class RawClient:
 
     @property
     def _transport(self) -> asyncio.Transport:
-        assert isinstance(self.writer.transport, asyncio.Transport)
-        return self.writer.transport
+        return cast(asyncio.Transport, self.writer.transport)  # uvloop's has no base class to ask for
 
     async def close(self) -> None:
         """Cut the connection."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+from pathlib import Path
 
 import pytest
 
+from tests.hub.certificate import contexts
 from tests.hub.harness import Dashboard, Process, RawClient, SignedIn, World, event, eventually, process_in
 from tether_rt.hub import room as room_module
 from tether_rt.hub.protocol import EXPIRED, FROM_THE_FUTURE, frame
@@ -37,6 +39,19 @@ async def test_events_arrive_byte_for_byte_as_they_were_committed(
         last = await world.commit(organization, events=2, size=size)
         expected = b"".join(frame(event(organization, seq, size).encode()) for seq in (last - 1, last))
         assert await client.reader.readexactly(len(expected)) == expected
+
+
+async def test_the_same_bytes_go_through_tls(world: World, agent: SignedIn, organization: str, tmp_path: Path) -> None:
+    server, _ = contexts(tmp_path)
+    async with process_in(world, tls=server) as process:
+        browser, client = await process.dashboard(agent), await RawClient.connect(process, agent)
+        await client.frame()
+        for size in (100, 5000, 300_000):
+            last = await world.commit(organization, events=2, size=size)
+            expected = b"".join(frame(event(organization, seq, size).encode()) for seq in (last - 1, last))
+            assert await client.reader.readexactly(len(expected)) == expected
+        late = await process.dashboard(agent, 0)
+        assert await browser.numbers(6) == await late.numbers(6) == list(range(1, 7))
 
 
 async def test_every_dashboard_of_the_organization_gets_every_event(
