@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Final
 
 import pymongo.errors
@@ -47,19 +48,26 @@ def connect(uri: str, *, patient: bool = False) -> Client:
     Raises `ConfigError` when the address cannot be understood.
     """
     try:
-        return AsyncIOMotorClient(
-            uri,
-            appname=APP_NAME,
-            tz_aware=True,
-            serverSelectionTimeoutMS=SELECTION_MS,
-            connectTimeoutMS=SELECTION_MS,
-            socketTimeoutMS=None if patient else SOCKET_MS,
-            waitQueueTimeoutMS=SELECTION_MS,
-            heartbeatFrequencyMS=2_000,
-            maxPoolSize=32,
-            uuidRepresentation="standard",
-        )
-    except (pymongo.errors.ConfigurationError, pymongo.errors.InvalidURI, ValueError) as error:
+        with warnings.catch_warnings():
+            # The driver warns about an option that it does not know or understand, and goes on without: without TLS, perhaps.
+            warnings.simplefilter("error", UserWarning)
+            return AsyncIOMotorClient(
+                uri,
+                appname=APP_NAME,
+                tz_aware=True,
+                serverSelectionTimeoutMS=SELECTION_MS,
+                connectTimeoutMS=SELECTION_MS,
+                socketTimeoutMS=None if patient else SOCKET_MS,
+                waitQueueTimeoutMS=SELECTION_MS,
+                heartbeatFrequencyMS=2_000,
+                maxPoolSize=32,
+                uuidRepresentation="standard",
+            )
+    except (pymongo.errors.InvalidURI, ValueError) as error:
+        # Where it cannot tell the parts from each other, the driver quotes a part of the password as a port.
+        hint = "percent-encode special characters in its user and password." if "@" in uri else str(error)
+        raise ConfigError(f"MONGODB_URI cannot be used: {hint}") from error
+    except (pymongo.errors.ConfigurationError, UserWarning) as error:
         raise ConfigError(f"MONGODB_URI cannot be used: {error}") from error
 
 
