@@ -9,6 +9,7 @@ an error into the one JSON shape `{"success": false, "error": "<one plain senten
     ├── Unauthorized            401  no credential, or one that does not hold
     ├── Forbidden               403  a request from a page of another site
     ├── NotFound                404  no such thing for this caller
+    ├── BodyTooSlow             408  the body trickles in
     ├── TooLarge                413  the body is past the limit
     ├── UnsupportedMedia        415  not JSON, or compressed
     ├── RangeNotSatisfiable     416  bytes that a recording does not have
@@ -29,6 +30,8 @@ class TetherError(Exception):
     retry_after_s: int | None = None
     headers: Mapping[str, str] = MappingProxyType({})
     """What the answer carries beside the sentence."""
+    limit: str | None = None
+    """The limit that was met, as the metric of refusals names it."""
 
 
 class ConfigError(TetherError):
@@ -59,6 +62,12 @@ class NotFound(TetherError):
     status = 404
 
 
+class BodyTooSlow(TetherError):
+    """The body makes too little progress (RFC 9110 section 15.5.9)."""
+
+    status = 408
+
+
 class TooLarge(TetherError):
     """The body is past the limit."""
 
@@ -86,9 +95,10 @@ class TooManyRequests(TetherError):
 
     status = 429
 
-    def __init__(self, sentence: str, retry_after_s: int = 1) -> None:
+    def __init__(self, sentence: str, retry_after_s: int = 1, *, limit: str | None = None) -> None:
         super().__init__(sentence)
         self.retry_after_s = retry_after_s
+        self.limit = limit
 
 
 class Unavailable(TetherError):
@@ -96,6 +106,7 @@ class Unavailable(TetherError):
 
     status = 503
 
-    def __init__(self, sentence: str, retry_after_s: int = 2) -> None:
+    def __init__(self, sentence: str, retry_after_s: int = 2, *, limit: str | None = None) -> None:
         super().__init__(sentence)
         self.retry_after_s = retry_after_s
+        self.limit = limit
