@@ -270,7 +270,7 @@ def test_the_ingest_answers_are_the_vendors(name: str, required: list[str]) -> N
 
 def test_the_ingest_statuses_are_the_vendors_and_those_of_http() -> None:
     responses = OPERATIONS["post_calls_ingest"]["responses"]
-    assert set(responses) == {"200", "201", "400", "401", "413", "415", "500", "503"}
+    assert set(responses) == {"200", "201", "400", "401", "408", "413", "415", "429", "500", "503"}
     named = {
         status: schema_name(responses[status]["content"]["application/json"]) for status in ("200", "201", "400", "401", "500")
     }

@@ -18,6 +18,7 @@ from tether_rt.api import calls, operations, people, recordings, sessions
 from tether_rt.auth import Keyring
 from tether_rt.contract import load_contract
 from tether_rt.errors import Unavailable
+from tether_rt.headers import networks
 from tether_rt.hub.hub import Hub
 from tether_rt.hub.socket import DashboardSocket
 from tether_rt.identity import Identity
@@ -28,7 +29,9 @@ from tether_rt.ingest.pipeline import Pipeline
 from tether_rt.ingest.sources import RecordingIntake
 from tether_rt.ingest.spool import Spool
 from tether_rt.ingest.url import Limits, RecordingFetcher
+from tether_rt.limits import RateLimit
 from tether_rt.ops import Metrics, log
+from tether_rt.passwords import PasswordCheck
 from tether_rt.recordings.disk import DiskStore
 from tether_rt.recordings.protocol import RecordingStore
 from tether_rt.recordings.r2 import R2Store
@@ -46,6 +49,8 @@ from tether_rt.web import BodyBudget, NotFoundHandler, Web
 
 _LOG: Final = logging.getLogger("tether.app")
 _MEGABYTE: Final = 1 << 20
+BURST_S: Final = 10
+"""A key that was quiet for this long may send at once what it may send in this time."""
 
 Route = tuple[str, type[RequestHandler], dict[str, Any]]
 
@@ -84,9 +89,17 @@ class App:
         self.calls = Calls(database)
         self.people = People(database)
         self.users = Users(database)
-        self.identity = Identity(self.users, Sessions(database), keyring)
+        self.passwords = PasswordCheck()
+        self._closers.append(("passwords", self._close_passwords))
+        self.identity = Identity(self.users, Sessions(database), keyring, self.passwords)
 
-        self.hub = Hub(database, self.identity, self.metrics)
+        self.hub = Hub(
+            database,
+            self.identity,
+            self.metrics,
+            max_dashboards=settings.max_dashboards,
+            max_dashboards_per_user=settings.max_dashboards_per_user,
+        )
         self._closers.append(("hub", self.hub.close))
 
         writer = BatchWriter(self.client, database)
@@ -109,6 +122,8 @@ class App:
             budget=BodyBudget(settings.bodies_in_flight_mb * _MEGABYTE, self.metrics),
             max_body_bytes=settings.max_body_mb * _MEGABYTE,
             allowed_origins=settings.allowed_origins,
+            trusted_proxies=networks(settings.trusted_proxies),
+            key_rate=_key_rate(settings.rate_limit),
         )
         self.routes = self._routes(keyring, contract, pipeline)
         self.tornado = Application(
@@ -188,6 +203,9 @@ class App:
         except Exception as error:
             raise store.unavailable(error) or Unavailable("MongoDB refuses to write.") from error
 
+    async def _close_passwords(self) -> None:
+        self.passwords.close()
+
     async def _close_client(self) -> None:
         self.client.close()
 
@@ -206,6 +224,12 @@ class App:
             except Exception as error:  # whatever it is, the next part must be stopped as well
                 log(_LOG, logging.ERROR, "close_failed", part=name, reason=repr(error))
         self._closers.clear()
+
+
+def _key_rate(calls_a_second: float) -> RateLimit[str] | None:
+    if not calls_a_second:
+        return None
+    return RateLimit(max(1.0, calls_a_second * BURST_S), 1 / calls_a_second)
 
 
 def static_folder() -> Path:

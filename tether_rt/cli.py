@@ -76,7 +76,7 @@ def _option(row: Setting) -> Callable[[_Command], _Command]:
         row.flag,
         row.name,
         envvar=row.variable,
-        metavar="NUMBER" if row.kind == "int" else "TEXT",
+        metavar="NUMBER" if row.kind in ("int", "float") else "TEXT",
         help=f"{row.help[0].upper()}{row.help[1:]}. [{row.variable}; default: {shown}]",
     )
 

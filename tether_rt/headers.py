@@ -1,8 +1,13 @@
-"""What a request's headers say, judged: whose page sent it, who is calling, how long its body is and of what kind. Pure."""
+"""What a request's headers say, judged: whose page sent it, who is calling from where, how long its body is and of what kind.
+
+Pure.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -12,6 +17,8 @@ from tether_rt.errors import BadRequest, UnsupportedMedia
 
 SESSION_COOKIE: Final = "tether_session"
 
+Networks = tuple[IPv4Network | IPv6Network, ...]
+
 
 def bearer_token(request: HTTPServerRequest) -> str | None:
     """Return the token of `Authorization: Bearer <token>` (RFC 6750 section 2.1; the scheme's case does not matter)."""
@@ -20,26 +27,81 @@ def bearer_token(request: HTTPServerRequest) -> str | None:
 
 
 def origin_allowed(request: HTTPServerRequest, allowed_origins: tuple[str, ...]) -> bool:
-    """Say if the request's `Origin` is the server's own or one of the allowed; a request without one is not from a page."""
+    """Say if the request's `Origin` is the server's own or one of the allowed; a request without one is not from a page.
+
+    The own one has the request's host and port. Behind a proxy that ends TLS without saying so, its scheme cannot be told.
+    """
     origin = request.headers.get("Origin")
     if origin is None:
         return True
     if origin in allowed_origins:
         return True
     try:
-        host = urlsplit(origin).netloc
+        parts = urlsplit(origin)
     except ValueError:  # such as "http://[", which no browser sends
         return False
-    return host.lower() == request.headers.get("Host", "").lower() != ""
+    schemes = ("https",) if _said_to_be_tls(request) else ("http", "https")
+    return parts.scheme in schemes and parts.netloc.lower() == request.headers.get("Host", "").lower() != ""
+
+
+def from_foreign_page(request: HTTPServerRequest, allowed_origins: tuple[str, ...]) -> bool:
+    """Say if a page of another site made the browser send this request, as far as the browser tells.
+
+    A request that reads may come without an `Origin`; then `Sec-Fetch-Site` tells (Fetch Metadata), of a sister site as well,
+    whose requests bring the cookie. Who types the address, or follows a link to it, is no page.
+    """
+    if not origin_allowed(request, allowed_origins):
+        return True
+    headers = request.headers
+    if "Origin" in headers or headers.get("Sec-Fetch-Mode") == "navigate":
+        return False
+    return headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin")
 
 
 def arrived_over_tls(request: HTTPServerRequest) -> bool:
     """Say if the caller's side of the connection, before a proxy that ends TLS, was HTTPS."""
-    return (
-        request.protocol == "https"
-        or request.headers.get("X-Forwarded-Proto", "").strip().lower() == "https"
-        or request.headers.get("Origin", "").startswith("https://")
-    )
+    return _said_to_be_tls(request) or request.headers.get("Origin", "").startswith("https://")
+
+
+def _said_to_be_tls(request: HTTPServerRequest) -> bool:
+    return request.protocol == "https" or request.headers.get("X-Forwarded-Proto", "").strip().lower() == "https"
+
+
+def networks(texts: Iterable[str]) -> Networks:
+    """Return addresses and networks as networks; raises `ValueError` for what is neither."""
+    return tuple(ip_network(text) for text in texts)
+
+
+def remote_address(request: HTTPServerRequest, proxies: Networks) -> str:
+    """Return where the request comes from: the peer or, when that is one of ours, the first before it that is not.
+
+    `X-Forwarded-For` is written from left to right, each proxy appending whom it heard. So it is read from the right, and only
+    as far as those who wrote it are trusted; what stands further left, a caller may have made up.
+    """
+    address = request.remote_ip or ""
+    for heard in reversed(request.headers.get("X-Forwarded-For", "").split(",")):
+        known = _address(address)
+        if known is None or not any(known in network for network in proxies):
+            break
+        said = _address(_without_port(heard.strip()))
+        if said is None:
+            break
+        address = str(said)
+    return address
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
+
+
+def _without_port(text: str) -> str:
+    """Some proxies write 192.0.2.1:4711 and [2001:db8::1]:4711 (RFC 7239 section 6 has the like)."""
+    bracketed = re.fullmatch(r"\[(.*)\](:[0-9]+)?", text)
+    return bracketed[1] if bracketed else re.sub(r"\A([^:]+):[0-9]+\Z", r"\1", text)
 
 
 def declared_bytes_of(request: HTTPServerRequest) -> int | None:

@@ -1,8 +1,7 @@
 """Who is calling: API keys and sessions, looked up once and remembered for a few seconds.
 
-The cache is what makes "the old key stops working within 5 s in other processes" true, and what keeps a storm of requests
-with one key, or with random ones, from becoming a storm of look-ups: it is bounded, remembers what is not there as well, and
-asks the database once for callers that wait for the same thing.
+The cache is what makes "the old key stops working within 5 s in other processes" true. It is also why requests without a right
+cost little (`_Remembered`): one key, or thousands of random ones, do not become a storm of look-ups.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
@@ -18,51 +17,104 @@ from typing import Any, Final, Generic, TypeVar
 from tether_rt import auth
 from tether_rt.auth import Keyring, SessionClaims
 from tether_rt.domain import Caller
+from tether_rt.errors import Unavailable
+from tether_rt.passwords import PasswordCheck
 from tether_rt.store.client import new_id
 from tether_rt.store.sessions import Sessions
-from tether_rt.store.users import Users
+from tether_rt.store.users import Users, normal_email
 
 SESSION_LIFETIME: Final = timedelta(days=7)
 _REMEMBER_S: Final = 4.0
 """Below the contract's 5 s, so that look-up and clock have room."""
 _REMEMBER_ENTRIES: Final = 20_000
+MAX_ASKED: Final = 4_096
+"""Look-ups that may wait; what was found before is let in beyond it."""
+_QUERY_KEYS: Final = 1_000
 
 Session = SessionClaims
 _T = TypeVar("_T")
 
 
 class _Remembered(Generic[_T]):
-    """A bounded cache over one asynchronous look-up, None included; one look-up at a time for a key."""
+    """A bounded memory over look-ups, of what is not there as well.
 
-    def __init__(self, find: Callable[[str], Awaitable[_T | None]], clock: Callable[[], float] = time.monotonic) -> None:
+    One query at a time: keys that are asked for meanwhile go into the next one, those that were found before first. So a storm
+    of unknown keys costs a query for hundreds of them, drives no known key out of memory, and delays one by a single query.
+    """
+
+    def __init__(
+        self, find: Callable[[list[str]], Awaitable[Mapping[str, _T]]], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._find = find
         self._clock = clock
-        self._known: OrderedDict[str, tuple[float, _T | None]] = OrderedDict()
-        self._asked: dict[str, asyncio.Task[_T | None]] = {}
+        # key -> (until when it holds, what was found); one that has run out still tells that the key is no stranger's
+        self._found: OrderedDict[str, tuple[float, _T]] = OrderedDict()
+        self._missing: OrderedDict[str, float] = OrderedDict()
+        self._waiting: dict[str, asyncio.Future[_T | None]] = {}
+        self._asked: dict[str, asyncio.Future[_T | None]] = {}
+        self._query: asyncio.Task[None] | None = None
 
     async def get(self, key: str) -> _T | None:
-        entry = self._known.get(key)
-        if entry is not None and self._clock() < entry[0]:
-            return entry[1]
-        task = self._asked.get(key)
-        if task is None:
-            task = self._asked[key] = asyncio.create_task(self._ask(key))
-            task.add_done_callback(lambda _: self._asked.pop(key, None))
-        return await asyncio.shield(task)
-
-    async def _ask(self, key: str) -> _T | None:
-        asked_at = self._clock()
-        found = await self._find(key)
-        self._known[key] = (asked_at + _REMEMBER_S, found)
-        self._known.move_to_end(key)
-        while len(self._known) > _REMEMBER_ENTRIES:
-            self._known.popitem(last=False)
-        return found
+        """Return what is known of `key`; raises `Unavailable` when too many strangers wait, and the driver's errors."""
+        now = self._clock()
+        found = self._found.get(key)
+        if found is not None and now < found[0]:
+            return found[1]
+        if found is None and now < self._missing.get(key, now):
+            return None
+        future = self._waiting.get(key) or self._asked.get(key)
+        if future is None:
+            if found is None and len(self._waiting) >= MAX_ASKED:
+                raise Unavailable("The server is busy with requests of unknown callers; send this one again shortly.", 1,
+                                  limit="look_ups")  # fmt: skip
+            future = self._waiting[key] = asyncio.get_running_loop().create_future()
+            if self._query is None:
+                self._query = asyncio.create_task(self._answer())
+        return await asyncio.shield(future)
 
     def forget(self, key: str) -> None:
         """Drop what is known, and what an answer under way would say."""
-        self._known.pop(key, None)
+        self._found.pop(key, None)
+        self._missing.pop(key, None)
         self._asked.pop(key, None)
+
+    async def _answer(self) -> None:
+        try:
+            while self._waiting:
+                batch = self._next()
+                self._asked = dict(batch)
+                asked_at = self._clock()
+                try:
+                    found = await self._find(list(batch))
+                except Exception as error:  # told to everybody: who waits need not find out for themselves that it is away
+                    for future in (*batch.values(), *self._waiting.values()):
+                        future.set_exception(error)
+                        future.exception()  # one that nobody waits for any more is no unexpected error
+                    self._waiting.clear()
+                    continue
+                for key, future in batch.items():
+                    if key in self._asked:
+                        self._remember(key, found.get(key), asked_at + _REMEMBER_S)
+                    future.set_result(found.get(key))
+        finally:
+            self._asked = {}
+            self._query = None
+
+    def _next(self) -> dict[str, asyncio.Future[_T | None]]:
+        """Take what the next query asks for out of what waits."""
+        keys = sorted(self._waiting, key=lambda key: key not in self._found)[:_QUERY_KEYS]
+        return {key: self._waiting.pop(key) for key in keys}
+
+    def _remember(self, key: str, found: _T | None, until: float) -> None:
+        self._found.pop(key, None)
+        self._missing.pop(key, None)
+        if found is None:
+            self._missing[key] = until
+        else:
+            self._found[key] = (until, found)
+        for memory in (self._found, self._missing):
+            while len(memory) > _REMEMBER_ENTRIES:
+                memory.popitem(last=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +129,13 @@ class SignedIn:
 class Identity:
     """Answers who a key or a token belongs to, and makes and ends both."""
 
-    def __init__(self, users: Users, sessions: Sessions, keyring: Keyring) -> None:
+    def __init__(self, users: Users, sessions: Sessions, keyring: Keyring, passwords: PasswordCheck | None = None) -> None:
         self._users = users
         self._sessions = sessions
         self._keyring = keyring
-        self._callers = _Remembered(users.caller_by_key_digest)
-        self._live = _Remembered(sessions.find)
+        self._passwords = passwords or PasswordCheck()
+        self._callers = _Remembered(users.callers_by_key_digest)
+        self._live = _Remembered(self._live_by_id)
 
     async def caller(self, key: str) -> Caller | None:
         """Return whose API key this is, or None."""
@@ -95,16 +148,23 @@ class Identity:
             return None
         return claims
 
+    async def _live_by_id(self, session_ids: list[str]) -> dict[str, str]:
+        return {session_id: session_id for session_id in await self._sessions.live(session_ids)}
+
     async def live_sessions(self, session_ids: Iterable[str]) -> set[str]:
         """Return those of the ids that have not been ended; one query, past the cache."""
         return await self._sessions.live(list(session_ids))
 
-    async def sign_in(self, email: str, password: str) -> SignedIn | None:
-        """Check a password and begin a session; None when either is wrong, after the same time."""
-        user = await self._users.by_email(email)
-        hashed = user["passwordHash"] if user else auth.NOBODYS_HASH
-        matches = await asyncio.to_thread(auth.password_matches, password, hashed)
-        if user is None or not matches:
+    async def sign_in(self, email: str, password: str, address: str) -> SignedIn | None:
+        """Check a password and begin a session; None when either is wrong, after the same time.
+
+        `address` is where the attempt comes from. Raises `TooManyRequests` and `Unavailable` as `PasswordCheck.matches`.
+        """
+        account = normal_email(email)
+        self._passwords.require_allowed(account, address)
+        user = await self._users.by_email(account)
+        hashed = user["passwordHash"] if user else None
+        if not await self._passwords.matches(password, hashed, account, address) or user is None:
             return None
         claims = SessionClaims(
             session_id=new_id(),

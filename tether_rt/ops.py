@@ -42,6 +42,7 @@ class Metrics:
         self.ingest_s = Histogram(
             "tether_ingest_seconds", "Time from headers to answer of an ingest", buckets=_SECONDS, registry=registry
         )
+        self.limited = Counter("tether_limited", "Requests refused because a limit was reached", ["limit"], registry=registry)
         self.bodies_bytes = Gauge("tether_bodies_in_flight_bytes", "Request body bytes held", registry=registry)
         self.commit_calls = Histogram(
             "tether_commit_batch_calls", "Calls in one transaction", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),

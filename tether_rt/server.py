@@ -8,11 +8,11 @@ import signal
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
 from tether_rt.app import App
 from tether_rt.errors import ConfigError
+from tether_rt.listener import BoundedServer, allow_open_files
 from tether_rt.ops import configure_logging, log
 from tether_rt.settings import Settings
 
@@ -32,7 +32,7 @@ class Server:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.app = App(settings)
-        self._http: HTTPServer | None = None
+        self._http: BoundedServer | None = None
         self.url = ""
 
     async def start(self) -> None:
@@ -51,7 +51,8 @@ class Server:
             for socket in sockets:
                 socket.close()
             raise
-        self._http = HTTPServer(
+        self._http = BoundedServer.make(
+            self._max_connections(),
             self.app.tornado,
             idle_connection_timeout=IDLE_S,
             body_timeout=BODY_S,
@@ -62,6 +63,14 @@ class Server:
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         self.url = f"http://{host}:{port}"
         log(_LOG, logging.INFO, "listening", url=self.url, host=settings.host, port=port)
+
+    def _max_connections(self) -> int:
+        wanted = self.settings.max_connections + self.settings.max_dashboards
+        fitting = allow_open_files(wanted)
+        if fitting == wanted:
+            return self.settings.max_connections
+        log(_LOG, logging.WARNING, "few_open_files", wanted=wanted, possible=fitting)
+        return min(self.settings.max_connections, max(1, fitting // 2))
 
     async def stop(self) -> None:
         """Stop accepting, finish what is in flight within the deadline, close everything; idempotent."""

@@ -7,16 +7,23 @@ only. Whatever is missing or wrong is refused here with one sentence (`errors.Co
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from tether_rt.errors import ConfigError
+
+_AT_LEAST_ONE: Final = (
+    "max_body_mb", "max_recording_mb", "bodies_in_flight_mb", "max_connections", "max_dashboards", "max_dashboards_per_user",
+    "feed_retention_days", "shutdown_s",
+)  # fmt: skip
 
 
 def _setting(default: Any, help_text: str, *, variable: str | None = None, secret: bool = False) -> Any:
@@ -56,6 +63,13 @@ class Settings:
     max_body_mb: int = _setting(48, "largest request body, in MB (2^20 bytes)")
     max_recording_mb: int = _setting(200, "largest recording fetched from a URL, in MB")
     bodies_in_flight_mb: int = _setting(256, "request bodies held in memory at once, in MB; past it callers get 503")
+    max_connections: int = _setting(2000, "HTTP connections open at once, dashboards not counted; past it callers get 503")
+    rate_limit: float = _setting(0, "calls a second that one API key may send to one process, past it 429; 0 for no limit")
+    max_dashboards: int = _setting(10_000, "dashboards open in one process, past it 503")
+    max_dashboards_per_user: int = _setting(2_000, "dashboards that one user may have open in one process, past it 429")
+    trusted_proxies: tuple[str, ...] = _setting(
+        (), "comma-separated addresses or networks of proxies whose X-Forwarded-For is believed"
+    )
     feed_retention_days: int = _setting(7, "how long a dashboard may be away and still resume without refetching")
     shutdown_s: int = _setting(25, "seconds that SIGTERM may take before what is left is cut off")
 
@@ -82,9 +96,13 @@ class Settings:
     def _check(self) -> None:
         if not 0 <= self.port <= 65535:
             raise ConfigError(f"TETHER_PORT must be between 0 and 65535, not {self.port}.")
-        for name in ("max_body_mb", "max_recording_mb", "bodies_in_flight_mb", "feed_retention_days", "shutdown_s"):
+        for name in _AT_LEAST_ONE:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{_variable(name)} must be 1 or more, not {getattr(self, name)}.")
+        if not 0 <= self.rate_limit < math.inf:
+            raise ConfigError(
+                f"TETHER_RATE_LIMIT must be a number of calls a second, or 0 for no limit, not {self.rate_limit}."
+            )
         if self.bodies_in_flight_mb < self.max_body_mb:
             raise ConfigError("TETHER_BODIES_IN_FLIGHT_MB must not be less than TETHER_MAX_BODY_MB.")
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,38}", self.database):
@@ -103,6 +121,13 @@ class Settings:
         for host in self.private_recording_hosts:
             if not re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/@]+):\d{1,5}", host):
                 raise ConfigError(f"TETHER_PRIVATE_RECORDING_HOSTS must hold host:port pairs, not {host}.")
+        for network in self.trusted_proxies:
+            try:
+                ip_network(network)
+            except ValueError as error:
+                raise ConfigError(
+                    f"TETHER_TRUSTED_PROXIES must hold addresses or networks such as 10.0.0.0/8, not {network}."
+                ) from error
         self._check_r2()
 
     def _check_r2(self) -> None:
@@ -172,6 +197,7 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "str": _text,
     "str | None": _text,
     "int": int,
+    "float": float,
     "Path": _path,
     "Path | None": _path,
     "tuple[str, ...]": _names,
@@ -195,7 +221,8 @@ class Setting:
         try:
             return _PARSERS[self.kind](raw)
         except ValueError as error:
-            raise ConfigError(f"{self.variable} must be a whole number, not {raw!r}.") from error
+            kind = "a number" if self.kind == "float" else "a whole number"
+            raise ConfigError(f"{self.variable} must be {kind}, not {raw!r}.") from error
 
 
 SETTINGS: tuple[Setting, ...] = tuple(

@@ -20,11 +20,13 @@ from functools import partial
 from typing import Any, Final, NoReturn
 
 import orjson
+from tornado.httputil import HTTPServerRequest
 from tornado.iostream import IOStream, StreamClosedError
 from tornado.web import HTTPError, MissingArgumentError, RequestHandler, stream_request_body
 
 from tether_rt.errors import (
     BadRequest,
+    BodyTooSlow,
     Forbidden,
     NotFound,
     TetherError,
@@ -32,16 +34,31 @@ from tether_rt.errors import (
     Unauthorized,
     Unavailable,
 )
-from tether_rt.headers import SESSION_COOKIE, bearer_token, declared_bytes_of, origin_allowed, require_plain_json
+from tether_rt.headers import (
+    SESSION_COOKIE,
+    Networks,
+    bearer_token,
+    declared_bytes_of,
+    from_foreign_page,
+    remote_address,
+    require_plain_json,
+)
 from tether_rt.identity import Identity, Session
+from tether_rt.limits import RateLimit
 from tether_rt.ops import Metrics, log
 from tether_rt.store.client import unavailable
 
 SMALL_BODY_BYTES: Final = 64 * 1024
-LINGER_S: Final = 10.0
+LINGER_S: Final = 30.0
 LINGER_BYTES: Final = 256 * 1024 * 1024
 """How long and how much an early-answered client may go on sending before the connection is cut: closing at once would make
 the kernel send a reset, which throws away the answer that the client has not read yet (RFC 9112 section 9.6)."""
+PACE_WINDOW_S: Final = 10
+PACE_BYTES: Final = 80_000
+"""A body makes this much progress in every window, or all that is left of it: 8 kB/s, the rate of a telephone line."""
+_TOO_SLOW: Final = BodyTooSlow(
+    f"The body came too slowly: send at least {PACE_BYTES // 1000} kB in every {PACE_WINDOW_S} seconds."
+)
 
 _LOG: Final = logging.getLogger("tether.http")
 _CLIENT_LEFT: Final = 499
@@ -66,7 +83,7 @@ class BodyBudget:
     def reserve(self, size: int) -> None:
         """Take `size` bytes; raises `Unavailable` when that would pass the limit."""
         if self.held_bytes + size > self.limit_bytes:
-            raise Unavailable("The server is busy with other requests; send this one again shortly.", retry_after_s=1)
+            raise Unavailable("The server is busy with other requests; send this one again shortly.", 1, limit="bodies")
         self.held_bytes += size
         self._gauge.set(self.held_bytes)
 
@@ -85,11 +102,23 @@ class Web:
     budget: BodyBudget
     max_body_bytes: int
     allowed_origins: tuple[str, ...] = ()
+    trusted_proxies: Networks = ()
+    key_rate: RateLimit[str] | None = None
+    """How often one API key's user may call."""
     draining: bool = False
     active: set[RequestHandler] = field(default_factory=set)
     """Requests whose headers were read and whose answer is not out."""
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     """Set while draining once `active` is empty."""
+    _proxy_noted: bool = False
+
+    def remote_of(self, request: HTTPServerRequest) -> str:
+        """Return the address that the request comes from."""
+        if not self.trusted_proxies and not self._proxy_noted and "X-Forwarded-For" in request.headers:
+            # Behind a proxy that is not believed, all callers have one address and share the limits of one.
+            self._proxy_noted = True
+            log(_LOG, logging.WARNING, "proxy_not_trusted", proxy=request.remote_ip, setting="TETHER_TRUSTED_PROXIES")
+        return remote_address(request, self.trusted_proxies)
 
     async def drain(self) -> None:
         """Take no more requests and return when those in flight are answered."""
@@ -115,9 +144,11 @@ class JsonHandler(RequestHandler):
         self.web = web
         self.started_s = time.perf_counter()
         self.organization_id: str | None = None
+        self.remote = web.remote_of(self.request)
         self._body: bytearray | None = None
         self._reserved_bytes = 0
-        self._headers_judged = self._ended = False
+        self._watch: asyncio.TimerHandle | None = None
+        self._is_too_slow = self._headers_judged = self._ended = False
         web.active.add(self)
 
     def set_default_headers(self) -> None:
@@ -175,11 +206,15 @@ class JsonHandler(RequestHandler):
             self.web.budget.reserve(declared_bytes or 0)
             self._reserved_bytes = declared_bytes or 0
             self._body = bytearray()
+            self._watch = asyncio.get_running_loop().call_later(PACE_WINDOW_S, self._judge_pace, 0)
         # Tornado's own limit would answer with an error that is not JSON; ours above is exact.
         self.request.connection.set_max_body_size(1 << 62)  # type: ignore[union-attr]
 
     async def _answer_early(self, error: TetherError) -> None:
         """Answer before the body has been read and close, but read on for a while, so that the answer is not lost."""
+        await _linger(await self._send_refusal(error))
+
+    async def _send_refusal(self, error: TetherError) -> IOStream:
         stream: IOStream = self.request.connection.stream  # type: ignore[union-attr]
         self._fill_error(error)
         self.set_header("Content-Length", str(sum(map(len, self._write_buffer))))
@@ -187,7 +222,7 @@ class JsonHandler(RequestHandler):
         with contextlib.suppress(StreamClosedError):
             await self.flush()
         self.on_finish()
-        await _linger(stream)
+        return stream
 
     # ------------------------------------------------------------------ the body
 
@@ -197,6 +232,8 @@ class JsonHandler(RequestHandler):
             return None
         needed = len(self._body) + len(chunk)
         try:
+            if self._is_too_slow:
+                raise _TOO_SLOW
             if needed > self.max_body_bytes:
                 raise TooLarge(f"The body is too large: {_megabytes(self.max_body_bytes)} is the limit.")
             if needed > self._reserved_bytes:
@@ -208,6 +245,20 @@ class JsonHandler(RequestHandler):
         self._body += chunk
         return None
 
+    def _judge_pace(self, before_bytes: int) -> None:
+        """Cut off who sends too little: a few slow senders would hold the budget that the others need."""
+        if self._body is None or self._ended or self.request._body_future.done():
+            return
+        progress_bytes = len(self._body) - before_bytes
+        if progress_bytes == 0:
+            self._cutting_off = asyncio.create_task(self._cut_off())
+        elif progress_bytes < PACE_BYTES:
+            self._is_too_slow = True  # told with the next piece: closing while one is on its way would lose the answer
+        self._watch = asyncio.get_running_loop().call_later(PACE_WINDOW_S, self._judge_pace, len(self._body))
+
+    async def _cut_off(self) -> None:
+        (await self._send_refusal(_TOO_SLOW)).close()
+
     def take_body(self) -> bytearray:
         """Return the whole body; the handler's own reference is let go so that memory is free once the caller is done.
 
@@ -218,6 +269,8 @@ class JsonHandler(RequestHandler):
 
     def _release_body(self) -> None:
         self._body = None
+        if self._watch is not None:
+            self._watch.cancel()
         if self._reserved_bytes:
             self.web.budget.release(self._reserved_bytes)
             self._reserved_bytes = 0
@@ -249,6 +302,8 @@ class JsonHandler(RequestHandler):
         self._say_goodbye()
         for name, value in error.headers.items():
             self.set_header(name, value)
+        if error.limit is not None:
+            self.web.metrics.limited.labels(error.limit).inc()
         if error.retry_after_s is not None:
             self.set_header("Retry-After", str(error.retry_after_s))
         if error.status == http.HTTPStatus.UNAUTHORIZED:
@@ -296,7 +351,7 @@ class JsonHandler(RequestHandler):
             path=self.request.path,
             status=status,
             ms=round(elapsed_s * 1000, 1),
-            remote=self.request.remote_ip,
+            remote=self.remote,
             organizationId=self.organization_id,
         )
         self._release_body()
@@ -313,7 +368,7 @@ class SessionHandler(JsonHandler):
         token = bearer_token(self.request)
         if token is None:
             token = self.get_cookie(SESSION_COOKIE)
-            if token and not origin_allowed(self.request, self.web.allowed_origins):
+            if token and from_foreign_page(self.request, self.web.allowed_origins):
                 raise Forbidden("Requests from pages of another site are not taken.")
         session = await self.web.identity.session(token) if token else None
         if session is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tether_rt.contract import Contract
 from tether_rt.errors import Forbidden, NotFound, Unauthorized
-from tether_rt.headers import SESSION_COOKIE, arrived_over_tls, origin_allowed
+from tether_rt.headers import SESSION_COOKIE, arrived_over_tls, from_foreign_page
 from tether_rt.hub.hub import Hub
 from tether_rt.ingest.body import parse
 from tether_rt.web import JsonHandler, SessionHandler, Web
@@ -20,13 +20,13 @@ class LoginHandler(JsonHandler):
         self.contract = contract
 
     async def authorize(self) -> None:
-        if not origin_allowed(self.request, self.web.allowed_origins):
+        if from_foreign_page(self.request, self.web.allowed_origins):
             raise Forbidden("Requests from pages of another site are not taken.")
 
     async def post(self) -> None:
         body = parse(self.take_body())
         self.contract.check("LoginRequest", body)
-        signed_in = await self.web.identity.sign_in(body["email"], body["password"])
+        signed_in = await self.web.identity.sign_in(body["email"], body["password"], self.remote)
         if signed_in is None:
             raise Unauthorized("The email address or the password is wrong.")
         self.organization_id = signed_in.claims.organization_id

@@ -9,11 +9,13 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import sys
+from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
-from tether_rt.errors import Unavailable
+from tether_rt.errors import TooManyRequests, Unavailable
 from tether_rt.hub import wire
 from tether_rt.hub.dashboard import Dashboard
 from tether_rt.hub.feed import FeedTail
@@ -30,6 +32,8 @@ SESSION_CHECK_S: Final = 15.0
 ADMISSION_S: Final = 4.0
 FLUSH_S: Final = 10.0
 GOODBYE_S: Final = 2.0
+FULL_RETRY_S: Final = 10
+"""How long a dashboard is told to wait when there is no room; one that left without a word is noticed within a minute."""
 MAX_RECENT_BYTES: Final = 64 << 20
 """What all rooms together keep of their newest events."""
 
@@ -49,6 +53,8 @@ class Hub:
         *,
         heartbeat_s: float = HEARTBEAT_S,
         session_check_s: float = SESSION_CHECK_S,
+        max_dashboards: int = sys.maxsize,
+        max_dashboards_per_user: int = sys.maxsize,
     ) -> None:
         self.rooms: dict[str, Room] = {}
         self.dashboards: dict[Dashboard, int] = {}
@@ -57,6 +63,9 @@ class Hub:
         self.tail = FeedTail(self._feed, self.rooms, metrics)
         self.heartbeat_s = heartbeat_s
         self._session_check_s = session_check_s
+        self._max_dashboards = max_dashboards
+        self._max_dashboards_per_user = max_dashboards_per_user
+        self._of_user: Counter[str] = Counter()
         self._identity = identity
         self._metrics = metrics
         self._beats = itertools.cycle(range(_BEATS))
@@ -80,14 +89,19 @@ class Hub:
     async def admit(self, session: Session, after: int | None) -> Dashboard:
         """Let a dashboard in that has seen everything up to `after` (None: nothing); give it back with `discharge`.
 
-        Raises `Unavailable` when the hub is closing or MongoDB does not answer in time, and the driver's errors. Limits on the
-        number of dashboards belong here.
+        Raises `TooManyRequests` when the user has too many, `Unavailable` when the hub is full or closing or MongoDB does not
+        answer in time, and the driver's errors.
         """
+        if len(self.dashboards) >= self._max_dashboards:
+            raise Unavailable("There is no room for more dashboards just now.", FULL_RETRY_S, limit="dashboards")
+        if self._of_user[session.user_id] >= self._max_dashboards_per_user:
+            raise TooManyRequests("This user has too many dashboards open; close one.", FULL_RETRY_S, limit="user_dashboards")
         room = self.rooms.get(session.organization_id)
         if room is None:
             room = self.rooms[session.organization_id] = Room(session.organization_id, self._feed, self._metrics)
         dashboard = Dashboard(session, room, after, self._metrics)
         self.dashboards[dashboard] = next(self._beats)
+        self._of_user[session.user_id] += 1
         self._metrics.dashboards.set(len(self.dashboards))
         try:
             async with asyncio.timeout(ADMISSION_S):
@@ -105,7 +119,10 @@ class Hub:
     def discharge(self, dashboard: Dashboard) -> None:
         """Forget a dashboard whose connection is over, and its room when it was the last one there."""
         dashboard.leave()
-        self.dashboards.pop(dashboard, None)
+        if self.dashboards.pop(dashboard, None) is not None:
+            self._of_user[dashboard.session.user_id] -= 1
+            if not self._of_user[dashboard.session.user_id]:
+                del self._of_user[dashboard.session.user_id]
         self._metrics.dashboards.set(len(self.dashboards))
         room = self.rooms.get(dashboard.session.organization_id)
         if room is not None and not room.members:

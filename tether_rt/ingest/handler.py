@@ -6,9 +6,10 @@ import time
 from typing import Any
 
 from tether_rt.domain import Caller
-from tether_rt.errors import Unauthorized
+from tether_rt.errors import TooManyRequests, Unauthorized
 from tether_rt.headers import bearer_token
 from tether_rt.ingest.pipeline import Pipeline
+from tether_rt.limits import whole_s
 from tether_rt.store.plan import Created
 from tether_rt.web import JsonHandler, Web
 
@@ -34,6 +35,9 @@ class IngestHandler(JsonHandler):
             raise Unauthorized("Missing or invalid API key: send Authorization: Bearer tk_live_…")
         self.caller = caller
         self.organization_id = caller.organization_id
+        wait_s = self.web.key_rate.take(caller.user_id) if self.web.key_rate is not None else 0.0
+        if wait_s:
+            raise TooManyRequests("This API key calls too often; send the call again later.", whole_s(wait_s), limit="key_rate")
 
     async def post(self) -> None:
         outcome = await self.pipeline.take(self.take_body(), self.caller)

@@ -26,14 +26,10 @@ class Sessions:
             }
         )
 
-    async def find(self, session_id: str) -> str | None:
-        """Return the id when the session is live, else None."""
-        return session_id if await self._sessions.find_one({"_id": session_id}, {"_id": 1}) else None
-
     async def live(self, session_ids: list[str]) -> set[str]:
         """Return those of the ids that are live."""
         cursor = self._sessions.find({"_id": {"$in": session_ids}}, {"_id": 1})
-        return {document["_id"] async for document in cursor}
+        return {document["_id"] for document in await cursor.to_list(None)}
 
     async def end(self, session_id: str) -> None:
         """End a session; it is no error when it has ended already."""

@@ -68,10 +68,13 @@ class Users:
         """Return the whole user document."""
         return await self._users.find_one({"email": normal_email(email)})
 
-    async def caller_by_key_digest(self, digest: str) -> Caller | None:
-        """Return whose key has this SHA-256."""
-        user = await self._users.find_one({"apiKeyDigest": digest}, {"organizationId": 1})
-        return Caller(user_id=user["_id"], organization_id=user["organizationId"]) if user else None
+    async def callers_by_key_digest(self, digests: list[str]) -> dict[str, Caller]:
+        """Return, for those of the SHA-256 that are a key's, whose it is."""
+        cursor = self._users.find({"apiKeyDigest": {"$in": digests}}, {"organizationId": 1, "apiKeyDigest": 1})
+        return {
+            user["apiKeyDigest"]: Caller(user_id=user["_id"], organization_id=user["organizationId"])
+            for user in await cursor.to_list(None)
+        }
 
     async def sealed_key(self, user_id: str) -> str | None:
         """Return the user's encrypted API key."""
