@@ -7,6 +7,7 @@ only. Whatever is missing or wrong is refused here with one sentence (`errors.Co
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import math
 import os
 import re
@@ -16,7 +17,6 @@ from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from tether_rt.errors import ConfigError
 
@@ -115,8 +115,7 @@ class Settings:
                 "the same for every process."
             )
         for origin in self.allowed_origins:
-            parts = urlsplit(origin)
-            if parts.scheme not in ("http", "https") or not parts.netloc or parts.path or parts.query:
+            if not re.fullmatch(r"https?://([^\s/?#@:\[\]]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?", origin):
                 raise ConfigError(f"TETHER_ALLOWED_ORIGINS must hold origins such as https://calls.example, not {origin}.")
         for host in self.private_recording_hosts:
             if not re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/@]+):\d{1,5}", host):
@@ -160,19 +159,25 @@ class Settings:
         path = self.data_dir / "secret"
         try:
             self.data_dir.mkdir(parents=True, exist_ok=True)
-            try:
-                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            except FileExistsError:
-                pass
-            else:
-                with os.fdopen(descriptor, "w") as file:
-                    file.write(secrets.token_urlsafe(48))
-            kept = path.read_text().strip()
-        except OSError as error:
-            raise ConfigError(f"The secret in {path} cannot be read or written: {error.strerror}.") from error
-        if not kept:
-            raise ConfigError(f"The secret in {path} is empty; delete the file to have a new one made.")
-        return kept
+            return _kept(path) or _made(path)
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is no text"
+            raise ConfigError(f"The secret in {path} cannot be read or written: {reason}.") from error
+
+
+def _kept(path: Path) -> str:
+    return path.read_text().strip() if path.exists() else ""
+
+
+def _made(path: Path) -> str:
+    """Return a new secret, or the one that another process was first to make: the file is locked from look to write."""
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        secret = file.read().strip()
+        if not secret:
+            secret = secrets.token_urlsafe(48)
+            file.write(secret)
+        return secret
 
 
 def _variable(name: str) -> str:
@@ -185,7 +190,11 @@ def _text(raw: Any) -> str:
 
 
 def _path(raw: Any) -> Path:
-    return Path(raw).expanduser()
+    path = Path(raw)
+    try:
+        return path.expanduser()
+    except RuntimeError:  # no such user, so a folder whose name begins with a tilde
+        return path
 
 
 def _names(raw: Any) -> tuple[str, ...]:
