@@ -24,6 +24,7 @@ NODE: Final = ROOT / "bench" / "peers" / "node"
 PYTHON: Final = ROOT / "bench" / "peers" / "python"
 SECRET: Final = "a secret for benchmarks that is long enough to sign with"
 PASSWORD: Final = "correct horse battery staple"
+EMAIL: Final = "agent@example.com"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +69,8 @@ def ours(
         for number in range(processes)
     )  # fmt: skip
     ports = tuple(int(child.wait_for(r'"event":"listening".*"port":(\d+)')) for child in children)
-    email, keys = asyncio.run(_add_organizations(lab.mongodb_uri, database, organizations))
-    answer = post(ports[0], "/api/auth/login", {"email": email, "password": PASSWORD})
-    return Target("tether_rt", ports, children, keys, answer["token"], "tether", database)
+    keys = asyncio.run(_add_organizations(lab.mongodb_uri, database, organizations))
+    return Target("tether_rt", ports, children, keys, sign_in(ports[0]), "tether", database)
 
 
 def express(lab: Lab, scope: ExitStack) -> Target:
@@ -104,11 +104,17 @@ def post(port: int, path: str, body: Any, token: str = "") -> Any:
         return json.load(response)
 
 
-async def _add_organizations(uri: str, database: str, count: int) -> tuple[str, tuple[str, ...]]:
+def sign_in(port: int) -> str:
+    """Return a session's token for our first user."""
+    token: str = post(port, "/api/auth/login", {"email": EMAIL, "password": PASSWORD})["token"]
+    return token
+
+
+async def _add_organizations(uri: str, database: str, count: int) -> tuple[str, ...]:
     client = store.connect(uri, patient=True)
     try:
         db = store.database(client, database)
-        person = admin.Person("Organization 0", "agent@example.com", "Agent", "agent")
+        person = admin.Person("Organization 0", EMAIL, "Agent", "agent")
         first = await admin.add_user(db, SECRET, person, PASSWORD)
         users = Users(db)
         keys = [first.api_key]
@@ -120,7 +126,7 @@ async def _add_organizations(uri: str, database: str, count: int) -> tuple[str, 
                 api_key_digest=auth.api_key_digest(key), sealed_api_key="",
             )  # fmt: skip
             keys.append(key)
-        return person.email, tuple(keys)
+        return tuple(keys)
     finally:
         client.close()
 

@@ -1,4 +1,4 @@
-"""What the peers need, installed where git does not look: a virtual environment in bench/.cache, node_modules beside the peers."""
+"""What the peers need, installed where git does not look: a virtual environment in bench/.cache, and node_modules."""
 
 from __future__ import annotations
 

@@ -72,13 +72,13 @@ class Lab:
 
     def tool(self, scope: ExitStack, name: str, *command: str | Path, **env: str) -> Tool:
         """Start a process that is spoken to, and ends with `scope`."""
-        tool = Tool(name, command, _environment(env), self.folder, self._new_path(name, "err"))
+        tool = Tool(name, command, _environment(env), self.folder, self._new_path(name.replace(" ", "-"), "err"))
         scope.callback(tool.stop)
         return tool
 
-    def program(self, scope: ExitStack, name: str, **env: str) -> Tool:
+    def program(self, scope: ExitStack, name: str, *arguments: str) -> Tool:
         """Start one of `bench.programs` with this Python."""
-        return self.tool(scope, name, sys.executable, "-m", f"bench.programs.{name}", **env)
+        return self.tool(scope, name, sys.executable, "-m", f"bench.programs.{name}", *arguments)
 
     def new_folder(self, name: str) -> Path:
         """Return a new folder inside the laboratory's."""

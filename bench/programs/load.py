@@ -16,6 +16,7 @@ import secrets
 import sys
 import time
 from collections import Counter
+from functools import partial
 from typing import Any, cast
 
 import uvloop
@@ -66,7 +67,8 @@ class Connection(asyncio.Protocol):
     def _send(self) -> None:
         assert self._transport is not None
         self.idle.clear()
-        call = b"".join((self._dice.choice(self._heads), f"{_RUN}{next(_ids):012x}".encode().join(self._dice.choice(self._tails))))
+        call_id = f"{_RUN}{next(_ids):012x}".encode()
+        call = self._dice.choice(self._heads) + call_id.join(self._dice.choice(self._tails))
         self._sent_s = time.perf_counter()
         self._transport.write(call)
 
@@ -103,13 +105,17 @@ async def main() -> None:
     connections: list[Connection] = []
     for index, port in zip(range(spec["connections"]), itertools.cycle(spec["ports"])):
         connection = Connection(heads[port], tails, tally, random.Random(index))
-        await loop.create_connection(lambda made=connection: made, "127.0.0.1", port)
+        await loop.create_connection(partial(_same, connection), "127.0.0.1", port)
         connections.append(connection)
     say("ready")
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         await measure(json.loads(line), connections, tally)
     for connection in connections:
         connection.close()
+
+
+def _same(connection: Connection) -> Connection:
+    return connection
 
 
 async def measure(order: dict[str, Any], connections: list[Connection], tally: Tally) -> None:

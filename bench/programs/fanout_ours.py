@@ -1,0 +1,58 @@
+"""Our fan-out, real from the room on: a whole server with real sockets, whose room is offered segments as the tail would.
+
+The segments come from standard input's orders and not from MongoDB, because the peers' events come from nowhere, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+
+import uvloop
+
+from bench.contestants import EMAIL, PASSWORD, SECRET
+from tether_rt import admin
+from tether_rt.hub.room import Room
+from tether_rt.server import Server
+from tether_rt.settings import Settings
+
+
+async def main(mongodb_uri: str, database: str, data_dir: str) -> None:
+    logging.disable(logging.INFO)  # the upgrade's log line is not part of a delivery
+    values = {"mongodb_uri": mongodb_uri, "database": database, "data_dir": data_dir, "secret": SECRET, "port": 0}
+    server = Server(Settings.from_values(values))
+    await server.start()
+    server.app.hub.heartbeat_s = 36_000  # the receivers do not answer pings
+    try:
+        person = admin.Person("Fan-out", EMAIL, "Agent", "agent")
+        added = await admin.add_user(server.app.database, SECRET, person, PASSWORD)
+        print(json.dumps({"port": int(server.url.rpartition(":")[2])}), flush=True)
+        await obey(server, added.organization_id)
+    finally:
+        await server.stop()
+
+
+async def obey(server: Server, organization_id: str) -> None:
+    """Carry out orders until the input ends."""
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while line := await reader.readline():
+        order = json.loads(line)
+        room = server.app.hub.rooms[organization_id]
+        for _ in range(order["rounds"]):
+            offer(room, "x" * order["bytes"], order["events"])
+            await asyncio.sleep(0)
+        print("{}", flush=True)
+
+
+def offer(room: Room, text: str, events: int) -> None:
+    """Give the room what the tail gives it: the document of one commit."""
+    first, last = room.last + 1, room.last + events
+    room.offer([{"first": first, "last": last, "at": datetime.now(UTC), "events": [text] * events}])
+
+
+if __name__ == "__main__":
+    uvloop.run(main(*sys.argv[1:]))
