@@ -201,9 +201,9 @@ class ServerProcess:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("TETHER_", "R2_", "MONGODB_"))}
         with self.log_path.open("ab") as log:
             seen = log.tell()
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: ASYNC220 - a fork takes a millisecond
                 [sys.executable, "-m", "tether_rt", "serve"],
-                env={**environment, **self.variables, "PYTHONPATH": str(ROOT)},
+                env={**environment, "PYTHONPATH": str(ROOT), **self.variables},
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

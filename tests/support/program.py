@@ -1,0 +1,132 @@
+"""The program as an operator runs it, one process or several on one database, and the means to use it."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from base64 import b64encode
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+import aiohttp
+
+from tests.support.audio import mp3
+from tests.support.retrying import RetryingVendor
+from tests.support.service import PASSWORD, SECRET, ServerProcess, Tenant, missed, sample
+from tether_rt import admin
+from tether_rt.store import client as store
+from tether_rt.store.embedded import PrivateMongod
+
+NO_VARIABLES: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+@dataclass
+class Program:
+    """Server processes and what they share."""
+
+    servers: list[ServerProcess]
+    http: aiohttp.ClientSession
+    database: store.Database
+
+    @property
+    def server(self) -> ServerProcess:
+        return self.servers[0]
+
+    @property
+    def urls(self) -> list[str]:
+        return [server.url for server in self.servers]
+
+    async def tenant(self, organization: str | None = None) -> Tenant:
+        """Add a user, of a new organization unless one is named, and sign in."""
+        email = f"{uuid.uuid4().hex}@example.com"
+        person = admin.Person(organization or uuid.uuid4().hex, email, "Agent Smith", "agent")
+        added = await admin.add_user(self.database, SECRET, person, PASSWORD)
+        tenant = Tenant(self.server.url, self.http, added.user_id, added.organization_id, email, added.api_key)
+        answer = await tenant.request("POST", "/api/auth/login", json={"email": email, "password": PASSWORD})
+        assert answer.status == 200, answer.body
+        return replace(tenant, token=answer.body["token"])
+
+    def vendor(self, tenant: Tenant) -> RetryingVendor:
+        """Return the vendor who has the tenant's key and knows every server."""
+        return RetryingVendor(tenant, self.urls)
+
+    async def ready(self) -> None:
+        """Return once every process says that it is."""
+        for url in self.urls:
+            await eventually(partial(self._is_ready, url))
+
+    async def _is_ready(self, url: str) -> bool:
+        async with self.http.get(f"{url}/readyz") as response:
+            return response.status == 200
+
+    async def readiness(self) -> tuple[int, dict[str, str]]:
+        """Return the first server's `/readyz`: status, and each part's state."""
+        async with self.http.get(f"{self.server.url}/readyz") as response:
+            return response.status, (await response.json())["checks"]
+
+    async def metric(self, name: str) -> float:
+        """Return one of the first server's metrics by its full name with labels, 0 when it has no value yet."""
+        async with self.http.get(f"{self.server.url}/metrics") as response:
+            for line in (await response.text()).splitlines():
+                label, _, value = line.rpartition(" ")
+                if label == name:
+                    return float(value)
+        return 0.0
+
+    def resident_mb(self) -> float:
+        """Return the first server's resident memory in MB (2^20 bytes)."""
+        status = Path(f"/proc/{self.server.process.pid}/status").read_text()
+        (line,) = (line for line in status.splitlines() if line.startswith("VmRSS:"))
+        return int(line.split()[1]) / 1024
+
+
+@asynccontextmanager
+async def program(
+    folder: Path, mongodb_uri: str | None = None, *, processes: int = 1, variables: Mapping[str, str] = NO_VARIABLES
+) -> AsyncIterator[Program]:
+    """Run the program until the block ends, and expect it to end well; without an address it runs its own mongod."""
+    settings = {"TETHER_DATABASE": f"t{uuid.uuid4().hex[:12]}", **variables}
+    if mongodb_uri is not None:
+        settings["MONGODB_URI"] = mongodb_uri
+    servers = [ServerProcess(folder, **settings) for _ in range(processes)]
+    client = store.connect(mongodb_uri or PrivateMongod(folder / "var").uri)
+    started: list[ServerProcess] = []
+    try:
+        for server in servers:
+            await server.start()
+            started.append(server)
+        connector = aiohttp.TCPConnector(limit=0)
+        async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as http:
+            yield Program(servers, http, store.database(client, settings["TETHER_DATABASE"]))
+    finally:
+        client.close()
+        statuses = [await server.stop() for server in started]
+    assert statuses == [0] * processes, [server.log_path.read_text()[-4000:] for server in servers]
+    for server in servers:
+        assert [line for line in server.lines() if line["event"] == "unexpected_error"] == []
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Return once the condition holds; fails after a time in which it should have held many times over."""
+    async with asyncio.timeout(60):
+        while not await condition():  # noqa: ASYNC110 - what is waited for happens in another process
+            await asyncio.sleep(0.05)
+
+
+def mixed_calls(count: int, *, voices: int = 4, contacts: int = 20) -> list[dict[str, Any]]:
+    """Return calls of different kinds from a few contacts: every `voices`-th has a small recording of its own."""
+    calls = []
+    for number in range(count):
+        who = number % contacts
+        changes: dict[str, Any] = {"fromNumber": f"+1416555{who:04d}", "toNumber": "+14165550100", "direction": "inbound"}
+        if number % voices == 0:
+            recording = mp3(0.5, salt=uuid.uuid4().bytes)
+            calls.append(sample(voice=False, callerName=f"Caller {who}", recording=b64encode(recording).decode(), **changes))
+        else:
+            calls.append(missed(summary=f"Nobody was there, {number}", **changes))
+    return calls
