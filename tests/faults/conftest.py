@@ -1,0 +1,25 @@
+"""Fault tests run the program in processes of its own: what they kill must not be shared with other tests."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.database import OwnMongod, own_mongod
+
+
+@pytest.fixture(scope="session", autouse=True)
+def room_for_sockets() -> None:
+    """Allow as many open files as this account may have: a thousand dashboards need two each, here and in the server."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+@pytest.fixture
+async def mongod(tmp_path: Path) -> AsyncIterator[OwnMongod]:
+    """A mongod that the test may do anything to."""
+    async with own_mongod(tmp_path / "own") as mongod:
+        yield mongod
