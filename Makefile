@@ -1,5 +1,6 @@
 # make run     the demo: private MongoDB, recordings on disk, sample calls arriving. Ctrl-C ends it, everything is kept in var/
 # make test    every test, with a real MongoDB, S3 server and browser
+# make soak    the same faults as in the tests, for longer and more often: about half an hour
 # make lint    ruff and mypy
 # make bench   the benchmarks
 #
@@ -17,7 +18,7 @@ APT  := DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends in
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test lint bench mongod tools
+.PHONY: help run test soak lint bench mongod tools
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed '/^$$/q'
@@ -27,6 +28,9 @@ run: $(VENV)/demo.stamp static/vendor mongod
 
 test: $(VENV)/test.stamp static/vendor mongod tools
 	@$(VENV)/bin/pytest $(ARGS)
+
+soak: $(VENV)/test.stamp mongod
+	@$(VENV)/bin/pytest -m soak $(ARGS)
 
 lint: $(VENV)/test.stamp
 	@$(VENV)/bin/ruff check
