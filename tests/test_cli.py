@@ -64,6 +64,11 @@ def refusal(done: subprocess.CompletedProcess[str], status: int = 2) -> str:
         ([*ADD, "--email", "ann"], "The email address must look like name@example.com, not 'ann'."),
         ([*ADD, "--org", " "], "The organization and the user each need a name."),
         (["serve", "--r2-bucket", "b"], "R2 needs all of its settings or none"),
+        (["serve", "--rate-limit", "fast"], "TETHER_RATE_LIMIT must be a number, not 'fast'."),
+        (["serve", "--rate-limit", "-1"], "TETHER_RATE_LIMIT must be a number of calls a second, or 0 for no limit"),
+        (["serve", "--rate-limit", "nan"], "TETHER_RATE_LIMIT must be a number of calls a second, or 0 for no limit"),
+        (["serve", "--max-dashboards-per-user", "0"], "TETHER_MAX_DASHBOARDS_PER_USER must be 1 or more, not 0."),
+        (["serve", "--trusted-proxies", "10.0.0.0/8,proxy"], "TETHER_TRUSTED_PROXIES must hold addresses or networks"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_sentence(arguments: list[str], sentence: str) -> None:
