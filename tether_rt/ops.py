@@ -7,6 +7,7 @@ fields it was given by name.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import sys
 import time
@@ -95,7 +96,12 @@ class JsonLines(logging.Formatter):
         line.update(getattr(record, "fields", {}))
         if record.exc_info and record.exc_info[0] is not None:
             line["exception"] = self.formatException(record.exc_info)
-        return orjson.dumps(line, default=str).decode()
+        try:
+            return orjson.dumps(line, default=str).decode()
+        except (
+            orjson.JSONEncodeError
+        ):  # half a surrogate pair, an integer past 64 bits: what cannot be sent can still be logged
+            return json.dumps(line, default=str, skipkeys=True)
 
 
 def log(logger: logging.Logger, level: int, event: str, **fields: Any) -> None:
