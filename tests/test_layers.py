@@ -1,0 +1,138 @@
+"""Imports run one way, so that what is below can be read, tested and changed without what is above."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import tether_rt
+
+PACKAGE = Path(tether_rt.__file__).parent
+
+# From the top down. What stands in one line may not import from its neighbours: only what is below.
+LAYERS: tuple[frozenset[str], ...] = tuple(
+    frozenset(line.split())
+    for line in (
+        "__main__",
+        "demo",
+        "cli",
+        "simulation",
+        "server",
+        "app",
+        "api",
+        "ingest hub",
+        "web listener",
+        "identity admin",
+        "passwords",
+        "headers limits store recordings",
+        "auth",
+        "search events contract settings",
+        "domain",
+        "phone supervisor",
+        "ops",
+        "errors samples",
+    )
+)
+
+
+def modules() -> dict[str, Path]:
+    """Return every module of the package by its dotted name."""
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        found[".".join(part for part in parts if part != "__init__") or "tether_rt"] = path
+    return found
+
+
+MODULES = modules()
+
+
+def imports(path: Path) -> set[str]:
+    """Return the dotted names that a module imports, wherever in it, as far as they name modules."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relative to itself"
+            assert node.module is not None
+            own = node.module == "tether_rt" or node.module.startswith("tether_rt.")
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                found.add(name if own and name.removeprefix("tether_rt.") in MODULES else node.module)
+    return found
+
+
+def own_imports(path: Path) -> set[str]:
+    return {name.removeprefix("tether_rt.") for name in imports(path) if name.startswith("tether_rt.")}
+
+
+def layer_of(module: str) -> int:
+    top = module.partition(".")[0]
+    found = [number for number, layer in enumerate(LAYERS) if top in layer]
+    assert found, f"{top} has no place in the layers: give it one"
+    return found[0]
+
+
+INNER = [name for name in MODULES if name != "tether_rt"]
+
+
+@pytest.mark.parametrize("module", INNER)
+def test_imports_run_down_and_not_to_a_neighbour(module: str) -> None:
+    for imported in own_imports(MODULES[module]):
+        if imported.partition(".")[0] != module.partition(".")[0]:
+            assert layer_of(imported) > layer_of(module), f"{module} imports {imported}"
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    edges = {name: own_imports(path) & MODULES.keys() for name, path in MODULES.items()}
+    while leaves := [name for name, imported in edges.items() if not imported & edges.keys()]:
+        for name in leaves:
+            del edges[name]
+    assert edges == {}, "these import each other"
+
+
+def test_the_package_itself_imports_nothing() -> None:
+    assert imports(MODULES["tether_rt"]) <= {"__future__"}
+
+
+@pytest.mark.parametrize(
+    ("library", "home"),
+    [
+        ("motor", "store"),
+        ("pymongo", "store"),
+        ("bson", "store"),
+        ("aioboto3", "recordings"),
+        ("aiobotocore", "recordings"),
+        ("botocore", "recordings"),
+        ("tinytag", "recordings"),
+        ("jwt", "auth"),
+        ("argon2", "auth"),
+        ("cryptography", "auth"),
+        ("phonenumbers", "phone"),
+        ("jsonschema", "contract"),
+        ("jsonschema_rs", "contract"),
+        ("prometheus_client", "ops"),
+        ("click", "cli demo"),
+    ],
+)
+def test_a_library_is_known_in_one_place(library: str, home: str) -> None:
+    users = {name for name, path in MODULES.items() if any(one.partition(".")[0] == library for one in imports(path))}
+    assert users, "nobody uses it"
+    assert {name.partition(".")[0] for name in users} <= set(home.split())
+
+
+@pytest.mark.parametrize(
+    "module", ["domain", "events", "search", "contract", "phone", "errors", "auth", "hub.protocol", "store.plan", "ingest.body"]
+)
+def test_what_is_pure_does_no_io_and_knows_no_loop(module: str) -> None:
+    assert imports(MODULES[module]).isdisjoint(
+        {"asyncio", "socket", "subprocess", "threading", "time", "tornado", "logging", "os"}
+    )
+
+
+def test_every_layer_has_somebody_in_it() -> None:
+    tops = {name.partition(".")[0] for name in INNER}
+    assert {name for layer in LAYERS for name in layer} == tops
