@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import struct
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tether_rt.errors import BadRequest
 from tether_rt.hub import protocol
-from tether_rt.hub.protocol import MAX_SEQ, Segment, Start, cut, frame, parse_after, start_of_stream
+from tether_rt.hub.protocol import MAX_SEQ, SEGMENT_BYTES, Segment, Start, cut, frame, parse_after, segments_of, start_of_stream
 
 AT = datetime(2026, 5, 15, tzinfo=UTC)
 
@@ -37,9 +38,13 @@ def payloads(frames: bytes | memoryview) -> list[bytes]:
     return found
 
 
+def document(first: int, texts: list[str]) -> dict[str, Any]:
+    return {"organizationId": "o", "first": first, "last": first + len(texts) - 1, "at": AT, "events": texts}
+
+
 def segment(first: int, texts: list[str]) -> Segment:
-    last = first + len(texts) - 1
-    return Segment.of({"organizationId": "o", "first": first, "last": last, "at": AT, "events": texts})
+    (only,) = segments_of([document(first, texts)])
+    return only
 
 
 @pytest.mark.parametrize(
@@ -92,6 +97,21 @@ def test_a_segment_is_sent_from_after_any_number(run: tuple[list[Segment], list[
         assert len(whole) == part.last - part.first + 1
         for seq in range(part.first - 1, part.last + 1):
             assert payloads(part.after(seq)) == whole[seq - part.first + 1 :]
+
+
+@given(st.lists(st.integers(0, 3 * SEGMENT_BYTES // 2), min_size=1, max_size=12))
+@settings(max_examples=30)
+def test_a_large_document_becomes_pieces_of_bounded_size(sizes: list[int]) -> None:
+    texts = ["x" * size for size in sizes]
+    pieces = segments_of([document(5, texts)])
+    assert [payload for piece in pieces for payload in payloads(piece.frames)] == [text.encode() for text in texts]
+    assert (pieces[0].first, pieces[-1].last) == (5, 4 + len(texts))
+    for piece, following in itertools.pairwise(pieces):
+        assert piece.last + 1 == following.first
+    for piece in pieces:
+        assert len(piece.frames) < SEGMENT_BYTES + len(payloads(piece.frames)[-1]) + 10
+        for seq in range(piece.first - 1, piece.last + 1):
+            assert len(payloads(piece.after(seq))) == piece.last - seq
 
 
 @given(runs(), st.integers(0, 2000), st.integers(0, 4000))

@@ -314,6 +314,19 @@ async def test_a_burst_larger_than_the_limit_closes_nobody_who_reads(
     assert received == [list(range(1, 41))] * 3
 
 
+async def test_one_commit_larger_than_the_limit_closes_nobody_who_reads(
+    process: Process, world: World, agent: SignedIn, organization: str
+) -> None:
+    dashboards = [await process.dashboard(agent) for _ in range(3)]
+    receiving = [asyncio.ensure_future(dashboard.numbers(80)) for dashboard in dashboards]
+    await world.commit(organization, events=80, size=100_000)
+    assert await asyncio.gather(*receiving) == [list(range(1, 81))] * 3
+    assert (await room_of(process, organization)).recent_bytes <= MAX_RECENT_BYTES
+    for after in (0, 37, 79):
+        late = await process.dashboard(agent, after)
+        assert await late.numbers(80) == list(range(after + 1, 81))
+
+
 async def test_a_replay_is_never_far_ahead_of_its_reader(
     process: Process, world: World, agent: SignedIn, organization: str
 ) -> None:

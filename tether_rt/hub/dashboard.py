@@ -146,7 +146,7 @@ class Dashboard:
         if self._place > room.last:
             return None  # the room was restarted
         recent = cut(room.recent, self._place, STEP_BYTES)
-        return recent or cut(await pages.read(self._place, room.last), self._place, wire.MAX_UNSENT_BYTES)
+        return recent or cut(await pages.read(self._place, room.last), self._place, STEP_BYTES)
 
     def _write(self, frames: bytes | memoryview) -> None:
         if self.stream is not None:

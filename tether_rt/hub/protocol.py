@@ -10,9 +10,8 @@ from __future__ import annotations
 import re
 import struct
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from enum import Enum, IntEnum
 from itertools import islice
 from typing import Any, Final
@@ -26,6 +25,9 @@ _BEARER: Final = "bearer."
 
 MAX_SEQ: Final = 2**53
 """Whole numbers up to here are exact in a double, which is all that a JavaScript client has."""
+
+SEGMENT_BYTES: Final = 1 << 17
+"""What is committed together may be megabytes; from here on it is kept and sent in pieces that end soon after so many bytes."""
 
 PING: Final = b"\x89\x00"
 """An empty ping frame (RFC 6455 section 5.5.2)."""
@@ -69,34 +71,41 @@ def resync(seq: int, reason: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Consecutive events of one organization, committed together, ready to be sent."""
+    """Consecutive events of one organization, ready to be sent."""
 
     first: int
     last: int
-    at: datetime
     frames: bytes
     """The frames of all its events, one after the other."""
     ends: tuple[int, ...]
     """Where in `frames` the frame of each event ends."""
 
-    @classmethod
-    def of(cls, document: Mapping[str, Any]) -> Segment:
-        """Frame the events of a document of `feed`."""
+    def after(self, seq: int) -> memoryview:
+        """Return the frames of the events numbered above `seq`, without copying them."""
+        start = self.ends[seq - self.first] if seq >= self.first else 0
+        return memoryview(self.frames)[start:]
+
+
+def segments_of(documents: Iterable[Mapping[str, Any]]) -> list[Segment]:
+    """Frame the events of documents of `feed`: the one time that this happens to an event in this process."""
+    segments: list[Segment] = []
+    for document in documents:
+        first = number = document["first"]
         parts: list[bytes] = []
         ends: list[int] = []
         end = 0
-        for text in document["events"]:
+        for number, text in enumerate(document["events"], first):
             payload: bytes = text.encode()
             header = _header(len(payload))
             parts += (header, payload)
             end += len(header) + len(payload)
             ends.append(end)
-        return cls(document["first"], document["last"], document["at"], b"".join(parts), tuple(ends))
-
-    def after(self, seq: int) -> memoryview:
-        """Return the frames of the events numbered above `seq`, without copying them."""
-        start = self.ends[seq - self.first] if seq >= self.first else 0
-        return memoryview(self.frames)[start:]
+            if end >= SEGMENT_BYTES:
+                segments.append(Segment(first, number, b"".join(parts), tuple(ends)))
+                first, parts, ends, end = number + 1, [], [], 0
+        if parts:
+            segments.append(Segment(first, number, b"".join(parts), tuple(ends)))
+    return segments
 
 
 @dataclass(frozen=True, slots=True)

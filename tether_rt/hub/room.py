@@ -18,14 +18,24 @@ from tornado.iostream import IOStream
 
 from tether_rt.hub import wire
 from tether_rt.hub.backoff import backoff_s
-from tether_rt.hub.protocol import EXPIRED, FROM_THE_FUTURE, Close, Segment, Start, cut, resync, start_of_stream
+from tether_rt.hub.protocol import (
+    EXPIRED,
+    FROM_THE_FUTURE,
+    Close,
+    Segment,
+    Start,
+    cut,
+    resync,
+    segments_of,
+    start_of_stream,
+)
 from tether_rt.ops import Metrics, log
 from tether_rt.store.client import Document
 from tether_rt.store.feed import Feed
 
 MAX_RECENT_BYTES: Final = 2 << 20
 """A room keeps so many bytes of its newest events; who has missed more is served from `feed`."""
-STEP_BYTES: Final = 1 << 17
+STEP_BYTES: Final = 1 << 18
 """What those who catch up are sent at a time: far below what closes a dashboard for being slow."""
 _BURST_BYTES: Final = wire.MAX_UNSENT_BYTES // 2
 """What is sent at most in one write. The rest of a larger burst is caught up with, so that it closes nobody who reads well."""
@@ -58,9 +68,9 @@ class Pages:
     async def read(self, seq: int, last: int) -> list[Segment]:
         """Return segments that follow `seq`, up to and including `last`; raises the driver's errors."""
         documents = await self._feed.between(self._organization_id, seq, last, self._limit)
-        segments = [Segment.of(document) for document in documents]
+        segments = segments_of(documents)
         size = sum(len(segment.frames) for segment in segments)
-        fitting = len(segments) * STEP_BYTES // max(1, size)
+        fitting = len(documents) * STEP_BYTES // max(1, size)
         self._limit = max(1, min(fitting, self._limit * 8, _MAX_PAGE_SEGMENTS))
         return segments
 
@@ -99,8 +109,8 @@ class Room:
             documents = await self._feed.newest(self.organization_id, _WARM_SEGMENTS)
             # The same transaction writes both, so the counter says more only once the retention has emptied `feed`.
             self.last = documents[-1]["last"] if documents else await self._feed.last_number(self.organization_id)
-            for document in documents:
-                self._remember(Segment.of(document))
+            for segment in segments_of(documents):
+                self._remember(segment)
             self.is_open = True
         finally:
             self._opening = None
@@ -115,7 +125,7 @@ class Room:
     def offer(self, documents: Sequence[Document]) -> None:
         """Publish what the tail has read for this organization, with one write to each dashboard."""
         if self.is_open and self._catching_up is None:
-            self._publish([Segment.of(document) for document in documents if document["last"] > self.last], _BURST_BYTES)
+            self._publish(segments_of(document for document in documents if document["last"] > self.last), _BURST_BYTES)
         self.hear_of(documents[-1]["last"])
 
     def hear_of(self, seq: int) -> None:

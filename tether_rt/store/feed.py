@@ -86,11 +86,18 @@ class FeedStream:
         self._reading: asyncio.Future[dict[str, Any]] | None = None
 
     async def __aenter__(self) -> FeedStream:
-        # The cursor belongs to the session that opened it. The session is causally consistent: what is read in it with read
-        # concern majority includes everything up to the point in time at which the stream begins.
+        # The cursor belongs to the session that opened it, and the session is causally consistent: what is read in it with read
+        # concern majority includes everything up to the time that `ping` is answered with. The stream begins at that time. Left
+        # to itself it begins at the last one the server has applied and tells us the last one a majority has (found by test):
+        # what was committed between those two would be neither read nor delivered.
         self._session = await self._database.client.start_session(causal_consistency=True)
-        pipeline = [{"$changeStream": {}}, {"$match": {"operationType": "insert"}}, {"$project": {"fullDocument": 1}}]
         try:
+            now = (await self._database.command("ping", session=self._session))["operationTime"]
+            pipeline = [
+                {"$changeStream": {"startAtOperationTime": now}},
+                {"$match": {"operationType": "insert"}},
+                {"$project": {"fullDocument": 1}},
+            ]
             command = {"aggregate": "feed", "pipeline": pipeline, "cursor": {}}
             cursor = (await self._database.command(command, session=self._session))["cursor"]
         except BaseException:
@@ -110,7 +117,10 @@ class FeedStream:
         await self._session.end_session()
 
     async def last_numbers(self, organization_ids: Iterable[str]) -> dict[str, int]:
-        """Return the last numbers as of the stream's beginning or later: with them, nothing falls between it and the past."""
+        """Return the last numbers, as of the stream's beginning or later: nothing falls between them and the stream.
+
+        The stream may deliver what these numbers count already.
+        """
         return await self._feed.last_numbers(organization_ids, self._session)
 
     async def batch(self) -> list[Document]:
