@@ -54,9 +54,17 @@ Contestant = Callable[[Lab, ExitStack], Target]
 
 
 def ours(
-    lab: Lab, scope: ExitStack, *, database: str = "ours", organizations: int = 1, processes: int = 1, **settings: str
+    lab: Lab,
+    scope: ExitStack,
+    *,
+    database: str = "ours",
+    keys: tuple[str, ...] = (),
+    organizations: int = 1,
+    processes: int = 1,
+    **settings: str,
 ) -> Target:
-    """Start `tether-rt serve`, once or more often, with so many organizations of one user each."""
+    """Start `tether-rt serve`, once or more often, with new organizations of one user each unless `keys` says who is there."""
+    keys = keys or tuple(one.api_key for one in add_organizations(lab.mongodb_uri, database, organizations))
     folder = lab.new_folder(database)
     children = tuple(
         lab.child(
@@ -69,7 +77,6 @@ def ours(
         for number in range(processes)
     )  # fmt: skip
     ports = tuple(int(child.wait_for(r'"event":"listening".*"port":(\d+)')) for child in children)
-    keys = asyncio.run(_add_organizations(lab.mongodb_uri, database, organizations))
     return Target("tether_rt", ports, children, keys, sign_in(ports[0]), "tether", database)
 
 
@@ -110,23 +117,27 @@ def sign_in(port: int) -> str:
     return token
 
 
-async def _add_organizations(uri: str, database: str, count: int) -> tuple[str, ...]:
-    client = store.connect(uri, patient=True)
+def add_organizations(mongodb_uri: str, database: str, count: int) -> list[admin.NewUser]:
+    """Make the database and so many organizations, each with one user; return the users."""
+    return asyncio.run(_add_organizations(mongodb_uri, database, count))
+
+
+async def _add_organizations(mongodb_uri: str, database: str, count: int) -> list[admin.NewUser]:
+    client = store.connect(mongodb_uri, patient=True)
     try:
         db = store.database(client, database)
         person = admin.Person("Organization 0", EMAIL, "Agent", "agent")
-        first = await admin.add_user(db, SECRET, person, PASSWORD)
+        added = [await admin.add_user(db, SECRET, person, PASSWORD)]
         users = Users(db)
-        keys = [first.api_key]
-        for number in range(1, count):
+        for number in range(1, count):  # without a password: hashing a thousand would take a minute
             key = auth.new_api_key()
-            await users.add(
-                organization_id=await users.organization_named(f"Organization {number}"),
-                email=f"agent-{number}@example.com", full_name="Agent", role="agent", password_hash=auth.NOBODYS_HASH,
-                api_key_digest=auth.api_key_digest(key), sealed_api_key="",
+            organization_id = await users.organization_named(f"Organization {number}")
+            user_id = await users.add(
+                organization_id=organization_id, email=f"agent-{number}@example.com", full_name="Agent", role="agent",
+                password_hash=auth.NOBODYS_HASH, api_key_digest=auth.api_key_digest(key), sealed_api_key="",
             )  # fmt: skip
-            keys.append(key)
-        return tuple(keys)
+            added.append(admin.NewUser(user_id, organization_id, key))
+        return added
     finally:
         client.close()
 

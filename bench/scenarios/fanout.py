@@ -91,9 +91,7 @@ def run(lab: Lab, scale: Scale) -> Report:
     goals = [
         Goal.at_most("one event to 1,000 dashboards, CPU against the bare loop", 1.2, cpu(one, OURS) / cpu(one, BARE)),
         Goal.at_most("one event to 1,000 dashboards, CPU against Node ws", 1, cpu(one, OURS) / cpu(one, "Node ws")),
-        Goal.at_most(
-            "four events at once to 1,000 dashboards, CPU per event", 0.5, cpu(four, OURS) / cpu(four, BARE)
-        ),
+        Goal.at_most("four events at once to 1,000 dashboards, CPU per event", 0.5, cpu(four, OURS) / cpu(four, BARE)),
     ]
     return Report("fanout", "Fan-out", [table, idle], goals)
 

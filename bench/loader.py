@@ -1,0 +1,92 @@
+"""Fills a database with calls as the server would have stored them, made by its own code, but in bulk and without waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import random
+import uuid
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import pymongo
+from pymongo import WriteConcern
+
+from bench.payloads import ID_BYTES, templates
+from tether_rt.domain import Caller, CompletedCall, Recording, completed_call
+from tether_rt.store import client as store
+from tether_rt.store.indexes import create_indexes
+from tether_rt.store.plan import Entry, Plan, segment_document
+
+_BATCH: Final = 128
+_KINDS: Final = 2_000
+_LARGE: Final = ("calls", "messages", "feed")
+
+
+def fill(mongodb_uri: str, database: str, caller: Caller, count: int) -> None:
+    """Add `count` calls, their contacts, conversations, messages and feed, for an organization that has none."""
+    with pymongo.MongoClient[dict[str, Any]](mongodb_uri, tz_aware=True) as client:
+        db = client.get_database(database, write_concern=WriteConcern(1, j=False))
+        for name in _LARGE:
+            db[name].drop_indexes()  # building them afterwards is many times faster
+        number = _Filling(db, caller).add(count)
+        db["counters"].update_one({"_id": caller.organization_id}, {"$set": {"seq": number}}, upsert=True)
+    asyncio.run(_index(mongodb_uri, database))
+
+
+async def _index(mongodb_uri: str, database: str) -> None:
+    client = store.connect(mongodb_uri, patient=True)
+    try:
+        await create_indexes(store.database(client, database), 7)
+    finally:
+        client.close()
+
+
+class _Filling:
+    def __init__(self, db: pymongo.database.Database[dict[str, Any]], caller: Caller) -> None:
+        self._db = db
+        self._calls = [_call(body, caller) for body in _bodies()]
+        self._organization_id = caller.organization_id
+        self._contacts: dict[tuple[str, str], dict[str, Any]] = {}
+        self._number = 0
+
+    def add(self, count: int) -> int:
+        """Write the calls and return the last event's number."""
+        dice = random.Random(1)
+        for done in range(0, count, _BATCH):
+            chosen = dice.choices(self._calls, k=min(_BATCH, count - done))
+            self._write([_entry(call) for call in chosen])
+        return self._number
+
+    def _write(self, entries: list[Entry]) -> None:
+        plan = Plan(entries, {}, self._contacts, datetime.now(UTC))
+        for name, operations in plan.people_operations():
+            made = [operation._doc for operation in operations if isinstance(operation, pymongo.InsertOne)]
+            if made:
+                self._db[name].insert_many(made, ordered=False)
+            if name == "contacts":
+                self._contacts.update({(one["organizationId"], one["number"]): one for one in made})
+        self._db["calls"].insert_many(plan.calls, ordered=False)
+        self._db["messages"].insert_many(plan.messages, ordered=False)
+        events = plan.events[self._organization_id]
+        self._number += len(events)
+        self._db["feed"].insert_one(segment_document(self._organization_id, self._number, events, plan.now))
+
+
+def _bodies() -> list[dict[str, Any]]:
+    return [json.loads(bytes(ID_BYTES).replace(b"\0", b"a").join(call)) for call in templates(_KINDS)]
+
+
+def _call(body: dict[str, Any], caller: Caller) -> CompletedCall:
+    return completed_call(body, caller, now=datetime.now(UTC), fingerprint=uuid.uuid4().hex * 2)
+
+
+def _entry(call: CompletedCall) -> Entry:
+    unique = dataclasses.replace(call, external_call_id=uuid.uuid4().hex)
+    recording = None
+    if call.status == "completed":
+        sha256 = uuid.uuid4().hex * 2
+        key = f"recordings/{call.organization_id}/{sha256}.mp3"
+        recording = Recording(store.new_id(), key, "audio/mpeg", 4_170, sha256, 0.26)
+    return Entry(store.new_id(), unique, recording, 2_000)
