@@ -71,15 +71,20 @@ class FeedTail:
 
     async def _fill_in(self, stream: FeedStream) -> None:
         """Let rooms catch up with what was committed before the stream began."""
-        published = {organization_id: room.last for organization_id, room in self._rooms.items() if room.is_open}
-        numbers = await stream.last_numbers(list(self._rooms))
-        for organization_id, room in self._rooms.items():
-            number = numbers.get(organization_id, 0)
-            if number < published.get(organization_id, 0):
-                # What had been committed by a majority is gone: only a restore from a backup does that.
-                room.restart(number, RESTORED)
-            else:
-                room.hear_of(number)
+        compared: set[str] = set()
+        while new := self._rooms.keys() - compared:  # a room may have been made while the numbers were read
+            published = {name: self._rooms[name].last for name in new}
+            numbers = await stream.last_numbers(new)
+            compared |= new
+            for name, last in published.items():
+                room, number = self._rooms.get(name), numbers.get(name, 0)
+                if room is None:
+                    continue
+                if number < last:
+                    # What a majority had committed is gone: only a restore from a backup does that.
+                    room.restart(number, RESTORED)
+                else:
+                    room.hear_of(number)
 
     def _deliver(self, documents: Sequence[Document]) -> None:
         now_s = time.time()
