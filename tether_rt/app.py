@@ -12,9 +12,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
+import orjson
 from tornado.web import Application, RequestHandler
 
-from tether_rt.api import calls, operations, people, recordings, sessions
+from tether_rt import samples
+from tether_rt.api import activity, calls, export, operations, people, recordings, sessions
 from tether_rt.auth import Keyring
 from tether_rt.contract import load_contract
 from tether_rt.errors import Unavailable
@@ -29,6 +31,7 @@ from tether_rt.ingest.pipeline import Pipeline
 from tether_rt.ingest.sources import RecordingIntake
 from tether_rt.ingest.spool import Spool
 from tether_rt.ingest.url import Limits, RecordingFetcher
+from tether_rt.ingest.waveform import WaveformMaker
 from tether_rt.limits import RateLimit
 from tether_rt.ops import Metrics, log
 from tether_rt.passwords import PasswordCheck
@@ -40,10 +43,13 @@ from tether_rt.store import client as store
 from tether_rt.store.calls import Calls
 from tether_rt.store.commit import BatchWriter
 from tether_rt.store.embedded import PrivateMongod
+from tether_rt.store.history import CallHistory
 from tether_rt.store.indexes import create_indexes
 from tether_rt.store.people import People
 from tether_rt.store.sessions import Sessions
+from tether_rt.store.spoken import SpokenWords
 from tether_rt.store.users import Users
+from tether_rt.store.waveforms import Waveforms
 from tether_rt.supervisor import Supervisor
 from tether_rt.web import BodyBudget, NotFoundHandler, Web
 
@@ -115,7 +121,10 @@ class App:
         limits = Limits(size_bytes=settings.max_recording_mb * _MEGABYTE)
         fetcher = RecordingFetcher(spool, settings.private_recording_hosts, limits)
         intake = RecordingIntake(self.recordings, fetcher, spool, store.new_id, self._observe_recording)
-        pipeline = Pipeline(contract, DuplicateCheck(self.calls), intake, self.committer)
+        self.waveforms = WaveformMaker(Waveforms(database), self.recordings, spool)
+        self.supervisor.add("waveforms", self.waveforms.run)
+        self.supervisor.add("spoken", SpokenWords(database, lambda: self.committer.is_busy).run)
+        pipeline = Pipeline(contract, DuplicateCheck(self.calls), intake, self.committer, self.waveforms.announce)
         self.web = Web(
             identity=self.identity,
             metrics=self.metrics,
@@ -136,6 +145,7 @@ class App:
 
     def _routes(self, keyring: Keyring, contract: Any, pipeline: Pipeline) -> list[Route]:
         calls_part = {"calls": self.calls}
+        history_part = {"history": CallHistory(self.database)}
         people_part = {"people": self.people, "contract": contract}
         links = recordings.RecordingLinks(self.recordings, keyring)
         static = str(static_folder())
@@ -149,9 +159,15 @@ class App:
             ("/api/auth/logout", sessions.LogoutHandler, {"hub": self.hub}),
             ("/api/user/api-key", sessions.ApiKeyHandler, {}),
             ("/api/user/api-key/regenerate", sessions.RegenerateApiKeyHandler, {}),
-            ("/api/calls/history", calls.HistoryHandler, calls_part),
-            ("/api/calls/statistics", calls.StatisticsHandler, calls_part),
-            ("/api/calls/{callId}", calls.CallHandler, calls_part),
+            ("/api/user", sessions.UserHandler, {}),
+            ("/api/sample-call", operations.DocumentHandler, {"document": orjson.dumps(samples.new_call("appointment"))}),
+            ("/api/calls/history", calls.HistoryHandler, history_part),
+            ("/api/calls/statistics", calls.StatisticsHandler, history_part),
+            ("/api/calls/activity", activity.ActivityHandler, history_part),
+            ("/api/calls/agents", calls.AgentsHandler, history_part),
+            ("/api/calls/export", export.ExportHandler, history_part),
+            ("/api/calls/{callId}", calls.CallHandler, history_part),
+            ("/api/calls/{callId}/peaks", calls.PeaksHandler, {**calls_part, "waveforms": self.waveforms}),
             ("/api/calls/{callId}/recording", calls.CallRecordingHandler, {**calls_part, "links": links}),
             (
                 "/api/recordings/{recordingId}",
@@ -159,6 +175,7 @@ class App:
                 {**calls_part, "store": self.recordings, "keyring": keyring},
             ),
             ("/api/contacts", people.ContactsHandler, {"people": self.people}),
+            ("/api/contacts/{contactId}", people.ContactHandler, people_part),
             ("/api/conversation/all", people.ConversationsHandler, people_part),
             ("/api/conversation/messages", people.MessagesHandler, people_part),
             ("/ws", DashboardSocket, {"hub": self.hub}),

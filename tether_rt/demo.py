@@ -67,7 +67,7 @@ async def introduce(server: Server, per_minute: int) -> None:
     data_dir = settings.data_dir.absolute()
     sample = data_dir / "sample-call.json"
     try:
-        sample.write_text(json.dumps(_new_call_each_time(samples.payload("appointment"))))
+        sample.write_text(json.dumps(samples.new_call("appointment")))
         _log_to_file(data_dir / "server.log")
     except OSError as error:
         raise ConfigError(f"The demo cannot write {error.filename}: {error.strerror}.") from error
@@ -126,11 +126,6 @@ async def _demo_user(server: Server, password: str) -> str:
         await users.update_one({"_id": user["_id"]}, {"$set": {"passwordHash": auth.hash_password(password)}})
     identity = server.app.identity
     return await identity.api_key(user["_id"]) or await identity.regenerate_api_key(user["_id"]) or ""
-
-
-def _new_call_each_time(call: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what makes it one particular call: its id, and when it was."""
-    return {name: value for name, value in call.items() if name not in ("externalCallId", "callStartTime")}
 
 
 def _curl(url: str, api_key: str, body: Path) -> str:

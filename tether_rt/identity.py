@@ -19,7 +19,7 @@ from tether_rt.auth import Keyring, SessionClaims
 from tether_rt.domain import Caller
 from tether_rt.errors import Unavailable
 from tether_rt.passwords import PasswordCheck
-from tether_rt.store.client import new_id
+from tether_rt.store.client import Document, new_id
 from tether_rt.store.sessions import Sessions
 from tether_rt.store.users import Users, normal_email
 
@@ -173,14 +173,12 @@ class Identity:
             expires_at=(datetime.now(UTC) + SESSION_LIFETIME).replace(microsecond=0),
         )
         await self._sessions.add(claims)
-        shown = {
-            "id": user["_id"],
-            "email": user["email"],
-            "fullName": user["fullName"],
-            "organizationId": user["organizationId"],
-            "accessRole": user["accessRole"],
-        }
-        return SignedIn(self._keyring.session_token(claims), claims, shown)
+        return SignedIn(self._keyring.session_token(claims), claims, _shown(user))
+
+    async def user(self, user_id: str) -> dict[str, Any] | None:
+        """Return a user as the contract shows one, or None when there is none any more."""
+        user = await self._users.by_id(user_id)
+        return _shown(user) if user else None
 
     async def sign_out(self, session_id: str) -> None:
         """End a session: here at once, in other processes when their few seconds of memory are over."""
@@ -200,3 +198,13 @@ class Identity:
             return None
         self._callers.forget(old_digest)
         return key
+
+
+def _shown(user: Document) -> dict[str, Any]:
+    return {
+        "id": user["_id"],
+        "email": user["email"],
+        "fullName": user["fullName"],
+        "organizationId": user["organizationId"],
+        "accessRole": user["accessRole"],
+    }

@@ -1,35 +1,60 @@
-"""The words a call is found by: made when it is stored, matched when it is searched. Pure."""
+"""The words a call is found by: made when it is stored, matched when it is searched. Pure.
+
+Case and accents do not matter: "Müller" is found by "muller". A telephone number is found whole, by its last ten, seven or
+four digits.
+"""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from typing import Any, Final
 
-MAX_TERMS: Final = 128
+MAX_TERMS: Final = 256
+"""Of a call's names and summary, and as many again of what was spoken: each is an entry in an index."""
 MAX_TERM_CHARS: Final = 32
 MAX_QUERY_TERMS: Final = 8
+_MAX_TEXT_CHARS: Final = 65_536
+
 _WORD: Final = re.compile(r"\w+")
+_COMMON: Final = frozenset(
+    "a about after all also am an and any are as at be been but by can could did do does for from get go had has have he her "
+    "here him his how i if in is it its just know let like me my no not now of ok okay on one or our out please right she so "
+    "some that thank thanks the them then there they this to today too up us very was we well were what when where which who "
+    "will with would yes you your hello hi hey".split()
+)
+"""Words of nearly every call: an entry for each would be the larger half of the index, and nobody finds a call by them."""
 
 
 def call_terms(texts: Iterable[str | None], numbers: Iterable[str]) -> list[str]:
-    """Return the distinct words of the texts and the forms a number is searched in: whole, national tail, last four."""
+    """Return the distinct words of the texts, in their order, and the forms a number is searched in."""
     terms: dict[str, None] = {}
     for number in numbers:
         digits = number.lstrip("+")
         terms.update(dict.fromkeys((digits, digits[-10:], digits[-7:], digits[-4:])))
-    for text in texts:
-        # A word past the bound is not indexed: 16 KiB hold far more than MAX_TERMS words.
-        for word in _WORD.findall((text or "")[:16_384].casefold()):
-            terms[word[:MAX_TERM_CHARS]] = None
-            if len(terms) >= MAX_TERMS:
-                return list(terms)
-    return list(terms)
+    spoken = dict.fromkeys(words("\n".join(filter(None, texts))))
+    terms.update(dict.fromkeys(word for word in spoken if word not in _COMMON))
+    return list(terms)[:MAX_TERMS]
 
 
 def query_terms(search: str) -> list[Any]:
     """Return what `terms` must hold, for `$all`: whole words, and the last one as a prefix, as a person types it."""
-    words = [word[:MAX_TERM_CHARS] for word in _WORD.findall(search.casefold())][:MAX_QUERY_TERMS]
-    if not words:
+    asked = words(search)[:MAX_QUERY_TERMS]
+    if not asked:
         return []
-    return [*words[:-1], re.compile("^" + re.escape(words[-1]))]
+    rare = [word for word in asked[:-1] if word not in _COMMON]
+    return [*rare, re.compile("^" + re.escape(asked[-1]))]
+
+
+def words(text: str) -> list[str]:
+    """Return a text's words as they are compared: without case and accents, at most `MAX_TERM_CHARS` long."""
+    if len(text) > _MAX_TEXT_CHARS:
+        text = text[:_MAX_TEXT_CHARS]
+    found = _WORD.findall(text.lower() if text.isascii() else _plain(text))
+    return [word[:MAX_TERM_CHARS] for word in found]
+
+
+def _plain(text: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(character for character in decomposed if not unicodedata.combining(character))

@@ -13,9 +13,10 @@ import pytest
 
 from tests.support.entries import caller, entry, recording
 from tether_rt.store import client as store
-from tether_rt.store.calls import CallFilter, Calls
+from tether_rt.store.calls import Calls
 from tether_rt.store.commit import BatchWriter
 from tether_rt.store.feed import Feed
+from tether_rt.store.history import CallFilter, CallHistory
 from tether_rt.store.indexes import create_indexes
 from tether_rt.store.people import People
 from tether_rt.store.sessions import Sessions
@@ -77,7 +78,7 @@ async def test_making_them_again_changes_nothing(database: store.Database) -> No
     assert await indexes_of(database) == before
     assert set(before) == {
         *("organizations", "users", "sessions", "counters"),
-        *("contacts", "conversations", "calls", "messages", "feed"),
+        *("contacts", "conversations", "calls", "messages", "peaks", "feed"),
     }
 
 
@@ -87,7 +88,7 @@ async def test_processes_that_start_together_make_them_together(mongodb_uri: str
     try:
         await asyncio.gather(*[create_indexes(store.database(client, name), 7) for client in clients])
         found = await indexes_of(store.database(clients[0], name))
-        assert len(found) == 9
+        assert len(found) == 10
         assert found["feed"]["retention"]["expireAfterSeconds"] == 7 * DAY_S
     finally:
         await clients[0].drop_database(name)
@@ -105,11 +106,11 @@ Query = Callable[[Filled], Awaitable[Any]]
 
 
 def history(**narrowed: Any) -> Query:
-    return lambda filled: Calls(filled.database).history(WHOSE.organization_id, CallFilter(**narrowed), limit=50, offset=0)
+    return lambda filled: CallHistory(filled.database).page(WHOSE.organization_id, CallFilter(**narrowed), limit=50)
 
 
 def statistics(filled: Filled) -> Awaitable[Any]:
-    return Calls(filled.database).statistics(WHOSE.organization_id, CallFilter(start=BEFORE, end=AFTER))
+    return CallHistory(filled.database).statistics(WHOSE.organization_id, CallFilter(start=BEFORE, end=AFTER))
 
 
 def contacts(search: str | None) -> Query:
@@ -144,7 +145,7 @@ FOUND: dict[str, Query] = {
     "statistics": statistics,
     "duplicates": lambda filled: Calls(filled.database).existing([(WHOSE.user_id, "1"), (WHOSE.user_id, "2"), ("u", "1")]),
     "committed": lambda filled: Calls(filled.database).committed(["a" * 24, "b" * 24]),
-    "one call": lambda filled: Calls(filled.database).get(WHOSE.organization_id, "a" * 24),
+    "one call": lambda filled: CallHistory(filled.database).get(WHOSE.organization_id, "a" * 24),
     "one recording": lambda filled: Calls(filled.database).recording("a" * 24),
     "contacts by number": lambda filled: People(filled.database).contacts_by_number([(WHOSE.organization_id, "+14165550100")]),
     "conversations": lambda filled: People(filled.database).conversations(WHOSE.organization_id, filled.contact_id),

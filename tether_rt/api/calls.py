@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, Final, Protocol
 
 from tether_rt.api import query
 from tether_rt.api.shape import shown
-from tether_rt.errors import NotFound
+from tether_rt.errors import BadRequest, NotFound
 from tether_rt.headers import arrived_over_tls
-from tether_rt.store.calls import CallFilter, Calls
+from tether_rt.ingest.waveform import WaveformMaker
+from tether_rt.store.calls import Calls
+from tether_rt.store.history import CallFilter, CallHistory
 from tether_rt.web import SessionHandler, Web
 
 STATUSES: Final = ("completed", "no-answer", "busy", "failed")
 DIRECTIONS: Final = ("inbound", "outbound")
+MOST_AGENTS: Final = 200
 LINK_S: Final = 600
 """How long a signed recording link holds (contract)."""
 
@@ -25,42 +27,49 @@ class Links(Protocol):
         """Return an absolute URL, or a path on this server."""
 
 
-class _CallsHandler(SessionHandler):
-    def initialize(self, web: Web, calls: Calls) -> None:  # type: ignore[override]
+class HistoryBase(SessionHandler):
+    """What every answer about many calls has: the list of calls, and the filter of the query string."""
+
+    def initialize(self, web: Web, history: CallHistory) -> None:  # type: ignore[override]
         super().initialize(web)
-        self.calls = calls
+        self.history = history
 
-    def span(self) -> tuple[datetime | None, datetime | None]:
-        return query.moment(self, "startDate"), query.moment(self, "endDate", end=True)
-
-
-class HistoryHandler(_CallsHandler):
-    """`GET /api/calls/history`: one page of calls, newest first."""
-
-    async def get(self) -> None:
-        start, end = self.span()
-        narrowed = CallFilter(
+    def filter(self) -> CallFilter:
+        """Return the filter that the query string asks for; raises `BadRequest` naming a wrong parameter."""
+        return CallFilter(
             contact_id=query.text(self, "contactId"),
             user_id=query.text(self, "userId"),
             status=query.one_of(self, "status", STATUSES),
             direction=query.one_of(self, "direction", DIRECTIONS),
             agent_name=query.text(self, "agentName"),
             search=query.text(self, "search"),
-            start=start,
-            end=end,
+            start=query.moment(self, "startDate"),
+            end=query.moment(self, "endDate", end=True),
+            least_s=query.number(self, "minDuration"),
+            most_s=query.number(self, "maxDuration"),
         )
+
+
+class HistoryHandler(HistoryBase):
+    """`GET /api/calls/history`: one page of calls, newest first."""
+
+    async def get(self) -> None:
+        narrowed = self.filter()
         limit = query.whole(self, "limit", 50, 1, 200)
         offset = query.whole(self, "offset", 0, 0, query.MAX_OFFSET)
-        calls, total = await self.calls.history(self.session.organization_id, narrowed, limit=limit, offset=offset)
-        self.answer({"success": True, "calls": shown(calls), "total": total})
+        before = query.text(self, "before")
+        page = await self.history.page(self.session.organization_id, narrowed, limit=limit, offset=offset, before=before)
+        if page is None:
+            raise BadRequest("before must be the callId of a call")
+        self.answer({"success": True, "calls": shown(page.calls), "total": page.total, "totalIsExact": page.is_exact})
 
 
-class StatisticsHandler(_CallsHandler):
+class StatisticsHandler(HistoryBase):
     """`GET /api/calls/statistics`: counts and talk time, in all and by status."""
 
     async def get(self) -> None:
-        start, end = self.span()
-        rows = await self.calls.statistics(self.session.organization_id, CallFilter(start=start, end=end))
+        span = CallFilter(start=query.moment(self, "startDate"), end=query.moment(self, "endDate", end=True))
+        rows = await self.history.statistics(self.session.organization_id, span)
         count = sum(row["count"] for row in rows)
         duration_s = sum(row["totalDuration"] for row in rows)
         statistics = {
@@ -79,17 +88,41 @@ class StatisticsHandler(_CallsHandler):
         self.answer({"success": True, "statistics": statistics})
 
 
-class CallHandler(_CallsHandler):
+class AgentsHandler(HistoryBase):
+    """`GET /api/calls/agents`: the names of agents, to choose from."""
+
+    async def get(self) -> None:
+        self.answer({"success": True, "agents": await self.history.agents(self.session.organization_id, MOST_AGENTS)})
+
+
+class OneCallHandler(SessionHandler):
+    """What every answer about one call has."""
+
+    def initialize(self, web: Web, calls: Calls) -> None:  # type: ignore[override]
+        super().initialize(web)
+        self.calls = calls
+
+    async def recording(self, call_id: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the call and its recording; raises `NotFound` when the organization has no such call, or it no recording."""
+        call = await self.calls.with_recording_key(self.session.organization_id, call_id)
+        if call is None:
+            raise NotFound("There is no such call.")
+        if not call["recordings"]:
+            raise NotFound("This call has no recording.")
+        return call, call["recordings"][-1]
+
+
+class CallHandler(HistoryBase):
     """`GET /api/calls/{callId}`: everything about one call."""
 
     async def get(self, call_id: str) -> None:
-        call = await self.calls.get(self.session.organization_id, call_id)
+        call = await self.history.get(self.session.organization_id, call_id)
         if call is None:
             raise NotFound("There is no such call.")
         self.answer({"success": True, "call": shown(call)})
 
 
-class CallRecordingHandler(_CallsHandler):
+class CallRecordingHandler(OneCallHandler):
     """`GET /api/calls/{callId}/recording`: a link to its recording, and the words."""
 
     def initialize(self, web: Web, calls: Calls, links: Links) -> None:  # type: ignore[override]
@@ -97,12 +130,7 @@ class CallRecordingHandler(_CallsHandler):
         self.links = links
 
     async def get(self, call_id: str) -> None:
-        call = await self.calls.with_recording_key(self.session.organization_id, call_id)
-        if call is None:
-            raise NotFound("There is no such call.")
-        if not call["recordings"]:
-            raise NotFound("This call has no recording.")
-        recording = call["recordings"][-1]
+        call, recording = await self.recording(call_id)
         url = await self.links.link(recording, LINK_S)
         if url.startswith("/"):
             url = f"{'https' if arrived_over_tls(self.request) else 'http'}://{self.request.host}{url}"
@@ -117,5 +145,25 @@ class CallRecordingHandler(_CallsHandler):
                 "direction": call["direction"],
                 "from": call["from"],
                 "to": call["to"],
+            }
+        )
+
+
+class PeaksHandler(OneCallHandler):
+    """`GET /api/calls/{callId}/peaks`: the recording as a waveform is drawn."""
+
+    def initialize(self, web: Web, calls: Calls, waveforms: WaveformMaker) -> None:  # type: ignore[override]
+        super().initialize(web, calls)
+        self.waveforms = waveforms
+
+    async def get(self, call_id: str) -> None:
+        call, recording = await self.recording(call_id)
+        peaks = await self.waveforms.peaks(recording)
+        self.set_header("Cache-Control", "private, max-age=86400, immutable")
+        self.answer(
+            {
+                "success": True,
+                "duration": recording["duration"] if recording["duration"] is not None else call["duration"],
+                "peaks": list(peaks) if peaks is not None else None,
             }
         )

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from tornado.web import StaticFileHandler
+from tornado.web import HTTPError, StaticFileHandler
 
-from tether_rt.errors import TetherError
+from tether_rt.errors import NotFound, TetherError
 from tether_rt.ops import Metrics
-from tether_rt.web import JsonHandler, Web
+from tether_rt.web import NOTHING_HERE, JsonHandler, Web
 
 Check = Callable[[], Awaitable[None]]
 """Returns when a part can do its work, raises when it cannot."""
@@ -98,6 +98,18 @@ class AssetHandler(JsonHandler, StaticFileHandler):
 
     async def head(self, path: str) -> None:
         await self.get(path, include_body=False)
+
+    def parse_url_path(self, url_path: str) -> str:
+        """Refuse what is no plain way down to a file: the route was chosen before `%2e%2e` and `%00` were decoded."""
+        if "\0" in url_path or "\\" in url_path or {"", ".", ".."} & set(url_path.split("/")):
+            raise NotFound(NOTHING_HERE)
+        return super().parse_url_path(url_path)
+
+    def validate_absolute_path(self, root: str, absolute_path: str) -> str | None:
+        try:
+            return super().validate_absolute_path(root, absolute_path)
+        except HTTPError as error:  # 403 for a folder: whether there is one is nobody's business
+            raise NotFound(NOTHING_HERE) from error
 
     def compute_etag(self) -> str | None:
         return StaticFileHandler.compute_etag(self)

@@ -32,6 +32,33 @@ class ContactsHandler(SessionHandler):
         self.answer({"success": True, "data": shown(contacts), "total": total})
 
 
+class ContactHandler(SessionHandler):
+    """`/api/contacts/{contactId}`: GET shows a contact, PATCH gives it a name."""
+
+    takes_body = True
+
+    def initialize(self, web: Web, people: People, contract: Contract) -> None:  # type: ignore[override]
+        super().initialize(web)
+        self.people = people
+        self.contract = contract
+
+    async def get(self, contact_id: str) -> None:
+        self._show(await self.people.contact(self.session.organization_id, contact_id))
+
+    async def patch(self, contact_id: str) -> None:
+        body = parse(self.take_body())
+        self.contract.check("ContactRenameRequest", body)
+        name = body["name"].strip()
+        if not name:
+            raise BadRequest("name must not be empty")
+        self._show(await self.people.rename(self.session.organization_id, contact_id, name))
+
+    def _show(self, contact: dict[str, Any] | None) -> None:
+        if contact is None:
+            raise NotFound("There is no such contact.")
+        self.answer({"success": True, "contact": shown(contact)})
+
+
 class _ConversationHandler(SessionHandler):
     takes_body = True
     schema = ""

@@ -43,6 +43,16 @@ def whole(handler: RequestHandler, name: str, default: int, least: int, most: in
     return int(value)
 
 
+def number(handler: RequestHandler, name: str) -> float | None:
+    """Return a number of seconds, not negative."""
+    value = text(handler, name)
+    if value is None:
+        return None
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,3})?", value):
+        raise BadRequest(f"{name} must be a number of seconds, such as 90 or 1.5")
+    return float(value)
+
+
 def moment(handler: RequestHandler, name: str, *, end: bool = False) -> datetime | None:
     """Return a point in time: an RFC 3339 date-time, or a date, which means its first moment in UTC.
 

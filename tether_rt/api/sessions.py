@@ -48,6 +48,16 @@ class VerifyTokenHandler(SessionHandler):
         self.answer({"message": "Token is good"})
 
 
+class UserHandler(SessionHandler):
+    """`GET /api/user`: who is signed in."""
+
+    async def get(self) -> None:
+        user = await self.web.identity.user(self.session.user_id)
+        if user is None:
+            raise NotFound("This user no longer exists.")
+        self.answer({"success": True, "user": user})
+
+
 class LogoutHandler(SessionHandler):
     """`POST /api/auth/logout`: ends the session and closes its dashboards."""
 

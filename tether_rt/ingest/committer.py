@@ -24,6 +24,7 @@ from tether_rt.store.plan import Entry, Outcome
 MAX_BATCH_CALLS: Final = 256
 MAX_BATCH_BYTES: Final = 8 * 1024 * 1024
 MAX_WAITING_CALLS: Final = 4_096
+_BUSY_CALLS: Final = 8
 RETRY_FOR_S: Final = 3.0
 ANSWER_WITHIN_S: Final = 4.5
 """A caller hears 503 after this long, though the commit may still succeed: the contract promises an answer within 5 s, and
@@ -88,6 +89,11 @@ class Committer:
             self._idle.set()
             await self._arrived.wait()
             self._arrived.clear()
+
+    @property
+    def is_busy(self) -> bool:
+        """Say if calls queue up, so that other work had better wait."""
+        return len(self._waiting) > _BUSY_CALLS
 
     async def drain(self) -> None:
         """Return when nothing waits and nothing is under way."""

@@ -7,12 +7,13 @@ recording is safe: a crash leaves at most a recording without a call, under the 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from tether_rt.contract import Contract
-from tether_rt.domain import Caller, completed_call, external_call_id
+from tether_rt.domain import Caller, Recording, completed_call, external_call_id
 from tether_rt.errors import BadRequest
 from tether_rt.ingest.body import count_values, fingerprint, parse, require_storable
 from tether_rt.ingest.committer import Committer
@@ -21,7 +22,7 @@ from tether_rt.ingest.large import LargeText, lift_recording
 from tether_rt.ingest.sources import RecordingIntake
 from tether_rt.store.calls import stored_bytes
 from tether_rt.store.client import new_id
-from tether_rt.store.plan import Duplicate, Entry, Outcome
+from tether_rt.store.plan import Created, Duplicate, Entry, Outcome
 
 REQUEST_SCHEMA: Final = "CallsIngestExternalCallRequest"
 _IN_THREAD_BYTES: Final = 128 * 1024
@@ -47,12 +48,19 @@ class Pipeline:
     """Takes one call after another through all stations."""
 
     def __init__(
-        self, contract: Contract, duplicates: DuplicateCheck, recordings: RecordingIntake, committer: Committer
+        self,
+        contract: Contract,
+        duplicates: DuplicateCheck,
+        recordings: RecordingIntake,
+        committer: Committer,
+        announce: Callable[[Recording], None] = lambda recording: None,
     ) -> None:
+        """Take the stations, and who is told of each new recording once its call is durable."""
         self._contract = contract
         self._duplicates = duplicates
         self._recordings = recordings
         self._committer = committer
+        self._announce = announce
 
     async def take(self, raw: bytearray, caller: Caller) -> Outcome:
         """Return `Created` or `Duplicate` once it is durable.
@@ -78,7 +86,10 @@ class Pipeline:
         if parsed.recording is not None:
             recording = await self._recordings.take(parsed.recording, caller.organization_id)
         del raw, parsed, body  # megabytes, perhaps, that nobody needs while the commit is waited for
-        return await self._committer.submit(Entry(new_id(), call, recording, weight))
+        outcome = await self._committer.submit(Entry(new_id(), call, recording, weight))
+        if recording is not None and isinstance(outcome, Created):
+            self._announce(recording)
+        return outcome
 
     def _parse(self, raw: bytearray) -> _Parsed:
         lifted = lift_recording(raw, _LIFT_BYTES) if len(raw) > _LIFT_BYTES else None

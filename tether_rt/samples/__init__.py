@@ -22,6 +22,11 @@ def payload(name: str) -> dict[str, Any]:
     return body
 
 
+def new_call(name: str) -> dict[str, Any]:
+    """Return a payload without its id and when it was, so that it is a new call each time it is posted."""
+    return {field: value for field, value in payload(name).items() if field not in ("externalCallId", "callStartTime")}
+
+
 def recording(name: str) -> bytes:
     """Return the MP3 of a completed call."""
     return (resources.files(__name__) / f"{name}.mp3").read_bytes()

@@ -1,25 +1,23 @@
-"""Queries on `calls`, and the shape in which a call is stored and shown."""
+"""A call as it is stored, and the queries on `calls` that are about one call or a batch's; `history` has those over many."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import bson
 
 from tether_rt.domain import CompletedCall, Recording
 from tether_rt.events import CallIds
-from tether_rt.search import call_terms, query_terms
+from tether_rt.search import call_terms
 from tether_rt.store.client import MAJORITY, Database, Document
 
 CallKey = tuple[str, str]
 """What makes a call unique: the API key's user and `externalCallId`."""
 
-_INTERNAL: Final = {"terms": 0, "fingerprint": 0}
-_LISTED: Final = {**_INTERNAL, "transcription": 0, "providerMetadata": 0, "recordings.key": 0}
-_WHOLE: Final = {**_INTERNAL, "recordings.key": 0}
+_WITHOUT_INDEX: Final = {"terms": 0, "fingerprint": 0, "unindexed": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,38 +26,6 @@ class StoredCall:
 
     call_id: str
     fingerprint: str
-
-
-@dataclass(frozen=True, slots=True)
-class CallFilter:
-    """What history is narrowed by; None means any. Times are aware; `end` is excluded."""
-
-    contact_id: str | None = None
-    user_id: str | None = None
-    status: str | None = None
-    direction: str | None = None
-    agent_name: str | None = None
-    search: str | None = None
-    start: datetime | None = None
-    end: datetime | None = None
-
-    def query(self, organization_id: str) -> dict[str, Any]:
-        """Return the filter as a MongoDB query that holds one organization's calls only."""
-        query: dict[str, Any] = {"organizationId": organization_id}
-        named = {
-            "contactId": self.contact_id,
-            "userId": self.user_id,
-            "status": self.status,
-            "direction": self.direction,
-            "agentName": self.agent_name,
-        }
-        query.update({name: {"$eq": value} for name, value in named.items() if value is not None})
-        span = {"$gte": self.start, "$lt": self.end}
-        if span := {operator: moment for operator, moment in span.items() if moment is not None}:
-            query["startTime"] = span
-        if self.search and (terms := query_terms(self.search)):
-            query["terms"] = {"$all": terms}
-        return query
 
 
 def call_document(call: CompletedCall, ids: CallIds, contact_name: str, recording: Recording | None, now: datetime) -> Document:
@@ -90,6 +56,8 @@ def call_document(call: CompletedCall, ids: CallIds, contact_name: str, recordin
         "createdAt": now,
         "updatedAt": now,
     }
+    if call.transcript:
+        document["unindexed"] = True  # its spoken words are added to `terms` later (`spoken`)
     if call.external_call_id is not None:
         # Absent rather than null: the unique index holds the calls that have one.
         document["providerCallId"] = call.external_call_id
@@ -142,32 +110,9 @@ class Calls:
             for found in await cursor.to_list(None)
         }
 
-    async def history(
-        self, organization_id: str, narrowed: CallFilter, *, limit: int, offset: int
-    ) -> tuple[list[Document], int]:
-        """Return one page, newest first (start time, then id), and how many there are in all."""
-        query = narrowed.query(organization_id)
-        cursor = self._calls.find(query, _LISTED).sort([("startTime", -1), ("_id", -1)]).skip(offset).limit(limit)
-        return await cursor.to_list(None), await self._calls.count_documents(query)
-
-    async def statistics(self, organization_id: str, narrowed: CallFilter) -> list[Document]:
-        """Return a row per status: {_id: status, count, totalDuration (seconds)}."""
-        cursor = self._calls.aggregate(
-            [
-                {"$match": narrowed.query(organization_id)},
-                {"$group": {"_id": "$status", "count": {"$sum": 1}, "totalDuration": {"$sum": "$duration"}}},
-                {"$sort": {"_id": 1}},
-            ]
-        )
-        return await cursor.to_list(None)
-
-    async def get(self, organization_id: str, call_id: str) -> Document | None:
-        """Return one whole call of the organization."""
-        return await self._calls.find_one({"_id": call_id, "organizationId": organization_id}, _WHOLE)
-
     async def with_recording_key(self, organization_id: str, call_id: str) -> Document | None:
         """Return one call of the organization with its recordings' keys."""
-        return await self._calls.find_one({"_id": call_id, "organizationId": organization_id}, _INTERNAL)
+        return await self._calls.find_one({"_id": call_id, "organizationId": organization_id}, _WITHOUT_INDEX)
 
     async def recording(self, recording_id: str) -> Document | None:
         """Return {key, contentType, bytes} of a recording; the caller has proved its right by a signed link."""

@@ -103,7 +103,7 @@ class BatchWriter:
         for organization_id, events in plan.events.items():
             counter = await self._database["counters"].find_one_and_update(
                 {"_id": organization_id},
-                {"$inc": {"seq": len(events)}},
+                {"$inc": {"seq": len(events), "calls": plan.calls_of[organization_id]}},
                 upsert=True,
                 return_document=ReturnDocument.AFTER,
                 session=session,

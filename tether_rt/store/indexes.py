@@ -35,7 +35,9 @@ _INDEXES: Final[dict[str, list[IndexModel]]] = {
         IndexModel([("organizationId", ASCENDING), ("status", ASCENDING), ("startTime", DESCENDING), ("_id", DESCENDING)]),
         IndexModel([("organizationId", ASCENDING), ("agentName", ASCENDING), ("startTime", DESCENDING), ("_id", DESCENDING)]),
         IndexModel([("organizationId", ASCENDING), ("terms", ASCENDING), ("startTime", DESCENDING)]),
+        IndexModel([("organizationId", ASCENDING), ("createdAt", ASCENDING)]),
         IndexModel([("recordings.recordingId", ASCENDING)], sparse=True),
+        IndexModel([("unindexed", ASCENDING)], sparse=True),
     ],
     "feed": [IndexModel([("organizationId", ASCENDING), ("last", ASCENDING)], unique=True)],
 }
@@ -44,7 +46,7 @@ _INDEXES: Final[dict[str, list[IndexModel]]] = {
 async def create_indexes(database: Database, feed_retention_days: int) -> None:
     """Create every collection and index that is missing, and set the feed's retention to what the setting says now."""
     existing = set(await database.list_collection_names())
-    for name in (*_INDEXES, "counters"):
+    for name in (*_INDEXES, "counters", "peaks"):
         if name not in existing:
             # A transaction must not be the first to make a collection: that takes a lock which conflicts with others.
             await _create_collection(database, name)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
+from pymongo import ReturnDocument
+
+from tether_rt.search import call_terms
 from tether_rt.store.client import Database, Document
 
 ContactKey = tuple[str, str]
@@ -20,6 +23,7 @@ class People:
         self._contacts = database["contacts"]
         self._conversations = database["conversations"]
         self._messages = database["messages"]
+        self._calls = database["calls"]
 
     async def contacts_by_number(self, keys: Iterable[ContactKey]) -> dict[ContactKey, Document]:
         """Return the contacts that exist, in one query."""
@@ -45,6 +49,23 @@ class People:
             query["$or"] = choices
         cursor = self._contacts.find(query).sort([("lastCallAt", -1), ("_id", -1)]).skip(skip).limit(limit)
         return await cursor.to_list(None), await self._contacts.count_documents(query)
+
+    async def contact(self, organization_id: str, contact_id: str) -> Document | None:
+        """Return one contact of the organization."""
+        return await self._contacts.find_one({"_id": contact_id, "organizationId": organization_id})
+
+    async def rename(self, organization_id: str, contact_id: str, name: str) -> Document | None:
+        """Give a contact a name, under which its calls are found from now on; None when there is no such contact."""
+        ours = {"_id": contact_id, "organizationId": organization_id}
+        contact = await self._contacts.find_one_and_update(
+            ours, {"$set": {"name": name, "updatedAt": datetime.now(UTC)}}, return_document=ReturnDocument.AFTER
+        )
+        if contact is not None:
+            await self._calls.update_many(
+                {"organizationId": organization_id, "contactId": contact_id},
+                {"$addToSet": {"terms": {"$each": call_terms((name,), ())}}},
+            )
+        return contact
 
     async def conversations(self, organization_id: str, contact_id: str) -> list[Document] | None:
         """Return a contact's conversations, or None when the organization has no such contact."""

@@ -5,6 +5,7 @@ One call yields a call, a message, an update of its contact and conversation (or
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -85,6 +86,7 @@ class Plan:
         self.calls: list[Document] = []
         self.messages: list[Document] = []
         self.events: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+        self.calls_of: Counter[str] = Counter()
         self._contacts = {
             key: _Contact((found["_id"], found["conversationId"]), found["name"], is_new=False)
             for key, found in contacts.items()
@@ -111,6 +113,7 @@ class Plan:
         call = entry.call
         contact = self._contact(call)
         ids = CallIds(entry.call_id, *contact.ids)
+        self.calls_of[call.organization_id] += 1
         self.calls.append(call_document(call, ids, contact.name, entry.recording, self.now))
         self.messages.append(
             {

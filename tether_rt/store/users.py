@@ -68,6 +68,10 @@ class Users:
         """Return the whole user document."""
         return await self._users.find_one({"email": normal_email(email)})
 
+    async def by_id(self, user_id: str) -> Document | None:
+        """Return the whole user document."""
+        return await self._users.find_one({"_id": user_id})
+
     async def callers_by_key_digest(self, digests: list[str]) -> dict[str, Caller]:
         """Return, for those of the SHA-256 that are a key's, whose it is."""
         cursor = self._users.find({"apiKeyDigest": {"$in": digests}}, {"organizationId": 1, "apiKeyDigest": 1})

@@ -1,0 +1,61 @@
+"""`GET /api/calls/activity`: today, the last hour, the last 30 days, and who had the calls, in the agent's own time zone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from tether_rt.api import query
+from tether_rt.api.calls import HistoryBase
+from tether_rt.domain import iso_ms
+from tether_rt.errors import BadRequest
+from tether_rt.store.history import Activity
+
+DAYS: Final = 30
+MINUTES: Final = 60
+MOST_AGENTS: Final = 20
+
+
+class ActivityHandler(HistoryBase):
+    """Figures that are counted when they are asked for."""
+
+    async def get(self) -> None:
+        zone = _zone(query.text(self, "timeZone") or "UTC")
+        now = datetime.now(UTC)
+        midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+        activity = await self.history.activity(self.session.organization_id, now=now, midnight=midnight, zone=zone.key)
+        self.answer({"success": True, "timeZone": zone.key, **figures(activity, now, midnight)})
+
+
+def figures(activity: Activity, now: datetime, midnight: datetime) -> dict[str, Any]:
+    """Return the answer's figures. `midnight` is the beginning of today where the agent is."""
+    total = sum(row["count"] for row in activity.today)
+    completed = sum(row["completed"] for row in activity.today)
+    talk_s = sum(row["totalDuration"] for row in activity.today)
+    this_minute = now.replace(second=0, microsecond=0)
+    minutes = [this_minute - timedelta(minutes=ago) for ago in reversed(range(MINUTES))]
+    days = [(midnight.date() - timedelta(days=ago)).isoformat() for ago in reversed(range(DAYS))]
+    return {
+        "now": iso_ms(now),
+        "today": {
+            "total": total,
+            "byStatus": {row["_id"]: row["count"] for row in activity.today},
+            "answeredShare": completed / total if total else None,
+            "talkTime": talk_s,
+            "averageDuration": talk_s / completed if completed else None,
+        },
+        "perMinute": [{"at": iso_ms(minute), "count": activity.by_minute.get(minute, 0)} for minute in minutes],
+        "perDay": [{"date": day, "count": activity.by_day.get(day, 0)} for day in days],
+        "agents": [
+            {"agentName": row["_id"], "count": row["count"], "completed": row["completed"], "talkTime": row["totalDuration"]}
+            for row in activity.agents[:MOST_AGENTS]
+        ],
+    }
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise BadRequest("timeZone must be a name such as America/Toronto") from error

@@ -1,0 +1,193 @@
+"""An organization's calls as a list, as rows to export and as figures: every query that reads many calls."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from tether_rt.search import query_terms
+from tether_rt.store.client import Database, Document
+
+MOST_COUNTED: Final = 10_000
+"""A filtered list is counted up to here: nobody pages further, and counting a million matches would take seconds."""
+
+UNSHOWN: Final = {"terms": 0, "fingerprint": 0, "unindexed": 0, "recordings.key": 0}
+_LISTED: Final = {**UNSHOWN, "transcription": 0, "providerMetadata": 0}
+_NEWEST_FIRST: Final = [("startTime", -1), ("_id", -1)]
+_EXPORTED_AT_ONCE: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class CallFilter:
+    """What the calls are narrowed by; None means any. Times are aware; `end` is excluded. Durations are seconds, included."""
+
+    contact_id: str | None = None
+    user_id: str | None = None
+    status: str | None = None
+    direction: str | None = None
+    agent_name: str | None = None
+    search: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    least_s: float | None = None
+    most_s: float | None = None
+
+    def query(self, organization_id: str) -> dict[str, Any]:
+        """Return the filter as a MongoDB query that holds one organization's calls only."""
+        query: dict[str, Any] = {"organizationId": organization_id}
+        named = {
+            "contactId": self.contact_id,
+            "userId": self.user_id,
+            "status": self.status,
+            "direction": self.direction,
+            "agentName": self.agent_name,
+        }
+        query.update({name: {"$eq": value} for name, value in named.items() if value is not None})
+        spans: dict[str, dict[str, Any]] = {
+            "startTime": {"$gte": self.start, "$lt": self.end},
+            "duration": {"$gte": self.least_s, "$lte": self.most_s},
+        }
+        for name, span in spans.items():
+            if bounds := {operator: bound for operator, bound in span.items() if bound is not None}:
+                query[name] = bounds
+        if self.search and (terms := query_terms(self.search)):
+            query["terms"] = {"$all": terms}
+        return query
+
+    @property
+    def is_any(self) -> bool:
+        """Say if nothing is narrowed."""
+        return self == CallFilter()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some calls of a list, and how many the whole list has; `is_exact` is False when it has more than were counted."""
+
+    calls: list[Document]
+    total: int
+    is_exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What an organization's calls come to; times are aware, days are dates of the zone that was asked for."""
+
+    today: list[Document]
+    by_minute: dict[datetime, int]
+    by_day: dict[str, int]
+    agents: list[Document]
+
+
+class CallHistory:
+    """Reads an organization's calls."""
+
+    def __init__(self, database: Database) -> None:
+        self._calls = database["calls"]
+        self._contacts = database["contacts"]
+        self._counters = database["counters"]
+
+    async def page(
+        self, organization_id: str, narrowed: CallFilter, *, limit: int, offset: int = 0, before: str | None = None
+    ) -> Page | None:
+        """Return one page, newest first (start time, then id); None when there is no call `before` to go on from."""
+        query = narrowed.query(organization_id)
+        total, is_exact = await self._count(organization_id, narrowed, query)
+        if before is not None:
+            anchor = await self._calls.find_one({"_id": before, "organizationId": organization_id}, {"startTime": 1})
+            if anchor is None:
+                return None
+            query = {"$and": [query, _older_than(anchor)]}
+        cursor = self._calls.find(query, _LISTED).sort(_NEWEST_FIRST).skip(offset).limit(limit)
+        return Page(await self._named(await cursor.to_list(None)), total, is_exact)
+
+    async def _count(self, organization_id: str, narrowed: CallFilter, query: dict[str, Any]) -> tuple[int, bool]:
+        if narrowed.is_any:
+            counter = await self._counters.find_one({"_id": organization_id}, {"calls": 1})
+            return (counter or {}).get("calls", 0), True
+        counted = await self._calls.count_documents(query, limit=MOST_COUNTED + 1)
+        return min(counted, MOST_COUNTED), counted <= MOST_COUNTED
+
+    async def _named(self, calls: list[Document]) -> list[Document]:
+        """Give each call its contact's name of today: it may have been learned, or changed, since the call."""
+        ids = list({call["contactId"] for call in calls})
+        cursor = self._contacts.find({"_id": {"$in": ids}}, {"name": 1})
+        names = {contact["_id"]: contact["name"] for contact in await cursor.to_list(None)}
+        return [{**call, "contactName": names.get(call["contactId"], call["contactName"])} for call in calls]
+
+    async def get(self, organization_id: str, call_id: str) -> Document | None:
+        """Return one whole call of the organization."""
+        call = await self._calls.find_one({"_id": call_id, "organizationId": organization_id}, UNSHOWN)
+        return (await self._named([call]))[0] if call else None
+
+    async def every(self, organization_id: str, narrowed: CallFilter) -> AsyncIterator[list[Document]]:
+        """Yield all calls of the list, newest first, some hundred at a time; a long list is never held as a whole."""
+        query = narrowed.query(organization_id)
+        older: list[dict[str, Any]] = []
+        while True:
+            cursor = self._calls.find({"$and": [query, *older]}, _LISTED).sort(_NEWEST_FIRST).limit(_EXPORTED_AT_ONCE)
+            calls = await cursor.to_list(None)
+            if not calls:
+                return
+            older = [_older_than(calls[-1])]
+            yield await self._named(calls)
+
+    async def agents(self, organization_id: str, most: int) -> list[str]:
+        """Return the names of agents, by index alone, at most `most` of them in alphabetical order."""
+        names: list[str] = []
+        query: dict[str, Any] = {"organizationId": organization_id, "agentName": {"$gt": ""}}
+        while len(names) < most:
+            found = await self._calls.find_one(query, {"_id": 0, "agentName": 1}, sort=[("agentName", 1)])
+            if found is None:
+                break
+            names.append(found["agentName"])
+            query["agentName"] = {"$gt": found["agentName"]}
+        return names
+
+    async def statistics(self, organization_id: str, narrowed: CallFilter) -> list[Document]:
+        """Return a row per status: {_id: status, count, totalDuration (seconds)}."""
+        return await self._grouped(narrowed.query(organization_id), "$status")
+
+    async def activity(self, organization_id: str, *, now: datetime, midnight: datetime, zone: str) -> Activity:
+        """Return the figures of today (since `midnight`), of the last hour and of the last 30 days, as of `now`."""
+        of_ours = {"organizationId": organization_id}
+        hour_ago = now.replace(second=0, microsecond=0) - timedelta(minutes=59)
+        month_ago = midnight - timedelta(days=29)
+        minutes = self._calls.aggregate(
+            [
+                {"$match": {**of_ours, "createdAt": {"$gte": hour_ago}}},
+                {"$group": {"_id": {"$dateTrunc": {"date": "$createdAt", "unit": "minute"}}, "count": {"$sum": 1}}},
+            ]
+        )
+        day = {"$dateToString": {"date": "$startTime", "format": "%Y-%m-%d", "timezone": zone}}
+        days = self._calls.aggregate(
+            [
+                {"$match": {**of_ours, "startTime": {"$gte": month_ago, "$lte": now}}},
+                {"$group": {"_id": day, "count": {"$sum": 1}}},
+            ]
+        )
+        month = {**of_ours, "startTime": {"$gte": month_ago, "$lte": now}, "agentName": {"$gt": ""}}
+        return Activity(
+            today=await self._grouped({**of_ours, "startTime": {"$gte": midnight, "$lte": now}}, "$status"),
+            by_minute={row["_id"]: row["count"] for row in await minutes.to_list(None)},
+            by_day={row["_id"]: row["count"] for row in await days.to_list(None)},
+            agents=sorted(await self._grouped(month, "$agentName"), key=lambda row: (-row["count"], row["_id"])),
+        )
+
+    async def _grouped(self, query: dict[str, Any], by: str) -> list[Document]:
+        completed = {"$sum": {"$cond": [{"$eq": ["$status", "completed"]}, 1, 0]}}
+        grouped = {"count": {"$sum": 1}, "completed": completed, "totalDuration": {"$sum": "$duration"}}
+        cursor = self._calls.aggregate([{"$match": query}, {"$group": {"_id": by, **grouped}}, {"$sort": {"_id": 1}}])
+        rows = await cursor.to_list(None)
+        for row in rows:
+            # A vendor's durations may add up to more than a number can hold; JSON has no infinity.
+            row["totalDuration"] = row["totalDuration"] if math.isfinite(row["totalDuration"]) else 0
+        return rows
+
+
+def _older_than(call: Document) -> dict[str, Any]:
+    same = {"startTime": call["startTime"], "_id": {"$lt": call["_id"]}}
+    return {"startTime": {"$lte": call["startTime"]}, "$or": [{"startTime": {"$lt": call["startTime"]}}, same]}
