@@ -99,13 +99,22 @@ async def serve(settings: Settings, meanwhile: Callable[[Server], Awaitable[None
     configure_logging()
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
     server = Server(settings)
+    starting = asyncio.ensure_future(server.start())
+
+    def stop() -> None:
+        stopping.set()
+        # To build an index or to recover a journal may take minutes. Once it has started, this does nothing.
+        starting.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
     beside: asyncio.Task[None] | None = None
     try:
-        await server.start()
-        if meanwhile is not None:
+        await asyncio.wait({starting})
+        if not starting.cancelled():
+            starting.result()
+        if meanwhile is not None and not stopping.is_set():
             beside = asyncio.ensure_future(meanwhile(server))
             beside.add_done_callback(lambda done: None if done.cancelled() or done.exception() is None else stopping.set())
         await stopping.wait()

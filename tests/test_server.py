@@ -1,0 +1,266 @@
+"""The life of the program, seen from outside: it starts or says in one sentence why not, and ends without losing anything."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.support.people import signed_in
+from tests.support.raw import connection
+from tests.support.service import ROOT, SAMPLES, SECRET, ServerProcess, missed, sample
+from tests.support.standalone import standalone_mongod
+from tether_rt.store.embedded import PrivateMongod
+
+
+def variables(folder: Path, **more: str) -> dict[str, str]:
+    """Return the environment of a server in `folder` and nothing of the tests' own settings."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TETHER_", "R2_", "MONGODB_"))}
+    return {**kept, "PYTHONPATH": str(ROOT), "TETHER_PORT": "0", "TETHER_DATA_DIR": str(folder / "var"), **more}
+
+
+def refusal(folder: Path, **more: str) -> str:
+    """Return the one sentence with which the start is refused."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tether_rt", "serve"],
+        env=variables(folder, **more),
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    logged = [line for line in done.stderr.splitlines() if line.startswith("{")]
+    assert not any('"listening"' in line for line in logged)
+    (sentence,) = (line for line in done.stderr.splitlines() if not line.startswith("{"))
+    return sentence.removeprefix("Error: ")
+
+
+async def logged(process: ServerProcess, event: str) -> dict[str, Any]:
+    """Wait for a line of the log."""
+    async with asyncio.timeout(30):
+        while True:
+            for line in process.lines():
+                if line["event"] == event:
+                    return line
+            assert process.process.poll() is None, process.log_path.read_text()
+            await asyncio.sleep(0.02)
+
+
+def runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+class SlowVendor:
+    """A vendor's file server that answers with a recording once it is told to."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.go_on = asyncio.Event()
+        self.address = ""
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        self.asked.set()
+        await self.go_on.wait()
+        voice = (SAMPLES / "delivery.mp3").read_bytes()
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\nContent-Length: %d\r\n\r\n" % len(voice) + voice)
+        await writer.drain()
+        writer.close()
+
+
+@asynccontextmanager
+async def slow_vendor() -> AsyncIterator[SlowVendor]:
+    vendor = SlowVendor()
+    server = await asyncio.start_server(vendor.answer, "127.0.0.1", 0)
+    vendor.address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield vendor
+    finally:
+        vendor.go_on.set()
+        server.close()
+
+
+def private_uri(process: ServerProcess) -> str:
+    """Return the address of the private MongoDB of a server's data directory."""
+    return PrivateMongod(process.folder / "var").uri
+
+
+# ---------------------------------------------------------------------- the end
+
+
+async def test_sigterm_finishes_what_is_in_flight_tells_dashboards_and_leaves_nothing_running(tmp_path: Path) -> None:
+    async with slow_vendor() as vendor:
+        process = ServerProcess(tmp_path, TETHER_PRIVATE_RECORDING_HOSTS=vendor.address)
+        await process.start()
+        mongod_pid = int((await logged(process, "private MongoDB started"))["pid"])
+        async with signed_in(process, private_uri(process)) as tenant, connection(process.url) as idle:
+            await idle.request("GET /healthz")
+            assert (await idle.answer()).status == 200
+            dashboard = await tenant.dashboard()
+            call = sample("delivery", recording=f"http://{vendor.address}/a.mp3")
+            posting = asyncio.create_task(tenant.post_call(call))
+            await vendor.asked.wait()
+            process.process.send_signal(signal.SIGTERM)
+            await logged(process, "stopping")
+            with pytest.raises(aiohttp.ClientConnectorError):
+                await tenant.post_call(missed())
+            assert runs(mongod_pid)
+            vendor.go_on.set()
+            answer = await posting
+            assert answer.status == 201, answer.body
+            events = await dashboard.events(4)
+            assert {event["data"]["callId"] for event in events} == {answer.body["callId"]}
+            farewell = await dashboard.socket.receive(20)
+            assert (farewell.type, dashboard.socket.close_code) == (aiohttp.WSMsgType.CLOSE, 1001)
+            assert await idle.ended() == b""
+        assert await process.stop() == 0
+        assert not runs(mongod_pid)
+        assert process.lines()[-1]["event"] == "stopped"
+        assert not any(line["level"] == "error" for line in process.lines())
+        await process.start()
+        again = await _post(process.url, tenant.api_key, call)
+        assert again == {"success": True, "deduplicated": True, "callId": answer.body["callId"]}
+        assert await process.stop() == 0
+
+
+async def _post(url: str, key: str, call: dict[str, Any]) -> dict[str, Any]:
+    async with (
+        aiohttp.ClientSession() as http,
+        http.post(f"{url}/api/calls/ingest", json=call, headers={"Authorization": f"Bearer {key}"}) as response,
+    ):
+        return dict(await response.json())
+
+
+async def test_what_never_ends_is_cut_off_at_the_deadline(tmp_path: Path, mongodb_uri: str) -> None:
+    async with slow_vendor() as vendor:
+        process = ServerProcess(
+            tmp_path, MONGODB_URI=mongodb_uri, TETHER_PRIVATE_RECORDING_HOSTS=vendor.address, TETHER_SHUTDOWN_S="1"
+        )
+        await process.start()
+        async with signed_in(process, mongodb_uri) as tenant:
+            posting = asyncio.create_task(tenant.post_call(sample("delivery", recording=f"http://{vendor.address}/a.mp3")))
+            await vendor.asked.wait()
+            assert await process.stop() == 0
+            assert any(line["event"] == "drain_cut_off" for line in process.lines())
+            with pytest.raises(aiohttp.ClientError):
+                await posting
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_start_that_takes_long_ends_at_once_when_it_is_told_to(tmp_path: Path, number: signal.Signals) -> None:
+    pid_path = tmp_path / "pid"
+    program = tmp_path / "mongod-that-never-listens"
+    program.write_text(f"#!/bin/sh\necho $$ > {pid_path}.new && mv {pid_path}.new {pid_path}\nexec sleep 600\n")
+    program.chmod(0o700)
+    process = subprocess.Popen(  # noqa: ASYNC220 - a fork takes no time here
+        [sys.executable, "-m", "tether_rt", "serve"],
+        env=variables(tmp_path, TETHER_MONGOD=str(program)),
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    while not pid_path.exists():
+        assert process.poll() is None
+        await asyncio.sleep(0.01)
+    process.send_signal(number)
+    _, said = await asyncio.to_thread(process.communicate)
+    assert process.returncode == 0, said
+    assert not runs(int(pid_path.read_text()))
+    assert b"Traceback" not in said
+
+
+# ---------------------------------------------------------------------- two on one data directory
+
+
+async def test_a_second_process_joins_the_first_ones_mongodb_and_takes_it_over(tmp_path: Path) -> None:
+    first, second = ServerProcess(tmp_path), ServerProcess(tmp_path)
+    await first.start()
+    await second.start()
+    assert not any(line["event"] == "private MongoDB started" for line in second.lines())
+    async with signed_in(second, private_uri(second)) as there:
+        dashboard = await there.dashboard()
+        call = missed()
+        made = await _post(first.url, there.api_key, call)
+        assert {event["data"]["callId"] for event in await dashboard.events(3)} == {made["callId"]}
+        assert await first.stop() == 0
+        await logged(second, "private MongoDB started")
+        answer = await there.post_call(call)
+        while answer.status == 503:
+            await asyncio.sleep(0.05)
+            answer = await there.post_call(call)
+        assert (answer.status, answer.body["callId"]) == (200, made["callId"])
+        later = await there.post_call(missed())
+        while later.status == 503:
+            later = await there.post_call(missed())
+        assert {event["data"]["callId"] for event in await dashboard.events(3)} == {later.body["callId"]}
+        await dashboard.close()
+    assert await second.stop() == 0
+
+
+# ---------------------------------------------------------------------- the start
+
+
+async def test_it_says_where_it_listens_and_listens_there(tmp_path: Path, mongodb_uri: str) -> None:
+    process = ServerProcess(tmp_path, MONGODB_URI=mongodb_uri, TETHER_HOST="127.0.0.1")
+    url = await process.start()
+    line = await logged(process, "listening")
+    assert line["url"] == url == f"http://127.0.0.1:{line['port']}"
+    async with connection(url) as raw:
+        await raw.request("GET /readyz")
+        while (answer := await raw.answer()).status == 503:  # until the feed is being followed
+            assert answer.body["checks"]["feed"] != "ok"
+            await raw.request("GET /readyz")
+    assert (answer.status, answer.body["ready"]) == (200, True)
+    assert await process.stop() == 0
+    assert all(isinstance(json.loads(line), dict) for line in process.log_path.read_text().splitlines())
+
+
+def test_a_port_that_is_taken_is_said_before_anything_is_opened(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        sentence = refusal(tmp_path, TETHER_PORT=port)
+    assert sentence == f"TETHER_HOST 127.0.0.1 with TETHER_PORT {port} cannot be listened on: Address already in use."
+    assert not (tmp_path / "var").exists()
+
+
+def test_a_host_that_is_none_of_ours_is_said(tmp_path: Path) -> None:
+    assert refusal(tmp_path, TETHER_HOST="192.0.2.1").startswith(
+        "TETHER_HOST 192.0.2.1 with TETHER_PORT 0 cannot be listened on"
+    )
+
+
+async def test_a_mongodb_that_is_no_replica_set_is_said(tmp_path: Path) -> None:
+    async with standalone_mongod(tmp_path) as uri:
+        sentence = await asyncio.to_thread(refusal, tmp_path, MONGODB_URI=uri, TETHER_SECRET=SECRET)
+    assert sentence.startswith("MONGODB_URI is not a replica set: start mongod with --replSet")
+
+
+def test_a_mongodb_that_cannot_be_reached_is_said(tmp_path: Path) -> None:
+    sentence = refusal(tmp_path, MONGODB_URI="mongodb://somebody:tiger@127.0.0.1:1/", TETHER_SECRET=SECRET)
+    assert sentence == "MONGODB_URI cannot be reached: is MongoDB running at that address?"
+
+
+def test_a_missing_setting_is_said(tmp_path: Path) -> None:
+    assert refusal(tmp_path, MONGODB_URI="mongodb://127.0.0.1:1/").startswith("TETHER_SECRET is missing")
+    assert refusal(tmp_path, R2_BUCKET="calls").startswith("R2 needs all of its settings or none")
+
+
+def test_a_data_directory_that_cannot_be_used_is_said(tmp_path: Path) -> None:
+    (tmp_path / "var").write_text("a file is in its place")
+    assert str(tmp_path / "var") in refusal(tmp_path)
