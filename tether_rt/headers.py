@@ -17,6 +17,16 @@ from tether_rt.errors import BadRequest, UnsupportedMedia
 
 SESSION_COOKIE: Final = "tether_session"
 
+SECURITY: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+"""What every answer carries, whatever it is, beside a Content-Security-Policy."""
+NOTHING_MAY_RUN: Final = "default-src 'none'; frame-ancestors 'none'"
+
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
 

@@ -1,23 +1,44 @@
-"""The HTTP server with a limit on its connections, and the process' limit on open files made to match."""
+"""The HTTP server with a limit on its connections, and the process' limit on open files made to match.
+
+What is said before there is a request, to a connection too many or to one that does not speak HTTP, has the shape of any error.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import resource
+import secrets
+from asyncio import Future
 from typing import Any, Final
 
+import orjson
 from tornado.httpserver import HTTPServer
-from tornado.iostream import IOStream, StreamClosedError
+from tornado.iostream import IOStream, StreamClosedError, UnsatisfiableReadError
+
+from tether_rt.headers import NOTHING_MAY_RUN, SECURITY
 
 _OWN_FILES: Final = 256
 """Descriptors that are not connections: MongoDB, R2, files, the interpreter's own."""
 
-_BODY: Final = b'{"success":false,"error":"The server has too many connections; try again shortly."}'
-_FULL: Final = (
-    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nContent-Type: application/json\r\n"
-    b"X-Content-Type-Options: nosniff\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(_BODY), _BODY)
-)
+_TORNADOS: Final = b"HTTP/1.1 400 Bad Request\r\n\r\n"
+"""What Tornado answers, as it is, to what is not HTTP (`HTTP1Connection._read_message_inner`)."""
+
+
+def _refusal(status: str, sentence: str, *headers: str) -> bytes:
+    body = orjson.dumps({"success": False, "error": sentence})
+    lines = (
+        f"HTTP/1.1 {status}",
+        f"X-Request-Id: {secrets.token_hex(8)}",
+        *headers,
+        "Content-Type: application/json",
+        *(f"{name}: {value}" for name, value in SECURITY.items()),
+        f"Content-Security-Policy: {NOTHING_MAY_RUN}",
+        "Cache-Control: no-store",
+        "Connection: close",
+        f"Content-Length: {len(body)}",
+    )
+    return "\r\n".join([*lines, "", ""]).encode() + body
 
 
 def allow_open_files(wanted: int) -> int:
@@ -28,6 +49,22 @@ def allow_open_files(wanted: int) -> int:
         soft = enough if hard == resource.RLIM_INFINITY else min(enough, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     return max(1, min(wanted, soft - _OWN_FILES))
+
+
+class _PlainSpokenStream(IOStream):
+    """A connection on which Tornado's own refusals are in our words."""
+
+    def write(self, data: bytes | memoryview) -> Future[None]:
+        if data == _TORNADOS:
+            data = _refusal("400 Bad Request", "This is not HTTP as the server understands it.")
+        return super().write(data)
+
+    def close(self, exc_info: Any = False) -> None:
+        if isinstance(exc_info, UnsatisfiableReadError) and not self.closed():
+            too_long = _refusal("431 Request Header Fields Too Large", "The headers of the request are too long.")
+            with contextlib.suppress(OSError):
+                self.write_to_fd(memoryview(too_long))
+        super().close(exc_info)
 
 
 class BoundedServer(HTTPServer):
@@ -48,6 +85,8 @@ class BoundedServer(HTTPServer):
     def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
         """Serve a new connection, or turn it away."""
         if len(self._connections) < self.max_connections:
+            if type(stream) is IOStream:
+                stream.__class__ = _PlainSpokenStream
             super().handle_stream(stream, address)
             return
         self._turned_away = asyncio.ensure_future(_turn_away(stream))
@@ -55,5 +94,7 @@ class BoundedServer(HTTPServer):
 
 async def _turn_away(stream: IOStream) -> None:
     with contextlib.suppress(StreamClosedError):
-        await stream.write(_FULL)
+        await stream.write(
+            _refusal("503 Service Unavailable", "The server has too many connections; try again shortly.", "Retry-After: 2")
+        )
     stream.close()

@@ -35,6 +35,8 @@ from tether_rt.errors import (
     Unavailable,
 )
 from tether_rt.headers import (
+    NOTHING_MAY_RUN,
+    SECURITY,
     SESSION_COOKIE,
     Networks,
     bearer_token,
@@ -64,9 +66,10 @@ _LOG: Final = logging.getLogger("tether.http")
 _CLIENT_LEFT: Final = 499
 """Logged and counted, never sent: the caller closed the connection before the request was complete (a number nginx made up)."""
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+NOTHING_HERE: Final = "There is nothing at this address."
 _PLAIN: Final = {
     400: "The request is not valid HTTP for this address.",
-    404: "There is nothing at this address.",
+    404: NOTHING_HERE,
     405: "This address does not take that method.",
     500: "Something went wrong here; the request may be sent again.",
 }
@@ -138,7 +141,7 @@ class JsonHandler(RequestHandler):
     """The base of every handler. A subclass sets `max_body_bytes` and `authorize`, and answers with `answer`."""
 
     takes_body = False
-    content_security_policy = "default-src 'none'; frame-ancestors 'none'"
+    content_security_policy = NOTHING_MAY_RUN
 
     def initialize(self, web: Web) -> None:
         self.web = web
@@ -158,11 +161,8 @@ class JsonHandler(RequestHandler):
         self.set_header("X-Request-Id", self.request_id)
         self.set_header("Content-Type", "application/json")
         self.set_header("Content-Security-Policy", self.content_security_policy)
-        self.set_header("X-Content-Type-Options", "nosniff")
-        self.set_header("X-Frame-Options", "DENY")
-        self.set_header("Referrer-Policy", "no-referrer")
-        self.set_header("Cross-Origin-Resource-Policy", "same-origin")
-        self.set_header("Cross-Origin-Opener-Policy", "same-origin")
+        for name, value in SECURITY.items():
+            self.set_header(name, value)
         self.set_header("Cache-Control", "no-store")
         self.clear_header("Server")
 
@@ -217,6 +217,7 @@ class JsonHandler(RequestHandler):
     async def _send_refusal(self, error: TetherError) -> IOStream:
         stream: IOStream = self.request.connection.stream  # type: ignore[union-attr]
         self._fill_error(error)
+        self._transforms = []  # compression would wait for an end that is not written
         self.set_header("Content-Length", str(sum(map(len, self._write_buffer))))
         self.set_header("Connection", "close")
         with contextlib.suppress(StreamClosedError):
@@ -382,7 +383,7 @@ class NotFoundHandler(JsonHandler):
 
     async def authorize(self) -> None:
         """Refuse at once, whatever the method."""
-        raise NotFound(_PLAIN[404])
+        raise NotFound(NOTHING_HERE)
 
 
 def _refuse(error: Exception, *_: Any) -> NoReturn:

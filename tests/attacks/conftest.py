@@ -1,0 +1,45 @@
+"""What attackers have in common: a server, somebody to attack, and bytes that no library would send."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import pytest
+
+from tests.support.raw import RawAnswer, connection
+from tests.support.service import Service, Tenant
+
+on_disk: Final = pytest.mark.parametrize("service", ["disk"], indirect=True)
+"""For what has nothing to do with recordings: once is enough."""
+
+_LAST: Final = b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Request-Id: the-last-one\r\nConnection: close\r\n\r\n"
+
+
+@pytest.fixture(scope="module")
+async def tenant(service: Service) -> Tenant:
+    """A user of an organization of its own, the same one in all tests of a module."""
+    return await service.tenant()
+
+
+@pytest.fixture(scope="module")
+async def other(service: Service) -> Tenant:
+    """A user of another organization."""
+    return await service.tenant()
+
+
+async def answers_to(service: Service, data: bytes) -> list[RawAnswer]:
+    """Send bytes and return every answer, up to the one after which the server takes no more on that connection."""
+    answers: list[RawAnswer] = []
+    async with connection(service.base_url) as raw:
+        await raw.send(data + _LAST)
+        while not answers or answers[-1].headers.get("connection") != "close":
+            try:
+                answers.append(await raw.answer())
+            except (asyncio.IncompleteReadError, ConnectionError):
+                break
+        if answers and answers[-1].headers.get("x-request-id") == "the-last-one":
+            answers.pop()
+        raw.writer.write_eof()
+        assert await raw.ended() == b"", "and nothing after it"
+    return answers
