@@ -139,8 +139,7 @@ class App:
             [(_pattern(path), handler, {"web": self.web, **parts}) for path, handler, parts in self.routes],
             default_handler_class=NotFoundHandler,
             default_handler_args={"web": self.web},
-            websocket_ping_interval=20,
-            websocket_ping_timeout=20,
+            compress_response=True,
         )
 
     def _routes(self, keyring: Keyring, contract: Any, pipeline: Pipeline) -> list[Route]:
@@ -273,4 +272,5 @@ def _page_policy(recording_store: RecordingStore) -> str:
 def _pattern(path: str) -> str:
     """Return a route's path as a regular expression: a `{name}` is one segment, `{file}` one of the dashboard's files."""
     files = r"((?:css|js|vendor)/.+|[^/]+\.(?:css|js|svg|png|ico|webmanifest))"
-    return "".join(files if part == "{file}" else re.sub(r"^\{.*\}$", "([^/]+)", part) for part in re.split(r"(\{\w+\})", path))
+    parts = re.split(r"(\{\w+\})", path)
+    return "".join(files if part == "{file}" else "([^/]+)" if part.startswith("{") else re.escape(part) for part in parts)

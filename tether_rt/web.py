@@ -310,7 +310,7 @@ class JsonHandler(RequestHandler):
         if error.status == http.HTTPStatus.UNAUTHORIZED:
             self.set_header("WWW-Authenticate", "Bearer")
         if error.status == http.HTTPStatus.METHOD_NOT_ALLOWED:
-            self.set_header("Allow", ", ".join(_methods(type(self))))
+            self.set_header("Allow", ", ".join(allowed_methods(type(self))))
         self.set_header("Content-Type", "application/json")
         self._write_buffer = []
         self.write(orjson.dumps({"success": False, "error": str(error)}))
@@ -406,7 +406,8 @@ def _as_tether_error(status_code: int, raised: BaseException | None) -> TetherEr
     return error
 
 
-def _methods(handler: type[RequestHandler]) -> list[str]:
+def allowed_methods(handler: type[RequestHandler]) -> list[str]:
+    """Return the methods that a handler answers."""
     own = [
         name
         for name in handler.SUPPORTED_METHODS

@@ -270,3 +270,16 @@ async def test_two_users_of_one_organization_share_its_calls(service_pair: tuple
     one, two = service_pair
     await asyncio.gather(one.post_call(missed(externalCallId="same")), two.post_call(missed(externalCallId="same")))
     assert len(await ids(one)) == len(await ids(two)) == 2
+
+
+async def test_text_is_compressed_for_who_asks_and_files_are_asked_for_once(tenant: Tenant) -> None:
+    for path in ("/static/js/main.js", "/static/css/base.css", "/openapi.json", "/"):
+        plain = await tenant.request("GET", path, headers={"Accept-Encoding": "identity"})
+        packed = await tenant.request("GET", path, headers={"Accept-Encoding": "gzip"})
+        assert "Content-Encoding" not in plain.headers
+        assert packed.headers["Content-Encoding"] == "gzip", path
+        assert packed.headers["Vary"] == "Accept-Encoding"
+        assert packed.body == plain.body
+    etag = (await tenant.request("GET", "/static/js/main.js")).headers["Etag"]
+    again = await tenant.request("GET", "/static/js/main.js", headers={"If-None-Match": etag})
+    assert (again.status, again.body) == (304, b"")
