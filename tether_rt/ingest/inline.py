@@ -41,6 +41,8 @@ def decode_pieces(text: str | LargeText) -> Iterator[bytes]:
     padding = 0
     seen = 0
     for at, characters in _pieces(text):
+        if at >= PIECE_BYTES:  # large, so this is a thread: it gives the event loop its turn, which otherwise waits 5 ms for it
+            time.sleep(0)
         piece = _plain(characters, at)
         stripped = piece.rstrip(b"=")
         if b"=" in stripped or (padding and stripped):
@@ -54,8 +56,6 @@ def decode_pieces(text: str | LargeText) -> Iterator[bytes]:
         if whole:
             yield _decode(left[:whole], seen)
             left = left[whole:]
-            # Gives the event loop its turn at once: without, it waits for the interpreter's 5 ms switch interval.
-            time.sleep(0)
     if len(left) == 1 or padding > 2 or (padding and (len(left) + padding) != 4):
         raise BadRequest("recording is not base64: it is cut short or wrongly padded")
     if left:
