@@ -113,6 +113,8 @@ class FeedStream:
         if self._reading is not None:
             # A thread of the driver is inside the session; it comes back within the await above.
             await asyncio.wait({self._reading})
+            if not self._reading.cancelled():
+                self._reading.exception()  # whoever waited for it has heard, or has been cancelled and need not
         # The cursor ends with its session, when the client closes, or by MongoDB's own time limit for idle ones.
         await self._session.end_session()
 
