@@ -26,7 +26,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "web listener",
         "identity admin",
         "passwords",
-        "headers limits store recordings",
+        "headers limits patience store recordings",
         "auth",
         "search events contract settings",
         "domain",

@@ -19,6 +19,7 @@ from tether_rt.auth import Keyring, SessionClaims
 from tether_rt.domain import Caller
 from tether_rt.errors import Unavailable
 from tether_rt.passwords import PasswordCheck
+from tether_rt.patience import Patience
 from tether_rt.store.client import Document, new_id
 from tether_rt.store.sessions import Sessions
 from tether_rt.store.users import Users, normal_email
@@ -155,14 +156,16 @@ class Identity:
         """Return those of the ids that have not been ended; one query, past the cache."""
         return await self._sessions.live(list(session_ids))
 
-    async def sign_in(self, email: str, password: str, address: str) -> SignedIn | None:
+    async def sign_in(self, email: str, password: str, address: str, patience: Patience) -> SignedIn | None:
         """Check a password and begin a session; None when either is wrong, after the same time.
 
-        `address` is where the attempt comes from. Raises `TooManyRequests` and `Unavailable` as `PasswordCheck.matches`.
+        `address` is where the attempt comes from, `patience` what the request has for MongoDB. Raises `TooManyRequests` and
+        `Unavailable` as `PasswordCheck.matches`.
         """
         account = normal_email(email)
         self._passwords.require_allowed(account, address)
-        user = await self._users.by_email(account)
+        async with patience:
+            user = await self._users.by_email(account)
         hashed = user["passwordHash"] if user else None
         if not await self._passwords.matches(password, hashed, account, address) or user is None:
             return None
@@ -172,7 +175,8 @@ class Identity:
             organization_id=user["organizationId"],
             expires_at=(datetime.now(UTC) + SESSION_LIFETIME).replace(microsecond=0),
         )
-        await self._sessions.add(claims)
+        async with patience:
+            await self._sessions.add(claims)
         return SignedIn(self._keyring.session_token(claims), claims, _shown(user))
 
     async def user(self, user_id: str) -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, NoReturn
@@ -48,6 +48,7 @@ from tether_rt.headers import (
 from tether_rt.identity import Identity, Session
 from tether_rt.limits import RateLimit
 from tether_rt.ops import Metrics, log
+from tether_rt.patience import Patience
 from tether_rt.store.client import unavailable
 
 SMALL_BODY_BYTES: Final = 64 * 1024
@@ -141,6 +142,9 @@ class JsonHandler(RequestHandler):
     """The base of every handler. A subclass sets `max_body_bytes` and `authorize`, and answers with `answer`."""
 
     takes_body = False
+    answers_in_time = False
+    """Whether the whole method waits for MongoDB alone and shares the request's patience with `authorize`; where it does more,
+    it says itself what is to be done in time."""
     content_security_policy = NOTHING_MAY_RUN
 
     def initialize(self, web: Web) -> None:
@@ -148,6 +152,7 @@ class JsonHandler(RequestHandler):
         self.started_s = time.perf_counter()
         self.organization_id: str | None = None
         self.remote = web.remote_of(self.request)
+        self.patience = Patience()
         self._body: bytearray | None = None
         self._reserved_bytes = 0
         self._watch: asyncio.TimerHandle | None = None
@@ -183,15 +188,31 @@ class JsonHandler(RequestHandler):
             declared_bytes = declared_bytes_of(self.request)
             if self.web.draining:
                 raise Unavailable("The server is shutting down; send the request again.", retry_after_s=2)
-            await self.authorize()
+            async with self.patience:
+                await self.authorize()
             self._expect_body(declared_bytes)
+            if self.answers_in_time:
+                self._replace_method(partial(self._in_time, self._method()))
         except Exception as error:
             if declared_bytes == 0:
                 # Raised in the method's place: an answer from here would make Tornado close the connection.
-                setattr(self, (self.request.method or "").lower(), partial(_refuse, error))
+                self._replace_method(partial(_refuse, error))
             else:
                 self.log_exception(type(error), error, error.__traceback__)
                 await self._answer_early(_as_tether_error(error.status_code if isinstance(error, HTTPError) else 500, error))
+
+    def _method(self) -> Callable[..., Awaitable[None] | None]:
+        found: Callable[..., Awaitable[None] | None] = getattr(self, (self.request.method or "").lower())
+        return found
+
+    def _replace_method(self, method: Callable[..., Awaitable[None] | None]) -> None:
+        setattr(self, (self.request.method or "").lower(), method)
+
+    async def _in_time(self, method: Callable[..., Awaitable[None] | None], *args: str) -> None:
+        async with self.patience:
+            answering = method(*args)
+            if answering is not None:
+                await answering
 
     @property
     def max_body_bytes(self) -> int:
@@ -362,6 +383,7 @@ class JsonHandler(RequestHandler):
 class SessionHandler(JsonHandler):
     """A handler for signed-in people: a session token as Bearer, or the session cookie from an allowed origin."""
 
+    answers_in_time = True
     session: Session
 
     async def authorize(self) -> None:

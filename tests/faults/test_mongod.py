@@ -118,6 +118,7 @@ async def test_a_frozen_mongod_is_503_within_5_s_and_goes_on_when_it_thaws(mongo
         try:
             async with asyncio.TaskGroup() as meanwhile:
                 meanwhile.create_task(asyncio.sleep(20))
+                await everything_says_503_in_time(load)  # asked of connections that seem well
                 await load.refused_more(16)
                 await everything_says_503_in_time(load)
                 await load.refused_more(16)

@@ -152,13 +152,16 @@ class CallRecordingHandler(OneCallHandler):
 class PeaksHandler(OneCallHandler):
     """`GET /api/calls/{callId}/peaks`: the recording as a waveform is drawn."""
 
+    answers_in_time = False
+
     def initialize(self, web: Web, calls: Calls, waveforms: WaveformMaker) -> None:  # type: ignore[override]
         super().initialize(web, calls)
         self.waveforms = waveforms
 
     async def get(self, call_id: str) -> None:
-        call, recording = await self.recording(call_id)
-        peaks = await self.waveforms.peaks(recording)
+        async with self.patience:
+            call, recording = await self.recording(call_id)
+        peaks = await self.waveforms.peaks(recording, self.patience)
         self.set_header("Cache-Control", "private, max-age=86400, immutable")
         self.answer(
             {

@@ -45,7 +45,8 @@ class RecordingHandler(JsonHandler):
         self.keyring = keyring
 
     async def get(self, recording_id: str) -> None:
-        recording = await self._judged(recording_id)
+        async with self.patience:
+            recording = await self._judged(recording_id)
         size: int = recording["bytes"]
         start, end = self._range(size)
         self.set_header("Content-Type", recording["contentType"])

@@ -26,7 +26,7 @@ class LoginHandler(JsonHandler):
     async def post(self) -> None:
         body = parse(self.take_body())
         self.contract.check("LoginRequest", body)
-        signed_in = await self.web.identity.sign_in(body["email"], body["password"], self.remote)
+        signed_in = await self.web.identity.sign_in(body["email"], body["password"], self.remote, self.patience)
         if signed_in is None:
             raise Unauthorized("The email address or the password is wrong.")
         self.organization_id = signed_in.claims.organization_id

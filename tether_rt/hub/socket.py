@@ -31,6 +31,7 @@ class UpgradeRequired(TetherError):
 class DashboardSocket(SessionHandler, WebSocketHandler):
     """One dashboard's connection."""
 
+    answers_in_time = False
     head: Any = RequestHandler.head  # no method but GET asks for an upgrade (RFC 6455 section 4.1)
 
     def initialize(self, web: Web, hub: Hub) -> None:  # type: ignore[override]
@@ -62,7 +63,8 @@ class DashboardSocket(SessionHandler, WebSocketHandler):
         """Admit the dashboard, upgrade, and return when the connection has ended."""
         self._require_upgrade()
         after = parse_after(self.get_query_argument("after", None, strip=False))
-        self._dashboard = await self.hub.admit(self.session, after)
+        async with self.patience:
+            self._dashboard = await self.hub.admit(self.session, after)
         try:
             await super().get()
         finally:

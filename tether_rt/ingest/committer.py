@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import time
 from collections import deque
@@ -18,6 +19,7 @@ from typing import Final, Protocol
 
 from tether_rt.errors import BadRequest, TetherError, Unavailable
 from tether_rt.ops import Metrics, log
+from tether_rt.patience import ANSWER_WITHIN_S
 from tether_rt.store.commit import BatchIsStale, NotStorable
 from tether_rt.store.plan import Entry, Outcome
 
@@ -26,10 +28,6 @@ MAX_BATCH_BYTES: Final = 8 * 1024 * 1024
 MAX_WAITING_CALLS: Final = 4_096
 _BUSY_CALLS: Final = 8
 RETRY_FOR_S: Final = 3.0
-ANSWER_WITHIN_S: Final = 4.5
-"""A caller hears 503 after this long, though the commit may still succeed: the contract promises an answer within 5 s, and
-a retry of a call that did get through is told so (`deduplicated`)."""
-
 _LOG: Final = logging.getLogger("tether.ingest")
 _AWAY: Final = "The database cannot be reached just now; send the request again."
 
@@ -62,11 +60,12 @@ class Committer:
         self._idle = asyncio.Event()
         self._idle.set()
 
-    async def submit(self, entry: Entry) -> Outcome:
+    async def submit(self, entry: Entry, within_s: float = math.inf) -> Outcome:
         """Return the outcome once it is durable.
 
-        Raises `Unavailable` when too many calls wait, when MongoDB is away or when the answer takes too long, and `BadRequest`
-        when MongoDB refuses what the call holds.
+        After `within_s`, and in any case after `ANSWER_WITHIN_S`, the caller hears 503 although the commit may still succeed: a
+        retry of a call that did get through is told so (`deduplicated`). Raises `Unavailable` for that, when too many calls
+        wait and when MongoDB is away, and `BadRequest` when MongoDB refuses what the call holds.
         """
         if len(self._waiting) >= MAX_WAITING_CALLS:
             raise Unavailable("The server is busy with other calls; send this one again shortly.", retry_after_s=1)
@@ -76,7 +75,7 @@ class Committer:
         self._idle.clear()
         self._arrived.set()
         try:
-            async with asyncio.timeout(ANSWER_WITHIN_S):
+            async with asyncio.timeout(min(within_s, ANSWER_WITHIN_S)):
                 return await waiting.outcome
         except TimeoutError as error:
             raise Unavailable(_AWAY) from error

@@ -40,7 +40,7 @@ class IngestHandler(JsonHandler):
             raise TooManyRequests("This API key calls too often; send the call again later.", whole_s(wait_s), limit="key_rate")
 
     async def post(self) -> None:
-        outcome = await self.pipeline.take(self.take_body(), self.caller)
+        outcome = await self.pipeline.take(self.take_body(), self.caller, self.patience)
         if isinstance(outcome, Created):
             ids = outcome.ids
             self.answer(

@@ -20,6 +20,7 @@ from tether_rt.ingest.committer import Committer
 from tether_rt.ingest.duplicates import DuplicateCheck
 from tether_rt.ingest.large import LargeText, lift_recording
 from tether_rt.ingest.sources import RecordingIntake
+from tether_rt.patience import Patience
 from tether_rt.store.calls import stored_bytes
 from tether_rt.store.client import new_id
 from tether_rt.store.plan import Created, Duplicate, Entry, Outcome
@@ -62,16 +63,18 @@ class Pipeline:
         self._committer = committer
         self._announce = announce
 
-    async def take(self, raw: bytearray, caller: Caller) -> Outcome:
+    async def take(self, raw: bytearray, caller: Caller, patience: Patience) -> Outcome:
         """Return `Created` or `Duplicate` once it is durable.
 
-        Raises `BadRequest` for what the vendor can mend, `Unavailable` for what passes by itself.
+        `patience` is what the request has left for MongoDB. Raises `BadRequest` for what the vendor can mend, `Unavailable`
+        for what passes by itself.
         """
         large = len(raw) >= _IN_THREAD_BYTES or count_values(raw) >= _IN_THREAD_VALUES
         parsed = await asyncio.to_thread(self._parse, raw) if large else self._parse(raw)
         body = parsed.body
         if (external_id := external_call_id(body)) is not None:
-            stored = await self._duplicates.find((caller.user_id, external_id))
+            async with patience:
+                stored = await self._duplicates.find((caller.user_id, external_id))
             if stored is not None:
                 return Duplicate(stored.call_id, differs=stored.fingerprint != parsed.fingerprint)
         if large:
@@ -86,7 +89,7 @@ class Pipeline:
         if parsed.recording is not None:
             recording = await self._recordings.take(parsed.recording, caller.organization_id)
         del raw, parsed, body  # megabytes, perhaps, that nobody needs while the commit is waited for
-        outcome = await self._committer.submit(Entry(new_id(), call, recording, weight))
+        outcome = await self._committer.submit(Entry(new_id(), call, recording, weight), patience.left_s)
         if recording is not None and isinstance(outcome, Created):
             self._announce(recording)
         return outcome

@@ -15,8 +15,10 @@ from tether_rt.domain import Recording
 from tether_rt.errors import TetherError
 from tether_rt.ingest.spool import Spool, SpoolWriter
 from tether_rt.ops import log
+from tether_rt.patience import Patience
 from tether_rt.recordings.peaks import peaks_of
 from tether_rt.recordings.protocol import RecordingStore
+from tether_rt.store.client import DriverError
 from tether_rt.store.waveforms import Waveforms
 
 _AHEAD_S: Final = 120.0
@@ -46,27 +48,31 @@ class WaveformMaker:
         while True:
             recording_id, key, size_bytes = await self._ahead.get()
             try:
-                await self._peaks(recording_id, key, size_bytes)
-            except TetherError as error:
+                await self._peaks(recording_id, key, size_bytes, Patience())
+            except (TetherError, DriverError) as error:
                 log(_LOG, logging.WARNING, "waveform_not_made", recordingId=recording_id, reason=str(error))
 
-    async def peaks(self, recording: dict[str, Any]) -> bytes | None:
+    async def peaks(self, recording: dict[str, Any], patience: Patience) -> bytes | None:
         """Return a stored recording's peaks, None when its format cannot be decoded.
 
-        Raises `Unavailable` when the store is away, and the driver's errors.
+        `patience` is what the request has left for MongoDB. Raises `Unavailable` when that or the store is away, and the
+        driver's errors.
         """
-        return await self._peaks(recording["recordingId"], recording["key"], recording["bytes"])
+        return await self._peaks(recording["recordingId"], recording["key"], recording["bytes"], patience)
 
-    async def _peaks(self, recording_id: str, key: str, size_bytes: int) -> bytes | None:
-        is_known, peaks = await self._waveforms.find(recording_id)
+    async def _peaks(self, recording_id: str, key: str, size_bytes: int, patience: Patience) -> bytes | None:
+        async with patience:
+            is_known, peaks = await self._waveforms.find(recording_id)
         if is_known:
             return peaks
         async with self._one:
-            is_known, peaks = await self._waveforms.find(recording_id)
+            async with patience:
+                is_known, peaks = await self._waveforms.find(recording_id)
             if not is_known:
                 async with self._spool.writing() as writer:
                     peaks = await self._compute(writer, key, size_bytes)
-                await self._waveforms.keep(recording_id, peaks)
+                async with patience:
+                    await self._waveforms.keep(recording_id, peaks)
             return peaks
 
     async def _compute(self, writer: SpoolWriter, key: str, size_bytes: int) -> bytes | None:

@@ -1,0 +1,45 @@
+"""How long one request may wait for MongoDB, over all that it asks.
+
+The contract promises an answer within 5 s while MongoDB is away or hangs, and one question alone may take that long: a
+connection that died is noticed after 3.5 s (`store.client`), and then the driver asks once more. A request that asked its
+questions one after another, each with a limit of its own, would take a multiple of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from types import TracebackType
+from typing import Final
+
+from tether_rt.errors import Unavailable
+
+ANSWER_WITHIN_S: Final = 4.5
+"""The rest of the 5 s is for the way there and back, and for a busy event loop."""
+
+
+class Patience:
+    """`async with patience:` around whatever waits for MongoDB; raises `Unavailable` once it is used up.
+
+    What a request waits for besides (its body, a recording, its turn to have a password checked) lies outside such blocks
+    and costs none of it. Not to be entered again inside of itself.
+    """
+
+    def __init__(self, seconds: float = ANSWER_WITHIN_S) -> None:
+        self.left_s = seconds
+        self._entered_s = 0.0
+        self._timeout = asyncio.timeout(None)
+
+    async def __aenter__(self) -> None:
+        self._entered_s = time.monotonic()
+        self._timeout = asyncio.timeout(self.left_s)
+        await self._timeout.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.left_s -= time.monotonic() - self._entered_s
+        try:
+            await self._timeout.__aexit__(kind, error, trace)
+        except TimeoutError as timeout:
+            raise Unavailable("The database did not answer in time; send the request again.") from timeout
