@@ -66,13 +66,16 @@ class Pages:
         self._limit = 2
 
     async def read(self, seq: int, last: int) -> list[Segment]:
-        """Return segments that follow `seq`, up to and including `last`; raises the driver's errors."""
+        """Return segments, from the one that holds `seq` + 1 at the latest to the one that holds `last` at most.
+
+        A document may reach beyond `last`, where a large one is being published in steps. Raises the driver's errors.
+        """
         documents = await self._feed.between(self._organization_id, seq, last, self._limit)
         segments = segments_of(documents)
         size = sum(len(segment.frames) for segment in segments)
         fitting = len(documents) * STEP_BYTES // max(1, size)
         self._limit = max(1, min(fitting, self._limit * 8, _MAX_PAGE_SEGMENTS))
-        return segments
+        return [segment for segment in segments if segment.first <= last]
 
 
 class Room:
