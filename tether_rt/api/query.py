@@ -13,13 +13,16 @@ from tether_rt.errors import BadRequest
 
 MAX_TEXT_CHARS: Final = 512
 MAX_OFFSET: Final = 10_000_000
-_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
-_DATE_TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})")
+_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_DATE_TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
 def text(handler: RequestHandler, name: str) -> str | None:
     """Return a parameter's text, None when absent or empty."""
-    value = handler.get_query_argument(name, None, strip=False)
+    # Not `get_query_argument`, which turns control characters into spaces: an agent's name may hold any.
+    values = handler.request.query_arguments.get(name)
+    value = handler.decode_argument(values[-1], name) if values else None
     if value is not None and len(value) > MAX_TEXT_CHARS:
         raise BadRequest(f"{name} must be at most {MAX_TEXT_CHARS} characters")
     return value or None
@@ -56,7 +59,8 @@ def number(handler: RequestHandler, name: str) -> float | None:
 def moment(handler: RequestHandler, name: str, *, end: bool = False) -> datetime | None:
     """Return a point in time: an RFC 3339 date-time, or a date, which means its first moment in UTC.
 
-    With `end`, the point is one that is excluded, so a date means the first moment of the next day: the whole day is in.
+    With `end`, the point is one that is excluded, so a date means the first moment of the next day: the whole day is in. The
+    last day of the calendar, as some say for "no end", is in but for its last microsecond.
     """
     value = text(handler, name)
     if value is None:
@@ -64,7 +68,7 @@ def moment(handler: RequestHandler, name: str, *, end: bool = False) -> datetime
     try:
         if _DATE.fullmatch(value):
             day = datetime.fromisoformat(value).replace(tzinfo=UTC)
-            return day + timedelta(days=1) if end else day
+            return min(day, _LAST - timedelta(days=1)) + timedelta(days=1) if end else day
         # A plus sign that nobody escaped arrives as a space.
         spaced = value.replace(" ", "+") if "T" in value.upper() else value
         if not _DATE_TIME.fullmatch(spaced):
