@@ -44,6 +44,8 @@ def query_terms(search: str) -> list[Any]:
     if not asked:
         return []
     rare = [word for word in asked[:-1] if word not in _COMMON]
+    if rare and asked[-1] in _COMMON:
+        return rare  # "appointment with": no call has such a word among its own
     return [*rare, re.compile("^" + re.escape(asked[-1]))]
 
 
