@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Final
 
 import pytest
 
+from tests.conftest import settings_on
 from tests.support.raw import RawAnswer, connection
-from tests.support.service import Service, Tenant
-
-on_disk: Final = pytest.mark.parametrize("service", ["disk"], indirect=True)
-"""For what has nothing to do with recordings: once is enough."""
+from tests.support.service import Service, Tenant, running
 
 _LAST: Final = b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Request-Id: the-last-one\r\nConnection: close\r\n\r\n"
+
+
+@pytest.fixture(scope="session")
+async def service(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
+    """A running server that keeps recordings on disk."""
+    async with running(settings_on(mongodb_uri, tmp_path_factory.mktemp("attacked"))) as service:
+        yield service
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.attacks.conftest import answers_to, on_disk
+from tests.attacks.conftest import answers_to
 from tests.support.raw import RawAnswer, connection
 from tests.support.service import PASSWORD, Answer, Service, Tenant, missed
-
-pytestmark = on_disk
 
 
 def head(tenant: Tenant, *fields: str, line: str = "POST /api/calls/ingest HTTP/1.1") -> bytes:
@@ -335,6 +333,13 @@ async def test_a_search_is_words_and_never_a_pattern(tenant: Tenant, search: str
     for path in ("/api/calls/history", "/api/contacts"):
         answer = await tenant.request("GET", path, token=tenant.token, params={"search": search[:512]})
         assert answer.status == 200, answer.body
+
+
+async def test_every_character_is_searched_for_as_itself(tenant: Tenant) -> None:
+    for name in ("a.b*c", "[x]", "(y", "back\\slash", "nul\0inside", "$end^", "50% #1 & ~"):
+        await tenant.post_call(missed(callerName=name))
+        found = await tenant.request("GET", "/api/contacts", token=tenant.token, params={"search": name})
+        assert [contact["name"] for contact in found.body["data"]] == [name]
 
 
 @pytest.fixture(autouse=True)

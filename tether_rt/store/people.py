@@ -43,7 +43,8 @@ class People:
         text = (search or "").strip()
         if text:
             digits = re.sub(r"\D", "", text)
-            choices: list[dict[str, Any]] = [{"name": {"$regex": r"(^|\s)" + re.escape(text), "$options": "i"}}]
+            pattern = re.escape(text).replace("\0", r"\x00")  # MongoDB takes no NUL in a pattern
+            choices: list[dict[str, Any]] = [{"name": {"$regex": r"(^|\s)" + pattern, "$options": "i"}}]
             if digits:
                 choices.append({"number": {"$regex": digits}})
             query["$or"] = choices
