@@ -4,31 +4,47 @@
 // missed; what comes by both ways is merged by the store.
 
 import { ApiError } from "./api.js";
+import { EVERYTHING, filterText, judge, question } from "./filter.js";
 import { Observable } from "./observable.js";
 import { LiveConnection } from "./live/connection.js";
 import { watchForWaking } from "./live/wake.js";
+import { Screening } from "./screening.js";
 import { CallStore } from "./store.js";
 
 const RETRY_MS = 5_000;
+const FIRST_PAGE = 50;
+const NEXT_PAGE = 200;
 
 export class Desk extends Observable {
-  calls = new CallStore();
+  calls;
+  filter = EVERYTHING;
   /** The first page: "loading" | "ready" | "failed"; and a further one. */
   loading = { first: "loading", more: "ready", error: null };
+  /** The reader wants the list to stand still. */
+  isPaused = false;
+  /** Where the list was scrolled to when it was last on the screen. */
+  scrollTop = 0;
 
   #api;
   #aborted = new AbortController();
   #stopWatching = () => {};
   #retry = null;
+  #listeners = new Set();
+  #screening;
 
   /** @param {{api, hubUrl: string, onSessionOver: () => void, onStranger: () => void}} parts */
   constructor({ api, hubUrl, onSessionOver, onStranger }) {
     super();
     this.#api = api;
+    this.#screening = new Screening((callId) => api.call(callId));
+    this.calls = new CallStore({
+      judge: (row) => judge(this.filter, row, Date.now()),
+      onAsk: (row) => this.#ask(row.callId),
+    });
     this.live = new LiveConnection(hubUrl, {
       onBegin: () => this.reload(),
       onResync: () => this.reload(),
-      onEvent: (event) => this.calls.apply(event, Date.now()),
+      onEvent: (event) => this.#hear(event),
       onSessionOver,
       onStranger,
       hasSession: () => api.hasSession(),
@@ -47,6 +63,39 @@ export class Desk extends Observable {
     this.live.stop();
   }
 
+  /** Hears every event of the feed, whatever the filter. @returns {() => void} stops it. */
+  listen(listener) {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Shows other calls. */
+  setFilter(filter) {
+    if (filterText(filter) === filterText(this.filter)) return;
+    this.filter = filter;
+    this.scrollTop = 0;
+    this.calls.expectOtherView();
+    if (this.live.position.seq !== null) this.reload();
+  }
+
+  /** @returns {Promise<boolean>} whether a call of the feed belongs to a filter of any kind. */
+  async belongs(filter, row) {
+    const verdict = judge(filter, row, Date.now());
+    return verdict === "ask" ? this.#screening.isFound(row.callId, filter.search) : verdict === "in";
+  }
+
+  setPaused(isPaused) {
+    this.isPaused = isPaused;
+    this.changed();
+  }
+
+  /** Lets what waited into the list. */
+  release() {
+    const { hasOverflown } = this.calls;
+    this.calls.release();
+    if (hasOverflown) this.reload();
+  }
+
   /** Loads the newest calls afresh; tries again by itself until it works. */
   async reload() {
     this.#aborted.abort();
@@ -54,16 +103,16 @@ export class Desk extends Observable {
     this.#aborted = new AbortController();
     const { signal } = this.#aborted;
     this.calls.expectFirstPage();
-    this.#show({ first: this.calls.rows.size > 0 ? "ready" : "loading", more: "ready", error: null });
+    this.#show({ first: "loading", more: "ready", error: null });
     try {
-      const { calls, total } = await this.#api.history({}, { signal });
+      const { calls, ...page } = await this.#page(FIRST_PAGE, null, signal);
       if (signal.aborted) return;
-      this.calls.replace(calls, total);
+      this.calls.replace(calls, page);
       this.#show({ first: "ready" });
     } catch (error) {
       if (signal.aborted || isSessionOver(error)) return;
       this.#show({ first: "failed", error });
-      this.#retry = setTimeout(() => this.reload(), RETRY_MS);
+      if (error.status !== 400) this.#retry = setTimeout(() => this.reload(), RETRY_MS);
     }
   }
 
@@ -74,14 +123,41 @@ export class Desk extends Observable {
     const { signal } = this.#aborted;
     this.#show({ more: "loading", error: null });
     try {
-      const { calls, total } = await this.#api.history({ offset: this.calls.nextOffset }, { signal });
+      const { calls, ...page } = await this.#page(NEXT_PAGE, this.calls.frontierId, signal);
       if (signal.aborted) return;
-      this.calls.extend(calls, total);
+      this.calls.extend(calls, page);
       this.#show({ more: "ready" });
     } catch (error) {
       if (signal.aborted || isSessionOver(error)) return;
       this.#show({ more: "failed", error });
     }
+  }
+
+  async #page(limit, before, signal) {
+    const params = question(this.filter, Date.now());
+    params.set("limit", limit);
+    if (before !== null) params.set("before", before);
+    const { calls, total, totalIsExact } = await this.#api.history(params, { signal });
+    return { calls, total, totalIsExact, isLast: calls.length < limit };
+  }
+
+  #hear(event) {
+    this.calls.apply(event, Date.now());
+    for (const listener of [...this.#listeners]) listener(event);
+  }
+
+  async #ask(callId) {
+    const { filter } = this;
+    let belongs;
+    try {
+      belongs = await this.#screening.isFound(callId, filter.search);
+    } catch {
+      // Not one at a time, then: the history itself will say, in a moment, for all that wait.
+      clearTimeout(this.#retry);
+      this.#retry = setTimeout(() => this.reload(), RETRY_MS);
+      return;
+    }
+    if (filter === this.filter) this.calls.decide(callId, belongs);
   }
 
   #show(change) {

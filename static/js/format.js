@@ -14,6 +14,15 @@ export function clock(seconds) {
   return h > 0 ? `${h}:${pad(m)}:${pad(s)}` : `${m}:${pad(s)}`;
 }
 
+/** Seconds → "45 s", "12 min", "3 h 05 min": a sum of lengths. */
+export function amount(seconds) {
+  if (!Number.isFinite(seconds) || seconds < 0) return UNKNOWN;
+  const whole = Math.round(seconds);
+  if (whole < MINUTE_S) return `${whole} s`;
+  const minutes = Math.round(whole / 60);
+  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;
+}
+
 /** Seconds → "31 seconds", "2 minutes 5 seconds": the same length for a reader who hears it. */
 export function spokenLength(seconds) {
   if (!Number.isFinite(seconds) || seconds < 0) return "unknown length";
@@ -64,12 +73,26 @@ export function shortTime(value, { locale, timeZone } = {}) {
   return formatter(locale, { timeZone, dateStyle: "medium", timeStyle: "short" }).format(ms);
 }
 
-/** E.164 in groups where the plan is known to have them ("+1 416-555-0199"); any other number as it is. */
-export function phone(e164) {
-  if (typeof e164 !== "string" || e164 === "") return UNKNOWN;
-  const nanp = /^\+1(\d{3})(\d{3})(\d{4})$/.exec(e164);
-  return nanp ? `+1 ${nanp[1]}-${nanp[2]}-${nanp[3]}` : e164;
+/** "14:32", in the reader's zone. */
+export function timeOfDay(value, { locale, timeZone } = {}) {
+  const ms = instant(value);
+  return Number.isNaN(ms) ? UNKNOWN : formatter(locale, { timeZone, hour: "2-digit", minute: "2-digit" }).format(ms);
 }
+
+/** "Friday 15 May 2026", in the reader's zone. */
+export function dayName(value, { locale, timeZone } = {}) {
+  const ms = instant(value);
+  if (Number.isNaN(ms)) return UNKNOWN;
+  return formatter(locale, { timeZone, weekday: "long", day: "numeric", month: "long", year: "numeric" }).format(ms);
+}
+
+const counts = new Intl.NumberFormat("en");
+
+/** 100000 → "100,000". */
+export const count = (value) => counts.format(value);
+
+/** "1 call", "1,042 calls". */
+export const plural = (value, noun) => `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
 
 const SIZE_UNITS = ["bytes", "KB", "MB", "GB"];
 

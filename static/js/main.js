@@ -3,12 +3,20 @@
 import { createApi } from "./api.js";
 import { App } from "./components/app.js";
 import { Desk } from "./desk.js";
+import { ServerClock } from "./live/server_clock.js";
+import { Notices } from "./notices.js";
+import { PageTitle } from "./page_title.js";
 import { Session } from "./session.js";
+import { chime, notify } from "./signals.js";
 import { html, render } from "./ui.js";
 
 const hubUrl = `${location.origin.replace(/^http/, "ws")}/ws`;
 
-const api = createApi({ onSessionOver: () => session.over() });
+const clock = new ServerClock();
+const api = createApi({
+  onSessionOver: () => session.over(),
+  onAnswer: (...readings) => clock.answered(...readings),
+});
 const session = new Session(api);
 const openDesk = () =>
   new Desk({
@@ -18,5 +26,6 @@ const openDesk = () =>
     onStranger: () => location.reload(), // nothing of the other organization may stay on the screen
   });
 
-render(html`<${App} session=${session} api=${api} openDesk=${openDesk} />`, document.getElementById("app"));
+const parts = { session, api, openDesk, clock, title: new PageTitle(), notices: new Notices({ chime, notify }) };
+render(html`<${App} parts=${parts} />`, document.getElementById("app"));
 session.check();

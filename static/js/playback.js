@@ -12,6 +12,9 @@ export class Playback extends Observable {
   atS = 0;
   lengthS = Number.NaN;
   rate = 1;
+  skipsSilence = false;
+  /** @type {[number, number][]} from and to, in seconds, ascending */
+  silences = [];
 
   #fetchUrl;
   #audio = null;
@@ -35,6 +38,7 @@ export class Playback extends Observable {
       this.isPlaying = !audio.paused && !audio.ended;
       this.atS = audio.currentTime;
       if (Number.isFinite(audio.duration)) this.lengthS = audio.duration;
+      this.#leapSilence();
       this.changed();
     };
     for (const name of ["play", "pause", "ended", "timeupdate", "seeked", "durationchange"]) on(name, read);
@@ -69,6 +73,22 @@ export class Playback extends Observable {
     this.#show(this.phase, { atS });
   }
 
+  /** Goes some seconds on, or back. */
+  skip(seconds) {
+    const atS = this.#hasSource ? this.#audio.currentTime : this.atS;
+    this.seek(Number.isFinite(this.lengthS) ? Math.min(atS + seconds, this.lengthS) : atS + seconds);
+  }
+
+  /** Where the audio is now: finer than `atS`, which is told four times a second. */
+  get nowS() {
+    return this.#hasSource && this.isPlaying ? this.#audio.currentTime : this.atS;
+  }
+
+  setSkipsSilence(skipsSilence) {
+    this.skipsSilence = skipsSilence;
+    this.changed();
+  }
+
   setRate(rate) {
     this.rate = rate;
     if (this.#audio) this.#audio.playbackRate = rate;
@@ -84,6 +104,12 @@ export class Playback extends Observable {
   // Without a source an element forgets what it is told: `atS` and `isPlaying` then hold what is wanted of it.
   get #hasSource() {
     return this.#audio?.hasAttribute("src") && this.#audio.error === null;
+  }
+
+  #leapSilence() {
+    if (!this.skipsSilence || !this.isPlaying) return;
+    const silence = this.silences.find(([fromS, toS]) => this.atS >= fromS && this.atS < toS - 0.1);
+    if (silence) this.#audio.currentTime = silence[1];
   }
 
   #play() {

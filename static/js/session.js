@@ -25,7 +25,8 @@ export class Session extends Observable {
   /** Finds out whether the cookie still holds; asks again while the server is away. */
   async check() {
     try {
-      if (await this.#api.hasSession()) this.#enter(this.#recall());
+      const holder = await this.#api.whoAmI();
+      if (holder) this.#enter(holder.user ?? this.#recall());
       else this.#leave(null);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;

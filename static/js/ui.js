@@ -1,12 +1,16 @@
 // The one door to the vendored view libraries, and the few hooks of our own.
 
 import htm from "../vendor/htm.js";
-import { useEffect, useReducer, useRef, useState } from "../vendor/preact-hooks.js";
-import { h } from "../vendor/preact.js";
+import { useContext, useEffect, useReducer, useRef, useState } from "../vendor/preact-hooks.js";
+import { createContext, h } from "../vendor/preact.js";
 
-export { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "../vendor/preact-hooks.js";
+export { useCallback, useContext, useEffect, useLayoutEffect, useMemo, useRef, useState } from "../vendor/preact-hooks.js";
 export { Fragment, render } from "../vendor/preact.js";
 export const html = htm.bind(h);
+
+/** What main.js has made, for every component: {session, api, clock, title, notices, and once signed in: desk}. */
+export const Parts = createContext(null);
+export const useParts = () => useContext(Parts);
 
 /** Renders again whenever `observable` has changed. @returns the same observable. */
 export function useWatched(observable) {
@@ -59,6 +63,46 @@ export function useRoute(parse) {
     return () => removeEventListener("hashchange", read);
   }, []);
   return route;
+}
+
+/** Whether a media query holds now. */
+export function useMedia(query) {
+  const media = matchMedia(query);
+  const [holds, setHolds] = useState(media.matches);
+  useEffect(() => {
+    const read = () => setHolds(media.matches);
+    read();
+    media.addEventListener("change", read);
+    return () => media.removeEventListener("change", read);
+  }, [query]);
+  return holds;
+}
+
+const TYPING = "input:not([type=range], [type=checkbox], [type=radio]), textarea, select, [contenteditable]";
+const ANSWERS_SPACE = "button, summary, input, a:not(.row-link), [role=button]";
+const ANSWERS_ARROWS = "input, select, [role=tab]";
+
+/**
+ * Keys of the whole page: name of the key → what it does; a handler that returns false has not used it. Whoever types, a
+ * dialog, and a control that knows the key itself come first.
+ */
+export function useKeys(bindings) {
+  const latest = useLatest(bindings);
+  useEffect(() => {
+    const press = (event) => {
+      const { key, target } = event;
+      const run = latest.current[key];
+      if (!run || event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey) return;
+      if (document.querySelector("dialog[open]")) return;
+      const on = (selector) => target instanceof Element && target.closest(selector) !== null;
+      if (key !== "Escape" && on(TYPING)) return;
+      if (key === " " && on(ANSWERS_SPACE)) return;
+      if (key.startsWith("Arrow") && on(ANSWERS_ARROWS)) return;
+      if (run(event) !== false) event.preventDefault();
+    };
+    addEventListener("keydown", press);
+    return () => removeEventListener("keydown", press);
+  }, []);
 }
 
 /** The latest value, for a callback that outlives its rendering. */

@@ -61,10 +61,20 @@ class Agent:
         await self.page.get_by_role("button", name="Sign in").click()
 
     async def enter(self, tenant: Tenant, path: str = "/") -> None:
-        """Open the dashboard, sign in and wait until it is live."""
+        """Open the dashboard with a session that was begun before, and wait until it is live."""
+        cookie = {"name": "tether_session", "value": tenant.token, "url": self.base_url, "httpOnly": True, "sameSite": "Strict"}
+        await self.page.context.add_cookies([cookie])  # type: ignore[list-item]
         await self.open(path)
-        await self.sign_in(tenant)
         await self.live()
+
+    async def painted(self) -> None:
+        """Wait until what has happened is on the screen."""
+        await self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+    async def scroll_list(self, pixels: int) -> None:
+        """Scroll the list to a place."""
+        await self.page.locator(".list-scroll").evaluate("(list, top) => list.scrollTo(0, top)", pixels)
+        await self.painted()
 
     async def live(self) -> None:
         """Wait until the connection says that nothing is missing."""
@@ -83,9 +93,21 @@ class Agent:
         return self.page.locator(f'[data-call-id="{call_id}"]')
 
     async def call_ids(self) -> list[str]:
-        """Return the calls in the list, from the top."""
+        """Return the calls in the list that are on the page, from the top: those that can be seen, and some beyond."""
         found: list[str] = await self.rows.evaluate_all("rows => rows.map((row) => row.dataset.callId)")
         return found
+
+    async def all_call_ids(self) -> list[str]:
+        """Scroll through the list, and return all its calls from the top; each must be there once."""
+        seen: dict[str, None] = {}
+        top = 0
+        while True:
+            await self.scroll_list(top)
+            seen.update(dict.fromkeys(await self.call_ids()))
+            is_end = await self.page.locator(".list-scroll").evaluate("(l) => l.scrollTop + l.clientHeight >= l.scrollHeight - 1")
+            if is_end and await self.page.get_by_text("Loading older calls…").count() == 0:
+                return list(seen)
+            top += 400
 
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning") and not self.expected.search(message.text):

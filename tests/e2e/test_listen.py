@@ -33,13 +33,13 @@ async def test_a_call_arrives_is_opened_and_heard(service: Service, tenant: Tena
 
     row = agent.row(call_id)
     await expect(row).to_contain_text("Priya Nair")
-    await expect(row).to_contain_text("+1 416-555-0199")
+    await expect(row).to_contain_text("(416) 555-0199")
     await expect(row).to_contain_text("Completed")
     await expect(row).to_contain_text("Alex (Maple Dental)")
     await expect(row).to_contain_text("0:31")
     await expect(row).to_contain_text("Recorded")
     await expect(agent.connection).to_have_attribute("data-seq", "4")
-    await expect(agent.connection).to_contain_text("Live · seq 4")
+    await expect(agent.connection).to_contain_text("Live · seq 4 · 0 missed")
 
     await row.get_by_role("link").click()
     page = agent.page

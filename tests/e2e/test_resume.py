@@ -56,7 +56,7 @@ async def test_a_line_that_is_cut_again_and_again_loses_nothing(service: Service
             await asyncio.wait({posting}, timeout=0.4)
         posted = await posting
         await expect(agent.connection).to_have_attribute("data-seq", str(3 * len(posted)))
-        assert await agent.call_ids() == posted[::-1]
+        assert await agent.all_call_ids() == posted[::-1]
 
 
 @on_disk
@@ -89,7 +89,9 @@ async def test_a_restarted_server_is_found_again(mongodb_uri: str, tmp_path: Pat
             await process.start()
             tenant = await _first_user(process, mongodb_uri, http)
             agent = await new_agent(process.url)
-            await agent.enter(tenant)
+            await agent.open()
+            await agent.sign_in(tenant)
+            await agent.live()
             before = await _post(tenant, 1)
             await expect(agent.row(before[0])).to_be_visible()
             for end in (process.kill, process.stop):

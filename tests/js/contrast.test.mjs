@@ -9,9 +9,9 @@ const [light, dark] = [...sheet.matchAll(/:root \{([^}]*)\}/g)].map(([, body]) =
   Object.fromEntries([...body.matchAll(/--([\w-]+): (#[0-9a-f]{6});/g)].map(([, name, value]) => [name, value])),
 );
 
-const TEXT = ["text", "muted", "accent", "good", "warn", "bad"];
+const TEXT = ["text", "muted", "accent", "other", "good", "warn", "bad"];
 const GROUNDS = ["ground", "surface", "raised", "accent-ground"];
-const PAIRS = [...TEXT.flatMap((text) => GROUNDS.map((ground) => [text, ground])), ["on-accent", "accent"]];
+const PAIRS = [...TEXT.flatMap((text) => GROUNDS.map((ground) => [text, ground])), ["on-accent", "accent"], ["text", "mark"]];
 const PARTS = ["line-strong", "focus", "accent"].flatMap((part) => ["ground", "surface"].map((ground) => [part, ground]));
 
 function luminance(hex) {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { clock, exactTime, phone, relativeTime, size, spokenLength } from "../../static/js/format.js";
+import { amount, clock, count, exactTime, plural, relativeTime, size, spokenLength } from "../../static/js/format.js";
 
 const BERLIN = { locale: "en-GB", timeZone: "Europe/Berlin" };
 const NOW = "2026-05-15T10:00:00.000Z"; // noon in Berlin
@@ -65,11 +65,22 @@ test("the exact moment names day, second and zone", () => {
   assert.match(exactTime("2026-05-15T09:12:34.000Z", BERLIN), /^Friday,? 15 May 2026.* 11:12:34 CEST$/);
 });
 
-test("a North American number is grouped, any other stays as it is", () => {
-  assert.equal(phone("+14165550199"), "+1 416-555-0199");
-  assert.equal(phone("+33612345678"), "+33612345678");
-  assert.equal(phone(""), "–");
-  assert.equal(phone(null), "–");
+test("a sum of lengths is told in the unit that matters", () => {
+  const cases = [
+    [0, "0 s"],
+    [59.4, "59 s"],
+    [60, "1 min"],
+    [3_599, "1 h 00 min"],
+    [12_673.6, "3 h 31 min"],
+    [Number.NaN, "–"],
+  ];
+  for (const [seconds, text] of cases) assert.equal(amount(seconds), text);
+});
+
+test("counts are grouped and agree with their noun", () => {
+  assert.equal(count(100_000), "100,000");
+  assert.equal(plural(1, "call"), "1 call");
+  assert.equal(plural(1042, "call"), "1,042 calls");
 });
 
 test("sizes have two figures that matter", () => {

@@ -4,20 +4,32 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { contactLabel, hasRecording, otherNumber } from "../../static/js/call.js";
-import { callHref, parseRoute } from "../../static/js/route.js";
+import { callHref, contactHref, listHref, momentHref, parseRoute } from "../../static/js/route.js";
 import { turnAt } from "../../static/js/transcript.js";
 import { entriesOf, isBranch, isEmpty, kindOf, summaryOf } from "../../static/js/tree.js";
 
-test("an address leads to its call and back", () => {
-  for (const callId of ["64f0a1b2c3d4e5f6a7b8cb00", "a/b", "ü ?#"]) {
-    assert.deepEqual(parseRoute(callHref(callId)), { name: "call", callId });
+test("an address leads to its call, its contact, its moment and back", () => {
+  for (const id of ["64f0a1b2c3d4e5f6a7b8cb00", "a/b", "ü ?#"]) {
+    assert.deepEqual(parseRoute(callHref(id)), { name: "call", id, filter: {}, atS: null });
+    assert.deepEqual(parseRoute(contactHref(id)), { name: "contact", id, filter: {}, atS: null });
+    assert.deepEqual(parseRoute(momentHref(id, 12.34)), { name: "call", id, filter: {}, atS: 12.3 });
   }
 });
 
+test("a view is in the address, beside a call, too", () => {
+  const filter = { search: "büro & co?", status: "no-answer" };
+  assert.deepEqual(parseRoute(listHref(filter)).filter, filter);
+  assert.deepEqual(parseRoute(callHref("x", filter)), { name: "call", id: "x", filter, atS: null });
+});
+
 test("any other address is the list", () => {
-  for (const hash of ["", "#", "#/", "#/calls/", "#/calls/a/b", "#/calls/%E0%A4%A", "#calls/x", "#/contacts/1"]) {
-    assert.deepEqual(parseRoute(hash), { name: "list" }, hash);
+  for (const hash of ["", "#", "#/", "#/calls", "#/calls/", "#/calls/a/b", "#/calls/%E0%A4%A", "#calls/x", "#/contacts/", "#/x"]) {
+    assert.equal(parseRoute(hash).name, "list", hash);
   }
+});
+
+test("a moment that is none is no moment", () => {
+  for (const t of ["", "x", "-3", "1e9", "12.3456"]) assert.equal(parseRoute(`#/calls/a?t=${t}`).atS, null, t);
 });
 
 test("the turn that is spoken is the last one that has begun", () => {
@@ -72,7 +84,7 @@ test("the other side of a call is who is named", () => {
   const call = { direction: "inbound", from: "+14165550199", to: "+14165550100" };
   assert.equal(otherNumber(call), "+14165550199");
   assert.equal(otherNumber({ ...call, direction: "outbound" }), "+14165550100");
-  assert.equal(contactLabel(call), "+1 416-555-0199");
+  assert.equal(contactLabel(call), "(416) 555-0199");
   assert.equal(contactLabel({ ...call, contactName: "Priya" }), "Priya");
 });
 

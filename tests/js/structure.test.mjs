@@ -16,12 +16,12 @@ const modulesUnder = (folder) =>
 
 const MODULES = modulesUnder("js");
 const importsOf = (path) =>
-  [...read(path).matchAll(/^(?:import|export)\b[^;]*?from "([^"]+)";/gm)].map(([, name]) =>
+  [...read(path).matchAll(/^(?:import|export)\b[^;]*?from "([^"]+)";|=> import\("([^"]+)"\)/gm)].map(([all, eager, lazy]) => [all, eager ?? lazy]).map(([, name]) =>
     name.startsWith(".") ? relative(STATIC, resolve(STATIC, dirname(path), name)) : name,
   );
 
 // A module may import what stands in its own line or further down.
-const LAYERS = [/^js\/main\.js$/, /^js\/components\//, /^js\/(ui|desk|session|playback)\.js$/, /^js\//, /^vendor\//];
+const LAYERS = [/^js\/main\.js$/, /^js\/components\//, /^js\/(ui|desk|session|playback|thread|notices)\.js$/, /^js\//, /^vendor\//];
 const layerOf = (path) => LAYERS.findIndex((layer) => layer.test(path));
 
 test("every import is a file of ours, or one that vendor.mjs writes", () => {

@@ -1,68 +1,85 @@
 import { parseRoute } from "../route.js";
-import { html, useEffect, useMemo, useRef, useRoute, useState, useWatched } from "../ui.js";
+import { measureLatency } from "../live/latency.js";
+import { html, Parts, useEffect, useMemo, useParts, useRef, useRoute, useWatched } from "../ui.js";
+import { Announcer } from "./announcer.js";
+import { Bar } from "./bar.js";
 import { CallList } from "./call_list.js";
 import { CallView } from "./call_view.js";
-import { Connection } from "./connection.js";
+import { Help } from "./help.js";
+import { Page } from "./page.js";
 import { SignIn } from "./sign_in.js";
 
-/** @param {{session, api, openDesk: () => import("../desk.js").Desk}} props */
-export function App({ session, api, openDesk }) {
-  useWatched(session);
-  switch (session.phase) {
-    case "in":
-      return html`<${SignedIn} session=${session} api=${api} openDesk=${openDesk} />`;
-    case "out":
-      return html`<${SignIn} session=${session} />`;
-    case "unreachable":
-      return html`<main class="sign-in">
+/** @param {{parts: object}} props what main.js has made, see `Parts` */
+export function App({ parts }) {
+  const { phase } = useWatched(parts.session);
+  return html`<${Parts.Provider} value=${parts}>
+    ${phase === "in" && html`<${SignedIn} />`}
+    ${phase === "out" && html`<${SignIn} session=${parts.session} />`}
+    ${
+      phase === "unreachable" &&
+      html`<main class="sign-in">
         <p class="notice" role="alert">The server cannot be reached. Trying again…</p>
-      </main>`;
-    default:
-      return null;
-  }
+      </main>`
+    }
+  <//>`;
 }
 
-function SignedIn({ session, api, openDesk }) {
+function SignedIn() {
+  const parts = useParts();
   const route = useRoute(parseRoute);
-  const desk = useMemo(openDesk, []);
+  const desk = useMemo(parts.openDesk, []);
+  const withDesk = useMemo(() => ({ ...parts, desk }), [parts, desk]);
+  // Before the list is rendered, so that its first page is asked for with the filter of the address.
+  const hasList = route.name === "list" || route.name === "call";
+  useMemo(() => hasList && desk.setFilter(route.filter), [desk, route]);
   useEffect(() => {
+    const stops = [measureLatency(desk, parts.clock), parts.notices.watch(desk), desk.listen(countArrivals(desk, parts.title))];
     desk.start();
-    return () => desk.stop();
+    return () => {
+      for (const stop of stops) stop();
+      desk.stop();
+    };
   }, [desk]);
   useFocusReturn(route);
 
-  const openId = route.name === "call" ? route.callId : null;
-  return html`<div class="desk" data-open=${openId ? "call" : "list"}>
-    <header class="bar">
-      <h1 class="brand">tether</h1>
-      <${Connection} live=${desk.live} />
-      <${Account} session=${session} />
-    </header>
-    <main class="panes">
-      <${CallList} desk=${desk} openId=${openId} />
-      ${openId && html`<${CallView} key=${openId} desk=${desk} api=${api} callId=${openId} />`}
-    </main>
-  </div>`;
+  const openId = route.name === "call" ? route.id : null;
+  return html`<${Parts.Provider} value=${withDesk}>
+    <div class="desk" data-open=${hasList ? (openId ? "call" : "list") : "page"}>
+      <a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
+      <${Bar} route=${route} />
+      <main class="panes" id="main" tabindex="-1">
+        ${
+          hasList
+            ? html`<${CallList} openId=${openId} filter=${route.filter} />
+                ${openId && html`<${CallView} key=${openId} callId=${openId} filter=${route.filter} atS=${route.atS} />`}`
+            : html`<${Page} key=${`${route.name} ${route.id}`} route=${route} />`
+        }
+      </main>
+      <${Announcer} />
+      <${Help} />
+    </div>
+  <//>`;
 }
 
-function Account({ session }) {
-  const [error, setError] = useState(null);
-  const { user } = session;
-  const signOut = () => session.signOut().catch((failure) => setError(failure.message));
-  return html`<div class="account">
-    ${error && html`<span class="account-error" role="alert">${error}</span>`}
-    <bdi class="account-name" title=${user?.email}>${user?.fullName ?? user?.email}</bdi>
-    <button class="button button-quiet" type="button" onClick=${signOut}>Sign out</button>
-  </div>`;
+// The address bar holds the route, so a plain jump to #main would leave the page.
+function skip(event) {
+  event.preventDefault();
+  document.getElementById("main").focus();
 }
+
+const countArrivals =
+  (desk, title) =>
+  ({ event, data }) =>
+    event === "call_ended" && desk.calls.rows.has(data.callId) && title.count();
 
 // A reader who closes a call goes on in the list where the call was opened, not at the top of the page.
 function useFocusReturn(route) {
   const last = useRef(null);
   useEffect(() => {
-    if (route.name === "call") last.current = route.callId;
-    else if (last.current) {
+    if (route.name === "call") last.current = route.id;
+    else if (route.name === "list" && last.current) {
       document.querySelector(`[data-call-id="${CSS.escape(last.current)}"] .row-link`)?.focus();
+      last.current = null;
     }
   }, [route]);
 }

@@ -41,6 +41,8 @@ export class LiveConnection extends Observable {
   failures = 0;
   /** How many events the last reconnection brought; 0 once that is old news. */
   caughtUp = 0;
+  /** How many events could no longer be had one by one, so that the state was loaded again instead. */
+  missed = 0;
 
   #url;
   #listener;
@@ -83,6 +85,7 @@ export class LiveConnection extends Observable {
     this.#detach();
     this.position = START;
     this.failures = 0;
+    this.missed = 0;
     this.#show("idle");
   }
 
@@ -117,6 +120,7 @@ export class LiveConnection extends Observable {
   #receive(text) {
     const message = parse(text);
     const { step, position } = advance(this.position, message);
+    const skipped = position.seq - this.position.seq;
     this.position = position;
     switch (step) {
       case "begin":
@@ -127,6 +131,7 @@ export class LiveConnection extends Observable {
         this.#established();
         break;
       case "resync":
+        this.missed += Math.max(0, skipped);
         this.#established();
         this.#listener.onResync();
         break;

@@ -1,0 +1,49 @@
+import { contactLabel, directionWord, otherPhone } from "../call.js";
+import { clock, exactTime, shortTime, size, spokenLength } from "../format.js";
+import { phone } from "../phone.js";
+import { contactHref } from "../route.js";
+import { isEmpty } from "../tree.js";
+import { html } from "../ui.js";
+import { Icon } from "./icons.js";
+import { Status } from "./status.js";
+import { Tree } from "./tree.js";
+
+/** Who called whom, when, and how it ended. */
+export function CallFacts({ call }) {
+  const recording = call.recordings?.[0];
+  const facts = [
+    ["Status", html`<${Status} status=${call.status} />`],
+    ["Length", html`<span title=${spokenLength(call.duration)}>${clock(call.duration)}</span>`],
+    ["Began", html`<time datetime=${call.startTime} title=${exactTime(call.startTime)}>${shortTime(call.startTime)}</time>`],
+    ["Agent", call.agentName && html`<bdi>${call.agentName}</bdi>`],
+    ["From", phone(call.from)],
+    ["To", phone(call.to)],
+    ["Recording", recording?.bytes && `${recording.contentType}, ${size(recording.bytes)}`],
+    ["Vendor's id", call.providerCallId && html`<bdi class="mono">${call.providerCallId}</bdi>`],
+  ];
+  return html`<div class="call-lead">
+      <span class="row-direction" data-direction=${call.direction}>
+        <${Icon} name=${call.direction === "inbound" ? "inbound" : "outbound"} />
+      </span>
+      <span>${directionWord(call)} call ${call.direction === "inbound" ? "from" : "to"} ${otherPhone(call)}</span>
+      ${call.contactId && html`<a class="contact-link" href=${contactHref(call.contactId)}>All with ${contactLabel(call)}</a>`}
+    </div>
+    <dl class="facts">
+      ${facts.filter(([, value]) => value).map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}
+    </dl>`;
+}
+
+/** Whatever the vendor sent along. */
+export function VendorData({ providerMetadata }) {
+  const { metadata, extra } = providerMetadata ?? {};
+  const parts = [
+    ["Metadata", metadata],
+    ["Other fields", extra],
+  ].filter(([, value]) => !isEmpty(value));
+  return parts.map(
+    ([title, value]) => html`<section class="call-section" data-testid=${title === "Metadata" ? "metadata" : "extra"}>
+      <h3>${title}</h3>
+      <${Tree} value=${value} />
+    </section>`,
+  );
+}

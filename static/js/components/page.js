@@ -1,0 +1,27 @@
+// The pages beside the calls. Each is loaded when it is first opened, so that the list does not wait for them.
+
+import { html, useLoaded } from "../ui.js";
+
+const PAGES = {
+  contact: () => import("./contact_page.js"),
+  numbers: () => import("./numbers_page.js"),
+  developer: () => import("./developer_page.js"),
+};
+
+export function Page({ route }) {
+  const { value, error, again } = useLoaded(PAGES[route.name], [route.name]);
+  if (error) {
+    return html`<div class="page">
+      <div class="notice" role="alert">
+        <p>This page could not be loaded. Check the connection.</p>
+        <button class="button" type="button" onClick=${again}>Try again</button>
+      </div>
+    </div>`;
+  }
+  return html`<div class="page">${value ? html`<${value.Content} id=${route.id} />` : html`<${Waiting} />`}</div>`;
+}
+
+/** What stands where something is about to be. */
+export function Waiting() {
+  return html`<p class="muted page-waiting" role="status">Loading…</p>`;
+}
