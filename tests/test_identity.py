@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import uuid
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tether_rt import identity
+from tests.support.service import PASSWORD, SECRET
+from tether_rt import admin, identity
+from tether_rt.auth import Keyring, SessionClaims
+from tether_rt.domain import Caller
 from tether_rt.errors import Unavailable
-from tether_rt.identity import _Remembered
+from tether_rt.identity import Identity, _Remembered
+from tether_rt.store import client as store
+from tether_rt.store.sessions import Sessions
+from tether_rt.store.users import Users
 
 
 class Database:
@@ -166,3 +175,75 @@ async def test_a_caller_that_leaves_takes_the_answer_from_nobody() -> None:
     await settled()
     database.gate.set()
     assert await staying == "A"
+
+
+# ---------------------------------------------------------------------- on a real database
+
+
+@pytest.fixture
+async def database(mongodb_uri: str) -> AsyncIterator[store.Database]:
+    client = store.connect(mongodb_uri)
+    database = store.database(client, f"t{uuid.uuid4().hex[:12]}")
+    yield database
+    await client.drop_database(database.name)
+    client.close()
+
+
+async def somebody(database: store.Database) -> admin.NewUser:
+    person = admin.Person("Acme", f"{uuid.uuid4().hex}@example.com", "Agent Smith", "agent")
+    return await admin.add_user(database, SECRET, person, PASSWORD)
+
+
+def identity_with(database: store.Database, secret: str = SECRET) -> Identity:
+    return Identity(Users(database), Sessions(database), Keyring(secret))
+
+
+async def test_a_key_is_its_users_and_its_organizations(database: store.Database) -> None:
+    added = await somebody(database)
+    found = await identity_with(database).caller(added.api_key)
+    assert found == Caller(added.user_id, added.organization_id)
+
+
+async def test_a_key_sealed_with_another_secret_still_works_is_not_shown_and_can_be_replaced(database: store.Database) -> None:
+    added = await somebody(database)
+    moved = identity_with(database, "another secret, after a move without the old one")
+    assert await moved.caller(added.api_key) is not None
+    assert await moved.api_key(added.user_id) is None
+    new = await moved.regenerate_api_key(added.user_id)
+    assert new is not None
+    assert await moved.api_key(added.user_id) == new
+    assert await moved.caller(new) is not None
+    assert await moved.caller(added.api_key) is None
+
+
+async def test_who_is_gone_has_no_key_and_gets_none(database: store.Database) -> None:
+    asked = identity_with(database)
+    assert await asked.api_key("0" * 24) is None
+    assert await asked.regenerate_api_key("0" * 24) is None
+
+
+async def test_a_session_holds_until_it_is_ended_however_good_its_token(database: store.Database) -> None:
+    added = await somebody(database)
+    sessions = Sessions(database)
+    claims = SessionClaims(store.new_id(), added.user_id, added.organization_id, datetime.now(UTC) + timedelta(hours=1))
+    claims = replace(claims, expires_at=claims.expires_at.replace(microsecond=0))
+    await sessions.add(claims)
+    token = Keyring(SECRET).session_token(claims)
+    asked = identity_with(database)
+    assert await asked.session(token) == claims
+    assert await asked.live_sessions([claims.session_id, "0" * 24]) == {claims.session_id}
+    await asked.sign_out(claims.session_id)
+    assert await asked.session(token) is None
+    assert await asked.live_sessions([claims.session_id]) == set()
+    await asked.sign_out(claims.session_id)
+
+
+@pytest.mark.parametrize("token", ["", "x", "a.b.c", "tk_live_" + "x" * 43])
+async def test_what_is_no_token_or_key_needs_no_look_up(database: store.Database, token: str) -> None:
+    asked = identity_with(database)
+    await database.client.drop_database(database.name)
+    await database.command("profile", 2)
+    assert await asked.session(token) is None
+    assert await asked.caller(token[:-1]) is None
+    await database.command("profile", 0)
+    assert await database["system.profile"].count_documents({"op": "query"}) == 0
