@@ -24,6 +24,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "api",
         "ingest hub",
         "web listener",
+        "inflight",
         "identity admin",
         "passwords",
         "headers limits patience store recordings",

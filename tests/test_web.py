@@ -19,11 +19,12 @@ from tests.support.raw import RawAnswer, connection
 from tether_rt.auth import Keyring
 from tether_rt.errors import Unauthorized
 from tether_rt.identity import Identity
+from tether_rt.inflight import BodyBudget, Web
 from tether_rt.ops import Metrics
 from tether_rt.store import client as store
 from tether_rt.store.sessions import Sessions
 from tether_rt.store.users import Users
-from tether_rt.web import BodyBudget, JsonHandler, NotFoundHandler, Web
+from tether_rt.web import JsonHandler, NotFoundHandler
 
 LIMIT = 1 << 20
 BUDGET = 3 << 19

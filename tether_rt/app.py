@@ -24,6 +24,7 @@ from tether_rt.headers import networks
 from tether_rt.hub.hub import Hub
 from tether_rt.hub.socket import DashboardSocket
 from tether_rt.identity import Identity
+from tether_rt.inflight import BodyBudget, Web
 from tether_rt.ingest.committer import Committer
 from tether_rt.ingest.duplicates import DuplicateCheck
 from tether_rt.ingest.handler import IngestHandler
@@ -51,7 +52,7 @@ from tether_rt.store.spoken import SpokenWords
 from tether_rt.store.users import Users
 from tether_rt.store.waveforms import Waveforms
 from tether_rt.supervisor import Supervisor
-from tether_rt.web import BodyBudget, NotFoundHandler, Web
+from tether_rt.web import NotFoundHandler
 
 _LOG: Final = logging.getLogger("tether.app")
 _MEGABYTE: Final = 1 << 20

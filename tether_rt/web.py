@@ -15,12 +15,10 @@ import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, NoReturn
 
 import orjson
-from tornado.httputil import HTTPServerRequest
 from tornado.iostream import IOStream, StreamClosedError
 from tornado.web import HTTPError, MissingArgumentError, RequestHandler, stream_request_body
 
@@ -38,16 +36,14 @@ from tether_rt.headers import (
     NOTHING_MAY_RUN,
     SECURITY,
     SESSION_COOKIE,
-    Networks,
     bearer_token,
     declared_bytes_of,
     from_foreign_page,
-    remote_address,
     require_plain_json,
 )
-from tether_rt.identity import Identity, Session
-from tether_rt.limits import RateLimit
-from tether_rt.ops import Metrics, log
+from tether_rt.identity import Session
+from tether_rt.inflight import Web
+from tether_rt.ops import log
 from tether_rt.patience import Patience
 from tether_rt.store.client import unavailable
 
@@ -74,67 +70,6 @@ _PLAIN: Final = {
     405: "This address does not take that method.",
     500: "Something went wrong here; the request may be sent again.",
 }
-
-
-class BodyBudget:
-    """The bytes of request bodies that may be in memory at once, over all requests."""
-
-    def __init__(self, limit_bytes: int, metrics: Metrics) -> None:
-        self.limit_bytes = limit_bytes
-        self.held_bytes = 0
-        self._gauge = metrics.bodies_bytes
-
-    def reserve(self, size: int) -> None:
-        """Take `size` bytes; raises `Unavailable` when that would pass the limit."""
-        if self.held_bytes + size > self.limit_bytes:
-            raise Unavailable("The server is busy with other requests; send this one again shortly.", 1, limit="bodies")
-        self.held_bytes += size
-        self._gauge.set(self.held_bytes)
-
-    def release(self, size: int) -> None:
-        """Give `size` bytes back."""
-        self.held_bytes -= size
-        self._gauge.set(self.held_bytes)
-
-
-@dataclass(slots=True)
-class Web:
-    """What handlers need from the composition root; one for the process."""
-
-    identity: Identity
-    metrics: Metrics
-    budget: BodyBudget
-    max_body_bytes: int
-    allowed_origins: tuple[str, ...] = ()
-    trusted_proxies: Networks = ()
-    key_rate: RateLimit[str] | None = None
-    """How often one API key's user may call."""
-    draining: bool = False
-    active: set[RequestHandler] = field(default_factory=set)
-    """Requests whose headers were read and whose answer is not out."""
-    idle: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set while draining once `active` is empty."""
-    _proxy_noted: bool = False
-
-    def remote_of(self, request: HTTPServerRequest) -> str:
-        """Return the address that the request comes from."""
-        if not self.trusted_proxies and not self._proxy_noted and "X-Forwarded-For" in request.headers:
-            # Behind a proxy that is not believed, all callers have one address and share the limits of one.
-            self._proxy_noted = True
-            log(_LOG, logging.WARNING, "proxy_not_trusted", proxy=request.remote_ip, setting="TETHER_TRUSTED_PROXIES")
-        return remote_address(request, self.trusted_proxies)
-
-    async def drain(self) -> None:
-        """Take no more requests and return when those in flight are answered."""
-        self.draining = True
-        if self.active:
-            await self.idle.wait()
-
-    def leave(self, handler: RequestHandler) -> None:
-        """Note that a request is no longer in flight; idempotent."""
-        self.active.discard(handler)
-        if self.draining and not self.active:
-            self.idle.set()
 
 
 @stream_request_body

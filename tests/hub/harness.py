@@ -29,13 +29,14 @@ from tether_rt.auth import Keyring, SessionClaims
 from tether_rt.hub.hub import Hub
 from tether_rt.hub.socket import DashboardSocket
 from tether_rt.identity import Identity
+from tether_rt.inflight import BodyBudget, Web
 from tether_rt.ops import Metrics
 from tether_rt.store import client as store
 from tether_rt.store.indexes import create_indexes
 from tether_rt.store.sessions import Sessions
 from tether_rt.store.users import Users
 from tether_rt.supervisor import Supervisor
-from tether_rt.web import BodyBudget, NotFoundHandler, Web
+from tether_rt.web import NotFoundHandler
 
 KEYRING = Keyring("a secret for tests that is long enough to sign with")
 FOR_EVER = timedelta(days=1)

@@ -8,10 +8,11 @@ from tether_rt.api import query
 from tether_rt.api.shape import shown
 from tether_rt.errors import BadRequest, NotFound
 from tether_rt.headers import arrived_over_tls
+from tether_rt.inflight import Web
 from tether_rt.ingest.waveform import WaveformMaker
 from tether_rt.store.calls import Calls
 from tether_rt.store.history import CallFilter, CallHistory
-from tether_rt.web import SessionHandler, Web
+from tether_rt.web import SessionHandler
 
 STATUSES: Final = ("completed", "no-answer", "busy", "failed")
 DIRECTIONS: Final = ("inbound", "outbound")

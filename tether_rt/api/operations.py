@@ -9,8 +9,9 @@ from typing import Final
 from tornado.web import HTTPError, StaticFileHandler
 
 from tether_rt.errors import NotFound, TetherError
+from tether_rt.inflight import Web
 from tether_rt.ops import Metrics
-from tether_rt.web import NOTHING_HERE, JsonHandler, Web
+from tether_rt.web import NOTHING_HERE, JsonHandler
 
 Check = Callable[[], Awaitable[None]]
 """Returns when a part can do its work, raises when it cannot."""

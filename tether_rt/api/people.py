@@ -11,9 +11,10 @@ from tether_rt.api.shape import shown
 from tether_rt.contract import Contract
 from tether_rt.domain import parse_time
 from tether_rt.errors import BadRequest, NotFound
+from tether_rt.inflight import Web
 from tether_rt.ingest.body import parse
 from tether_rt.store.people import People
-from tether_rt.web import SessionHandler, Web
+from tether_rt.web import SessionHandler
 
 
 class ContactsHandler(SessionHandler):

@@ -11,9 +11,10 @@ from tornado.iostream import StreamClosedError
 
 from tether_rt.auth import Keyring
 from tether_rt.errors import BadRequest, Forbidden, NotFound, RangeNotSatisfiable
+from tether_rt.inflight import Web
 from tether_rt.recordings.protocol import RecordingStore
 from tether_rt.store.calls import Calls
-from tether_rt.web import JsonHandler, Web
+from tether_rt.web import JsonHandler
 
 _RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 

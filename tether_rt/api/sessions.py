@@ -6,8 +6,9 @@ from tether_rt.contract import Contract
 from tether_rt.errors import Forbidden, NotFound, Unauthorized
 from tether_rt.headers import SESSION_COOKIE, arrived_over_tls, from_foreign_page
 from tether_rt.hub.hub import Hub
+from tether_rt.inflight import Web
 from tether_rt.ingest.body import parse
-from tether_rt.web import JsonHandler, SessionHandler, Web
+from tether_rt.web import JsonHandler, SessionHandler
 
 
 class LoginHandler(JsonHandler):

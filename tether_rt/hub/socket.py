@@ -15,7 +15,8 @@ from tether_rt.headers import SESSION_COOKIE, bearer_token, from_foreign_page
 from tether_rt.hub.dashboard import Dashboard
 from tether_rt.hub.hub import Hub
 from tether_rt.hub.protocol import SUBPROTOCOL, Close, offered_subprotocols, parse_after, subprotocol_token
-from tether_rt.web import SessionHandler, Web
+from tether_rt.inflight import Web
+from tether_rt.web import SessionHandler
 
 MAX_MESSAGE_BYTES: Final = 4096
 _MESSAGE_TOO_BIG: Final = 1009

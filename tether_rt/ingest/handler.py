@@ -8,10 +8,11 @@ from typing import Any
 from tether_rt.domain import Caller
 from tether_rt.errors import TooManyRequests, Unauthorized
 from tether_rt.headers import bearer_token
+from tether_rt.inflight import Web
 from tether_rt.ingest.pipeline import Pipeline
 from tether_rt.limits import whole_s
 from tether_rt.store.plan import Created
-from tether_rt.web import JsonHandler, Web
+from tether_rt.web import JsonHandler
 
 
 class IngestHandler(JsonHandler):

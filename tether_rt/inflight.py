@@ -1,0 +1,80 @@
+"""What all handlers of a process share: who is asked about callers, the limits, and what is in flight right now."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from typing import Final
+
+from tornado.httputil import HTTPServerRequest
+from tornado.web import RequestHandler
+
+from tether_rt.errors import Unavailable
+from tether_rt.headers import Networks, remote_address
+from tether_rt.identity import Identity
+from tether_rt.limits import RateLimit
+from tether_rt.ops import Metrics, log
+
+_LOG: Final = logging.getLogger("tether.http")
+
+
+class BodyBudget:
+    """The bytes of request bodies that may be in memory at once, over all requests."""
+
+    def __init__(self, limit_bytes: int, metrics: Metrics) -> None:
+        self.limit_bytes = limit_bytes
+        self.held_bytes = 0
+        self._gauge = metrics.bodies_bytes
+
+    def reserve(self, size: int) -> None:
+        """Take `size` bytes; raises `Unavailable` when that would pass the limit."""
+        if self.held_bytes + size > self.limit_bytes:
+            raise Unavailable("The server is busy with other requests; send this one again shortly.", 1, limit="bodies")
+        self.held_bytes += size
+        self._gauge.set(self.held_bytes)
+
+    def release(self, size: int) -> None:
+        """Give `size` bytes back."""
+        self.held_bytes -= size
+        self._gauge.set(self.held_bytes)
+
+
+@dataclass(slots=True)
+class Web:
+    """What handlers need from the composition root; one for the process."""
+
+    identity: Identity
+    metrics: Metrics
+    budget: BodyBudget
+    max_body_bytes: int
+    allowed_origins: tuple[str, ...] = ()
+    trusted_proxies: Networks = ()
+    key_rate: RateLimit[str] | None = None
+    """How often one API key's user may call."""
+    draining: bool = False
+    active: set[RequestHandler] = field(default_factory=set)
+    """Requests whose headers were read and whose answer is not out."""
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set while draining once `active` is empty."""
+    _proxy_noted: bool = False
+
+    def remote_of(self, request: HTTPServerRequest) -> str:
+        """Return the address that the request comes from."""
+        if not self.trusted_proxies and not self._proxy_noted and "X-Forwarded-For" in request.headers:
+            # Behind a proxy that is not believed, all callers have one address and share the limits of one.
+            self._proxy_noted = True
+            log(_LOG, logging.WARNING, "proxy_not_trusted", proxy=request.remote_ip, setting="TETHER_TRUSTED_PROXIES")
+        return remote_address(request, self.trusted_proxies)
+
+    async def drain(self) -> None:
+        """Take no more requests and return when those in flight are answered."""
+        self.draining = True
+        if self.active:
+            await self.idle.wait()
+
+    def leave(self, handler: RequestHandler) -> None:
+        """Note that a request is no longer in flight; idempotent."""
+        self.active.discard(handler)
+        if self.draining and not self.active:
+            self.idle.set()
