@@ -8,7 +8,7 @@ const PLANS = {
   27: ["0", [/^\d{9}$/, [2, 3, 4]]],
   30: ["", [/^21\d{8}$/, [2, 4, 4]], [/^69\d{8}$/, [3, 3, 4]]],
   31: ["0", [/^6\d{8}$/, [1, 8]], [/^(?:1[035]|2[0346]|3[0368]|4[0356]|5[0358]|7\d)\d{7}$/, [2, 3, 4]]],
-  32: ["0", [/^4\d{8}$/, [3, 2, 2, 2]], [/^[239]\d{7}$/, [1, 3, 2, 2]], [/^\d{8}$/, [2, 2, 2, 2]]],
+  32: ["0", [/^4\d{8}$/, [3, 2, 2, 2]], [/^[2349]\d{7}$/, [1, 3, 2, 2]], [/^\d{8}$/, [2, 2, 2, 2]]],
   33: ["0", [/^[1-79]\d{8}$/, [1, 2, 2, 2, 2]]],
   34: ["", [/^[5-9]\d{8}$/, [3, 2, 2, 2]]],
   39: ["", [/^3\d{9}$/, [3, 3, 4]], [/^0[26]\d{8}$/, [2, 4, 4]]],
@@ -16,7 +16,7 @@ const PLANS = {
   41: ["0", [/^[2-7]\d{8}$/, [2, 3, 2, 2]]],
   44: ["0", [/^7\d{9}$/, [4, 6]], [/^2\d{9}$/, [2, 4, 4]], [/^(?:11\d|1\d1|3\d\d|8\d\d|9\d\d)\d{7}$/, [3, 3, 4]], [/^1\d{9}$/, [4, 6]]],
   45: ["", [/^[2-9]\d{7}$/, [2, 2, 2, 2]]],
-  46: ["0", [/^7\d{8}$/, [2, 3, 2, 2], "-", " "]],
+  46: ["0", [/^7\d{8}$/, [2, 3, 2, 2], "- ", " "]],
   47: ["", [/^[2-79]\d{7}$/, [2, 2, 2, 2]]],
   48: ["", [/^(?:45|5[0137]|6[069]|7[2389]|88)\d{7}$/, [3, 3, 3]], [/^[1-8]\d{8}$/, [2, 3, 2, 2]]],
   49: ["0", [/^1[67]\d{8,9}$/, [3, -1]], [/^15\d{9}$/, [4, 7]], [/^(?:[34]0|69|89)\d{4,9}$/, [2, -1]]],
@@ -54,6 +54,9 @@ function grouped(digits, sizes) {
   return groups;
 }
 
+// A joint of two characters: the first stands after the area, the second between all others.
+const joined = ([area, ...rest], [first, other = first]) => [area, rest.join(other)].join(first);
+
 /**
  * A number as it is written where it is read: nationally beside a number of the same country, internationally otherwise.
  *
@@ -75,5 +78,5 @@ export function phone(e164, home) {
   const [, sizes, joint = " ", jointAbroad = joint] = plans.find(([fits]) => fits.test(digits)) ?? [];
   if (!sizes) return `+${code ?? ""}${code ? " " : ""}${digits.replace(/(\d{3})(?=\d{3})/g, "$1 ")}`;
   const groups = grouped(digits, sizes);
-  return isHome ? trunk + groups.join(joint) : `+${code} ${groups.join(jointAbroad)}`;
+  return isHome ? trunk + joined(groups, joint) : `+${code} ${joined(groups, jointAbroad)}`;
 }

@@ -15,10 +15,12 @@ const modulesUnder = (folder) =>
   });
 
 const MODULES = modulesUnder("js");
-const importsOf = (path) =>
-  [...read(path).matchAll(/^(?:import|export)\b[^;]*?from "([^"]+)";|=> import\("([^"]+)"\)/gm)].map(([all, eager, lazy]) => [all, eager ?? lazy]).map(([, name]) =>
-    name.startsWith(".") ? relative(STATIC, resolve(STATIC, dirname(path), name)) : name,
-  );
+const EAGER = /^(?:import|export)\b[^;]*?from "([^"]+)";/gm;
+const LAZY = /=> import\("([^"]+)"\)/gm;
+const importsOf = (path, ...kinds) =>
+  kinds
+    .flatMap((kind) => [...read(path).matchAll(kind)])
+    .map(([, name]) => (name.startsWith(".") ? relative(STATIC, resolve(STATIC, dirname(path), name)) : name));
 
 // A module may import what stands in its own line or further down.
 const LAYERS = [/^js\/main\.js$/, /^js\/components\//, /^js\/(ui|desk|session|playback|thread|notices)\.js$/, /^js\//, /^vendor\//];
@@ -27,7 +29,7 @@ const layerOf = (path) => LAYERS.findIndex((layer) => layer.test(path));
 test("every import is a file of ours, or one that vendor.mjs writes", () => {
   const vendored = [...read("vendor.mjs").matchAll(/to: "([\w-]+\.js)"/g)].map(([, name]) => `vendor/${name}`);
   for (const path of MODULES) {
-    for (const imported of importsOf(path)) {
+    for (const imported of importsOf(path, EAGER, LAZY)) {
       assert.ok(vendored.includes(imported) || existsSync(join(STATIC, imported)), `${path} imports ${imported}`);
     }
   }
@@ -35,11 +37,24 @@ test("every import is a file of ours, or one that vendor.mjs writes", () => {
 
 test("imports run one way, and only ui.js knows the view library", () => {
   for (const path of MODULES) {
-    for (const imported of importsOf(path)) {
+    for (const imported of importsOf(path, EAGER, LAZY)) {
       assert.ok(layerOf(path) <= layerOf(imported), `${path} imports ${imported}`);
       if (imported.startsWith("vendor/")) assert.equal(path, "js/ui.js");
     }
   }
+});
+
+test("what the first view needs is asked for at once, and nothing else", () => {
+  const eager = (path) => importsOf(path, EAGER);
+  const needed = new Set();
+  const walk = (path) => {
+    if (needed.has(path)) return;
+    needed.add(path);
+    if (path.startsWith("js/")) eager(path).forEach(walk);
+  };
+  eager("js/main.js").forEach(walk);
+  const preloaded = [...read("index.html").matchAll(/rel="modulepreload" href="\/static\/([^"]+)"/g)].map(([, path]) => path);
+  assert.deepEqual(preloaded, [...needed].sort());
 });
 
 test("nothing turns text into markup or code", () => {
