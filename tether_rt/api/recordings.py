@@ -67,9 +67,9 @@ class RecordingHandler(JsonHandler):
         self.finish()
 
     async def _judged(self, recording_id: str) -> dict[str, Any]:
-        expires = self.get_query_argument("expires", "")
-        signature = self.get_query_argument("signature", "")
-        if not re.fullmatch(r"[0-9]{1,12}", expires):
+        expires = self.get_query_argument("expires", "", strip=False)
+        signature = self.get_query_argument("signature", "", strip=False)
+        if not re.fullmatch(r"0|[1-9][0-9]{0,11}", expires):
             raise BadRequest("expires must be the number of the signed link")
         if not self.keyring.link_holds(recording_id, int(expires), signature, time.time()):
             raise Forbidden("The link is not valid or has expired: ask for the recording again.")
