@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -21,6 +22,7 @@ from tether_rt.errors import Unavailable
 from tether_rt.ingest.committer import Committer
 from tether_rt.ops import Metrics
 from tether_rt.store import client as store
+from tether_rt.store import commit
 from tether_rt.store.commit import BatchIsStale, BatchWriter, NotStorable
 from tether_rt.store.plan import Created, Duplicate, Entry, Outcome, Plan
 
@@ -396,6 +398,22 @@ async def test_a_duplicate_is_read_with_majority_so_that_it_cannot_be_rolled_bac
     query = {"ns": f"{database.name}.calls", "command.find": "calls"}
     reads = await database["system.profile"].find(query).to_list(None)
     assert [read["command"]["readConcern"]["level"] for read in reads] == ["majority"]
+
+
+@pytest.mark.parametrize(("count", "on_the_loop"), [(3, True), (60, False)])
+async def test_a_heavy_batch_is_planned_beside_the_event_loop(
+    writer: BatchWriter, monkeypatch: pytest.MonkeyPatch, count: int, on_the_loop: bool
+) -> None:
+    seen: list[bool] = []
+
+    def planned(*parts: Any) -> Plan:
+        seen.append(threading.current_thread() is threading.main_thread())
+        return Plan(*parts)
+
+    monkeypatch.setattr(commit, "Plan", planned)
+    outcomes = await writer.write([entry(caller(), summary="x" * 10_000, weight_bytes=10_500) for _ in range(count)])
+    assert len(outcomes) == count
+    assert seen == [on_the_loop]
 
 
 async def test_closing_twice_is_closing_once(writer: BatchWriter) -> None:
