@@ -5,6 +5,7 @@ The routes are one table in the notation of `schemas/openapi.yaml`, and a test h
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import time
@@ -56,6 +57,8 @@ from tether_rt.web import NotFoundHandler
 
 _LOG: Final = logging.getLogger("tether.app")
 _MEGABYTE: Final = 1 << 20
+CLOSE_S: Final = 1.0
+"""What one part's closing may take; each does no more than let go of what it holds."""
 BURST_S: Final = 10
 """A key that was quiet for this long may send at once what it may send in this time."""
 
@@ -233,11 +236,13 @@ class App:
         await self.hub.drain()
 
     async def close(self) -> None:
-        """Stop everything, last built first; one part that fails to stop does not keep the others from it."""
+        """Stop everything, last built first; one part that fails to stop, or does not end, does not keep the others from it."""
         await self.supervisor.close()
         for name, close in reversed(self._closers):
             try:
-                await close()
+                # Mongod, which is last, has a deadline of its own and is killed past it.
+                async with asyncio.timeout(None if name == "mongod" else CLOSE_S):
+                    await close()
             except Exception as error:  # whatever it is, the next part must be stopped as well
                 log(_LOG, logging.ERROR, "close_failed", part=name, reason=repr(error))
         self._closers.clear()
