@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import select
 import signal
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -20,8 +23,13 @@ BACKLOG: Final = 1024
 IDLE_S: Final = 75
 BODY_S: Final = 120
 MAX_HEADER_BYTES: Final = 32 * 1024
+_LAST_CALL_S: Final = 1.0
+"""The longest time for letting in those who had connected when the stop began; usually that takes no time at all."""
 _LAST_STEPS_S: Final = 5.0
 """What closing may take beyond the deadline for draining: the private mongod needs its share."""
+
+_TURNS_TO_READ: Final = 4
+"""Of the event loop: from a connection that was accepted to a request that counts as in flight."""
 
 _LOG: Final = logging.getLogger("tether.server")
 
@@ -33,6 +41,7 @@ class Server:
         self.settings = settings
         self.app = App(settings)
         self._http: BoundedServer | None = None
+        self._sockets: list[socket.socket] = []
         self.url = ""
 
     async def start(self) -> None:
@@ -48,8 +57,8 @@ class Server:
         try:
             await self.app.start()
         except BaseException:
-            for socket in sockets:
-                socket.close()
+            for one in sockets:
+                one.close()
             raise
         self._http = BoundedServer.make(
             self._max_connections(),
@@ -59,10 +68,23 @@ class Server:
             max_header_size=MAX_HEADER_BYTES,
         )
         self._http.add_sockets(sockets)
+        self._sockets = sockets
         port = sockets[0].getsockname()[1]
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         self.url = f"http://{host}:{port}"
         log(_LOG, logging.INFO, "listening", url=self.url, host=settings.host, port=port)
+
+    async def _let_in_who_waits(self) -> None:
+        """Accept and begin to read what the kernel has accepted: closing the listening sockets would reset all of that."""
+        waiting = select.poll()
+        for one in self._sockets:
+            waiting.register(one, select.POLLIN)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_CALL_S):
+                while waiting.poll(0):  # noqa: ASYNC110 - Tornado accepts 128 at a time
+                    await asyncio.sleep(0)
+        for _ in range(_TURNS_TO_READ):
+            await asyncio.sleep(0)
 
     def _max_connections(self) -> int:
         wanted = self.settings.max_connections + self.settings.max_dashboards
@@ -75,6 +97,8 @@ class Server:
     async def stop(self) -> None:
         """Stop accepting, finish what is in flight within the deadline, close everything; idempotent."""
         if self._http is not None:
+            self.app.web.draining = True
+            await self._let_in_who_waits()
             self._http.stop()
             try:
                 async with asyncio.timeout(self.settings.shutdown_s):
