@@ -9,13 +9,15 @@ dies, another one finds it.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Final
 
 from pymongo import UpdateOne, WriteConcern
 
+from tether_rt.ops import log
 from tether_rt.search import call_terms
-from tether_rt.store.client import Database
+from tether_rt.store.client import Database, DriverError, unavailable
 
 _CALLS_AT_ONCE: Final = 32
 """Their words take about 3 ms of the event loop's time."""
@@ -23,6 +25,8 @@ _LOOK_EVERY_S: Final = 1.0
 _BUSY_PAUSE_S: Final = 0.25
 _MOST_PAUSES: Final = 20
 """A server that is never idle indexes all the same, slowly."""
+
+_LOG: Final = logging.getLogger("tether.store")
 
 
 class SpokenWords:
@@ -34,13 +38,20 @@ class SpokenWords:
         self._is_busy = is_busy
 
     async def run(self) -> None:
-        """Index whatever is marked, until cancelled; raises the driver's errors."""
+        """Index whatever is marked, until cancelled; goes on after MongoDB was away, raises the driver's other errors."""
         while True:
             for _ in range(_MOST_PAUSES):
                 if not self._is_busy():
                     break
                 await asyncio.sleep(_BUSY_PAUSE_S)
-            if not await self.index():
+            try:
+                indexed = await self.index()
+            except DriverError as error:
+                if unavailable(error) is None:
+                    raise
+                log(_LOG, logging.WARNING, "words_not_indexed", reason=type(error).__name__)
+                indexed = 0
+            if not indexed:
                 await asyncio.sleep(_LOOK_EVERY_S)
 
     async def index(self) -> int:
