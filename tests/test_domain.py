@@ -12,7 +12,16 @@ from hypothesis import example, given
 
 from tests.support.bodies import VALID_BODIES, VALID_TIMES, tried
 from tether_rt.contract import load_contract
-from tether_rt.domain import MAX_NAME_CHARS, Caller, CompletedCall, completed_call, external_call_id, iso_ms, parse_time
+from tether_rt.domain import (
+    MAX_NAME_CHARS,
+    MAX_SUMMARY_CHARS,
+    Caller,
+    CompletedCall,
+    completed_call,
+    external_call_id,
+    iso_ms,
+    parse_time,
+)
 from tether_rt.errors import BadRequest
 
 NOW = datetime(2026, 5, 15, 9, 12, 34, 567_000, tzinfo=UTC)
@@ -163,6 +172,12 @@ def test_names_and_ids_have_a_longest_length(name: str) -> None:
     call(**{name: "\U0001f600" * MAX_NAME_CHARS})
     with pytest.raises(BadRequest, match=rf"^{name} must have at most {MAX_NAME_CHARS} characters$"):
         call(**{name: "x" * (MAX_NAME_CHARS + 1)})
+
+
+def test_a_summary_may_be_long_but_not_a_book() -> None:
+    call(summary="\U0001f600" * MAX_SUMMARY_CHARS)
+    with pytest.raises(BadRequest, match=rf"^summary must have at most {MAX_SUMMARY_CHARS} characters$"):
+        call(summary="x" * (MAX_SUMMARY_CHARS + 1))
 
 
 def test_an_external_id_is_kept_as_it_was_sent() -> None:

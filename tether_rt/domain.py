@@ -24,6 +24,9 @@ MAX_NAME_CHARS: Final = 4096
 """The longest `externalCallId`, `agentName` and `callerName`. The schema has no limit, but ids are looked up hundreds at a time
 in one query, which MongoDB takes up to 16 MB, and names are copied into every call, list and event."""
 
+MAX_SUMMARY_CHARS: Final = 65_536
+"""The longest `summary`: it is in every list, and a page of fifty with 14 MB each would be the end of the process."""
+
 _EARLIEST: Final = datetime(1, 1, 2, tzinfo=UTC)
 _LATEST: Final = datetime(9999, 12, 30, tzinfo=UTC)
 
@@ -91,6 +94,7 @@ def completed_call(body: dict[str, Any], caller: Caller, *, now: datetime, finge
         raise BadRequest("duration must not be negative")
     for name in ("agentName", "callerName"):
         _require_short(name, body.get(name))
+    _require_short("summary", body.get("summary"), MAX_SUMMARY_CHARS)
     start_time, end_time = _times(body.get("callStartTime"), duration_s, now)
     return CompletedCall(
         user_id=caller.user_id,
@@ -120,9 +124,9 @@ def external_call_id(body: dict[str, Any]) -> str | None:
     return text
 
 
-def _require_short(name: str, text: str | None) -> None:
-    if text is not None and len(text) > MAX_NAME_CHARS:
-        raise BadRequest(f"{name} must have at most {MAX_NAME_CHARS} characters")
+def _require_short(name: str, text: str | None, most_chars: int = MAX_NAME_CHARS) -> None:
+    if text is not None and len(text) > most_chars:
+        raise BadRequest(f"{name} must have at most {most_chars} characters")
 
 
 def _times(start_text: str | None, duration_s: float, now: datetime) -> tuple[datetime, datetime]:
