@@ -104,7 +104,9 @@ class Agent:
         while True:
             await self.scroll_list(top)
             seen.update(dict.fromkeys(await self.call_ids()))
-            is_end = await self.page.locator(".list-scroll").evaluate("(l) => l.scrollTop + l.clientHeight >= l.scrollHeight - 1")
+            is_end = await self.page.locator(".list-scroll").evaluate(
+                "(l) => l.scrollTop + l.clientHeight >= l.scrollHeight - 1"
+            )
             if is_end and await self.page.get_by_text("Loading older calls…").count() == 0:
                 return list(seen)
             top += 400

@@ -1,0 +1,114 @@
+"""For everyone: no violation that axe-core can find, in light and in dark; narrow screens, paper, and ears."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any, Final
+
+from playwright.async_api import Page, expect
+
+from tests.e2e.conftest import Agent, NewAgent, on_disk
+from tests.support.service import Service, Tenant, missed, sample
+
+pytestmark = on_disk
+
+AXE: Final = (Path(__file__).parents[2] / "static/node_modules/axe-core/axe.min.js").read_text()
+RULES: Final = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
+
+
+async def _violations(page: Page) -> list[str]:
+    await page.evaluate(f"{AXE}; null")
+    found: list[dict[str, Any]] = await page.evaluate(
+        "async (tags) => (await axe.run({ runOnly: tags })).violations", list(RULES)
+    )
+    return [f"{one['id']}: {node['target']} {node['failureSummary']}" for one in found for node in one["nodes"]]
+
+
+async def _views(agent: Agent, tenant: Tenant) -> list[str]:
+    """Go through every view as they look with something in them; return what is wrong with each."""
+    page = agent.page
+    posted = (await tenant.post_call(sample("appointment"))).body
+    await tenant.post_call(missed(status="busy"))
+    await agent.open()
+    await expect(page.get_by_label("Email")).to_be_focused()
+    wrong = [f"sign-in: {one}" for one in await _violations(page)]
+    await agent.enter(tenant)
+
+    async def look(name: str, *, at: str, sign: str) -> None:
+        await agent.open(at)
+        await expect(page.locator(sign).first).to_be_visible()
+        wrong.extend(f"{name}: {one}" for one in await _violations(page))
+
+    await look("list", at="/#/", sign="[data-call-id]")
+    await page.get_by_role("button", name="Notices").click()
+    await page.get_by_role("button", name="Filters").click()
+    wrong.extend(f"menus: {one}" for one in await _violations(page))
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("?")
+    wrong.extend(f"help: {one}" for one in await _violations(page))
+    await page.keyboard.press("Escape")
+    await look("call", at=f"/#/calls/{posted['callId']}?search=travelling", sign=".turn mark")
+    await look("nothing found", at="/#/calls?search=zzzz", sign=".empty")
+    await look("contact", at=f"/#/contacts/{posted['contactId']}", sign=".thread-item")
+    await look("numbers", at="/#/numbers", sign=".tile")
+    await look("developer", at="/#/developer", sign=".snippet")
+    return wrong
+
+
+async def test_no_violation_in_light(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+    agent = await new_agent(service.base_url, color_scheme="light")
+    assert await _views(agent, tenant) == []
+
+
+async def test_no_violation_in_dark_on_a_phone(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+    agent = await new_agent(service.base_url, color_scheme="dark", viewport={"width": 390, "height": 844})
+    assert await _views(agent, tenant) == []
+
+
+async def test_no_view_is_wider_than_a_small_phone(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+    posted = (await tenant.post_call(sample("appointment", callerName="A name without any end " * 8))).body
+    agent = await new_agent(service.base_url, viewport={"width": 320, "height": 640})
+    await agent.enter(tenant)
+    views = {
+        "#/": ".row",
+        f"#/calls/{posted['callId']}": ".turn",
+        f"#/contacts/{posted['contactId']}": ".thread-item",
+        "#/numbers": ".tile",
+        "#/developer": ".snippet",
+    }
+    for path, sign in views.items():
+        await agent.open(f"/{path}")
+        await expect(agent.page.locator(sign).first).to_be_visible()
+        await agent.painted()
+        assert await agent.page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), path
+
+
+async def test_arrivals_are_told_politely_and_together(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+    agent = await new_agent(service.base_url)
+    await agent.enter(tenant)
+    announcer = agent.page.get_by_test_id("announcer")
+    await asyncio.gather(*(tenant.post_call(missed()) for _ in range(3)))
+    await expect(announcer).to_have_text("3 new calls")
+    await agent.page.evaluate("""() => {
+      window.said = [];
+      const told = document.querySelector('[data-testid="announcer"]');
+      const changes = { childList: true, characterData: true, subtree: true };
+      new MutationObserver(() => window.said.push(told.textContent)).observe(told, changes);
+    }""")
+    last = [(await tenant.post_call(missed())).body["callId"] for _ in range(4)][-1]
+    await expect(agent.row(last)).to_be_visible()
+    assert await agent.page.evaluate("() => window.said") == [], "the next word comes when it has been quiet for a while"
+
+
+async def test_a_call_on_paper_is_the_call_alone(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+    call_id = (await tenant.post_call(sample("appointment"))).body["callId"]
+    agent = await new_agent(service.base_url, reduced_motion="reduce")
+    await agent.enter(tenant, f"/#/calls/{call_id}")
+    page = agent.page
+    await expect(page.locator(".turn").first).to_be_visible()
+    await page.emulate_media(media="print")
+    await expect(page.get_by_role("heading", name="Priya Nair")).to_be_visible()
+    await expect(page.locator(".turn-text").last).to_be_visible()
+    for hidden in (".bar", ".list", ".player"):
+        await expect(page.locator(hidden)).to_be_hidden()

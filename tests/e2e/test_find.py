@@ -1,0 +1,115 @@
+"""Finding a call: by a word that was said in it, by choices, and by an address that somebody sent."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+from playwright.async_api import expect
+
+from tests.e2e.conftest import NewAgent, on_disk
+from tests.support.service import Service, Tenant, missed, sample
+
+pytestmark = on_disk
+
+
+async def test_a_word_that_was_said_leads_to_its_moment(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+    wanted = (await tenant.post_call(sample("appointment"))).body["callId"]
+    await tenant.post_call(sample("delivery"))
+    agent = await new_agent(service.base_url)
+    await agent.enter(tenant)
+    await expect(agent.rows).to_have_count(2)
+
+    await agent.page.get_by_role("searchbox").fill("travelling")
+    await expect(agent.rows).to_have_count(1)
+    await agent.row(wanted).get_by_role("link").click()
+    hit = agent.page.locator(".turn mark")
+    await expect(hit).to_have_text("travelling")
+    await expect(hit).to_be_in_viewport()
+    await expect(agent.page.get_by_text("1 of 1 hit")).to_be_visible()
+    await hit.click()
+    await agent.page.wait_for_function("() => !document.querySelector('audio').paused")
+    # The turn with the word begins at 12 s; the word itself is near its end.
+    assert 12 < await agent.page.locator("audio").evaluate("(a) => a.currentTime") < 20
+
+
+async def test_a_view_is_in_the_address_and_the_live_list_obeys_it(
+    service: Service, tenant: Tenant, new_agent: NewAgent
+) -> None:
+    busy = (await tenant.post_call(missed(status="busy"))).body["callId"]
+    await tenant.post_call(missed())
+    agent = await new_agent(service.base_url)
+    await agent.enter(tenant)
+    page = agent.page
+    await page.get_by_role("button", name="Filters").click()
+    await page.get_by_label("Status").select_option("Busy")
+    await page.get_by_label("Direction").select_option("Inbound")
+    await page.get_by_label("Date").select_option("Today")
+    await expect(agent.rows).to_have_count(1)
+    assert page.url.endswith("#/calls?status=busy&direction=inbound&date=today")
+
+    colleague = await new_agent(service.base_url, beside=agent)
+    await colleague.page.goto(page.url)
+    await colleague.live()
+    await expect(colleague.row(busy)).to_be_visible()
+    await expect(colleague.page.get_by_text("1 call", exact=True)).to_be_visible()
+
+    await tenant.post_call(missed())
+    await tenant.post_call(missed(status="busy", direction="outbound"))
+    another = (await tenant.post_call(missed(status="busy"))).body["callId"]
+    await expect(agent.row(another)).to_be_visible()
+    assert await agent.call_ids() == [another, busy]
+    await agent.row(busy).get_by_role("link").click()
+    await expect(page.get_by_test_id("call")).to_be_visible()
+    assert page.url.endswith(f"#/calls/{busy}?status=busy&direction=inbound&date=today")
+    await page.get_by_role("button", name="Clear").click()
+    await expect(agent.rows).to_have_count(5)
+
+
+async def test_a_call_that_arrives_is_searched_for_its_words(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+    agent = await new_agent(service.base_url)
+    await agent.enter(tenant, "/#/calls?search=travelling")
+    await expect(agent.page.get_by_text("No such calls")).to_be_visible()
+    await tenant.post_call(sample("delivery"))
+    wanted = (await tenant.post_call(sample("appointment"))).body["callId"]
+    await expect(agent.row(wanted)).to_be_visible()
+    assert await agent.call_ids() == [wanted]
+
+
+async def test_lengths_agents_and_days(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+    short = (await tenant.post_call(sample("delivery"))).body["callId"]
+    long = (await tenant.post_call(sample("appointment", callStartTime="2026-05-15T09:12:34Z"))).body["callId"]
+    agent = await new_agent(service.base_url)
+    await agent.enter(tenant)
+    page = agent.page
+    await page.get_by_role("button", name="Filters").click()
+    await page.get_by_label("Duration").select_option("Up to 30 s")
+    await expect(agent.row(long)).to_have_count(0)
+    await expect(agent.row(short)).to_be_visible()
+    await page.get_by_label("Duration").select_option("Any length")
+    await page.get_by_label("Agent").select_option("Alex (Maple Dental)")
+    await expect(agent.row(short)).to_have_count(0)
+    await expect(agent.row(long)).to_be_visible()
+    await page.get_by_label("Agent").select_option("Any agent")
+    await page.get_by_label("Date").select_option("From … to …")
+    await page.get_by_label("From", exact=True).fill("2026-05-15")
+    await page.get_by_label("To", exact=True).fill("2026-05-15")
+    await expect(agent.row(short)).to_have_count(0)
+    await expect(agent.row(long)).to_be_visible()
+
+
+async def test_the_filtered_calls_are_exported(service: Service, tenant: Tenant, new_agent: NewAgent, tmp_path: Path) -> None:
+    await tenant.post_call(missed(status="busy", callerName="=1+1"))
+    await tenant.post_call(missed())
+    agent = await new_agent(service.base_url)
+    await agent.enter(tenant, "/#/calls?status=busy")
+    await expect(agent.rows).to_have_count(1)
+    async with agent.page.expect_download() as downloading:
+        await agent.page.get_by_role("link", name="Export").click()
+    download = await downloading.value
+    assert download.suggested_filename.startswith("calls-")
+    await download.save_as(tmp_path / "calls.csv")
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "calls.csv").read_text("utf-8-sig"))))
+    assert [row["status"] for row in rows] == ["busy"]
+    assert rows[0]["contact"] != "=1+1", "a spreadsheet would calculate it"
