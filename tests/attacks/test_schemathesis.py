@@ -1,0 +1,187 @@
+"""Every operation of the served contract, asked in thousands of right and wrong ways: no 5xx, no answer outside the contract.
+
+The requests follow from a fixed seed, so that a failure repeats. The server is a process of its own, as an operator starts it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import hypothesis
+import orjson
+import pytest
+import requests
+import schemathesis
+from pymongo import MongoClient
+
+from tests.support.service import PASSWORD, SECRET, ServerProcess, sample
+from tether_rt import admin
+from tether_rt.auth import Keyring, SessionClaims
+from tether_rt.contract import load_contract
+from tether_rt.store import client as store
+
+EXAMPLES = 25
+"""Made up for each operation, beside those that follow from its limits and examples one by one."""
+
+DOCUMENT: dict[str, Any] = orjson.loads(load_contract().openapi_json())
+
+
+def accepted_by_more_than_the_schema(operation_id: str) -> dict[str, Any]:
+    return {"include-operation-id": operation_id, "checks": {"positive_data_acceptance": {"enabled": False}}}
+
+
+SCHEMA = schemathesis.openapi.from_dict(
+    DOCUMENT,
+    config=schemathesis.Config.from_dict(
+        {
+            "seed": 20260515,
+            "generation": {"deterministic": True, "database": "none"},
+            "operations": [
+                # What a schema cannot say: numbers in E.164, recordings, what is required when; ids and time zones that exist.
+                accepted_by_more_than_the_schema("post_calls_ingest"),
+                accepted_by_more_than_the_schema("get_calls_history"),
+                accepted_by_more_than_the_schema("get_calls_activity"),
+                # That a WebSocket is wanted is judged before what it is to begin after.
+                {
+                    "include-operation-id": "get_ws",
+                    "checks": {
+                        "negative_data_rejection": {"expected-statuses": ["400", "401", "405", "426"]},
+                        "positive_data_acceptance": {"expected-statuses": ["426"]},
+                    },
+                },
+            ],
+        }
+    ),
+)
+OPERATIONS = {
+    operation["operationId"]: (path, method)
+    for path, item in DOCUMENT["paths"].items()
+    for method, operation in item.items()
+    if method != "parameters"
+}
+
+
+@dataclass
+class Site:
+    """A server process, a vendor's key, and an agent of the same organization."""
+
+    url: str
+    api_key: str
+    agent: admin.Person
+    claims: SessionClaims
+    sessions: Any
+    http: requests.Session = field(default_factory=requests.Session)
+    places: Iterator[int] = field(default_factory=itertools.count)
+
+    def session(self) -> str:
+        """Begin a session of the agent's and return its token."""
+        expires_at = datetime.now(UTC) + timedelta(days=1)
+        claims = SessionClaims(store.new_id(), self.claims.user_id, self.claims.organization_id, expires_at)
+        self.sessions.insert_one({"_id": claims.session_id, "userId": claims.user_id, "expiresAt": expires_at})
+        return Keyring(SECRET).session_token(claims)
+
+    def headers(self, operation_id: str) -> dict[str, str]:
+        """Return what authenticates a request for this operation, and a place of its own that it comes from."""
+        place = next(self.places)
+        token = self.api_key if operation_id == "post_calls_ingest" else self.session()
+        address = f"10.{place >> 16 & 255}.{place >> 8 & 255}.{place & 255}"
+        return {"X-Forwarded-For": address, "Authorization": f"Bearer {token}"}
+
+    def ask(self, operation_id: str, **parts: Any) -> requests.Response:
+        """Make one request of an operation's and hold its answer to the contract."""
+        path, method = OPERATIONS[operation_id]
+        headers = {**self.headers(operation_id), **parts.pop("headers", {})}
+        if "body" in parts:
+            parts["media_type"] = "application/json"
+        case = SCHEMA[path][method.upper()].Case(**parts)
+        response = case.call(base_url=self.url, session=self.http, headers=headers)
+        case.validate_response(response)
+        answer: requests.Response = requests.Response()
+        answer.status_code, answer._content = response.status_code, response.content
+        return answer
+
+
+@pytest.fixture(scope="module")
+def site(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    name = f"t{uuid.uuid4().hex[:12]}"
+    folder = tmp_path_factory.mktemp("asked")
+    process = ServerProcess(folder, MONGODB_URI=mongodb_uri, TETHER_DATABASE=name, TETHER_TRUSTED_PROXIES="127.0.0.1")
+    people = [admin.Person(name, f"{uuid.uuid4().hex}@example.com", "Agent Smith", "agent") for _ in range(2)]
+
+    async def begin() -> tuple[admin.NewUser, ...]:
+        await process.start()
+        client = store.connect(mongodb_uri)
+        added = [await admin.add_user(store.database(client, name), SECRET, person, PASSWORD) for person in people]
+        client.close()
+        return tuple(added)
+
+    vendor, agent = asyncio.run(begin())
+    claims = SessionClaims("", agent.user_id, agent.organization_id, datetime.now(UTC))
+    with MongoClient[dict[str, Any]](mongodb_uri) as client:
+        site = Site(process.url, vendor.api_key, people[1], claims, client[name]["sessions"])
+        with site.http:
+            yield site
+    assert asyncio.run(process.stop()) == 0
+    assert [line for line in process.lines() if line["level"] == "error"] == []
+
+
+def test_the_contract_that_is_asked_is_the_one_that_is_served(site: Site) -> None:
+    assert site.http.get(site.url + "/openapi.json").json() == DOCUMENT
+
+
+@SCHEMA.parametrize()
+@hypothesis.settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(hypothesis.HealthCheck))
+def test_whatever_is_asked_the_answer_is_in_the_contract(case: schemathesis.Case[Any], site: Site) -> None:
+    operation_id = case.operation.definition.raw["operationId"]
+    case.call_and_validate(base_url=site.url, session=site.http, headers=site.headers(operation_id))
+
+
+def test_every_operation_succeeds_as_the_contract_says(site: Site) -> None:
+    """Chance hits no id that exists, no password and no signature; here they are given."""
+    succeeded: dict[str, set[int]] = {}
+
+    def ask(operation_id: str, **parts: Any) -> Any:
+        answer = site.ask(operation_id, **parts)
+        succeeded.setdefault(operation_id, set()).add(answer.status_code)
+        return answer
+
+    call = sample()
+    ids = ask("post_calls_ingest", body=call).json()
+    ask("post_calls_ingest", body=call)
+    ask("post_calls_ingest", body={**call, "summary": "another one"})
+    of_call = {"path_parameters": {"callId": ids["callId"]}}
+    of_contact = {"path_parameters": {"contactId": ids["contactId"]}}
+    ask("post_auth_login", body={"email": site.agent.email, "password": PASSWORD})
+    for operation_id in OPERATIONS:
+        path, method = OPERATIONS[operation_id]
+        if method == "get" and "{" not in path and path != "/ws":
+            ask(operation_id)
+    for operation_id in ("get_calls_by_id", "get_calls_peaks", "get_calls_recording"):
+        audio_url = ask(operation_id, **of_call).json().get("audioUrl")
+    link = urlsplit(audio_url)
+    recording = {"path_parameters": {"recordingId": link.path.rpartition("/")[2]}, "query": dict(parse_qsl(link.query))}
+    ask("get_recordings_by_id", **recording)
+    ask("get_recordings_by_id", **recording, headers={"Range": "bytes=0-99"})
+    ask("get_recordings_by_id", **recording, headers={"Range": "bytes=99999999-"})
+    ask("get_contacts_by_id", **of_contact)
+    ask("patch_contacts_by_id", **of_contact, body={"name": "Priya Nair"})
+    ask("post_conversation_all", body={"contactId": ids["contactId"]})
+    ask("post_conversation_messages", body={"conversationId": ids["conversationId"], "limit": 1})
+    ask("get_calls_history", query={"before": ids["callId"], "limit": 1, "status": "completed", "search": "appointment"})
+    ask("get_calls_activity", query={"timeZone": "America/Toronto"})
+    ask("post_user_api_key_regenerate")
+    ask("post_auth_logout")
+    ask("get_ws", query={"after": 0})
+
+    assert succeeded.keys() == OPERATIONS.keys(), "an operation that is new belongs into this test"
+    assert succeeded.pop("get_ws") == {426}, "tests/hub has those that open one"
+    assert succeeded.pop("post_calls_ingest") == {200, 201}
+    assert succeeded.pop("get_recordings_by_id") == {200, 206, 416}
+    assert {status for statuses in succeeded.values() for status in statuses} == {200}
