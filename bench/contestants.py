@@ -72,12 +72,12 @@ def ours(
             f"{database}-{number}",
             sys.executable, "-m", "tether_rt", "serve",
             MONGODB_URI=lab.mongodb_uri, TETHER_DATABASE=database, TETHER_SECRET=SECRET, TETHER_PORT="0",
-            TETHER_DATA_DIR=str(folder), **settings,
+            TETHER_DATA_DIR=str(folder), TETHER_MAX_DASHBOARDS_PER_USER="10000", **settings,
         )
         for number in range(processes)
     )  # fmt: skip
     ports = tuple(int(child.wait_for(r'"event":"listening".*"port":(\d+)')) for child in children)
-    return Target("tether_rt", ports, children, keys, sign_in(ports[0]), "tether", database)
+    return Target(OURS, ports, children, keys, sign_in(ports[0]), "tether", database)
 
 
 def express(lab: Lab, scope: ExitStack) -> Target:
@@ -100,7 +100,15 @@ def fastapi(lab: Lab, scope: ExitStack) -> Target:
     return Target("FastAPI", (port,), (child,), (key,), token, "websocket", "fastapi")
 
 
+def ours_anew(lab: Lab, scope: ExitStack) -> Target:
+    """Start ours with a database of its own."""
+    return ours(lab, scope, database=f"ours-{bson.ObjectId()}")
+
+
+OURS: Final = "tether_rt"
 PEERS: Final[dict[str, Contestant]] = {"Express": express, "FastAPI": fastapi}
+ALL: Final[dict[str, Contestant]] = {OURS: ours_anew, **PEERS}
+"""Started one at a time: our change stream, though idle, would make MongoDB work at each write of a peer."""
 
 
 def post(port: int, path: str, body: Any, token: str = "") -> Any:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Final
 
 from bench.contestants import Target
 from bench.lab import Lab
@@ -22,8 +24,39 @@ class Ingested:
     p99_ms: float
     server_us: float
     mongod_us: float
+    after_us: float
+    """What server and mongod went on doing once the load had ended: work put off is work, and is charged as well."""
     load_busy: float
     """The load generator's share of one core."""
+
+    @property
+    def columns(self) -> dict[str, float]:
+        """The sample by the names of `COLUMNS`."""
+        return {
+            "calls/s": self.calls_s,
+            "p50_ms": self.p50_ms,
+            "p99_ms": self.p99_ms,
+            "server_µs/call": self.server_us,
+            "mongod_µs/call": self.mongod_us,
+            "both afterwards_µs/call": self.after_us,
+            "load_busy_%": self.load_busy * 100,
+        }
+
+
+COLUMNS: Final = {
+    "calls/s": 0,
+    "p50_ms": 1,
+    "p99_ms": 1,
+    "server_µs/call": 0,
+    "mongod_µs/call": 0,
+    "both afterwards_µs/call": 0,
+    "load_busy_%": 0,
+}
+"""A table's columns for what is measured here, with their digits."""
+
+_CALM_CPU_S: Final = 0.03  # of a look's time; an idle server and mongod take less
+_LOOK_S: Final = 0.5
+_CALM_WITHIN_S: Final = 60.0
 
 
 class Load:
@@ -49,6 +82,7 @@ class Load:
         seen = program.hear()
         server_s, mongod_s = target.cpu_s() - server_s, cpu_s(mongod) - mongod_s
         _expect(program.hear(), "idle")
+        after_s = self._calm()
         others = {status: count for status, count in seen["statuses"].items() if int(status) not in expected}
         if others or not seen["calls"]:
             raise BenchError(f"{target.name} answered {others or 'nothing'}.")
@@ -60,8 +94,23 @@ class Load:
             p99_ms=seen["p99_ms"],
             server_us=server_s / calls * 1e6,
             mongod_us=mongod_s / calls * 1e6,
+            after_us=after_s / (calls * (1 + warm_s / run_s)) * 1e6,
             load_busy=seen["load_busy"],
         )
+
+    def _calm(self) -> float:
+        """Wait until the target does nothing any more, so that it does not disturb the next; return the CPU time it took."""
+        used_s = began_s = self._used_s()
+        deadline = time.monotonic() + _CALM_WITHIN_S
+        while time.monotonic() < deadline:
+            time.sleep(_LOOK_S)
+            before_s, used_s = used_s, self._used_s()
+            if used_s - before_s <= _CALM_CPU_S:
+                break
+        return used_s - began_s
+
+    def _used_s(self) -> float:
+        return self._target.cpu_s() + cpu_s(self._lab.mongod.pid)
 
 
 def sample(lab: Lab, target: Target, scale: Scale, connections: int, *, turns: int = 20) -> Ingested:

@@ -22,7 +22,14 @@ from tether_rt.settings import Settings
 
 async def main(mongodb_uri: str, database: str, data_dir: str) -> None:
     logging.disable(logging.INFO)  # the upgrade's log line is not part of a delivery
-    values = {"mongodb_uri": mongodb_uri, "database": database, "data_dir": data_dir, "secret": SECRET, "port": 0}
+    values = {
+        "mongodb_uri": mongodb_uri,
+        "database": database,
+        "data_dir": data_dir,
+        "secret": SECRET,
+        "port": 0,
+        "max_dashboards_per_user": 10_000,
+    }
     server = Server(Settings.from_values(values))
     await server.start()
     server.app.hub.heartbeat_s = 36_000  # the receivers do not answer pings

@@ -12,7 +12,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from bench.contestants import NODE, PYTHON, sign_in
+from bench.contestants import NODE, OURS, PYTHON, sign_in
 from bench.lab import Lab
 from bench.process import BenchError, Tool, cpu_s, memory_bytes
 from bench.results import Goal, Report, Table
@@ -22,7 +22,7 @@ EVENT_BYTES = 350
 CALL_EVENTS = 4
 _WINDOW = 10_000  # deliveries before the sender waits for the receivers
 
-OURS, BARE = "tether_rt", "bare socket.send"
+BARE = "bare socket.send"
 SENDERS = (OURS, BARE, "Node ws", "socket.io", "websockets.broadcast", "Tornado write_message")
 
 

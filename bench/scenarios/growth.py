@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import quote
 
 from bench.contestants import Target, add_organizations, ours
-from bench.ingesting import Ingested, sample
+from bench.ingesting import COLUMNS, sample
 from bench.lab import Lab
 from bench.loader import fill
 from bench.process import BenchError
@@ -25,7 +25,6 @@ _QUERIES: Final = {
     "search, a frequent word": "/api/calls/history?limit=50&search=" + quote("battery"),
     "statistics": "/api/calls/statistics",
 }
-_INGEST: Final = {"calls/s": 0, "p99_ms": 1, "server_µs/call": 0, "mongod_µs/call": 0}
 
 
 def run(lab: Lab, scale: Scale) -> Report:
@@ -43,14 +42,14 @@ def run(lab: Lab, scale: Scale) -> Report:
 
 def _stored(lab: Lab, scope: ExitStack, scale: Scale, report: Report) -> None:
     queries = Table("Queries, one after another", ("calls stored", "query"), {"p50_ms": 1, "p99_ms": 1})
-    ingest = Table(f"Ingest at {_CONNECTIONS} connections", ("calls stored",), _INGEST)
+    ingest = Table(f"Ingest at {_CONNECTIONS} connections", ("calls stored",), COLUMNS)
     targets = {count: _filled(lab, scope, count) for count in (0, *scale.stored)}
     for name, path in _QUERIES.items():
         for count in scale.rounds(scale.stored):
             times = _times_ms(targets[count], path, scale.queries)
             queries.add(f"{count:,}", name, p50_ms=median(times), p99_ms=times[int(len(times) * 0.99)])
     for count in scale.rounds(list(targets)):
-        _add(ingest, f"{count:,}", sample(lab, targets[count], scale, _CONNECTIONS))
+        ingest.add(f"{count:,}", **sample(lab, targets[count], scale, _CONNECTIONS).columns)
     report.tables += [queries, ingest]
     least, most = scale.stored[0], scale.stored[-1]
     for name in list(_QUERIES)[:3]:
@@ -71,46 +70,33 @@ def _filled(lab: Lab, scope: ExitStack, count: int) -> Target:
 
 
 def _turns(lab: Lab, scope: ExitStack, scale: Scale, report: Report) -> None:
-    table = Table(f"Transcripts, {_CONNECTIONS} connections", ("turns",), _INGEST)
+    table = Table(f"Transcripts, {_CONNECTIONS} connections", ("turns",), COLUMNS)
     target = ours(lab, scope, database="turns")
     for turns in scale.rounds(scale.turns):
-        _add(table, turns, sample(lab, target, scale, _CONNECTIONS, turns=turns))
+        table.add(turns, **sample(lab, target, scale, _CONNECTIONS, turns=turns).columns)
     ratio = table.get(200, column="server_µs/call") / table.get(20, column="server_µs/call")
     report.tables.append(table)
     report.goals.append(Goal.at_most("a transcript of 200 turns against 20, server CPU", 2, ratio))
 
 
 def _organizations(lab: Lab, scope: ExitStack, scale: Scale, report: Report) -> None:
-    table = Table(f"Organizations, {_CONNECTIONS} connections", ("organizations",), _INGEST)
+    table = Table(f"Organizations, {_CONNECTIONS} connections", ("organizations",), COLUMNS)
     targets = {n: ours(lab, scope, database=f"organizations-{n}", organizations=n) for n in scale.organizations}
     for count in scale.rounds(scale.organizations):
-        _add(table, count, sample(lab, targets[count], scale, _CONNECTIONS))
+        table.add(count, **sample(lab, targets[count], scale, _CONNECTIONS).columns)
     report.tables.append(table)
 
 
 def _processes(lab: Lab, scope: ExitStack, scale: Scale, report: Report) -> None:
-    table = Table(f"Server processes, {_CONNECTIONS} connections in all", ("processes", "organizations"), _INGEST)
+    table = Table(f"Server processes, {_CONNECTIONS} connections in all", ("processes", "organizations"), COLUMNS)
     for organizations in (1, 10):
         targets = {
             count: ours(lab, scope, database=f"processes-{count}-{organizations}", processes=count, organizations=organizations)
             for count in (1, 2)
         }
         for count in scale.rounds(list(targets)):
-            _add(table, count, sample(lab, targets[count], scale, _CONNECTIONS), organizations)
+            table.add(count, organizations, **sample(lab, targets[count], scale, _CONNECTIONS).columns)
     report.tables.append(table)
-
-
-def _add(table: Table, key: str | int, seen: Ingested, *more: int) -> None:
-    table.add(
-        key,
-        *more,
-        **{
-            "calls/s": seen.calls_s,
-            "p99_ms": seen.p99_ms,
-            "server_µs/call": seen.server_us,
-            "mongod_µs/call": seen.mongod_us,
-        },
-    )
 
 
 def _times_ms(target: Target, path: str, count: int) -> list[float]:

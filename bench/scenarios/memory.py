@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import sys
+import time
 import urllib.request
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -100,10 +101,10 @@ def _idle(lab: Lab, target: Target, count: int) -> float:
         # A first few, so that what is loaded on first use is not counted.
         receivers.tell({**order, "count": 100})
         receivers.hear()
-        receivers.ask({"settle": 1.0})
+        time.sleep(1.0)
         before = memory_bytes(pid)
         more = lab.program(scope, "drain")
         more.tell({**order, "count": count})
         more.hear()
-        more.ask({"settle": 2.0})
+        time.sleep(2.0)  # not until it is quiet: a twentieth of the dashboards is pinged every second
         return (memory_bytes(pid) - before) / count
