@@ -100,6 +100,10 @@ async def require_untouched(page: Page) -> None:
 async def test_every_field_that_a_vendor_sets_is_text_on_every_page(
     service: Service, tenant: Tenant, new_agent: NewAgent
 ) -> None:
+    extra_fields: dict[str, Any] = {
+        hostile("extra key"): {hostile("inner key"): [hostile("extra value")]},
+        "html": hostile("html"),
+    }
     call = sample(
         "appointment",
         callerName=hostile("callerName"),
@@ -112,8 +116,7 @@ async def test_every_field_that_a_vendor_sets_is_text_on_every_page(
             {"role": "user", "message": hostile("user's words"), "timestamp": 1},
         ],
         metadata={hostile("key"): hostile("value"), **{name: {"polluted": True, "ran": True} for name in INHERITED}},
-        **{hostile("extra key"): {hostile("inner key"): [hostile("extra value")]}},
-        html=hostile("html"),
+        **extra_fields,
     )
     answer = await tenant.post_call(call)
     assert answer.status == 201, answer.body

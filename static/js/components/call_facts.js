@@ -8,18 +8,13 @@ import { Icon } from "./icons.js";
 import { Status } from "./status.js";
 import { Tree } from "./tree.js";
 
-/** Who called whom, when, and how it ended. */
+/** Who called whom, when, and how it ended: what one looks for first. */
 export function CallFacts({ call }) {
-  const recording = call.recordings?.[0];
   const facts = [
     ["Status", html`<${Status} status=${call.status} />`],
     ["Length", html`<span title=${spokenLength(call.duration)}>${clock(call.duration)}</span>`],
     ["Began", html`<time datetime=${call.startTime} title=${exactTime(call.startTime)}>${shortTime(call.startTime)}</time>`],
     ["Agent", call.agentName && html`<bdi>${call.agentName}</bdi>`],
-    ["From", phone(call.from)],
-    ["To", phone(call.to)],
-    ["Recording", recording?.bytes && `${recording.contentType}, ${size(recording.bytes)}`],
-    ["Vendor's id", call.providerCallId && html`<bdi class="mono">${call.providerCallId}</bdi>`],
   ];
   return html`<div class="call-lead">
       <span class="row-direction" data-direction=${call.direction}>
@@ -28,9 +23,28 @@ export function CallFacts({ call }) {
       <span>${directionWord(call)} call ${call.direction === "inbound" ? "from" : "to"} ${otherPhone(call)}</span>
       ${call.contactId && html`<a class="contact-link" href=${contactHref(call.contactId)}>All with ${contactLabel(call)}</a>`}
     </div>
-    <dl class="facts">
-      ${facts.filter(([, value]) => value).map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}
-    </dl>`;
+    <${Facts} facts=${facts} />`;
+}
+
+/** The rest that is known of a call. */
+export function Details({ call }) {
+  const recording = call.recordings?.[0];
+  const facts = [
+    ["From", phone(call.from)],
+    ["To", phone(call.to)],
+    ["Recording", recording?.bytes && `${recording.contentType}, ${size(recording.bytes)}`],
+    ["Vendor's id", call.providerCallId && html`<bdi class="mono">${call.providerCallId}</bdi>`],
+  ];
+  return html`<section class="call-section">
+    <h3>Details</h3>
+    <${Facts} facts=${facts} />
+  </section>`;
+}
+
+function Facts({ facts }) {
+  return html`<dl class="facts">
+    ${facts.filter(([, value]) => value).map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}
+  </dl>`;
 }
 
 /** Whatever the vendor sent along. */

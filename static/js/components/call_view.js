@@ -3,7 +3,7 @@ import { Playback } from "../playback.js";
 import { listHref } from "../route.js";
 import { html, useEffect, useKeys, useLoaded, useMemo, useParts, useRef, useWatched } from "../ui.js";
 import { queryOf } from "../words.js";
-import { CallFacts, VendorData } from "./call_facts.js";
+import { CallFacts, Details, VendorData } from "./call_facts.js";
 import { Icon } from "./icons.js";
 import { Player } from "./player.js";
 import { Marked } from "./marked.js";
@@ -23,6 +23,7 @@ export function CallView({ callId, filter, atS }) {
   return html`<${CallPane} title=${contactLabel(call)} filter=${filter}>
     <${CallFacts} call=${call} />
     <${Heard} call=${call} isLoaded=${value !== null} search=${filter.search} atS=${atS} />
+    ${value && html`<${Details} call=${value} />`}
     ${value && html`<${VendorData} providerMetadata=${value.providerMetadata} />`}
   <//>`;
 }
@@ -64,14 +65,14 @@ function Heard({ call, isLoaded, search, atS }) {
   const query = useMemo(() => queryOf(search), [search]);
   const turns = useMemo(() => call.transcription ?? [], [call.transcription]);
   const names = { agent: call.agentName || "Agent", user: contactLabel(call) };
-  return html`${playback && html`<${Player} key=${id} playback=${playback} callId=${callId} lengthS=${recording.duration} turns=${turns} />`}
-    ${
+  return html`${
       call.summary &&
-      html`<section class="call-section">
+      html`<section class="call-section call-section-first">
         <h3>Summary</h3>
         <p class="call-summary" dir="auto"><${Marked} text=${call.summary} query=${query} /></p>
       </section>`
     }
+    ${playback && html`<${Player} key=${id} playback=${playback} callId=${callId} lengthS=${recording.duration} turns=${turns} />`}
     ${
       isLoaded
         ? html`<${Transcript} turns=${turns} names=${names} playback=${playback} query=${query} callId=${callId} />`

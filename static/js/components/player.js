@@ -86,7 +86,13 @@ function CopyMoment({ playback, callId }) {
     setSaid(isDone ? "Copied" : "Not allowed here");
     setTimeout(() => setSaid(null), 2_500);
   };
-  return html`<button class="tool" type="button" title="Copy a link to this moment" onClick=${copy}>
+  return html`<button
+      class="tool player-link"
+      type="button"
+      title="Copy a link to this moment"
+      aria-label=${said ?? `Link to ${clock(playback.atS)}`}
+      onClick=${copy}
+    >
       <${Icon} name="link" /><span>${said ?? `Link to ${clock(playback.atS)}`}</span>
     </button>
     <span class="visually-hidden" role="status">${said}</span>`;
