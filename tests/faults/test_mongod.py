@@ -3,69 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 
+from tests.faults.load import Load, load_on
 from tests.support.database import OwnMongod
-from tests.support.program import Program, mixed_calls, program
-from tests.support.retrying import PATIENCE_S, RetryingVendor
-from tests.support.service import Tenant, missed
-from tests.support.verify import verify
-from tests.support.watcher import Watcher, watching
-
-
-@dataclass
-class Load:
-    """A vendor in the middle of delivering, and dashboards that look on."""
-
-    running: Program
-    tenant: Tenant
-    stranger: Tenant
-    """Signed in, but nobody the server would remember from a moment ago."""
-    vendor: RetryingVendor
-    watchers: list[Watcher]
-
-    async def acknowledged_more(self, calls: int) -> None:
-        """Return once so many more calls were acknowledged."""
-        await self.vendor.until_acknowledged(len(self.vendor.acknowledged) + calls)
-
-    async def refused_more(self, calls: int) -> None:
-        """Return once so many more requests were answered 503."""
-        goal = self.vendor.statuses[503] + calls
-        await self.vendor.until(lambda: self.vendor.statuses[503] >= goal)
-
-
-@asynccontextmanager
-async def load_on(running: Program) -> AsyncIterator[Load]:
-    """Deliver calls until the block ends, then see that nothing was lost, hung or broken, and nothing missed."""
-    tenant, stranger = await running.tenant(), await running.tenant()
-    vendor = running.vendor(tenant)
-    ending = False
-
-    def calls() -> Iterator[dict[str, Any]]:
-        while not ending:
-            yield from mixed_calls(20)
-
-    async with watching(running.urls, tenant.token, 3, keep=True) as watchers:
-        delivering = asyncio.create_task(vendor.deliver(calls(), at_once=16))
-        load = Load(running, tenant, stranger, vendor, watchers)
-        await load.acknowledged_more(40)
-        yield load
-        await load.acknowledged_more(40)
-        ending = True
-        await delivering
-        found = await verify(running.database, vendor.ledger, tenant)
-        events = found.events[tenant.organization_id]
-        await asyncio.gather(*(watcher.until(len(events)) for watcher in watchers))
-    assert (vendor.hung, vendor.broken, vendor.wrong) == (0, 0, [])
-    assert len(vendor.acknowledged) == len(vendor.ledger) == len(found.calls)
-    for watcher in watchers:
-        assert [text.decode() for text in watcher.texts] == events
+from tests.support.program import program
+from tests.support.retrying import PATIENCE_S
+from tests.support.service import missed
 
 
 async def everything_says_503_in_time(load: Load) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -13,15 +14,16 @@ from pymongo.errors import AutoReconnect
 
 from tether_rt.store import client as store
 from tether_rt.store.embedded import PrivateMongod
-from tether_rt.store.mongod import socket_path
+from tether_rt.store.mongod import find_binary, socket_path
 
 
 class OwnMongod:
     """A replica set of one on a unix socket; its address and data outlive each process."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, binary: Path | None = None) -> None:
         self._folder = folder
-        self._mongod = PrivateMongod(folder)
+        self._binary = binary
+        self._mongod = PrivateMongod(folder, binary)
 
     @property
     def uri(self) -> str:
@@ -34,7 +36,7 @@ class OwnMongod:
     async def start(self) -> None:
         """Start it; after a kill it recovers what its journal has."""
         await self._mongod.stop()
-        self._mongod = PrivateMongod(self._folder)
+        self._mongod = PrivateMongod(self._folder, self._binary)
         await self._mongod.start()
 
     async def stop(self) -> None:
@@ -72,10 +74,28 @@ class OwnMongod:
         os.kill(pid, number)
 
 
+def forgetful_mongod(folder: Path) -> Path:
+    """Return a mongod that keeps 1 MB of its history (oplog) where the private one keeps a gigabyte.
+
+    It has a checkpoint every second instead of every minute: what no checkpoint has yet it does not forget.
+    """
+    script = folder / "mongod"
+    script.write_text(
+        f"""#!{sys.executable}
+import os, sys
+words = sys.argv[1:]
+words[words.index("--oplogSize") + 1] = "1"
+os.execv({find_binary()!r}, ["mongod", "--syncdelay", "1", *words])
+"""
+    )
+    script.chmod(0o755)
+    return script
+
+
 @asynccontextmanager
-async def own_mongod(folder: Path) -> AsyncIterator[OwnMongod]:
+async def own_mongod(folder: Path, binary: Path | None = None) -> AsyncIterator[OwnMongod]:
     """Run a mongod until the block ends."""
-    mongod = OwnMongod(folder)
+    mongod = OwnMongod(folder, binary)
     await mongod.start()
     try:
         yield mongod

@@ -22,6 +22,8 @@ from tether_rt import admin
 from tether_rt.store import client as store
 from tether_rt.store.embedded import PrivateMongod
 
+PATIENCE_S: Final = 240.0
+"""After so long a test fails that waits for what never comes."""
 NO_VARIABLES: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -102,7 +104,8 @@ async def program(
             started.append(server)
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as http:
-            yield Program(servers, http, store.database(client, settings["TETHER_DATABASE"]))
+            async with asyncio.timeout(PATIENCE_S):
+                yield Program(servers, http, store.database(client, settings["TETHER_DATABASE"]))
     finally:
         client.close()
         statuses = [await server.stop() for server in started]

@@ -200,8 +200,9 @@ def _same(line: _Line) -> _Line:
 async def watching(
     base_urls: Iterable[str], token: str, count: int, *, after: int | None = None, keep: bool = False
 ) -> AsyncIterator[list[Watcher]]:
-    """Open so many dashboards at once and close them at the end, asserting that none saw what it must not."""
-    watchers = [Watcher(base_urls, token, after=after, keep=keep) for _ in range(count)]
+    """Open so many dashboards at once, each at the next server; in the end assert that none saw what it must not."""
+    urls = list(base_urls)
+    watchers = [Watcher(urls[n % len(urls) :] + urls[: n % len(urls)], token, after=after, keep=keep) for n in range(count)]
     try:
         for watcher in watchers:
             watcher.open()

@@ -1,0 +1,85 @@
+"""What carries events from MongoDB to dashboards is cut, killed and outrun: dashboards see no gap and no repeat."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import Any
+
+from tests.faults.load import load_on
+from tests.support.database import OwnMongod, forgetful_mongod, own_mongod
+from tests.support.program import program
+from tests.support.proxy import proxy_to_unix
+from tether_rt.store import client as store
+
+
+async def kill_change_streams(client: store.Client, database: str) -> int:
+    """Kill the cursor of every change stream on the feed, from outside; return how many there were."""
+    stages: list[dict[str, Any]] = [
+        {"$currentOp": {"idleCursors": True, "allUsers": True}},
+        {"$match": {"ns": f"{database}.feed", "cursor": {"$exists": True}}},
+    ]
+    found = [each["cursor"]["cursorId"] async for each in client.admin.aggregate(stages)]
+    if found:
+        await client[database].command("killCursors", "feed", cursors=found)
+    return len(found)
+
+
+async def test_killed_change_streams_leave_no_gap_and_no_repeat(mongodb_uri: str, tmp_path: Path) -> None:
+    async with program(tmp_path, mongodb_uri, processes=2) as running, load_on(running) as load:
+        killed = 0
+        for _ in range(10):
+            killed += await kill_change_streams(running.database.client, running.database.name)
+            await load.acknowledged_more(10)
+            await running.ready()
+        assert killed >= 10
+        assert await running.metric("tether_feed_restarts_total") >= 5
+
+
+async def test_connections_to_mongodb_that_are_cut_over_and_over_leave_no_gap_and_no_repeat(
+    mongod: OwnMongod, tmp_path: Path
+) -> None:
+    async with proxy_to_unix(mongod.socket) as line:
+        uri = f"mongodb://127.0.0.1:{line.port}/?directConnection=true"
+        async with program(tmp_path, uri) as running, load_on(running) as load:
+            for _ in range(5):
+                line.cut()
+                await load.acknowledged_more(20)
+                await running.ready()
+            assert await running.metric("tether_feed_restarts_total") >= 5
+
+
+async def outrun(client: store.Client) -> None:
+    """Write until MongoDB has forgotten everything that it knew when this was called."""
+    oplog = client["local"]["oplog.rs"]
+
+    async def end(order: int) -> Any:
+        entry = await oplog.find_one(sort=[("$natural", order)])
+        assert entry is not None
+        return entry["ts"]
+
+    newest = await end(-1)
+    async with asyncio.timeout(60):
+        while await end(1) <= newest:
+            await client["other"]["junk"].insert_many({"junk": "x" * 100_000} for _ in range(40))
+
+
+async def test_history_that_is_lost_while_a_process_hangs_is_mended_from_feed(tmp_path: Path) -> None:
+    async with (
+        own_mongod(tmp_path / "own", forgetful_mongod(tmp_path)) as mongod,
+        program(tmp_path, mongod.uri, processes=2) as running,
+        load_on(running) as load,
+    ):
+        # The vendor goes on with the other process, which it knows as well.
+        running.server.process.send_signal(signal.SIGSTOP)
+        try:
+            await outrun(running.database.client)
+            await load.acknowledged_more(40)
+        finally:
+            running.server.process.send_signal(signal.SIGCONT)
+        await running.ready()
+        await load.acknowledged_more(40)
+        load.vendor.hung = 0  # whoever asked the process that was stopped
+        reasons = [line["reason"] for line in running.server.lines() if line["event"] == "feed_ended"]
+        assert [reason for reason in reasons if "PositionLost" in reason or "HistoryLost" in reason], reasons
