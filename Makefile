@@ -3,6 +3,7 @@
 # make soak    the same faults as in the tests, for longer and more often: about half an hour
 # make lint    ruff and mypy
 # make bench   the benchmarks
+# make audit   known weaknesses of what is installed, asked of PyPI and npm
 #
 #   make run SIMULATE=30            thirty sample calls a minute; SIMULATE=0 for none
 #   make run ARGS="--port 8080"     anything else that run.py takes
@@ -18,7 +19,7 @@ APT  := DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends in
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test soak lint bench mongod tools
+.PHONY: help run test soak lint bench audit mongod tools
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed '/^$$/q'
@@ -40,6 +41,13 @@ lint: $(VENV)/test.stamp
 bench: $(VENV)/test.stamp static/vendor mongod
 	@$(VENV)/bin/python -m bench $(ARGS)
 
+audit: $(VENV)/audit.stamp static/package-lock.json
+	@$(VENV)/bin/python -m pip freeze --exclude-editable >$(VENV)/audited.txt
+	@status=0; \
+	$(VENV)/bin/pip-audit --strict --progress-spinner off --disable-pip --no-deps -r $(VENV)/audited.txt || status=1; \
+	npm audit --prefix static || status=1; \
+	exit $$status
+
 # Say what is done, and do it as quietly as it can be done.
 
 $(VENV)/bin/python:
@@ -57,6 +65,11 @@ $(VENV)/test.stamp: setup.cfg setup.py pyproject.toml | $(VENV)/bin/python stati
 	@echo 'Installing tether_rt, what it needs and the test tools'
 	@$(PIP) install -e '.[demo,test]'
 	@touch $@ $(VENV)/demo.stamp
+
+$(VENV)/audit.stamp: $(VENV)/test.stamp
+	@echo 'Installing what audits'
+	@$(PIP) install -e '.[demo,test,audit]'
+	@touch $@
 
 # A directory's time changes with what is put into it, so it is set by hand.
 static/vendor: static/.npmrc static/package.json static/package-lock.json static/vendor.mjs

@@ -81,11 +81,24 @@ def test_deployment_explains_only_log_events_that_exist() -> None:
     assert [name for name in events if f'"{name}"' not in source] == []
 
 
+def test_deployment_names_every_limit_that_is_counted() -> None:
+    source = "".join(path.read_text() for path in PACKAGE.rglob("*.py"))
+    (row,) = [row for row in rows("docs/deployment.md", "Metrics") if plain(row[0]) == "tether_limited_total"]
+    assert set(re.findall(r'limit="(\w+)"', source)) == set(re.findall(r"`(\w+)`", row[2]))
+
+
+def test_every_promise_is_held_by_a_test_that_exists() -> None:
+    there = set(re.findall(r"def (test_\w+)\(", "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))))
+    named = set(re.findall(r"`(test_\w+)`", text_of("docs/reliability.md") + text_of("SECURITY.md")))
+    assert named - there == set()
+    assert len(named) > 40
+
+
 def test_decisions_give_a_reason_for_every_dependency_in_its_range() -> None:
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
     extras = config["options.extras_require"]
-    wanted = "\n".join((config["options"]["install_requires"], extras["demo"], extras["test"]))
+    wanted = "\n".join((config["options"]["install_requires"], extras["demo"], extras["test"], extras["audit"]))
     required = dict(re.findall(r"^([\w.\[\]-]+) *([^;\s]*)", wanted, re.MULTILINE))
     said = {name: plain(span) for name, span, reason in rows("docs/decisions.md", "Dependencies") if reason}
     assert said == {name: span or "any" for name, span in required.items()}

@@ -69,7 +69,7 @@ class Committer:
         wait and when MongoDB is away, and `BadRequest` when MongoDB refuses what the call holds.
         """
         if len(self._waiting) >= MAX_WAITING_CALLS:
-            raise Unavailable("The server is busy with other calls; send this one again shortly.", retry_after_s=1)
+            raise Unavailable("The server is busy with other calls; send this one again shortly.", 1, limit="commits")
         waiting = _Waiting(entry, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         self._metrics.commit_queue.set(len(self._waiting))

@@ -48,5 +48,5 @@ class Lanes:
                 await places.acquire()
         except TimeoutError as error:
             raise Unavailable(
-                "The server is busy with other recordings; send this one again shortly.", retry_after_s=5
+                "The server is busy with other recordings; send this one again shortly.", 5, limit="fetches"
             ) from error

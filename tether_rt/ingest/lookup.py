@@ -28,7 +28,7 @@ _running = threading.BoundedSemaphore(MAX_LOOKUPS)
 async def lookup(host: str) -> list[Address]:
     """Return the addresses of `host` in the order in which to try them (RFC 6724). See `Lookup` for what is raised."""
     if not _running.acquire(blocking=False):
-        raise Unavailable("The server is busy with other recordings; send this one again shortly.", retry_after_s=5)
+        raise Unavailable("The server is busy with other recordings; send this one again shortly.", 5, limit="names")
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[list[Address]] = loop.create_future()
 
