@@ -22,14 +22,21 @@ export class Session extends Observable {
     this.#storage = storage;
   }
 
-  /** Finds out whether the cookie still holds; asks again while the server is away. */
+  /**
+   * Finds out whether the cookie still holds; asks again while the server is away. Who was signed in here before is let in
+   * at once: the first answer of the server says if that was wrong.
+   */
   async check() {
+    const before = this.#recall();
+    if (before) this.#enter(before);
     try {
       const holder = await this.#api.whoAmI();
-      if (holder) this.#enter(holder.user ?? this.#recall());
+      if (holder) this.#enter(holder.user ?? before);
+      else if (this.phase === "in") this.over();
       else this.#leave(null);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
+      if (this.phase === "in") return; // the connection finds the server again, and asks it
       this.#show({ phase: "unreachable" });
       setTimeout(() => this.check(), RETRY_MS);
     }
@@ -55,6 +62,7 @@ export class Session extends Observable {
 
   /** The server said so: expired, revoked, or signed out elsewhere. */
   over() {
+    this.#storage.removeItem(USER_KEY);
     if (this.phase === "in") this.#leave("Your session has ended. Sign in to go on where you were.");
   }
 

@@ -1,10 +1,9 @@
 import { parseRoute } from "../route.js";
 import { measureLatency } from "../live/latency.js";
-import { html, Parts, useEffect, useMemo, useParts, useRef, useRoute, useWatched } from "../ui.js";
+import { html, Parts, useEffect, useLoaded, useMemo, useParts, useRef, useRoute, useWatched } from "../ui.js";
 import { Announcer } from "./announcer.js";
 import { Bar } from "./bar.js";
 import { CallList } from "./call_list.js";
-import { CallView } from "./call_view.js";
 import { Help } from "./help.js";
 import { Page } from "./page.js";
 import { SignIn } from "./sign_in.js";
@@ -51,7 +50,7 @@ function SignedIn() {
         ${
           hasList
             ? html`<${CallList} openId=${openId} filter=${route.filter} />
-                ${openId && html`<${CallView} key=${openId} callId=${openId} filter=${route.filter} atS=${route.atS} />`}`
+                <${OpenCall} route=${route} callId=${openId} />`
             : html`<${Page} key=${`${route.name} ${route.id}`} route=${route} />`
         }
       </main>
@@ -59,6 +58,28 @@ function SignedIn() {
       <${Help} />
     </div>
   <//>`;
+}
+
+// What shows a call is loaded after the list, so that the list is there sooner; whoever comes with a link waits for it.
+const loadCallView = () => import("./call_view.js");
+
+function OpenCall({ route, callId }) {
+  const { desk } = useParts();
+  const { first } = useWatched(desk).loading;
+  const isWanted = callId !== null || first === "ready";
+  const { value, error, again } = useLoaded(() => (isWanted ? loadCallView() : Promise.resolve(null)), [isWanted]);
+  if (callId === null) return null;
+  if (value) return html`<${value.CallView} key=${callId} callId=${callId} filter=${route.filter} atS=${route.atS} />`;
+  return html`<article class="call" aria-label="Call">
+    ${
+      error
+        ? html`<div class="notice" role="alert">
+            <p>The call could not be loaded. Check the connection.</p>
+            <button class="button" type="button" onClick=${again}>Try again</button>
+          </div>`
+        : html`<p class="muted page-waiting" role="status">Loading…</p>`
+    }
+  </article>`;
 }
 
 // The address bar holds the route, so a plain jump to #main would leave the page.
