@@ -35,7 +35,8 @@ export class Playback extends Observable {
     this.#audio = audio;
     this.#signal = attached.signal;
     const read = () => {
-      this.isPlaying = !audio.paused && !audio.ended;
+      // A source that fails is paused by the browser; what the reader wanted is still to be done with the next address.
+      if (audio.error === null) this.isPlaying = !audio.paused && !audio.ended;
       this.atS = audio.currentTime;
       if (Number.isFinite(audio.duration)) this.lengthS = audio.duration;
       this.#leapSilence();
