@@ -19,7 +19,7 @@ APT  := DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends in
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test soak lint bench audit mongod tools
+.PHONY: help run test soak lint bench audit screenshots mongod tools
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed '/^$$/q'
@@ -47,6 +47,10 @@ audit: $(VENV)/audit.stamp static/package-lock.json
 	$(VENV)/bin/pip-audit --strict --progress-spinner off --disable-pip --no-deps -r $(VENV)/audited.txt || status=1; \
 	npm audit --prefix static || status=1; \
 	exit $$status
+
+# The pictures of docs/images, from a server with sample calls.
+screenshots: $(VENV)/test.stamp static/vendor mongod tools
+	@$(VENV)/bin/python -m tests.e2e.screenshots
 
 # Say what is done, and do it as quietly as it can be done.
 
