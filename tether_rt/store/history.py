@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
+
+from bson import Regex
 
 from tether_rt.search import query_terms
 from tether_rt.store.client import Database, Document
@@ -54,7 +57,7 @@ class CallFilter:
             if bounds := {operator: bound for operator, bound in span.items() if bound is not None}:
                 query[name] = bounds
         if self.search and (terms := query_terms(self.search)):
-            query["terms"] = {"$all": terms}
+            query["terms"] = {"$all": [_without_flags(term) for term in terms]}
         return query
 
     @property
@@ -186,6 +189,11 @@ class CallHistory:
             # A vendor's durations may add up to more than a number can hold; JSON has no infinity.
             row["totalDuration"] = row["totalDuration"] if math.isfinite(row["totalDuration"]) else 0
         return rows
+
+
+def _without_flags(term: str | re.Pattern[str]) -> str | Regex[str]:
+    """Return a pattern as MongoDB takes it for a range of an index: with the Unicode flag that Python sets, it reads it all."""
+    return Regex(term.pattern) if isinstance(term, re.Pattern) else term
 
 
 def _older_than(call: Document) -> dict[str, Any]:
