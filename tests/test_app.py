@@ -124,7 +124,7 @@ async def test_a_server_that_has_stopped_leaves_no_file_open_and_no_task_running
         await live()
     await asyncio.sleep(0)
     assert open_files() < before + 4  # the module's own server may have opened one more to MongoDB meanwhile
-    assert asyncio.all_tasks() == tasks
+    assert asyncio.all_tasks() <= tasks  # one of the first may have been about to end when they were counted
 
 
 async def test_stopping_twice_is_stopping_once(mongodb_uri: str, tmp_path: Path) -> None:

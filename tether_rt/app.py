@@ -21,7 +21,7 @@ from tether_rt.api import activity, calls, export, operations, people, recording
 from tether_rt.auth import Keyring
 from tether_rt.contract import load_contract
 from tether_rt.errors import Unavailable
-from tether_rt.headers import networks
+from tether_rt.headers import NOTHING_MAY_RUN, networks
 from tether_rt.hub.hub import Hub
 from tether_rt.hub.socket import DashboardSocket
 from tether_rt.identity import Identity
@@ -189,7 +189,7 @@ class App:
             ("/asyncapi.json", operations.DocumentHandler, {"document": contract.asyncapi_json()}),
             ("/docs", operations.PageHandler, {**docs, "page": "docs.html"}),
             ("/", operations.PageHandler, {**page, "page": "index.html"}),
-            ("/static/{file}", operations.AssetHandler, page),
+            ("/static/{file}", operations.AssetHandler, {"path": static, "policy": NOTHING_MAY_RUN}),
         ]
 
     async def _prepare_database(self) -> None:
