@@ -62,7 +62,7 @@ export function createApi({ fetch = globalThis.fetch.bind(globalThis), onSession
     /** @returns {Promise<{user: object | null} | null>} null: no session. Throws when the server could not say. */
     async whoAmI() {
       try {
-        const { user = null } = await request("GET", "/api/auth/verify-token");
+        const { user = null } = await request("GET", "/api/user");
         return { user };
       } catch (error) {
         if (error instanceof ApiError && error.isSessionOver) return null;
