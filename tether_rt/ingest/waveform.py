@@ -1,7 +1,7 @@
 """Peaks of recordings: computed once, ahead for long ones, kept for good.
 
-A recording is fetched from its store into a spool file and decoded in a thread, one at a time: decoding takes 2 ms of a core
-for a second of audio, and nobody waits for more than one waveform.
+A recording is fetched from its store into a spool file and decoded in a process of its own, one at a time: decoding takes 2 ms
+of a core for a second of audio, and nobody waits for more than one waveform. What could not be decoded is not tried again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tether_rt.errors import TetherError
 from tether_rt.ingest.spool import Spool, SpoolWriter
 from tether_rt.ops import log
 from tether_rt.patience import Patience
-from tether_rt.recordings.peaks import peaks_of
+from tether_rt.recordings.decoder import peaks_apart
 from tether_rt.recordings.protocol import RecordingStore
 from tether_rt.store.client import DriverError
 from tether_rt.store.waveforms import Waveforms
@@ -79,4 +79,4 @@ class WaveformMaker:
         async for piece in self._recordings.read(key, 0, size_bytes):
             await self._spool.run(writer.write, piece)
         file = await self._spool.run(writer.finish)
-        return await self._spool.run(peaks_of, file.path)
+        return await peaks_apart(file.path)

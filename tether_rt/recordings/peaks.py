@@ -1,7 +1,14 @@
-"""How loud a recording is from beginning to end, as a waveform is drawn: some thousand numbers, whatever its length."""
+"""How loud a recording is from beginning to end, as a waveform is drawn: some thousand numbers, whatever its length.
+
+The decoders are C, and a stranger made what they read: they run in a process of their own, this module as a program, so that
+what crashes, hangs or eats there is that process. It writes the numbers to its standard output, nothing when there are none.
+"""
 
 from __future__ import annotations
 
+import os
+import resource
+import sys
 from array import array
 from itertools import pairwise
 from pathlib import Path
@@ -14,13 +21,19 @@ _RATE_HZ: Final = 8_000
 _CHUNK_FRAMES: Final = 8_000
 _SLICE_FRAMES: Final = 160
 """20 ms: fine enough for the shortest call, and an hour is 180,000 numbers on the way to `BUCKETS`."""
+MOST_SLICES: Final = 6 * 3600 * 50
+"""6 hours. A file may claim to be years long: a megabyte at one sample a second, or of silence."""
+
+CPU_S: Final = 60
+_MEMORY_BYTES: Final = 1 << 30
+_NICE: Final = 10
 
 
 def peaks_of(path: Path) -> bytes | None:
     """Return `BUCKETS` numbers of 0 to 255, the loudest part of the recording being 255, fewer for a very short one.
 
-    MP3, WAV, FLAC and Ogg Vorbis are understood; None for other formats and for what cannot be decoded. Takes about 2 ms for a
-    second of audio, most of it without holding the interpreter: call it in a thread.
+    MP3, WAV, FLAC and Ogg Vorbis are understood; None for other formats, for what cannot be decoded, and for more than 6 hours.
+    Takes about 2 ms for a second of audio.
     """
     slices = array("H")
     try:
@@ -34,6 +47,8 @@ def peaks_of(path: Path) -> bytes | None:
             for start in range(0, len(chunk), _SLICE_FRAMES):
                 part = chunk[start : start + _SLICE_FRAMES]
                 slices.append(min(65_535, max(max(part), -min(part), 0)))
+            if len(slices) > MOST_SLICES:
+                return None
     except (miniaudio.DecodeError, miniaudio.MiniaudioError):
         return None
     return _reduced(slices) if slices else None
@@ -45,3 +60,20 @@ def _reduced(slices: array[int]) -> bytes:
     peaks = [max(slices[start:end]) for start, end in pairwise(bounds)]
     loudest = max(peaks) or 1
     return bytes(peak * 255 // loudest for peak in peaks)
+
+
+def _confine() -> None:
+    """Take from this process what decoding does not need."""
+    for limit, value in (
+        (resource.RLIMIT_CPU, CPU_S),
+        (resource.RLIMIT_AS, _MEMORY_BYTES),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(limit, (value, value))
+    os.nice(_NICE)
+
+
+if __name__ == "__main__":
+    _confine()
+    sys.stdout.buffer.write(peaks_of(Path(sys.argv[1])) or b"")
