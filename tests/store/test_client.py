@@ -100,6 +100,8 @@ async def test_what_is_written_is_durable_and_what_is_read_is_the_primarys(mongo
         driver.OperationFailure("no such transaction", 251),
         driver.OperationFailure("x", 1, {"errorLabels": ["TransientTransactionError"]}),
         driver.OperationFailure("x", 1, {"errorLabels": ["RetryableWriteError"]}),
+        driver.OperationFailure("x", 8, {"errmsg": "28: No space left on device"}),
+        driver.BulkWriteError({"writeErrors": [{"code": 8, "errmsg": "28: No space left on device"}]}),
     ],
     ids=lambda error: f"{type(error).__name__} {getattr(error, 'code', '')}",
 )
@@ -114,7 +116,7 @@ def test_a_database_that_is_away_is_told_as_unavailable_without_a_word_of_the_dr
     "error",
     [
         driver.OperationFailure("bad value", 2),
-        driver.DuplicateKeyError("x", 11000),
+        driver.DuplicateKeyError("x", 11000, {"errmsg": "dup key: No space left on device"}),
         driver.BulkWriteError({"writeErrors": []}),
         driver.InvalidOperation("x"),
         BadRequest("x"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from typing import Any, Final
 
@@ -38,6 +39,10 @@ _AWAY_CODES: Final = frozenset({
     6, 7, 89, 91, 133, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436,  # the retryable codes of MongoDB's specification
     11601, 50, 24, 112, 246, 251,  # interrupted, time limit, lock timeout, write conflict, snapshot gone, no such transaction
 })  # fmt: skip
+_OUT_OF_DISK_SPACE: Final = 14031
+_UNKNOWN: Final = 8
+# What MongoDB has no code for it passes on in its storage engine's words: "28: No space left on device" (strerror).
+_NO_SPACE: Final = re.compile(r"No space left on device|Disk quota exceeded")
 
 
 def connect(uri: str, *, patient: bool = False) -> Client:
@@ -100,10 +105,22 @@ def unavailable(error: BaseException) -> Unavailable | None:
     """Return the 503 to answer with when the error means that MongoDB is away for now, else None."""
     if isinstance(error, Unavailable):
         return error
+    if isinstance(error, pymongo.errors.OperationFailure) and _is_full(error):
+        return Unavailable("The database has no room left on its disk; send the request again later.", retry_after_s=30)
     away = isinstance(error, _AWAY) or (isinstance(error, pymongo.errors.OperationFailure) and (error.code in _AWAY_CODES))
     if not away and isinstance(error, pymongo.errors.PyMongoError):
         away = error.has_error_label("RetryableWriteError") or error.has_error_label("TransientTransactionError")
     return Unavailable("The database cannot be reached just now; send the request again.") if away else None
+
+
+def _is_full(error: pymongo.errors.OperationFailure) -> bool:
+    details = error.details or {}
+    problems = [{"code": error.code, "errmsg": details.get("errmsg")}, *details.get("writeErrors", ())]
+    return any(
+        problem.get("code") == _OUT_OF_DISK_SPACE
+        or (problem.get("code") == _UNKNOWN and _NO_SPACE.search(str(problem.get("errmsg"))))
+        for problem in problems
+    )
 
 
 def new_id() -> str:

@@ -26,6 +26,8 @@ from tether_rt.store.plan import Entry, Outcome, Plan, segment_document
 
 _DUPLICATE_KEY: Final = 11000
 _WRITE_CONFLICT: Final = 112
+_UNSTORABLE: Final = frozenset({2, 15, 22, 10334, 17280, 17419, 17420})
+"""BadValue, Overflow, InvalidBSON, BSONObjectTooLarge, KeyTooLong, and a document that an update makes too large."""
 _COMMIT_TRIES: Final = 3
 _IN_THREAD_BYTES: Final = 128 * 1024
 """From here on a batch is planned in a thread: to find the words of 8 MB of summaries takes a third of a second."""
@@ -134,14 +136,13 @@ def _named(error: Exception) -> Exception:
     """Return the error under the name that tells the committer what to do about it."""
     if isinstance(error, DuplicateKeyError):
         return BatchIsStale()
+    codes: set[int | None] = set()
     if isinstance(error, BulkWriteError):
-        problems = error.details.get("writeErrors", [])
-        if problems and all(problem.get("code") == _DUPLICATE_KEY for problem in problems):
+        codes = {problem.get("code") for problem in error.details.get("writeErrors", ())}
+        if codes == {_DUPLICATE_KEY}:
             return BatchIsStale()
-        return NotStorable() if problems else error
-    # 10334 BSONObjectTooLarge, 17280 KeyTooLong, 2 BadValue, 15 Overflow, 22 InvalidBSON
-    if isinstance(error, (DocumentTooLarge, BSONError, OverflowError)) or (
-        isinstance(error, OperationFailure) and error.code in (2, 15, 22, 10334, 17280, 17419, 17420)
-    ):
+    elif isinstance(error, OperationFailure):
+        codes = {error.code}
+    if isinstance(error, (DocumentTooLarge, BSONError, OverflowError)) or codes & _UNSTORABLE:
         return NotStorable()
     return unavailable(error) or error
