@@ -286,6 +286,8 @@ def test_the_telling_line(tmp_path: Path) -> None:
     assert mongod.telling_line(log, -signal.SIGILL) == "it was ended by SIGILL"
     log.write_text('{"s":"I","msg":"starting"}\n{"s":"E","msg":"m","attr":{"error":"in use"}}\n{"s":"F","msg":"later"}\n{"s":')
     assert mongod.telling_line(log, 1) == "in use"
+    log.write_text('{"s":"E","msg":"m","attr":{"error":28,"message":{"msg":"pwrite","error_str":"No space left on device"}}}\n')
+    assert mongod.telling_line(log, -signal.SIGABRT) == "No space left on device"
     log.write_text('{"s":"I","msg":"starting"}\n')
     assert mongod.telling_line(log, 1) == "it ended with status 1"
     assert mongod.telling_line(log, None) == "it did not answer in time"

@@ -204,7 +204,11 @@ def telling_line(log: Path, exit_status: int | None) -> str:
         except json.JSONDecodeError:  # the last line of a process that was killed
             continue
         if entry.get("s") in ("E", "F") and not first_error:
-            detail = entry.get("attr", {}).get("error")
+            attributes = entry.get("attr", {})
+            detail = attributes.get("error")
+            if isinstance(detail, int):  # WiredTiger's: 28, and the words beside it
+                message = attributes.get("message")
+                detail = message.get("error_str") if isinstance(message, dict) else message
             first_error = str(detail or entry.get("msg", ""))[:300]
     if first_error:
         return first_error
