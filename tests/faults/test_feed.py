@@ -43,11 +43,14 @@ async def test_connections_to_mongodb_that_are_cut_over_and_over_leave_no_gap_an
     async with proxy_to_unix(mongod.socket) as line:
         uri = f"mongodb://127.0.0.1:{line.port}/?directConnection=true"
         async with program(tmp_path, uri) as running, load_on(running) as load:
-            for _ in range(5):
+            for cuts in range(1, 6):
                 line.cut()
                 await load.acknowledged_more(20)
+                while (
+                    await running.metric("tether_feed_restarts_total") < cuts
+                ):  # the next cut is to meet a stream that is open
+                    await asyncio.sleep(0.05)
                 await running.ready()
-            assert await running.metric("tether_feed_restarts_total") >= 5
 
 
 async def outrun(client: store.Client) -> None:
