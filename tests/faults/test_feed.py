@@ -46,9 +46,8 @@ async def test_connections_to_mongodb_that_are_cut_over_and_over_leave_no_gap_an
             for cuts in range(1, 6):
                 line.cut()
                 await load.acknowledged_more(20)
-                while (
-                    await running.metric("tether_feed_restarts_total") < cuts
-                ):  # the next cut is to meet a stream that is open
+                # The next cut is to meet a stream that is open.
+                while await running.metric("tether_feed_restarts_total") < cuts:  # noqa: ASYNC110 - another process's number
                     await asyncio.sleep(0.05)
                 await running.ready()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -23,19 +23,22 @@ class ActivityHandler(HistoryBase):
     async def get(self) -> None:
         zone = _zone(query.text(self, "timeZone") or "UTC")
         now = datetime.now(UTC)
-        midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
-        activity = await self.history.activity(self.session.organization_id, now=now, midnight=midnight, zone=zone.key)
-        self.answer({"success": True, "timeZone": zone.key, **figures(activity, now, midnight)})
+        today = now.astimezone(zone).date()
+        days = [today - timedelta(days=ago) for ago in reversed(range(DAYS))]
+        midnights = [datetime.combine(day, time(), zone).astimezone(UTC) for day in days]
+        activity = await self.history.activity(self.session.organization_id, now=now, midnights=midnights)
+        counts = [activity.by_day.get(midnight, 0) for midnight in midnights]
+        per_day = [{"date": day.isoformat(), "count": count} for day, count in zip(days, counts, strict=True)]
+        self.answer({"success": True, "timeZone": zone.key, **figures(activity, now), "perDay": per_day})
 
 
-def figures(activity: Activity, now: datetime, midnight: datetime) -> dict[str, Any]:
-    """Return the answer's figures. `midnight` is the beginning of today where the agent is."""
+def figures(activity: Activity, now: datetime) -> dict[str, Any]:
+    """Return the answer's figures, but those of the days."""
     total = sum(row["count"] for row in activity.today)
     completed = sum(row["completed"] for row in activity.today)
     talk_s = sum(row["totalDuration"] for row in activity.today)
     this_minute = now.replace(second=0, microsecond=0)
     minutes = [this_minute - timedelta(minutes=ago) for ago in reversed(range(MINUTES))]
-    days = [(midnight.date() - timedelta(days=ago)).isoformat() for ago in reversed(range(DAYS))]
     return {
         "now": iso_ms(now),
         "today": {
@@ -46,7 +49,6 @@ def figures(activity: Activity, now: datetime, midnight: datetime) -> dict[str, 
             "averageDuration": talk_s / completed if completed else None,
         },
         "perMinute": [{"at": iso_ms(minute), "count": activity.by_minute.get(minute, 0)} for minute in minutes],
-        "perDay": [{"date": day, "count": activity.by_day.get(day, 0)} for day in days],
         "agents": [
             {"agentName": row["_id"], "count": row["count"], "completed": row["completed"], "talkTime": row["totalDuration"]}
             for row in activity.agents[:MOST_AGENTS]

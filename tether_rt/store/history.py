@@ -77,11 +77,11 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What an organization's calls come to; times are aware, days are dates of the zone that was asked for."""
+    """What an organization's calls come to; times are aware, and a day is known by when it begins."""
 
     today: list[Document]
     by_minute: dict[datetime, int]
-    by_day: dict[str, int]
+    by_day: dict[datetime, int]
     agents: list[Document]
 
 
@@ -154,22 +154,25 @@ class CallHistory:
         """Return a row per status: {_id: status, count, totalDuration (seconds)}."""
         return await self._grouped(narrowed.query(organization_id), "$status")
 
-    async def activity(self, organization_id: str, *, now: datetime, midnight: datetime, zone: str) -> Activity:
-        """Return the figures of today (since `midnight`), of the last hour and of the last 30 days, as of `now`."""
+    async def activity(self, organization_id: str, *, now: datetime, midnights: list[datetime]) -> Activity:
+        """Return the figures of the last hour, and of the days that begin at `midnights`, the last of them today, as of `now`.
+
+        The days come from the caller: MongoDB's time zones are of another year than the system's, and it fails where it lacks one.
+        """
         of_ours = {"organizationId": organization_id}
         hour_ago = now.replace(second=0, microsecond=0) - timedelta(minutes=59)
-        month_ago = midnight - timedelta(days=29)
+        month_ago, midnight = midnights[0], midnights[-1]
         minutes = self._calls.aggregate(
             [
                 {"$match": {**of_ours, "createdAt": {"$gte": hour_ago}}},
                 {"$group": {"_id": {"$dateTrunc": {"date": "$createdAt", "unit": "minute"}}, "count": {"$sum": 1}}},
             ]
         )
-        day = {"$dateToString": {"date": "$startTime", "format": "%Y-%m-%d", "timezone": zone}}
+        bounds = [*midnights, max(now, midnight) + timedelta(days=1)]
         days = self._calls.aggregate(
             [
                 {"$match": {**of_ours, "startTime": {"$gte": month_ago, "$lte": now}}},
-                {"$group": {"_id": day, "count": {"$sum": 1}}},
+                {"$bucket": {"groupBy": "$startTime", "boundaries": bounds, "output": {"count": {"$sum": 1}}}},
             ]
         )
         month = {**of_ours, "startTime": {"$gte": month_ago, "$lte": now}, "agentName": {"$gt": ""}}
