@@ -80,10 +80,22 @@ class Program:
                     return float(value)
         return 0.0
 
+    async def last_number(self, tenant: Tenant) -> int:
+        """Return the number of the last event in the tenant's organization."""
+        counter = await self.database["counters"].find_one({"_id": tenant.organization_id})
+        return int(counter["seq"]) if counter else 0
+
     def resident_mb(self) -> float:
         """Return the first server's resident memory in MB (2^20 bytes)."""
+        return self._memory_mb("VmRSS:")
+
+    def peak_mb(self) -> float:
+        """Return the most that the first server's resident memory ever was."""
+        return self._memory_mb("VmHWM:")
+
+    def _memory_mb(self, name: str) -> float:
         status = Path(f"/proc/{self.server.process.pid}/status").read_text()
-        (line,) = (line for line in status.splitlines() if line.startswith("VmRSS:"))
+        (line,) = (line for line in status.splitlines() if line.startswith(name))
         return int(line.split()[1]) / 1024
 
 
@@ -129,6 +141,11 @@ async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(60):
         while not await condition():  # noqa: ASYNC110 - what is waited for happens in another process
             await asyncio.sleep(0.05)
+
+
+def missed_calls(count: int, **changes: Any) -> list[dict[str, Any]]:
+    """Return calls that nobody answered, from a few contacts."""
+    return [missed(fromNumber=f"+1416555{number % 20:04d}", **changes) for number in range(count)]
 
 
 def mixed_calls(count: int, *, voices: int = 4, contacts: int = 20) -> list[dict[str, Any]]:
