@@ -157,7 +157,7 @@ class CallHistory:
     async def activity(self, organization_id: str, *, now: datetime, midnights: list[datetime]) -> Activity:
         """Return the figures of the last hour, and of the days that begin at `midnights`, the last of them today, as of `now`.
 
-        The days come from the caller: MongoDB's time zones are of another year than the system's, and it fails where it lacks one.
+        The days come from the caller: MongoDB's time zones are of another year than the system's, and some are not there.
         """
         of_ours = {"organizationId": organization_id}
         hour_ago = now.replace(second=0, microsecond=0) - timedelta(minutes=59)
