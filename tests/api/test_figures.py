@@ -103,6 +103,24 @@ async def test_figures_count_today_the_hour_and_the_month_where_the_agent_is(ten
     assert empty == {"success": False, "error": "timeZone must be a name such as America/Toronto"}
 
 
+@pytest.mark.parametrize(
+    "zone", ["America/Ciudad_Juarez", "America/Coyhaique", "Europe/Kyiv", "Asia/Beirut", "localtime", "right/UTC", "Factory"]
+)
+async def test_a_time_zone_that_mongodb_lacks_is_a_zone_like_any_other(tenant: Tenant, zone: str) -> None:
+    await post(tenant, callStartTime=datetime.now(UTC).isoformat())
+    answer = await tenant.get(f"/api/calls/activity?timeZone={zone}")
+    if answer.status == 400:  # this system lacks it, too
+        assert answer.body["error"].startswith("timeZone must be ")
+        return
+    assert answer.status == 200, answer.body
+    assert [day["count"] for day in answer.body["perDay"]] == [0] * 29 + [1]
+
+
+@pytest.mark.parametrize("zone", ["../UTC", "/etc/passwd", "America", "zone.tab", "%00", "America/../UTC", "a" * 300])
+async def test_a_time_zone_is_no_path(tenant: Tenant, zone: str) -> None:
+    assert (await tenant.get(f"/api/calls/activity?timeZone={zone}")).status == 400
+
+
 async def test_an_answered_call_counts_as_such(tenant: Tenant) -> None:
     await tenant.post_call(sample("delivery", callStartTime=...))
     await post(tenant)
