@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.database import OwnMongod, own_mongod
+from tests.support.database import OwnMongod, forgetful_mongod, own_mongod
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -22,4 +22,11 @@ def room_for_sockets() -> None:
 async def mongod(tmp_path: Path) -> AsyncIterator[OwnMongod]:
     """A mongod that the test may do anything to."""
     async with own_mongod(tmp_path / "own") as mongod:
+        yield mongod
+
+
+@pytest.fixture
+async def forgetful(tmp_path: Path) -> AsyncIterator[OwnMongod]:
+    """A mongod that soon forgets what it may."""
+    async with own_mongod(tmp_path / "own", forgetful_mongod(tmp_path)) as mongod:
         yield mongod

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.load import load_on
-from tests.support.database import OwnMongod, forgetful_mongod, own_mongod
+from tests.support.database import OwnMongod
 from tests.support.program import program
 from tests.support.proxy import proxy_to_unix
 from tether_rt.store import client as store
@@ -67,12 +67,8 @@ async def outrun(client: store.Client) -> None:
             await client["other"]["junk"].insert_many({"junk": "x" * 100_000} for _ in range(40))
 
 
-async def test_history_that_is_lost_while_a_process_hangs_is_mended_from_feed(tmp_path: Path) -> None:
-    async with (
-        own_mongod(tmp_path / "own", forgetful_mongod(tmp_path)) as mongod,
-        program(tmp_path, mongod.uri, processes=2) as running,
-        load_on(running) as load,
-    ):
+async def test_history_that_is_lost_while_a_process_hangs_is_mended_from_feed(forgetful: OwnMongod, tmp_path: Path) -> None:
+    async with program(tmp_path, forgetful.uri, processes=2) as running, load_on(running) as load:
         # The vendor goes on with the other process, which it knows as well.
         running.server.process.send_signal(signal.SIGSTOP)
         try:

@@ -75,9 +75,9 @@ class OwnMongod:
 
 
 def forgetful_mongod(folder: Path) -> Path:
-    """Return a mongod that keeps 1 MB of its history (oplog) where the private one keeps a gigabyte.
+    """Return a mongod that forgets soon: its history (oplog) after 1 MB instead of 1 GB, what has expired after a second.
 
-    It has a checkpoint every second instead of every minute: what no checkpoint has yet it does not forget.
+    It has a checkpoint every second, too, instead of every minute: what no checkpoint has yet it does not forget.
     """
     script = folder / "mongod"
     script.write_text(
@@ -85,7 +85,8 @@ def forgetful_mongod(folder: Path) -> Path:
 import os, sys
 words = sys.argv[1:]
 words[words.index("--oplogSize") + 1] = "1"
-os.execv({find_binary()!r}, ["mongod", "--syncdelay", "1", *words])
+words += ["--syncdelay", "1", "--setParameter", "ttlMonitorSleepSecs=1"]
+os.execv({find_binary()!r}, ["mongod", *words])
 """
     )
     script.chmod(0o755)

@@ -19,7 +19,7 @@ from pymongo import ReturnDocument
 from pymongo.errors import BulkWriteError, DocumentTooLarge, DuplicateKeyError, OperationFailure, PyMongoError
 
 from tether_rt.store.calls import Calls
-from tether_rt.store.client import DURABLE, Client, Database, unavailable
+from tether_rt.store.client import DURABLE, Client, Database, Document, unavailable
 from tether_rt.store.orphans import Orphans
 from tether_rt.store.people import People
 from tether_rt.store.plan import Entry, Outcome, Plan, segment_document
@@ -110,12 +110,12 @@ class BatchWriter:
         for organization_id, events in plan.events.items():
             counter = await self._database["counters"].find_one_and_update(
                 {"_id": organization_id},
-                {"$inc": {"seq": len(events), "calls": plan.calls_of[organization_id]}},
+                [{"$set": _counted(seq=len(events), calls=plan.calls_of[organization_id])}],
                 upsert=True,
                 return_document=ReturnDocument.AFTER,
                 session=session,
             )
-            segments.append(segment_document(organization_id, counter["seq"], events, plan.now))
+            segments.append(segment_document(organization_id, counter["seq"], events, counter["at"]))
         for collection, operations in plan.people_operations():
             await self._database[collection].bulk_write(operations, ordered=False, session=session)
         await self._database["calls"].insert_many(plan.calls, ordered=False, session=session)
@@ -130,6 +130,16 @@ class BatchWriter:
             except PyMongoError as error:
                 if not error.has_error_label("UnknownTransactionCommitResult") or attempt == _COMMIT_TRIES:
                     raise
+
+
+def _counted(**more: int) -> Document:
+    """Return what a counter becomes: so much more of each, and the time by MongoDB's clock.
+
+    The feed's retention goes by that clock. By this process' own, one that is a week behind would have its events removed as
+    soon as they are written.
+    """
+    sums = {name: {"$add": [{"$ifNull": [f"${name}", 0]}, number]} for name, number in more.items()}
+    return {**sums, "at": "$$NOW"}
 
 
 def _named(error: Exception) -> Exception:
