@@ -196,6 +196,8 @@ async def test_a_full_disk_is_503_and_leaves_nothing(tmp_path: Path, vendor: Ven
         for text in (base64_of(large), vendor.serve("/", body(large))):
             with pytest.raises(Unavailable, match="full"):
                 await place.intake.take(text, ORGANIZATION)
+            while any(path.is_file() for path in folder.rglob("*")):  # noqa: ASYNC110 - what is left is removed in a thread
+                await asyncio.sleep(0.01)
         small = await place.intake.take(base64_of(audio.mp3()), ORGANIZATION)
         await place.spool.close()
         await store.close()
