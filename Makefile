@@ -28,7 +28,7 @@ run: $(VENV)/demo.stamp static/vendor mongod
 	@exec $(VENV)/bin/python run.py --simulate $(SIMULATE) $(ARGS)
 
 test: $(VENV)/test.stamp static/vendor mongod tools
-	@$(VENV)/bin/pytest $(ARGS)
+	@$(VENV)/bin/pytest -n 2 --dist loadfile $(ARGS)
 
 soak: $(VENV)/test.stamp mongod
 	@$(VENV)/bin/pytest -m soak $(ARGS)
