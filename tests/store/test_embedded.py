@@ -80,8 +80,15 @@ def alive(pid: int) -> bool:
     return state != "Z"
 
 
+def _target(link: Path | str) -> str:
+    try:
+        return os.readlink(link)
+    except FileNotFoundError:  # closed since the directory was read
+        return ""
+
+
 def network_sockets(pid: int | None) -> set[str]:
-    open_files = {os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()}
+    open_files = {_target(link) for link in Path(f"/proc/{pid}/fd").iterdir()}
     rows = [line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]]
     return open_files & {f"socket:[{row[9]}]" for row in rows}
 
