@@ -94,6 +94,7 @@ async def test_what_is_written_is_durable_and_what_is_read_is_the_primarys(mongo
         driver.WaitQueueTimeoutError("x"),
         driver.ExecutionTimeout("x"),
         driver.WTimeoutError("x"),
+        driver.ConfigurationError("Sessions are not supported by this MongoDB deployment"),
         driver.OperationFailure("primary stepped down", 189),
         driver.OperationFailure("interrupted at shutdown", 11600),
         driver.OperationFailure("write conflict", 112),

@@ -34,6 +34,9 @@ _AWAY: Final = (
     pymongo.errors.ExecutionTimeout,
     pymongo.errors.WTimeoutError,
     pymongo.errors.WaitQueueTimeoutError,
+    # A mongod that starts says nothing of sessions until it has found its replica set again; connected to directly, as to a
+    # private one, the driver takes that for a MongoDB that has none. What it has was looked at when this process started.
+    pymongo.errors.ConfigurationError,
 )
 _AWAY_CODES: Final = frozenset({
     6, 7, 89, 91, 133, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436,  # the retryable codes of MongoDB's specification
