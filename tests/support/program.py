@@ -23,7 +23,6 @@ from tether_rt.store import client as store
 from tether_rt.store.embedded import PrivateMongod
 
 PATIENCE_S: Final = 240.0
-"""After so long a test fails that waits for what never comes."""
 NO_VARIABLES: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -101,9 +100,17 @@ class Program:
 
 @asynccontextmanager
 async def program(
-    folder: Path, mongodb_uri: str | None = None, *, processes: int = 1, variables: Mapping[str, str] = NO_VARIABLES
+    folder: Path,
+    mongodb_uri: str | None = None,
+    *,
+    processes: int = 1,
+    variables: Mapping[str, str] = NO_VARIABLES,
+    patience_s: float = PATIENCE_S,
 ) -> AsyncIterator[Program]:
-    """Run the program until the block ends, and expect it to end well; without an address it runs its own mongod."""
+    """Run the program until the block ends, and expect it to end well; without an address it runs its own mongod.
+
+    A block that takes longer than `patience_s` fails: it waits for what never comes.
+    """
     settings = {"TETHER_DATABASE": f"t{uuid.uuid4().hex[:12]}", **variables}
     if mongodb_uri is not None:
         settings["MONGODB_URI"] = mongodb_uri
@@ -116,7 +123,7 @@ async def program(
             started.append(server)
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as http:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(patience_s):
                 yield Program(servers, http, store.database(client, settings["TETHER_DATABASE"]))
     finally:
         client.close()
