@@ -61,7 +61,7 @@ class _Filling:
 
     def _write(self, entries: list[Entry]) -> None:
         plan = Plan(entries, {}, self._contacts, datetime.now(UTC))
-        for name, operations in plan.people_operations():
+        for name, operations in plan.people_operations().items():
             made = [operation._doc for operation in operations if isinstance(operation, pymongo.InsertOne)]
             if made:
                 self._db[name].insert_many(made, ordered=False)

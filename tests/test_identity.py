@@ -16,6 +16,7 @@ from tether_rt.auth import Keyring, SessionClaims
 from tether_rt.domain import Caller
 from tether_rt.errors import Unavailable
 from tether_rt.identity import Identity, _Remembered
+from tether_rt.patience import Patience
 from tether_rt.store import client as store
 from tether_rt.store.sessions import Sessions
 from tether_rt.store.users import Users
@@ -54,14 +55,14 @@ async def test_what_is_known_is_asked_once_in_four_seconds_also_when_it_is_not_t
     database = Database(["a"])
     remembered = database.remembered()
     for _ in range(5):
-        assert await remembered.get("a") == "A"
-        assert await remembered.get("b") is None
+        assert await remembered.get("a", Patience()) == "A"
+        assert await remembered.get("b", Patience()) is None
     assert database.asked == [["a"], ["b"]]
     database.now = 3.99
-    assert await remembered.get("a") == "A"
+    assert await remembered.get("a", Patience()) == "A"
     database.keys.clear()
     database.now = 4.0
-    assert await remembered.get("a") is None
+    assert await remembered.get("a", Patience()) is None
     assert database.asked[2:] == [["a"]]
 
 
@@ -69,7 +70,7 @@ async def test_callers_that_wait_for_the_same_key_share_the_answer() -> None:
     database = Database(["a"])
     database.gate.clear()
     remembered = database.remembered()
-    asking = [asyncio.create_task(remembered.get("a")) for _ in range(50)]
+    asking = [asyncio.create_task(remembered.get("a", Patience())) for _ in range(50)]
     await settled()
     database.gate.set()
     assert await asyncio.gather(*asking) == ["A"] * 50
@@ -80,7 +81,7 @@ async def test_keys_that_come_while_a_query_is_under_way_are_asked_for_together(
     database = Database(f"k{number}" for number in range(0, 3000, 2))
     database.gate.clear()
     remembered = database.remembered()
-    asking = [asyncio.create_task(remembered.get(f"k{number}")) for number in range(3000)]
+    asking = [asyncio.create_task(remembered.get(f"k{number}", Patience())) for number in range(3000)]
     await settled()
     database.gate.set()
     answers = await asyncio.gather(*asking)
@@ -91,19 +92,19 @@ async def test_keys_that_come_while_a_query_is_under_way_are_asked_for_together(
 async def test_a_key_that_was_good_goes_before_strangers_and_is_not_driven_out_by_them() -> None:
     database = Database(["good"])
     remembered = database.remembered()
-    assert await remembered.get("good") == "GOOD"
+    assert await remembered.get("good", Patience()) == "GOOD"
     for start in range(0, 3 * identity._REMEMBER_ENTRIES, 1000):
-        await asyncio.gather(*(remembered.get(f"random{start + number}") for number in range(1000)))
+        await asyncio.gather(*(remembered.get(f"random{start + number}", Patience()) for number in range(1000)))
     before = len(database.asked)
-    assert await remembered.get("good") == "GOOD"
+    assert await remembered.get("good", Patience()) == "GOOD"
     assert len(database.asked) == before, "still remembered"
     assert len(remembered._missing) == identity._REMEMBER_ENTRIES
 
     database.now = 4.0  # what was remembered has run out
     database.gate.clear()
-    strangers = [asyncio.create_task(remembered.get(f"other{number}")) for number in range(2500)]
+    strangers = [asyncio.create_task(remembered.get(f"other{number}", Patience())) for number in range(2500)]
     await settled()
-    asking = asyncio.create_task(remembered.get("good"))
+    asking = asyncio.create_task(remembered.get("good", Patience()))
     await settled()
     database.gate.set()
     assert await asking == "GOOD"
@@ -114,17 +115,17 @@ async def test_a_key_that_was_good_goes_before_strangers_and_is_not_driven_out_b
 async def test_too_many_strangers_are_told_to_come_back_and_a_good_key_is_not() -> None:
     database = Database(["good"])
     remembered = database.remembered()
-    await remembered.get("good")
+    await remembered.get("good", Patience())
     database.now = 4.0
     database.gate.clear()
-    first = asyncio.create_task(remembered.get("first"))
+    first = asyncio.create_task(remembered.get("first", Patience()))
     await settled()
-    waiting = [asyncio.create_task(remembered.get(f"random{number}")) for number in range(identity.MAX_ASKED)]
+    waiting = [asyncio.create_task(remembered.get(f"random{number}", Patience())) for number in range(identity.MAX_ASKED)]
     await settled()
     with pytest.raises(Unavailable) as refusal:
-        await remembered.get("one too many")
+        await remembered.get("one too many", Patience())
     assert refusal.value.retry_after_s == 1
-    good = asyncio.create_task(remembered.get("good"))
+    good = asyncio.create_task(remembered.get("good", Patience()))
     await settled()
     database.gate.set()
     assert await good == "GOOD"
@@ -136,14 +137,14 @@ async def test_a_key_that_is_forgotten_while_it_is_looked_up_is_looked_up_again(
     database = Database(["old"])
     database.gate.clear()
     remembered = database.remembered()
-    before = asyncio.create_task(remembered.get("old"))
+    before = asyncio.create_task(remembered.get("old", Patience()))
     await settled()
     database.keys.clear()
     remembered.forget("old")
     database.gate.set()
     assert await before == "OLD", "who asked before the change is answered as it was then"
-    assert await remembered.get("old") is None
-    assert await remembered.get("old") is None
+    assert await remembered.get("old", Patience()) is None
+    assert await remembered.get("old", Patience()) is None
     assert len(database.asked) == 2
 
 
@@ -153,23 +154,26 @@ async def test_a_failure_is_told_to_all_who_wait_and_remembered_by_nobody() -> N
     database.gate.clear()
     database.failure = Unavailable("away")
     remembered = database.remembered()
-    asking = [asyncio.create_task(remembered.get("a"))]
+    asking = [asyncio.create_task(remembered.get("a", Patience()))]
     await settled()
-    asking.append(asyncio.create_task(remembered.get("b")))
+    asking.append(asyncio.create_task(remembered.get("b", Patience())))
     await settled()
     database.gate.set()
     assert [str(answer) for answer in await asyncio.gather(*asking, return_exceptions=True)] == ["away", "away"]
     assert database.asked == [["a"]]
     database.failure = None
-    assert await remembered.get("a") == "A"
-    assert await remembered.get("b") == "B"
+    assert await remembered.get("a", Patience()) == "A"
+    assert await remembered.get("b", Patience()) == "B"
 
 
 async def test_a_caller_that_leaves_takes_the_answer_from_nobody() -> None:
     database = Database(["a"])
     database.gate.clear()
     remembered = database.remembered()
-    leaving, staying = asyncio.create_task(remembered.get("a")), asyncio.create_task(remembered.get("a"))
+    leaving, staying = (
+        asyncio.create_task(remembered.get("a", Patience())),
+        asyncio.create_task(remembered.get("a", Patience())),
+    )
     await settled()
     leaving.cancel()
     await settled()
@@ -200,20 +204,20 @@ def identity_with(database: store.Database, secret: str = SECRET) -> Identity:
 
 async def test_a_key_is_its_users_and_its_organizations(database: store.Database) -> None:
     added = await somebody(database)
-    found = await identity_with(database).caller(added.api_key)
+    found = await identity_with(database).caller(added.api_key, Patience())
     assert found == Caller(added.user_id, added.organization_id)
 
 
 async def test_a_key_sealed_with_another_secret_still_works_is_not_shown_and_can_be_replaced(database: store.Database) -> None:
     added = await somebody(database)
     moved = identity_with(database, "another secret, after a move without the old one")
-    assert await moved.caller(added.api_key) is not None
+    assert await moved.caller(added.api_key, Patience()) is not None
     assert await moved.api_key(added.user_id) is None
     new = await moved.regenerate_api_key(added.user_id)
     assert new is not None
     assert await moved.api_key(added.user_id) == new
-    assert await moved.caller(new) is not None
-    assert await moved.caller(added.api_key) is None
+    assert await moved.caller(new, Patience()) is not None
+    assert await moved.caller(added.api_key, Patience()) is None
 
 
 async def test_who_is_gone_has_no_key_and_gets_none(database: store.Database) -> None:
@@ -230,10 +234,10 @@ async def test_a_session_holds_until_it_is_ended_however_good_its_token(database
     await sessions.add(claims)
     token = Keyring(SECRET).session_token(claims)
     asked = identity_with(database)
-    assert await asked.session(token) == claims
+    assert await asked.session(token, Patience()) == claims
     assert await asked.live_sessions([claims.session_id, "0" * 24]) == {claims.session_id}
     await asked.sign_out(claims.session_id)
-    assert await asked.session(token) is None
+    assert await asked.session(token, Patience()) is None
     assert await asked.live_sessions([claims.session_id]) == set()
     await asked.sign_out(claims.session_id)
 
@@ -243,7 +247,7 @@ async def test_what_is_no_token_or_key_needs_no_look_up(database: store.Database
     asked = identity_with(database)
     await database.client.drop_database(database.name)
     await database.command("profile", 2)
-    assert await asked.session(token) is None
-    assert await asked.caller(token[:-1]) is None
+    assert await asked.session(token, Patience()) is None
+    assert await asked.caller(token[:-1], Patience()) is None
     await database.command("profile", 0)
     assert await database["system.profile"].count_documents({"op": "query"}) == 0

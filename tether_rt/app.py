@@ -47,6 +47,7 @@ from tether_rt.store.commit import BatchWriter
 from tether_rt.store.embedded import PrivateMongod
 from tether_rt.store.history import CallHistory
 from tether_rt.store.indexes import create_indexes
+from tether_rt.store.known import Known
 from tether_rt.store.people import People
 from tether_rt.store.sessions import Sessions
 from tether_rt.store.spoken import SpokenWords
@@ -128,7 +129,9 @@ class App:
         self.waveforms = WaveformMaker(Waveforms(database), self.recordings, spool)
         self.supervisor.add("waveforms", self.waveforms.run)
         self.supervisor.add("spoken", SpokenWords(database, lambda: self.committer.is_busy).run)
-        pipeline = Pipeline(contract, DuplicateCheck(self.calls), intake, self.committer, self.waveforms.announce)
+        duplicates = DuplicateCheck(Known(database.delegate))
+        self._closers.append(("duplicates", duplicates.close))
+        pipeline = Pipeline(contract, duplicates, intake, self.committer, self.waveforms.announce)
         self.web = Web(
             identity=self.identity,
             metrics=self.metrics,

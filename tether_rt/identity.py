@@ -55,8 +55,9 @@ class _Remembered(Generic[_T]):
         self._asked: dict[str, asyncio.Future[_T | None]] = {}
         self._query: asyncio.Task[None] | None = None
 
-    async def get(self, key: str) -> _T | None:
-        """Return what is known of `key`; raises `Unavailable` when too many strangers wait, and the driver's errors."""
+    async def get(self, key: str, patience: Patience) -> _T | None:
+        """Return what is known of `key`; raises `Unavailable` when too many strangers wait or `patience`, with which a look-up
+        is waited for, is used up, and the driver's errors."""
         now = self._clock()
         found = self._found.get(key)
         if found is not None and now < found[0]:
@@ -71,7 +72,8 @@ class _Remembered(Generic[_T]):
             future = self._waiting[key] = asyncio.get_running_loop().create_future()
             if self._query is None:
                 self._query = asyncio.create_task(self._answer())
-        return await asyncio.shield(future)
+        async with patience:
+            return await asyncio.shield(future)
 
     def forget(self, key: str) -> None:
         """Drop what is known, and what an answer under way would say."""
@@ -138,14 +140,14 @@ class Identity:
         self._callers = _Remembered(users.callers_by_key_digest)
         self._live = _Remembered(self._live_by_id)
 
-    async def caller(self, key: str) -> Caller | None:
-        """Return whose API key this is, or None."""
-        return await self._callers.get(auth.api_key_digest(key)) if auth.looks_like_api_key(key) else None
+    async def caller(self, key: str, patience: Patience) -> Caller | None:
+        """Return whose API key this is, or None; `patience` is what the request has for MongoDB."""
+        return await self._callers.get(auth.api_key_digest(key), patience) if auth.looks_like_api_key(key) else None
 
-    async def session(self, token: str) -> Session | None:
-        """Return the session of a token, or None when it is forged, expired or ended."""
+    async def session(self, token: str, patience: Patience) -> Session | None:
+        """Return the session of a token, or None when it is forged, expired or ended; `patience` as for `caller`."""
         claims = self._keyring.session_claims(token)
-        if claims is None or await self._live.get(claims.session_id) is None:
+        if claims is None or await self._live.get(claims.session_id, patience) is None:
             return None
         return claims
 

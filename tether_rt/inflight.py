@@ -65,7 +65,7 @@ class Web:
             # Behind a proxy that is not believed, all callers have one address and share the limits of one.
             self._proxy_noted = True
             log(_LOG, logging.WARNING, "proxy_not_trusted", proxy=request.remote_ip, setting="TETHER_TRUSTED_PROXIES")
-        return remote_address(request, self.trusted_proxies)
+        return remote_address(request, self.trusted_proxies) if self.trusted_proxies else request.remote_ip or ""
 
     async def drain(self) -> None:
         """Take no more requests and return when those in flight are answered."""

@@ -15,10 +15,11 @@ import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final, NoReturn
 
 import orjson
+from tornado.httputil import HTTPHeaders, format_timestamp
 from tornado.iostream import IOStream, StreamClosedError
 from tornado.web import HTTPError, MissingArgumentError, RequestHandler, stream_request_body
 
@@ -60,6 +61,7 @@ _TOO_SLOW: Final = BodyTooSlow(
 )
 
 _LOG: Final = logging.getLogger("tether.http")
+_STANDING: Final = {"Content-Type": "application/json", **SECURITY, "Cache-Control": "no-store"}
 _CLIENT_LEFT: Final = 499
 """Logged and counted, never sent: the caller closed the connection before the request was complete (a number nginx made up)."""
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -94,17 +96,21 @@ class JsonHandler(RequestHandler):
         self._is_too_slow = self._headers_judged = self._ended = False
         web.active.add(self)
 
-    def set_default_headers(self) -> None:
-        if not hasattr(self, "request_id"):  # Tornado sets the defaults again for an error; the log has named the id by then
+    def clear(self) -> None:
+        """Begin the answer anew, with the headers that every answer has.
+
+        In the place of Tornado's, which checks and formats each of them every time and names itself: 25 µs instead of 10.
+        """
+        if not hasattr(self, "request_id"):  # Tornado clears again for an error; the log has named the id by then
             given = self.request.headers.get("X-Request-Id", "")
             self.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
-        self.set_header("X-Request-Id", self.request_id)
-        self.set_header("Content-Type", "application/json")
-        self.set_header("Content-Security-Policy", self.content_security_policy)
-        for name, value in SECURITY.items():
-            self.set_header(name, value)
-        self.set_header("Cache-Control", "no-store")
-        self.clear_header("Server")
+        self._headers = HTTPHeaders(_STANDING)
+        self._headers["Date"] = _http_date(int(time.time()))
+        self._headers["X-Request-Id"] = self.request_id
+        self._headers["Content-Security-Policy"] = self.content_security_policy
+        self.set_default_headers()
+        self._write_buffer = []
+        self.set_status(200)
 
     def compute_etag(self) -> str | None:
         """Answers with data are never stored (`no-store`), so hashing them for an ETag would be work for nothing."""
@@ -113,7 +119,10 @@ class JsonHandler(RequestHandler):
     # ------------------------------------------------------------------ before the body
 
     async def authorize(self) -> None:
-        """Judge the headers; a subclass raises `Unauthorized` here, before anything about the body is said."""
+        """Judge the headers; a subclass raises `Unauthorized` here, before anything about the body is said.
+
+        What it waits for MongoDB is to come out of the request's patience.
+        """
 
     async def prepare(self) -> None:
         """Judge the request by its headers alone and make room for its body."""
@@ -123,8 +132,7 @@ class JsonHandler(RequestHandler):
             declared_bytes = declared_bytes_of(self.request)
             if self.web.draining:
                 raise Unavailable("The server is shutting down; send the request again.", retry_after_s=2)
-            async with self.patience:
-                await self.authorize()
+            await self.authorize()
             self._expect_body(declared_bytes)
             if self.answers_in_time:
                 self._replace_method(partial(self._in_time, self._method()))
@@ -162,6 +170,9 @@ class JsonHandler(RequestHandler):
             self.web.budget.reserve(declared_bytes or 0)
             self._reserved_bytes = declared_bytes or 0
             self._body = bytearray()
+            if 0 < self._reserved_bytes <= PACE_BYTES:
+                # Two windows are all it has: Tornado's own limit for a body could not come first, and costs 23 µs.
+                self.request.connection.set_body_timeout(None)  # type: ignore[union-attr]
             self._watch = asyncio.get_running_loop().call_later(PACE_WINDOW_S, self._judge_pace, 0)
         # Tornado's own limit would answer with an error that is not JSON; ours above is exact.
         self.request.connection.set_max_body_size(1 << 62)  # type: ignore[union-attr]
@@ -328,7 +339,7 @@ class SessionHandler(JsonHandler):
             token = self.get_cookie(SESSION_COOKIE)
             if token and from_foreign_page(self.request, self.web.allowed_origins):
                 raise Forbidden("Requests from pages of another site are not taken.")
-        session = await self.web.identity.session(token) if token else None
+        session = await self.web.identity.session(token, self.patience) if token else None
         if session is None:
             raise Unauthorized("Sign in first: the session is missing, expired or ended.")
         self.session = session
@@ -341,6 +352,11 @@ class NotFoundHandler(JsonHandler):
     async def authorize(self) -> None:
         """Refuse at once, whatever the method."""
         raise NotFound(NOTHING_HERE)
+
+
+@lru_cache(1)
+def _http_date(now_s: int) -> str:
+    return format_timestamp(now_s)
 
 
 def _refuse(error: Exception, *_: Any) -> NoReturn:

@@ -15,6 +15,7 @@ from tests.hub.harness import Process, SignedIn, World, eventually, process_in, 
 from tether_rt.errors import Unavailable
 from tether_rt.hub.feed import RESTORED
 from tether_rt.hub.protocol import EXPIRED
+from tether_rt.patience import Patience
 from tether_rt.store.embedded import PrivateMongod
 
 
@@ -208,7 +209,7 @@ async def test_a_frozen_mongod_refuses_newcomers_in_time_and_forgets_them(tmp_pa
     try:
         async with world_on(uri) as world, process_in(world) as process:
             agent = await world.session("organization")
-            assert await process.identity.session(agent.token) is not None  # from now on remembered
+            assert await process.identity.session(agent.token, Patience()) is not None  # from now on remembered
             assert mongod.pid is not None
             os.kill(mongod.pid, signal.SIGSTOP)
             try:

@@ -28,7 +28,7 @@ class ScriptedWriter:
 
     def __init__(self) -> None:
         self.batches: list[list[Entry]] = []
-        self.doubts: list[bool] = []
+        self.again: list[bool] = []
         self.stored: list[Entry] = []
         self.script: list[Exception | None] = []
         self.judge: Callable[[Sequence[Entry]], Exception | None] = lambda entries: None
@@ -36,9 +36,9 @@ class ScriptedWriter:
         self.may_end = asyncio.Event()
         self.may_end.set()
 
-    async def write(self, entries: Sequence[Entry], *, doubtful: bool = False) -> list[Outcome]:
+    async def write(self, entries: Sequence[Entry], *, again: bool = False) -> list[Outcome]:
         self.batches.append(list(entries))
-        self.doubts.append(doubtful)
+        self.again.append(again)
         self.begun.set()
         await self.may_end.wait()
         error = self.script.pop(0) if self.script else self.judge(entries)
@@ -202,22 +202,16 @@ async def test_an_error_that_nobody_foresaw_fails_alone_and_says_nothing_of_itse
     assert "swordfish" in caplog.text
 
 
-async def test_a_stale_batch_is_planned_again_and_nothing_about_it_is_in_doubt(
-    committer: Committer, writer: ScriptedWriter
+@pytest.mark.parametrize("reason", [BatchIsStale(), Unavailable("its answer was lost")])
+async def test_a_batch_that_failed_for_a_while_is_written_again_and_every_further_try_is_told_so(
+    committer: Committer, writer: ScriptedWriter, reason: Exception
 ) -> None:
-    writer.script = [BatchIsStale(), BatchIsStale(), None]
+    writer.script = [reason, BatchIsStale(), None]
     (one,) = calls(1)
     assert await committer.submit(one) == created(one)
-    assert writer.doubts == [False, False, False]
-
-
-async def test_after_an_answer_was_lost_every_further_try_is_told_so(committer: Committer, writer: ScriptedWriter) -> None:
-    writer.script = [BatchIsStale(), Unavailable("away"), BatchIsStale(), None]
-    (one,) = calls(1)
-    assert await committer.submit(one) == created(one)
-    assert writer.doubts == [False, False, True, True]
+    assert writer.again == [False, True, True]
     await committer.submit(calls(1)[0])
-    assert writer.doubts[-1] is False
+    assert writer.again[-1] is False
 
 
 @pytest.mark.parametrize("error", [Unavailable("MongoDB is away."), BatchIsStale()])

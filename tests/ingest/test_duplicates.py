@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import uuid
 from collections.abc import AsyncIterator, Iterable
 
@@ -13,30 +14,31 @@ from tests.support.entries import caller, entry
 from tether_rt.domain import MAX_NAME_CHARS, Caller
 from tether_rt.ingest.duplicates import MAX_KEYS, DuplicateCheck
 from tether_rt.store import client as store
-from tether_rt.store.calls import CallKey, Calls, StoredCall
 from tether_rt.store.commit import BatchWriter
 from tether_rt.store.indexes import create_indexes
+from tether_rt.store.known import CallKey, Known, StoredCall
 
 
-class WatchedCalls(Calls):
+class WatchedCalls(Known):
     """The real queries, counted, held back when the test says so, and failing when it says so."""
 
     def __init__(self, database: store.Database) -> None:
-        super().__init__(database)
+        super().__init__(database.delegate)
         self.queries: list[set[CallKey]] = []
         self.begun = asyncio.Event()
-        self.may_end = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self.may_end = threading.Event()
         self.may_end.set()
         self.error: Exception | None = None
 
-    async def existing(self, keys: Iterable[CallKey]) -> dict[CallKey, StoredCall]:
+    def calls(self, keys: Iterable[CallKey]) -> dict[CallKey, StoredCall]:
         asked = set(keys)
         self.queries.append(asked)
-        self.begun.set()
-        await self.may_end.wait()
+        self._loop.call_soon_threadsafe(self.begun.set)
+        assert self.may_end.wait(60)
         if self.error is not None:
             raise self.error
-        return await super().existing(asked)
+        return super().calls(asked)
 
 
 @pytest.fixture
@@ -50,8 +52,15 @@ async def database(mongodb_uri: str) -> AsyncIterator[store.Database]:
 
 
 @pytest.fixture
-def calls(database: store.Database) -> WatchedCalls:
+async def calls(database: store.Database) -> WatchedCalls:
     return WatchedCalls(database)
+
+
+@pytest.fixture
+async def check(calls: WatchedCalls) -> AsyncIterator[DuplicateCheck]:
+    check = DuplicateCheck(calls)
+    yield check
+    await check.close()
 
 
 async def stored(database: store.Database, whose: Caller, external_id: str) -> str:
@@ -63,10 +72,9 @@ async def stored(database: store.Database, whose: Caller, external_id: str) -> s
     return one.call_id
 
 
-async def test_a_stored_call_is_found_by_its_own_key_alone(database: store.Database, calls: WatchedCalls) -> None:
+async def test_a_stored_call_is_found_by_its_own_key_alone(database: store.Database, check: DuplicateCheck) -> None:
     whose, other = caller(), caller()
     call_id = await stored(database, whose, "a\0b")
-    check = DuplicateCheck(calls)
     assert await check.find((whose.user_id, "a\0b")) == StoredCall(call_id, "print of a\0b")
     for key in (
         (other.user_id, "a\0b"),
@@ -78,8 +86,9 @@ async def test_a_stored_call_is_found_by_its_own_key_alone(database: store.Datab
         assert await check.find(key) is None
 
 
-async def test_questions_that_come_during_a_query_are_asked_together_by_the_next(calls: WatchedCalls) -> None:
-    check = DuplicateCheck(calls)
+async def test_questions_that_come_during_a_query_are_asked_together_by_the_next(
+    calls: WatchedCalls, check: DuplicateCheck
+) -> None:
     calls.may_end.clear()
     first = asyncio.create_task(check.find(("u", "0")))
     await calls.begun.wait()
@@ -90,10 +99,11 @@ async def test_questions_that_come_during_a_query_are_asked_together_by_the_next
     assert calls.queries == [{("u", "0")}, {("u", str(number)) for number in range(10)}]
 
 
-async def test_an_answer_is_never_older_than_its_question(database: store.Database, calls: WatchedCalls) -> None:
+async def test_an_answer_is_never_older_than_its_question(
+    database: store.Database, calls: WatchedCalls, check: DuplicateCheck
+) -> None:
     whose = caller()
     key = (whose.user_id, "same")
-    check = DuplicateCheck(calls)
     calls.may_end.clear()
     early = asyncio.create_task(check.find(key))
     await calls.begun.wait()
@@ -106,16 +116,14 @@ async def test_an_answer_is_never_older_than_its_question(database: store.Databa
     assert len(calls.queries) == 2
 
 
-async def test_the_longest_keys_fit_into_one_query_however_many_ask(calls: WatchedCalls) -> None:
-    check = DuplicateCheck(calls)
+async def test_the_longest_keys_fit_into_one_query_however_many_ask(calls: WatchedCalls, check: DuplicateCheck) -> None:
     widest = "\U0001f600" * (MAX_NAME_CHARS - 6)
     keys = [("u" * 24, f"{widest}{number}") for number in range(MAX_KEYS * 2 + 1)]
     assert set(await asyncio.gather(*[check.find(key) for key in keys])) == {None}
     assert [len(query) for query in calls.queries] == [MAX_KEYS, MAX_KEYS, 1]
 
 
-async def test_a_failed_query_fails_those_who_asked_it_and_nobody_later(calls: WatchedCalls) -> None:
-    check = DuplicateCheck(calls)
+async def test_a_failed_query_fails_those_who_asked_it_and_nobody_later(calls: WatchedCalls, check: DuplicateCheck) -> None:
     calls.error = AutoReconnect("away")
     calls.may_end.clear()
     asked = [asyncio.create_task(check.find(("u", str(number)))) for number in range(3)]
@@ -127,8 +135,7 @@ async def test_a_failed_query_fails_those_who_asked_it_and_nobody_later(calls: W
     assert await check.find(("u", "0")) is None
 
 
-async def test_a_caller_who_left_takes_nobody_along(calls: WatchedCalls) -> None:
-    check = DuplicateCheck(calls)
+async def test_a_caller_who_left_takes_nobody_along(calls: WatchedCalls, check: DuplicateCheck) -> None:
     calls.may_end.clear()
     left, stayed = [asyncio.create_task(check.find(("u", "1"))) for _ in range(2)]
     await calls.begun.wait()

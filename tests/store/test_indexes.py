@@ -18,6 +18,7 @@ from tether_rt.store.commit import BatchWriter
 from tether_rt.store.feed import Feed
 from tether_rt.store.history import CallFilter, CallHistory
 from tether_rt.store.indexes import create_indexes
+from tether_rt.store.known import Known
 from tether_rt.store.people import People
 from tether_rt.store.sessions import Sessions
 from tether_rt.store.users import Users
@@ -123,6 +124,10 @@ def messages(before: Callable[[Filled], datetime | str | None]) -> Query:
     )
 
 
+def known(query: Callable[[Known], object]) -> Query:
+    return lambda filled: asyncio.to_thread(query, Known(filled.database.delegate))
+
+
 SORTED: dict[str, Query] = {
     "history": history(),
     "history of a span": history(start=BEFORE, end=AFTER),
@@ -143,11 +148,11 @@ SORTED: dict[str, Query] = {
 FOUND: dict[str, Query] = {
     "history found": history(search="alex 4165"),
     "statistics": statistics,
-    "duplicates": lambda filled: Calls(filled.database).existing([(WHOSE.user_id, "1"), (WHOSE.user_id, "2"), ("u", "1")]),
-    "committed": lambda filled: Calls(filled.database).committed(["a" * 24, "b" * 24]),
+    "duplicates": known(lambda known: known.calls([(WHOSE.user_id, "1"), (WHOSE.user_id, "2"), ("u", "1")])),
+    "committed": known(lambda known: known.committed(["a" * 24, "b" * 24])),
     "one call": lambda filled: CallHistory(filled.database).get(WHOSE.organization_id, "a" * 24),
     "one recording": lambda filled: Calls(filled.database).recording("a" * 24),
-    "contacts by number": lambda filled: People(filled.database).contacts_by_number([(WHOSE.organization_id, "+14165550100")]),
+    "contacts by number": known(lambda known: known.contacts([(WHOSE.organization_id, "+14165550100")])),
     "conversations": lambda filled: People(filled.database).conversations(WHOSE.organization_id, filled.contact_id),
     "user by address": lambda filled: Users(filled.database).by_email("a@example.com"),
     "API key": lambda filled: Users(filled.database).sealed_key(WHOSE.user_id),

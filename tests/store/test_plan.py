@@ -15,7 +15,7 @@ from pymongo import InsertOne, UpdateOne
 from tests.support.entries import NOW, caller, entry, recording
 from tether_rt.domain import UNKNOWN_CALLER
 from tether_rt.events import CallIds
-from tether_rt.store.calls import StoredCall
+from tether_rt.store.known import StoredCall
 from tether_rt.store.plan import Created, Duplicate, Entry, Plan, segment_document
 
 WHOSE = caller()
@@ -35,7 +35,7 @@ def known(name: str) -> dict[tuple[str, str], dict[str, Any]]:
 def operations(made: Plan) -> dict[str, list[tuple[str, Any, Any]]]:
     """Return each collection's operations as (kind, filter, document or update)."""
     found: dict[str, list[tuple[str, Any, Any]]] = {}
-    for collection, writes in made.people_operations():
+    for collection, writes in made.people_operations().items():
         found[collection] = []
         for write in writes:
             if isinstance(write, InsertOne):

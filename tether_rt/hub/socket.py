@@ -54,7 +54,7 @@ class DashboardSocket(SessionHandler, WebSocketHandler):
         token = bearer_token(self.request) or subprotocol_token(self._offered())
         if token is None and "Origin" in headers:
             token = self.get_cookie(SESSION_COOKIE)
-        session = await self.web.identity.session(token) if token else None
+        session = await self.web.identity.session(token, self.patience) if token else None
         if session is None:
             raise Unauthorized("Sign in first: the session is missing, expired or ended.")
         self.session = session

@@ -31,7 +31,7 @@ def parse(raw: bytes | bytearray) -> Any:
     """Return the JSON value (RFC 8259); raises `BadRequest` saying where it stops being JSON or that it holds too much."""
     if not raw:
         raise BadRequest("The body is empty: send the call as a JSON object")
-    if count_values(raw) > MAX_VALUES:
+    if has_more_values(raw, MAX_VALUES):
         raise BadRequest(f"The body is too large: it holds more than {MAX_VALUES:,} values")
     try:
         return orjson.loads(raw)
@@ -39,9 +39,9 @@ def parse(raw: bytes | bytearray) -> Any:
         raise BadRequest(f"The body is not valid JSON: {error}") from error
 
 
-def count_values(raw: bytes | bytearray) -> int:
-    """Return how many values there are at most: counted without reading, so commas and brackets in text count as well."""
-    return raw.count(b",") + raw.count(b"[") + raw.count(b"{")
+def has_more_values(raw: bytes | bytearray, limit: int) -> bool:
+    """Say if there may be more values than that: counted without reading, so commas and brackets in text count as well."""
+    return len(raw) > limit and raw.count(b",") + raw.count(b"[") + raw.count(b"{") > limit
 
 
 def fingerprint(body: dict[str, Any], recording: LargeText | None = None) -> str | None:

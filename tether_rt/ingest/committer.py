@@ -36,11 +36,11 @@ _AWAY: Final = "The database cannot be reached just now; send the request again.
 class Writer(Protocol):
     """What makes a batch durable: `store.commit.BatchWriter`."""
 
-    async def write(self, entries: Sequence[Entry], *, doubtful: bool = False) -> list[Outcome]:
-        """Make every entry durable, or none.
+    async def write(self, entries: Sequence[Entry], *, again: bool = False) -> list[Outcome]:
+        """Make every entry durable, or none; `again` says that it was tried before with these.
 
-        Raises `BatchIsStale` when nothing was written and it is to be tried again, `NotStorable` when it is never to be, and
-        `Unavailable` when MongoDB is away: it is to be tried again, and to be told that it is doubtful what was written.
+        Raises `NotStorable` when it is never to be tried again, `BatchIsStale` when nothing was written and it is to be, and
+        `Unavailable` when MongoDB is away: it is to be tried again, and doubtful what was written.
         """
 
 
@@ -57,6 +57,7 @@ class Committer:
         self._writer = writer
         self._metrics = metrics
         self._waiting: deque[_Waiting] = deque()
+        self._committing = 0
         self._arrived = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -85,15 +86,18 @@ class Committer:
         """Commit batch after batch until cancelled."""
         while True:
             while self._waiting:
-                await self._commit(self._take())
+                batch = self._take()
+                self._committing = len(batch)
+                await self._commit(batch)
+            self._committing = 0
             self._idle.set()
             await self._arrived.wait()
             self._arrived.clear()
 
     @property
     def is_busy(self) -> bool:
-        """Say if calls queue up, so that other work had better wait."""
-        return len(self._waiting) > _BUSY_CALLS
+        """Say if many calls are on their way, so that other work had better wait."""
+        return len(self._waiting) + self._committing > _BUSY_CALLS
 
     async def drain(self) -> None:
         """Return when nothing waits and nothing is under way."""
@@ -114,12 +118,12 @@ class Committer:
         self._metrics.commit_queue.set(len(self._waiting))
         return batch
 
-    async def _commit(self, batch: list[_Waiting]) -> None:
+    async def _commit(self, batch: list[_Waiting], *, again: bool = False) -> None:
         if not batch:
             return
         started_s = time.perf_counter()
         try:
-            outcomes = await self._write([waiting.entry for waiting in batch])
+            outcomes = await self._write([waiting.entry for waiting in batch], again)
         except Exception as error:  # whatever it is, somebody waits for it: it is theirs, or halved until it is
             await self._fail(batch, error)
             return
@@ -129,18 +133,16 @@ class Committer:
             if not waiting.outcome.done():
                 waiting.outcome.set_result(outcome)
 
-    async def _write(self, entries: list[Entry]) -> list[Outcome]:
+    async def _write(self, entries: list[Entry], again: bool) -> list[Outcome]:
         """Write, again and again for `RETRY_FOR_S` while the reason is one that passes."""
         give_up_s = time.monotonic() + RETRY_FOR_S
-        doubtful = False
         tries = 0
         while True:
             try:
-                return await self._writer.write(entries, doubtful=doubtful)
-            except (BatchIsStale, Unavailable) as error:
+                return await self._writer.write(entries, again=again or tries > 0)
+            except (BatchIsStale, Unavailable):
                 if time.monotonic() >= give_up_s:
                     raise
-                doubtful = doubtful or isinstance(error, Unavailable)
             tries += 1
             self._metrics.commit_retries.inc()
             # Full jitter: two processes that met at one organization's counter must not meet again in step.
@@ -150,8 +152,8 @@ class Committer:
         away = isinstance(error, (BatchIsStale, Unavailable))
         if len(batch) > 1 and not away:
             middle = len(batch) // 2
-            await self._commit(batch[:middle])
-            await self._commit(batch[middle:])
+            await self._commit(batch[:middle], again=True)
+            await self._commit(batch[middle:], again=True)
             return
         answer: TetherError
         if away:

@@ -7,22 +7,28 @@ calls, and an idle one at once for each: the same idea as the group commit, on t
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Final
 
-from tether_rt.store.calls import CallKey, Calls, StoredCall
+from tether_rt.store.known import CallKey, Known, StoredCall
 
 MAX_KEYS: Final = 512
 """In one query: MongoDB takes 16 MB, and the longest keys are 16 KB."""
 
 
 class DuplicateCheck:
-    """Looks calls up by user and `externalCallId`."""
+    """Looks calls up by user and `externalCallId`, in a thread of its own."""
 
-    def __init__(self, calls: Calls) -> None:
-        self._calls = calls
+    def __init__(self, known: Known) -> None:
+        self._known = known
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="tether-duplicates")
         self._asked: dict[CallKey, asyncio.Future[StoredCall | None]] = {}
         self._query: asyncio.Task[None] | None = None
+
+    async def close(self) -> None:
+        """Let the thread end; idempotent."""
+        self._thread.shutdown(wait=False)
 
     async def find(self, key: CallKey) -> StoredCall | None:
         """Return the stored call, or None; raises the driver's errors."""
@@ -38,7 +44,7 @@ class DuplicateCheck:
             while self._asked:
                 asked = {key: self._asked.pop(key) for key in list(islice(self._asked, MAX_KEYS))}
                 try:
-                    found = await self._calls.existing(asked)
+                    found = await asyncio.get_running_loop().run_in_executor(self._thread, self._known.calls, asked)
                 except Exception as error:  # handed to everybody who asked, who raise it
                     for future in asked.values():
                         future.set_exception(error)

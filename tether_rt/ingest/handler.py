@@ -31,7 +31,7 @@ class IngestHandler(JsonHandler):
 
     async def authorize(self) -> None:
         key = bearer_token(self.request)
-        caller = await self.web.identity.caller(key) if key else None
+        caller = await self.web.identity.caller(key, self.patience) if key else None
         if caller is None:
             raise Unauthorized("Missing or invalid API key: send Authorization: Bearer tk_live_…")
         self.caller = caller

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -69,14 +68,27 @@ class RecordingIntake:
         there), `Unavailable` when the store or the disk is away. In either case nothing is left behind.
         """
         began = time.perf_counter()
-        async with self._arriving(text, organization_id) as arrived:
-            audio = sniff(arrived.head)
-            if audio is None:
-                raise BadRequest("recording is not audio: MP3, WAV, OGG, M4A, FLAC or WebM is expected")
-            seconds = await self._duration_s(arrived.content)
-            key = recording_key(organization_id, arrived.sha256, audio)
-            await self._store.put(key, arrived.content, audio.content_type)
+        url = _url(text) if isinstance(text, str) else None
+        if isinstance(text, str) and url is None and len(text) < _SPOOL_CHARS:
+            arrived = await self._decode(text)
+            recording = await self._keep(arrived, organization_id)
+        else:
+            async with self._spool.writing() as writer:
+                if url is not None:
+                    arrived = _from_file("url", await self._fetcher.fetch(url, organization_id, writer))
+                else:
+                    arrived = _from_file("inline", await self._spool.run(_decode_into, writer, text))
+                recording = await self._keep(arrived, organization_id)
         self._observe(arrived.source, arrived.size_bytes, time.perf_counter() - began)
+        return recording
+
+    async def _keep(self, arrived: _Arrived, organization_id: str) -> Recording:
+        audio = sniff(arrived.head)
+        if audio is None:
+            raise BadRequest("recording is not audio: MP3, WAV, OGG, M4A, FLAC or WebM is expected")
+        seconds = await self._duration_s(arrived.content)
+        key = recording_key(organization_id, arrived.sha256, audio)
+        await self._store.put(key, arrived.content, audio.content_type)
         return Recording(
             recording_id=self._new_id(),
             key=key,
@@ -85,19 +97,6 @@ class RecordingIntake:
             sha256=arrived.sha256,
             duration_s=seconds,
         )
-
-    @asynccontextmanager
-    async def _arriving(self, text: str | LargeText, organization_id: str) -> AsyncIterator[_Arrived]:
-        """The recording's bytes, in memory or in a file that is gone afterwards."""
-        url = _url(text) if isinstance(text, str) else None
-        if isinstance(text, str) and url is None and len(text) < _SPOOL_CHARS:
-            yield await self._decode(text)
-            return
-        async with self._spool.writing() as writer:
-            if url is not None:
-                yield _from_file("url", await self._fetcher.fetch(url, organization_id, writer))
-            else:
-                yield _from_file("inline", await self._spool.run(_decode_into, writer, text))
 
     async def _duration_s(self, content: bytes | Path) -> float | None:
         if isinstance(content, bytes) and len(content) < _INLINE_CHARS:

@@ -1,7 +1,7 @@
 """Recordings in a directory: what the demo and a single machine use.
 
-A recording is there as a whole or not at all, and once `put` returned it survives a power cut: the file is flushed before it
-gets its name, and the folder after.
+A recording is there as a whole or not at all, and once `put` returned it survives a power cut. A large one is flushed before
+it gets its name, and the folder after; small ones share one flush of the file system.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from tether_rt.errors import NotFound, Unavailable
 from tether_rt.recordings import scratch
+from tether_rt.recordings.flush import FLUSHES_FILE_SYSTEMS, flush_file, flush_file_system, flush_folder
+from tether_rt.recordings.groups import Groups, Small
 from tether_rt.recordings.protocol import PIECE_BYTES, check_key
 from tether_rt.recordings.threads import FileThreads
 
@@ -23,6 +25,8 @@ MIN_FREE_BYTES: Final = 256 * 1024 * 1024
 
 # An fsync takes 1 to 50 ms, and several at once hardly more than one.
 _THREADS: Final = 8
+
+_SMALL_BYTES: Final = 256 * 1024
 
 
 class DiskStore:
@@ -34,6 +38,7 @@ class DiskStore:
         self._unfinished = root / "recordings" / ".unfinished"
         self._min_free_bytes = min_free_bytes
         self._threads = FileThreads(_THREADS, "tether-disk")
+        self._groups = Groups(self._threads, self._put_together)
 
     async def start(self) -> None:
         """Make the folder and remove what a killed process left unfinished."""
@@ -48,7 +53,11 @@ class DiskStore:
 
     async def put(self, key: str, source: bytes | Path, content_type: str) -> None:
         """Store durably. A file on the same file system is moved, one from elsewhere is copied."""
-        await self._threads.run(self._put, self._path(key), source)
+        path = self._path(key)
+        if FLUSHES_FILE_SYSTEMS and isinstance(source, bytes) and len(source) <= _SMALL_BYTES:
+            await self._groups.put(path, source)
+        else:
+            await self._threads.run(self._put, path, source)
 
     async def url(self, key: str, content_type: str, expires_s: int) -> str | None:
         """There is none: the server itself must serve the bytes."""
@@ -87,13 +96,12 @@ class DiskStore:
             raise Unavailable("The recording folder is almost full; send the request again later.", retry_after_s=30)
 
     def _put(self, path: Path, source: bytes | Path) -> None:
-        # Fails when the volume was unmounted: a folder made in its place would hide recordings under the next mount.
-        self._unfinished.stat()
+        self._require_folder()
         _make_folder(path.parent)
         if isinstance(source, bytes):
             self._write(path, lambda target: target.write(source))
         else:
-            _flush_file(source)
+            flush_file(source)
             try:
                 source.replace(path)
             except OSError as error:
@@ -101,19 +109,52 @@ class DiskStore:
                     raise
                 with source.open("rb") as file:
                     self._write(path, lambda target: shutil.copyfileobj(file, target, PIECE_BYTES))
-        _flush_folder(path.parent)
+        flush_folder(path.parent)
 
-    def _write(self, path: Path, write: Callable[[BinaryIO], object]) -> None:
+    def _put_together(self, files: Sequence[Small]) -> list[OSError | None]:
+        self._require_folder()
+        descriptor = os.open(self._unfinished, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            errors = [self._put_unflushed(path, content) for path, content in files]
+            flush_file_system(descriptor)
+        finally:
+            os.close(descriptor)
+        return errors
+
+    def _put_unflushed(self, path: Path, content: bytes) -> OSError | None:
+        try:
+            # One that a stored call has already is left alone: until the flush, what replaces it is not safe.
+            if not _holds(path, content):
+                _make_folder(path.parent)
+                self._write(path, lambda target: target.write(content), flush=False)
+        except OSError as error:
+            return error
+        return None
+
+    def _require_folder(self) -> None:
+        # Fails when the volume was unmounted: a folder made in its place would hide recordings under the next mount.
+        self._unfinished.stat()
+
+    def _write(self, path: Path, write: Callable[[BinaryIO], object], *, flush: bool = True) -> None:
         descriptor, unfinished = scratch.create(self._unfinished)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 write(file)
-                file.flush()
-                os.fsync(file.fileno())
+                if flush:
+                    file.flush()
+                    os.fsync(file.fileno())
             unfinished.replace(path)
         except BaseException:
             unfinished.unlink(missing_ok=True)
             raise
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(content) + 1) == content
+    except FileNotFoundError:
+        return False
 
 
 def _open_at(path: Path, start: int) -> BinaryIO:
@@ -129,19 +170,4 @@ def _make_folder(folder: Path) -> None:
     if not folder.is_dir():
         _make_folder(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
-        _flush_folder(folder.parent)
-
-
-def _flush_file(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
-def _flush_folder(folder: Path) -> None:
-    # A new name is durable only when its folder is flushed, too (fsync(2)). Windows can open no folder, and need not.
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        flush_folder(folder.parent)

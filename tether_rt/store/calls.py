@@ -1,9 +1,7 @@
-"""A call as it is stored, and the queries on `calls` that are about one call or a batch's; `history` has those over many."""
+"""A call as it is stored, and the queries on `calls` that are about one; `known` and `history` have those over many."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -12,20 +10,9 @@ import bson
 from tether_rt.domain import CompletedCall, Recording
 from tether_rt.events import CallIds
 from tether_rt.search import call_terms
-from tether_rt.store.client import MAJORITY, Database, Document
-
-CallKey = tuple[str, str]
-"""What makes a call unique: the API key's user and `externalCallId`."""
+from tether_rt.store.client import Database, Document
 
 _WITHOUT_INDEX: Final = {"terms": 0, "fingerprint": 0, "unindexed": 0}
-
-
-@dataclass(frozen=True, slots=True)
-class StoredCall:
-    """As much of a stored call as a duplicate's answer needs."""
-
-    call_id: str
-    fingerprint: str
 
 
 def call_document(call: CompletedCall, ids: CallIds, contact_name: str, recording: Recording | None, now: datetime) -> Document:
@@ -80,35 +67,6 @@ class Calls:
 
     def __init__(self, database: Database) -> None:
         self._calls = database["calls"]
-
-    async def existing(self, keys: Iterable[CallKey]) -> dict[CallKey, StoredCall]:
-        """Return those of the keys that are stored, in one query.
-
-        Read so that what is seen can no longer be rolled back: a caller who hears that the call is there need not come again.
-        """
-        by_user: dict[str, list[str]] = {}
-        for user_id, external_call_id in keys:
-            by_user.setdefault(user_id, []).append(external_call_id)
-        if not by_user:
-            return {}
-        any_of = [{"userId": user_id, "providerCallId": {"$in": ids}} for user_id, ids in by_user.items()]
-        cursor = self._calls.with_options(read_concern=MAJORITY).find(
-            {"$or": any_of}, {"userId": 1, "providerCallId": 1, "fingerprint": 1}
-        )
-        return {
-            (found["userId"], found["providerCallId"]): StoredCall(found["_id"], found["fingerprint"])
-            for found in await cursor.to_list(None)
-        }
-
-    async def committed(self, call_ids: list[str]) -> dict[str, CallIds]:
-        """Return those of the ids that are stored, read so that what is seen can no longer be rolled back."""
-        cursor = self._calls.with_options(read_concern=MAJORITY).find(
-            {"_id": {"$in": call_ids}}, {"contactId": 1, "conversationId": 1}
-        )
-        return {
-            found["_id"]: CallIds(found["_id"], found["contactId"], found["conversationId"])
-            for found in await cursor.to_list(None)
-        }
 
     async def with_recording_key(self, organization_id: str, call_id: str) -> Document | None:
         """Return one call of the organization with its recordings' keys."""

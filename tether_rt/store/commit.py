@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Final
 
 from bson.errors import BSONError
-from motor.motor_asyncio import AsyncIOMotorClientSession
 from pymongo import ReturnDocument
+from pymongo.client_session import ClientSession
 from pymongo.errors import BulkWriteError, DocumentTooLarge, DuplicateKeyError, OperationFailure, PyMongoError
 
-from tether_rt.store.calls import Calls
 from tether_rt.store.client import DURABLE, Client, Database, Document, unavailable
+from tether_rt.store.known import Known
 from tether_rt.store.orphans import Orphans
-from tether_rt.store.people import People
 from tether_rt.store.plan import Entry, Outcome, Plan, segment_document
 
 _DUPLICATE_KEY: Final = 11000
@@ -29,8 +29,6 @@ _WRITE_CONFLICT: Final = 112
 _UNSTORABLE: Final = frozenset({2, 15, 22, 10334, 17280, 17419, 17420})
 """BadValue, Overflow, InvalidBSON, BSONObjectTooLarge, KeyTooLong, and a document that an update makes too large."""
 _COMMIT_TRIES: Final = 3
-_IN_THREAD_BYTES: Final = 128 * 1024
-"""From here on a batch is planned in a thread: to find the words of 8 MB of summaries takes a third of a second."""
 
 
 class BatchIsStale(Exception):
@@ -42,73 +40,80 @@ class NotStorable(Exception):
 
 
 class BatchWriter:
-    """Writes batches, one at a time, over one session of its own.
+    """Writes batches, one at a time, in a thread of its own and over one session of its own.
 
-    The session is kept for life on purpose: a transaction that a lost connection left open is aborted by the server as soon as
-    the same session begins its next one, instead of holding the organization's lock until MongoDB's own limit (60 s).
+    The thread runs the driver that Motor wraps: a transaction is ten commands one after the other, and through Motor each of
+    them would go to a thread and back. The session is kept for life on purpose: a transaction that a lost connection left open
+    is aborted by the server as soon as the same session begins its next one, instead of holding the organization's lock until
+    MongoDB's own limit (60 s).
     """
 
     def __init__(self, client: Client, database: Database) -> None:
-        self._client = client
-        self._database = database
-        self._calls = Calls(database)
-        self._people = People(database)
+        self._client = client.delegate
+        self._database = database.delegate
+        self._known = Known(self._database)
         self._orphans = Orphans(client)
-        self._session: AsyncIOMotorClientSession | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="tether-commit")
+        self._session: ClientSession | None = None
 
     async def close(self) -> None:
-        """End the session."""
+        """End the session, after the batch that is being written; idempotent."""
         if self._session is not None:
-            await self._session.end_session()
-            self._session = None
+            session, self._session = self._session, None
+            await asyncio.get_running_loop().run_in_executor(self._thread, session.end_session)
+        self._thread.shutdown(wait=False)
 
-    async def write(self, entries: Sequence[Entry], *, doubtful: bool = False) -> list[Outcome]:
+    async def write(self, entries: Sequence[Entry], *, again: bool = False) -> list[Outcome]:
         """Make every entry durable, or none; returns an outcome for each, in order.
 
-        `doubtful` says that an earlier try with these entries may have been committed although its answer was lost: what it
-        stored is looked for first. Raises `BatchIsStale` or `NotStorable` as their docstrings say, `errors.Unavailable` when
-        MongoDB is away (the batch is doubtful then), and the driver's errors for what nobody foresaw.
+        `again` says that this was tried before: an earlier try may have been committed although its answer was lost, or
+        somebody else may have stored one of the calls. It is looked for first; without, their indexes refuse them. Raises
+        `BatchIsStale` or `NotStorable` as their docstrings say, `errors.Unavailable` when MongoDB is away, and the driver's
+        errors for what nobody foresaw.
         """
         try:
-            plan = await self._plan(entries, doubtful)
-            if plan.calls:
-                await self._transact(plan)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._write, entries, again)
         except Exception as error:
+            if isinstance(error, OperationFailure) and error.code == _WRITE_CONFLICT:
+                await self._orphans.end()
             named = _named(error)
             if named is error:
                 raise
             raise named from error
+
+    def _write(self, entries: Sequence[Entry], again: bool) -> list[Outcome]:
+        plan = self._plan(entries, again)
+        if plan.calls:
+            self._transact(plan)
         return plan.outcomes
 
-    async def _plan(self, entries: Sequence[Entry], doubtful: bool) -> Plan:
-        keys = {entry.key for entry in entries if entry.key is not None}
-        numbers = {(entry.call.organization_id, entry.call.contact_number) for entry in entries}
-        existing, contacts = await asyncio.gather(self._calls.existing(keys), self._people.contacts_by_number(numbers))
-        committed = await self._calls.committed([entry.call_id for entry in entries]) if doubtful else {}
-        parts = (entries, existing, contacts, datetime.now(UTC), committed)
-        if sum(entry.weight_bytes for entry in entries) < _IN_THREAD_BYTES:
-            return Plan(*parts)
-        return await asyncio.to_thread(Plan, *parts)
+    def _plan(self, entries: Sequence[Entry], again: bool) -> Plan:
+        keys = {entry.key for entry in entries if again and entry.key is not None}
+        return Plan(
+            entries,
+            self._known.calls(keys),
+            self._known.contacts({(entry.call.organization_id, entry.call.contact_number) for entry in entries}),
+            datetime.now(UTC),
+            self._known.committed([entry.call_id for entry in entries]) if again else {},
+        )
 
-    async def _transact(self, plan: Plan) -> None:
+    def _transact(self, plan: Plan) -> None:
         if self._session is None:
-            self._session = await self._client.start_session(causal_consistency=False)
+            self._session = self._client.start_session(causal_consistency=False)
         session = self._session
         session.start_transaction(write_concern=DURABLE)
         try:
-            await self._statements(plan, session)
-            await self._commit(session)
-        except BaseException as error:
-            if session.delegate.in_transaction:
-                await session.abort_transaction()
-            if isinstance(error, OperationFailure) and error.code == _WRITE_CONFLICT:
-                await self._orphans.end()
+            self._statements(plan, session)
+            self._commit(session)
+        except BaseException:
+            if session.in_transaction:
+                session.abort_transaction()
             raise
 
-    async def _statements(self, plan: Plan, session: AsyncIOMotorClientSession) -> None:
+    def _statements(self, plan: Plan, session: ClientSession) -> None:
         segments = []
         for organization_id, events in plan.events.items():
-            counter = await self._database["counters"].find_one_and_update(
+            counter = self._database["counters"].find_one_and_update(
                 {"_id": organization_id},
                 [{"$set": _counted(seq=len(events), calls=plan.calls_of[organization_id])}],
                 upsert=True,
@@ -116,16 +121,17 @@ class BatchWriter:
                 session=session,
             )
             segments.append(segment_document(organization_id, counter["seq"], events, counter["at"]))
-        for collection, operations in plan.people_operations():
-            await self._database[collection].bulk_write(operations, ordered=False, session=session)
-        await self._database["calls"].insert_many(plan.calls, ordered=False, session=session)
-        await self._database["messages"].insert_many(plan.messages, ordered=False, session=session)
-        await self._database["feed"].insert_many(segments, ordered=False, session=session)
+        for collection, operations in plan.people_operations().items():
+            if operations:
+                self._database[collection].bulk_write(operations, ordered=False, session=session)
+        self._database["calls"].insert_many(plan.calls, ordered=False, session=session)
+        self._database["messages"].insert_many(plan.messages, ordered=False, session=session)
+        self._database["feed"].insert_many(segments, ordered=False, session=session)
 
-    async def _commit(self, session: AsyncIOMotorClientSession) -> None:
+    def _commit(self, session: ClientSession) -> None:
         for attempt in range(1, _COMMIT_TRIES + 1):
             try:
-                await session.commit_transaction()
+                session.commit_transaction()
                 return
             except PyMongoError as error:
                 if not error.has_error_label("UnknownTransactionCommitResult") or attempt == _COMMIT_TRIES:

@@ -16,9 +16,9 @@ from pymongo import InsertOne, UpdateOne
 
 from tether_rt.domain import UNKNOWN_CALLER, CompletedCall, Recording
 from tether_rt.events import CallIds, call_events, event_text
-from tether_rt.store.calls import CallKey, StoredCall, call_document
+from tether_rt.store.calls import call_document
 from tether_rt.store.client import Document, new_id
-from tether_rt.store.people import ContactKey
+from tether_rt.store.known import CallKey, ContactKey, StoredCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +142,15 @@ class Plan:
         self._touched[key] = contact
         return contact
 
-    def people_operations(self) -> list[tuple[str, list[Any]]]:
-        """Return the writes to `contacts` and `conversations`, a list of operations each."""
+    def people_operations(self) -> dict[str, list[Any]]:
+        """Return the writes to `contacts` and `conversations`.
+
+        A conversation that is there is not written: its last message is its contact's last call (`People.conversations`).
+        """
         contacts: list[Any] = []
         conversations: list[Any] = []
         for (organization_id, number), contact in self._touched.items():
-            contact_id, conversation_id = contact.ids
+            contact_id, _ = contact.ids
             if contact.is_new:
                 contacts.append(InsertOne(self._new_contact(organization_id, number, contact)))
                 conversations.append(InsertOne(self._new_conversation(organization_id, contact)))
@@ -158,10 +161,7 @@ class Plan:
                 # Only the placeholder: a name given since the plan was made stays.
                 placeholder = {"_id": contact_id, "name": UNKNOWN_CALLER}
                 contacts.append(UpdateOne(placeholder, {"$set": {"name": contact.name}}))
-            conversations.append(
-                UpdateOne({"_id": conversation_id}, {"$set": {"lastMessageAt": self.now, "updatedAt": self.now}})
-            )
-        return [("contacts", contacts), ("conversations", conversations)]
+        return {"contacts": contacts, "conversations": conversations}
 
     def _new_contact(self, organization_id: str, number: str, contact: _Contact) -> Document:
         contact_id, conversation_id = contact.ids
@@ -186,8 +186,6 @@ class Plan:
             "contactId": contact_id,
             "type": "call",
             "createdAt": self.now,
-            "updatedAt": self.now,
-            "lastMessageAt": self.now,
         }
 
 

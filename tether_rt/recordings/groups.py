@@ -1,0 +1,76 @@
+"""Group commit for small recordings: those that arrive while some are being flushed are written and flushed together next.
+
+A flush is most of what a small recording costs, and one for thirty costs hardly more than one for one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tether_rt.recordings import scratch
+from tether_rt.recordings.threads import FileThreads
+
+MAX_GROUP_BYTES: Final = 4 * 1024 * 1024
+"""Written before the flush: a bound on how long the first one of a group waits for the last."""
+
+Small = tuple[Path, bytes]
+"""Where a file is to be, and what is to be in it."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    file: Small
+    stored: asyncio.Future[None]
+
+
+class Groups:
+    """The files that wait to be written, and the one job that writes them."""
+
+    def __init__(self, threads: FileThreads, write: Callable[[Sequence[Small]], list[OSError | None]]) -> None:
+        """Take `write`, which makes files durable in a thread and returns for each what went wrong with it alone."""
+        self._threads = threads
+        self._write = write
+        self._waiting: deque[_Waiting] = deque()
+        self._writing: asyncio.Task[None] | None = None
+
+    async def put(self, path: Path, content: bytes) -> None:
+        """Return once the file is durable; raises `Unavailable`."""
+        waiting = _Waiting((path, content), asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._write_all())
+        await waiting.stored
+
+    async def _write_all(self) -> None:
+        try:
+            while self._waiting:
+                await self._write_group(self._take())
+        finally:
+            self._writing = None
+
+    def _take(self) -> list[_Waiting]:
+        group = [self._waiting.popleft()]
+        size = len(group[0].file[1])
+        while self._waiting and (size := size + len(self._waiting[0].file[1])) <= MAX_GROUP_BYTES:
+            group.append(self._waiting.popleft())
+        return group
+
+    async def _write_group(self, group: list[_Waiting]) -> None:
+        outcomes: Sequence[Exception | None]
+        try:
+            errors = await self._threads.run(self._write, [waiting.file for waiting in group])
+            outcomes = [error and scratch.unavailable(error) for error in errors]
+        except Exception as error:  # handed to everybody who waits, who raise it
+            outcomes = [error] * len(group)
+        for waiting, outcome in zip(group, outcomes, strict=True):
+            if waiting.stored.done():
+                continue  # its caller has left
+            if outcome is None:
+                waiting.stored.set_result(None)
+            else:
+                waiting.stored.set_exception(outcome)
