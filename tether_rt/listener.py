@@ -52,7 +52,15 @@ def allow_open_files(wanted: int) -> int:
 
 
 class _PlainSpokenStream(IOStream):
-    """A connection on which Tornado's own refusals are in our words."""
+    """A connection on which Tornado's own refusals are in our words, and on which nothing waits to be sent."""
+
+    _is_prompt = False
+
+    def set_nodelay(self, value: bool) -> None:
+        # Tornado turns it on and off for every answer, two system calls each, and writes an answer as a whole anyway.
+        if value and not self._is_prompt:
+            self._is_prompt = True
+            super().set_nodelay(True)
 
     def write(self, data: bytes | memoryview) -> Future[None]:
         if data == _TORNADOS:

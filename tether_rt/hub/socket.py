@@ -5,8 +5,12 @@ Everything is judged before the upgrade, so that every refusal is an HTTP answer
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from types import TracebackType
 from typing import Any, Final
 
+from tornado.iostream import StreamClosedError
 from tornado.web import RequestHandler
 from tornado.websocket import WebSocketHandler, WebSocketProtocol, WebSocketProtocol13, _WebSocketParams
 
@@ -21,6 +25,14 @@ from tether_rt.web import SessionHandler
 MAX_MESSAGE_BYTES: Final = 4096
 _MESSAGE_TOO_BIG: Final = 1009
 _DISCARD_BYTES: Final = 65_536
+_YIELD_BYTES: Final = 256 * 1024
+_FRAME_COST_BYTES: Final = 1024
+"""A peer that sends faster than is read leaves others their turn after so much, small frames counting for more: Tornado's."""
+
+# No pings: the hub sends them, with one timer for all. No compression: frames are shared.
+_PARAMS: Final = _WebSocketParams(max_message_size=MAX_MESSAGE_BYTES)
+
+_logger = logging.getLogger("tether.hub")
 
 
 class UpgradeRequired(TetherError):
@@ -39,6 +51,7 @@ class DashboardSocket(SessionHandler, WebSocketHandler):
         super().initialize(web)
         self.hub = hub
         self._dashboard: Dashboard | None = None
+        self._is_open = False
 
     # ------------------------------------------------------------------ before the upgrade
 
@@ -61,7 +74,7 @@ class DashboardSocket(SessionHandler, WebSocketHandler):
         self.organization_id = session.organization_id
 
     async def get(self) -> None:
-        """Admit the dashboard, upgrade, and return when the connection has ended."""
+        """Admit the dashboard and upgrade; from then on the connection looks after itself."""
         self._require_upgrade()
         after = parse_after(self.get_query_argument("after", None, strip=False))
         async with self.patience:
@@ -69,7 +82,8 @@ class DashboardSocket(SessionHandler, WebSocketHandler):
         try:
             await super().get()
         finally:
-            self.hub.discharge(self._dashboard)
+            if not self._is_open:
+                self.hub.discharge(self._dashboard)
 
     def _require_upgrade(self) -> None:
         """Refuse what Tornado would refuse in plain text (RFC 6455 section 4.2.1)."""
@@ -102,28 +116,49 @@ class DashboardSocket(SessionHandler, WebSocketHandler):
     # ------------------------------------------------------------------ after it
 
     def get_websocket_protocol(self) -> WebSocketProtocol:
-        # No pings: the hub sends them, with one timer for all. No compression: frames are shared.
-        return _Protocol(self, False, _WebSocketParams(max_message_size=MAX_MESSAGE_BYTES))
+        return _Protocol(self, False, _PARAMS)
 
     def open(self, *args: str, **kwargs: str) -> None:
         """Begin the stream; nothing was awaited since the dashboard was admitted."""
         assert self._dashboard is not None
-        assert self.ws_connection is not None
-        assert self.ws_connection.stream is not None
-        # What was asked and answered is over; with a browser's headers it is a quarter of an idle dashboard's memory.
-        self.request.headers.clear()
-        self._headers.clear()
-        self._dashboard.start(self.ws_connection.stream, self.close, self.hub.heartbeat_s)
+        connection = self.ws_connection
+        assert isinstance(connection, _Protocol)
+        self._is_open = True
+        connection.handler = _Listener(self.hub, self._dashboard)
+        self._dashboard.start(connection.stream, connection.close, self.hub.heartbeat_s)
+        RequestHandler._break_cycles(self)
 
-    def on_pong(self, data: bytes) -> None:
-        """The peer is there."""
-        assert self._dashboard is not None
-        self._dashboard.unanswered = 0
+
+class _Listener:
+    """Hears what a dashboard says, in the place of the handler.
+
+    The handler, its request and the coroutines that answered it would be two thirds of an idle dashboard's memory.
+    """
+
+    __slots__ = ("_dashboard", "_hub")
+
+    def __init__(self, hub: Hub, dashboard: Dashboard) -> None:
+        self._hub = hub
+        self._dashboard = dashboard
+
+    def on_ws_connection_close(self, close_code: int | None = None, close_reason: str | None = None) -> None:
+        """The connection is over."""
+        self._hub.discharge(self._dashboard)
 
     def on_message(self, message: str | bytes) -> None:
         """There is nothing that a dashboard may say."""
-        assert self._dashboard is not None
         self._dashboard.close(Close.POLICY_VIOLATION)
+
+    def on_ping(self, data: bytes) -> None:
+        """Tornado has answered."""
+
+    def on_pong(self, data: bytes) -> None:
+        """The peer is there."""
+        self._dashboard.unanswered = 0
+
+    def log_exception(self, typ: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+        """One of these methods failed, and Tornado ends the connection."""
+        _logger.error("unexpected_error", exc_info=(typ, value, tb) if typ and value else None)
 
 
 class _Protocol(WebSocketProtocol13):
@@ -132,9 +167,13 @@ class _Protocol(WebSocketProtocol13):
     Tornado closes with 1009 and cuts the connection at once. While more of the message is on its way the kernel then sends a
     reset, which takes the close frame with it; so what still comes is read and thrown away until Tornado's 5 s for a closing
     handshake are over.
+
+    It reads in a task of its own, one coroutine deep while nothing comes.
     """
 
-    handler: DashboardSocket
+    handler: DashboardSocket | _Listener
+    _listening: asyncio.Task[None] | None = None
+    _head = b""
     _deaf = False
     _spared = False
 
@@ -151,8 +190,36 @@ class _Protocol(WebSocketProtocol13):
         else:
             super()._abort()
 
+    async def _receive_frame_loop(self) -> None:
+        self._listening = asyncio.create_task(self._listen())
+
+    async def _listen(self) -> None:
+        try:
+            work = 0
+            while not self.client_terminated:
+                # The beginning of a frame is awaited here, in one coroutine and not in four.
+                self._head = await self.stream.read_bytes(2)
+                before_bytes = self._wire_bytes_in
+                await self._receive_frame()
+                work += _FRAME_COST_BYTES + self._wire_bytes_in - before_bytes
+                if work >= _YIELD_BYTES:
+                    work = 0
+                    await asyncio.sleep(0)
+        except StreamClosedError:
+            self._abort()
+        finally:
+            self.handler.on_ws_connection_close(self.close_code, self.close_reason)
+
+    async def _read_bytes(self, n: int) -> bytes:
+        if self._head:
+            head, self._head = self._head, b""
+            self._wire_bytes_in += len(head)
+            return head
+        return await super()._read_bytes(n)
+
     async def _receive_frame(self) -> None:
         if self._deaf:
+            await self._read_bytes(2)
             self._wire_bytes_in += len(await self.stream.read_bytes(_DISCARD_BYTES, partial=True))
         else:
             await super()._receive_frame()
