@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,10 @@ async def store(tmp_path: Path) -> AsyncIterator[DiskStore]:
 
 def files(root: Path) -> list[Path]:
     return sorted(path for path in root.rglob("*") if path.is_file())
+
+
+def open_files(root: Path) -> list[Path]:
+    return [path for path in map(Path.resolve, Path("/proc/self/fd").iterdir()) if path.is_relative_to(root)]
 
 
 async def read(store: DiskStore, start: int, end: int) -> bytes:
@@ -206,6 +211,24 @@ async def test_a_cancelled_put_leaves_nothing_half_written(store: DiskStore, tmp
         await task
     await store.close()
     assert [path.read_bytes() for path in files(tmp_path)] in ([], [recording])
+
+
+async def test_a_reader_that_leaves_at_any_moment_leaves_no_file_open(store: DiskStore, tmp_path: Path) -> None:
+    await store.put(KEY, audio.mp3_of(1_000_000), "audio/mpeg")
+
+    async def read_on() -> None:
+        async with aclosing(store.read(KEY, 0, 1_000_000)) as pieces:
+            async for _ in pieces:
+                pass
+
+    for turns in range(100):
+        reader = asyncio.create_task(read_on())
+        for _ in range(turns % 10 + 1):
+            await asyncio.sleep(0)
+        reader.cancel()
+        await asyncio.gather(reader, return_exceptions=True)
+    await store.close()
+    assert open_files(tmp_path) == []
 
 
 async def test_the_same_recording_from_many_at_once_is_kept_once(store: DiskStore, tmp_path: Path) -> None:

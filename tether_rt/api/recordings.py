@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import aclosing
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -59,9 +60,10 @@ class RecordingHandler(JsonHandler):
             self.finish()
             return
         try:
-            async for piece in self.store.read(recording["key"], start, end):
-                self.write(piece)
-                await self.flush()
+            async with aclosing(self.store.read(recording["key"], start, end)) as pieces:
+                async for piece in pieces:
+                    self.write(piece)
+                    await self.flush()
         except StreamClosedError:
             return  # a player that seeks drops the request it no longer needs
         self.finish()

@@ -76,7 +76,8 @@ class WaveformMaker:
             return peaks
 
     async def _compute(self, writer: SpoolWriter, key: str, size_bytes: int) -> bytes | None:
-        async for piece in self._recordings.read(key, 0, size_bytes):
-            await self._spool.run(writer.write, piece)
+        async with contextlib.aclosing(self._recordings.read(key, 0, size_bytes)) as pieces:
+            async for piece in pieces:
+                await self._spool.run(writer.write, piece)
         file = await self._spool.run(writer.finish)
         return await peaks_apart(file.path)

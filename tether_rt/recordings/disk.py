@@ -9,7 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Sequence
+import threading
+from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -64,18 +65,18 @@ class DiskStore:
         self._path(key)
         return None
 
-    async def read(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
-        file = await self._threads.run(_open_at, self._path(key), start)
+    async def read(self, key: str, start: int, end: int) -> AsyncGenerator[bytes, None]:
+        reading = _Reading(self._path(key), start)
         try:
             while start < end:
-                piece = await self._threads.run(file.read, min(PIECE_BYTES, end - start))
+                piece = await self._threads.run(reading.read, min(PIECE_BYTES, end - start))
                 if not piece:
                     return
                 start += len(piece)
                 yield piece
         finally:
             # In a thread: one that still reads, because the caller was cancelled, holds the file's lock.
-            self._threads.later(file.close)
+            self._threads.later(reading.close)
 
     def _path(self, key: str) -> Path:
         return self._root / check_key(key)
@@ -157,13 +158,33 @@ def _holds(path: Path, content: bytes) -> bool:
         return False
 
 
-def _open_at(path: Path, start: int) -> BinaryIO:
-    try:
-        file = path.open("rb")
-    except FileNotFoundError as error:
-        raise NotFound("There is no such recording.") from error
-    file.seek(start)
-    return file
+class _Reading:
+    """A file that its first read opens, and that stays closed where that read comes after `close`: its caller had left."""
+
+    def __init__(self, path: Path, start: int) -> None:
+        self._path = path
+        self._start = start
+        self._lock = threading.Lock()
+        self._file: BinaryIO | None = None
+        self._closed = False
+
+    def read(self, size_bytes: int) -> bytes:
+        with self._lock:
+            if self._closed:
+                return b""
+            if self._file is None:
+                try:
+                    self._file = self._path.open("rb")
+                except FileNotFoundError as error:
+                    raise NotFound("There is no such recording.") from error
+                self._file.seek(self._start)
+            return self._file.read(size_bytes)
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            if self._file is not None:
+                self._file.close()
 
 
 def _make_folder(folder: Path) -> None:

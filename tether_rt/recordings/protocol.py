@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -53,8 +53,9 @@ class RecordingStore(Protocol):
         """Return a presigned URL that answers GET with Range for `expires_s` seconds, or None where the server itself
         must serve the bytes (disk)."""
 
-    def read(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
+    def read(self, key: str, start: int, end: int) -> AsyncGenerator[bytes, None]:
         """Yield bytes `start` up to but not including `end` in pieces of at most `PIECE_BYTES`.
 
+        Whoever may leave before the end uses it with `aclosing`, so that its file or connection is closed there and then.
         Raises `errors.NotFound` when there is nothing under `key`.
         """
