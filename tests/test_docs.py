@@ -87,6 +87,12 @@ def test_deployment_names_every_limit_that_is_counted() -> None:
     assert set(re.findall(r'limit="(\w+)"', source)) == set(re.findall(r"`(\w+)`", row[2]))
 
 
+def test_reliability_says_of_every_limit_what_to_do() -> None:
+    source = "".join(path.read_text() for path in PACKAGE.rglob("*.py"))
+    said = [plain(name) for name, *_ in rows("docs/reliability.md", "The limits and their settings") if name.startswith("`")]
+    assert sorted(said) == sorted(set(re.findall(r'limit="(\w+)"', source)))
+
+
 def test_every_promise_is_held_by_a_test_that_exists() -> None:
     there = set(re.findall(r"def (test_\w+)\(", "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))))
     named = set(re.findall(r"`(test_\w+)`", text_of("docs/reliability.md") + text_of("SECURITY.md")))

@@ -1,0 +1,98 @@
+"""Large bodies and the event loop: what takes long is done beside it, in threads, whatever the body is made of."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import threading
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+import pybase64
+import pytest
+
+from tests.support.audio import mp3_of
+from tests.support.service import Service, Tenant, sample
+from tether_rt.contract import Contract
+from tether_rt.ingest import body, inline, large, pipeline
+
+ON_THE_LOOP_BYTES = 128 * 1024
+"""The most that is read, checked, decoded or hashed there at once: less than a millisecond's work."""
+
+
+class Watched:
+    """Functions that note how much they were given and whether the event loop had to wait for them."""
+
+    def __init__(self) -> None:
+        self._loop_thread = threading.get_ident()
+        self.on_the_loop: list[tuple[str, int]] = []
+        self.beside_it: list[tuple[str, int]] = []
+
+    def note(self, name: str, size_bytes: int) -> None:
+        (self.on_the_loop if threading.get_ident() == self._loop_thread else self.beside_it).append((name, size_bytes))
+
+    def sized(self, name: str, work: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function, watched; its size is that of its first argument."""
+
+        def watched(given: Any, *args: Any, **kwargs: Any) -> Any:
+            self.note(name, len(given))
+            return work(given, *args, **kwargs)
+
+        return watched
+
+    def all_of_it(self, name: str, work: Callable[..., Any], size_bytes: int) -> Callable[..., Any]:
+        """Return the function, watched, of which each call goes over the whole body."""
+
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            self.note(name, size_bytes)
+            return work(*args, **kwargs)
+
+        return watched
+
+
+def long_transcript() -> dict[str, Any]:
+    turns = [{"role": "agent", "message": "Hello, and thank you for calling.", "timestamp": float(n)} for n in range(30_000)]
+    return sample("delivery", transcript=turns)
+
+
+def many_values() -> dict[str, Any]:
+    """Return a call of 60 KB that takes as long to read as one of megabytes."""
+    return sample("delivery", recording=..., status="no-answer", duration=0, metadata={"lists": [[]] * 20_000})
+
+
+def large_recording() -> dict[str, Any]:
+    return sample(recording=base64.b64encode(mp3_of(9_000_000, salt=uuid.uuid4().bytes)).decode())
+
+
+@pytest.mark.parametrize("service", ["disk"], indirect=True)
+@pytest.mark.parametrize("make", [long_transcript, many_values, large_recording])
+async def test_large_json_and_base64_are_read_checked_and_decoded_beside_the_event_loop(
+    service: Service, tenant: Tenant, monkeypatch: pytest.MonkeyPatch, make: Callable[[], dict[str, Any]]
+) -> None:
+    sent = await asyncio.to_thread(lambda: json.dumps(make()).encode())
+    watched = Watched()
+    heavy = len(sent) if make is not large_recording else 0  # what is left of it beside its recording is small
+    for module in (body, large):
+        monkeypatch.setattr(module, "orjson", _Watching(orjson, loads=watched.sized("loads", orjson.loads)))
+    monkeypatch.setattr(inline, "pybase64", _Watching(pybase64, b64decode=watched.sized("decode", pybase64.b64decode)))
+    monkeypatch.setattr(Contract, "check", watched.all_of_it("check", Contract.check, heavy))
+    for name in ("fingerprint", "require_storable"):
+        monkeypatch.setattr(pipeline, name, watched.all_of_it(name, getattr(pipeline, name), heavy))
+    answer = await tenant.post_call(sent)
+    assert answer.status == 201, answer.body
+    assert {"loads", "check", "fingerprint"} <= {name for name, _ in watched.beside_it}
+    assert [step for step in watched.on_the_loop if step[1] > (ON_THE_LOOP_BYTES if make is not many_values else 0)] == []
+
+
+class _Watching:
+    """A module, some of whose functions are watched."""
+
+    def __init__(self, module: Any, **functions: Callable[..., Any]) -> None:
+        self._module = module
+        self.__dict__.update(functions)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._module, name)
