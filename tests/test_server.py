@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -229,6 +230,28 @@ async def test_it_says_where_it_listens_and_listens_there(tmp_path: Path, mongod
     assert (answer.status, answer.body["ready"]) == (200, True)
     assert await process.stop() == 0
     assert all(isinstance(json.loads(line), dict) for line in process.log_path.read_text().splitlines())
+
+
+def test_what_was_built_at_the_start_is_no_work_for_the_garbage_collector(tmp_path: Path, mongodb_uri: str) -> None:
+    """A full collection looks at everything that is not exempt, and nothing else happens meanwhile."""
+    code = """
+        import asyncio, gc, os, signal
+        from tether_rt.server import serve
+        from tether_rt.settings import Settings
+
+        async def look(server):
+            print(len(gc.get_objects()) < gc.get_freeze_count())
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        asyncio.run(serve(Settings.from_environment(), look))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env=variables(tmp_path, MONGODB_URI=mongodb_uri, TETHER_SECRET=SECRET),
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
 
 
 def test_a_port_that_is_taken_is_said_before_anything_is_opened(tmp_path: Path) -> None:
