@@ -188,7 +188,15 @@ def test_messages_in_the_protocols_page_fit_the_contract() -> None:
 def test_numbers_in_the_documents_are_the_codes() -> None:
     vendor, deployment, words = (text_of(f"docs/{name}.md") for name in ("quickstart-vendor", "deployment", "protocol"))
     limits = url.Limits()
-    for number in (body.MAX_DEPTH, guard.MAX_URL_CHARS, limits.redirects, committer.MAX_WAITING_CALLS, phone.MAX_CHARS):
+    for number in (
+        body.MAX_DEPTH,
+        body.MAX_VALUES,
+        body.MAX_JSON_BYTES >> 20,
+        guard.MAX_URL_CHARS,
+        limits.redirects,
+        committer.MAX_WAITING_CALLS,
+        phone.MAX_CHARS,
+    ):
         assert re.search(rf"\b({number}|{number:,})\b", vendor), number
     for seconds in (limits.connect_s, limits.headers_s, limits.total_s):
         assert re.search(rf"\b{seconds:g}\b", vendor), seconds

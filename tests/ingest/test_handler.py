@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.service import SAMPLES, Service, Tenant, missed, sample
+from tether_rt.ingest.body import MAX_JSON_BYTES, MAX_VALUES
 
 CONTRACT_EXAMPLE = {
     "direction": "outbound",
@@ -207,11 +208,21 @@ async def test_large_numbers_that_are_not_integers_are_kept(tenant: Tenant) -> N
 
 
 async def test_a_call_too_large_to_store_is_400_and_its_neighbours_are_stored(tenant: Tenant) -> None:
-    huge = missed(metadata={"list": [0] * 3_000_000})
-    answers = await asyncio.gather(tenant.post_call(huge), *[tenant.post_call(missed()) for _ in range(20)])
-    assert answers[0].status == 400, answers[0].body
-    assert "too large" in answers[0].body["error"]
-    assert [answer.status for answer in answers[1:]] == [201] * 20
+    huge = [missed(metadata={"list": [0] * 3_000_000}), missed(metadata={"text": "a" * 12_000_000})]
+    answers = await asyncio.gather(*(tenant.post_call(call) for call in (*huge, *(missed() for _ in range(20)))))
+    for answer in answers[:2]:
+        assert answer.status == 400, answer.body
+        assert "too large" in answer.body["error"]
+    assert [answer.status for answer in answers[2:]] == [201] * 20
+
+
+async def test_the_largest_call_that_is_read_is_stored(tenant: Tenant) -> None:
+    """Both bounds at once: as much text, and as many values, whose places in their list take room as well."""
+    values = list(range(10**6, 10**6 + MAX_VALUES - 20))
+    call = missed(metadata={"list": values})
+    call["metadata"]["text"] = "a" * (MAX_JSON_BYTES - len(json.dumps(call, separators=(",", ":"))) - 20)
+    answer = await tenant.post_call(json.dumps(call, separators=(",", ":")).encode())
+    assert answer.status == 201, answer.body
 
 
 async def test_keys_that_look_like_operators_are_data(tenant: Tenant) -> None:

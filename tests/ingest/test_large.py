@@ -46,6 +46,15 @@ def test_the_rest_has_a_placeholder_where_the_recording_was() -> None:
     assert "".join(text.pieces()) == TEXT
 
 
+def test_of_several_the_longest_is_lifted() -> None:
+    body = {"metadata": {"recording": "B" * 2000, "list": ["recording"]}, "recording": TEXT, "other": {"recording": "C"}}
+    lifted = lift_recording(bytearray(json.dumps(body).encode()), 1000)
+    assert lifted is not None
+    rest, placeholder, text = lifted
+    assert json.loads(rest) == {**body, "recording": placeholder}
+    assert "".join(text.pieces()) == TEXT
+
+
 @pytest.mark.parametrize(
     "body",
     [{"a": 1}, {"recording": "short"}, {"recording": 7}, {"recording": None}, {"recording": "A" * 2000 + '\\"' + "B" * 2000}],

@@ -20,6 +20,8 @@ _KEY: Final = b'"recording"'
 _BEFORE_STRING: Final = b" \t\r\n:"
 _BACKSLASH: Final = 0x5C
 _HIGH_SURROGATES: Final = (b"d8", b"d9", b"da", b"db")
+_LOOKED_AT: Final = 100
+"""A body may be nothing but that key, four million times."""
 _ESCAPE_BYTES: Final = 12
 """The longest escape sequence: a surrogate pair, `\\ud83d\\ude00`."""
 
@@ -78,20 +80,29 @@ def lift_recording(raw: bytearray, least_bytes: int) -> tuple[bytes, str, LargeT
     """Return the body with a placeholder for its recording, the placeholder, and the recording's text.
 
     None when there is no such string of `least_bytes`, or when its end cannot be told by its quotes alone: then the body is
-    parsed as a whole. The caller checks that the placeholder came out as the top level's `recording`: the key may stand
-    elsewhere, or twice.
+    parsed as a whole. Of several it is the longest. The caller checks that the placeholder came out as the top level's
+    `recording`: the key may stand elsewhere, or twice.
     """
-    key = raw.find(_KEY)
-    if key < 0:
-        return None
-    start = key + len(_KEY)
-    while start < len(raw) and raw[start] in _BEFORE_STRING:
-        start += 1
-    if raw[start : start + 1] != b'"':
-        return None
-    start += 1
-    end = raw.find(b'"', start)
+    start, end = max(_strings(raw), key=lambda place: place[1] - place[0], default=(0, 0))
     if end - start < least_bytes or raw[end - 1] == _BACKSLASH:
         return None
     placeholder = secrets.token_hex(16)
     return bytes(raw[:start]) + placeholder.encode() + bytes(raw[end:]), placeholder, LargeText(raw, start, end)
+
+
+def _strings(raw: bytearray) -> Iterator[tuple[int, int]]:
+    """Yield where the strings behind the first keys of that name start and end."""
+    end = 0
+    for _ in range(_LOOKED_AT):
+        key = raw.find(_KEY, end)
+        if key < 0:
+            return
+        start = end = key + len(_KEY)
+        while start < len(raw) and raw[start] in _BEFORE_STRING:
+            start += 1
+        if raw[start : start + 1] == b'"':
+            start += 1
+            end = raw.find(b'"', start)
+            if end < 0:
+                return
+            yield start, end

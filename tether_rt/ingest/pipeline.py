@@ -14,14 +14,12 @@ from typing import Any, Final
 
 from tether_rt.contract import Contract
 from tether_rt.domain import Caller, Recording, completed_call, external_call_id
-from tether_rt.errors import BadRequest
 from tether_rt.ingest.body import fingerprint, has_more_values, parse, require_storable
 from tether_rt.ingest.committer import Committer
 from tether_rt.ingest.duplicates import DuplicateCheck
 from tether_rt.ingest.large import LargeText, lift_recording
 from tether_rt.ingest.sources import RecordingIntake
 from tether_rt.patience import Patience
-from tether_rt.store.calls import stored_bytes
 from tether_rt.store.client import new_id
 from tether_rt.store.plan import Created, Duplicate, Entry, Outcome
 
@@ -31,9 +29,6 @@ _IN_THREAD_VALUES: Final = 10_000
 """From either on a body is parsed and checked in a thread; below, that would cost more than it saves. A transcript of 128 KB is
 read and checked in 0.3 ms, as many bytes of empty lists in 20 ms."""
 _LIFT_BYTES: Final = 256 * 1024
-_WEIGH_BYTES: Final = 1024 * 1024
-_MAX_STORED_BYTES: Final = 15 * 1024 * 1024
-"""MongoDB's limit is 16 MB a document (its manual, "Limits"); the rest is room for what we add."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +78,6 @@ class Pipeline:
             require_storable(body, parsed.text)
         call = completed_call(body, caller, now=datetime.now(UTC), fingerprint=parsed.fingerprint or "")
         weight = len(raw) - len(parsed.recording or "")
-        if weight >= _WEIGH_BYTES and await asyncio.to_thread(stored_bytes, body) > _MAX_STORED_BYTES:
-            raise BadRequest("The call is too large to store beside its recording: shorten its transcript or metadata")
         recording = None
         if parsed.recording is not None:
             recording = await self._recordings.take(parsed.recording, caller.organization_id)

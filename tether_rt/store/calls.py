@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-import bson
-
 from tether_rt.domain import CompletedCall, Recording
 from tether_rt.events import CallIds
 from tether_rt.search import call_terms
@@ -76,8 +74,3 @@ class Calls:
         """Return {key, contentType, bytes} of a recording; the caller has proved its right by a signed link."""
         found = await self._calls.find_one({"recordings.recordingId": recording_id}, {"recordings.$": 1})
         return dict(found["recordings"][0]) if found else None
-
-
-def stored_bytes(value: Document) -> int:
-    """Return how many bytes a document takes as BSON; takes time with its size, so call it in a thread."""
-    return len(bson.encode(value))
