@@ -99,6 +99,8 @@ async def test_what_is_written_is_durable_and_what_is_read_is_the_primarys(mongo
         driver.OperationFailure("interrupted at shutdown", 11600),
         driver.OperationFailure("write conflict", 112),
         driver.OperationFailure("no such transaction", 251),
+        driver.OperationFailure("majority reads are currently not possible", 134),
+        driver.CursorNotFound("cursor id 1 not found", 43),
         driver.OperationFailure("x", 1, {"errorLabels": ["TransientTransactionError"]}),
         driver.OperationFailure("x", 1, {"errorLabels": ["RetryableWriteError"]}),
         driver.OperationFailure("x", 8, {"errmsg": "28: No space left on device"}),
@@ -152,6 +154,20 @@ async def test_a_database_that_froze_or_was_killed_is_away_until_it_is_back(tmp_
     assert {document["_id"] async for document in numbers.find()} >= {1, 3}
     client.close()
     await again.stop()
+
+
+async def test_a_cursor_that_was_lost_while_it_was_read_means_that_the_database_was_away(mongodb_uri: str) -> None:
+    """As in a restart: MongoDB is back by the time the second part is asked for, and knows nothing of the first."""
+    client = store.connect(mongodb_uri)
+    numbers = store.database(client, store.new_id())["numbers"]
+    await numbers.insert_many({"_id": number} for number in range(5))
+    cursor = numbers.find(batch_size=2)
+    assert (await cursor.next())["_id"] == 0
+    await numbers.database.command("killCursors", "numbers", cursors=[cursor.cursor_id])
+    with pytest.raises(store.DriverError) as lost:
+        await cursor.to_list(None)
+    assert isinstance(store.unavailable(lost.value), Unavailable)
+    client.close()
 
 
 def test_ids_are_24_hexadecimal_digits_that_grow() -> None:

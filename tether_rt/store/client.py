@@ -39,8 +39,9 @@ _AWAY: Final = (
     pymongo.errors.ConfigurationError,
 )
 _AWAY_CODES: Final = frozenset({
-    6, 7, 89, 91, 133, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436,  # the retryable codes of MongoDB's specification
+    6, 7, 89, 91, 133, 134, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436,  # the retryable codes of MongoDB's specification
     11601, 50, 24, 112, 246, 251,  # interrupted, time limit, lock timeout, write conflict, snapshot gone, no such transaction
+    43, 175, 237, 239, 279, 290, 46841,  # a cursor, snapshot or transaction that a restart, election or kill has ended
 })  # fmt: skip
 _OUT_OF_DISK_SPACE: Final = 14031
 _UNKNOWN: Final = 8
