@@ -53,6 +53,9 @@ LINGER_S: Final = 30.0
 LINGER_BYTES: Final = 256 * 1024 * 1024
 """How long and how much an early-answered client may go on sending before the connection is cut: closing at once would make
 the kernel send a reset, which throws away the answer that the client has not read yet (RFC 9112 section 9.6)."""
+_TURN_BYTES: Final = 64 * 1024
+"""From here on a body gives the event loop its turn after each piece. What has arrived is read without waiting, so that whoever
+sends fast would have the loop to themself: 5 MB of a refused body were read at once."""
 PACE_WINDOW_S: Final = 10
 PACE_BYTES: Final = 80_000
 """A body makes this much progress in every window, or all that is left of it: 8 kB/s, the rate of a telephone line."""
@@ -197,7 +200,7 @@ class JsonHandler(RequestHandler):
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         """Keep a piece of the body, within the limit; a body that nobody wants is read and dropped."""
         if self._body is None:
-            return None
+            return asyncio.sleep(0)
         needed = len(self._body) + len(chunk)
         try:
             if self._is_too_slow:
@@ -211,7 +214,7 @@ class JsonHandler(RequestHandler):
             self._body = None
             return self._answer_early(error)
         self._body += chunk
-        return None
+        return asyncio.sleep(0) if needed > _TURN_BYTES else None
 
     def _judge_pace(self, before_bytes: int) -> None:
         """Cut off who sends too little: a few slow senders would hold the budget that the others need."""
@@ -400,6 +403,7 @@ async def _linger(stream: IOStream) -> None:
         async with asyncio.timeout(LINGER_S):
             while dropped < LINGER_BYTES:
                 dropped += len(await stream.read_bytes(65536, partial=True))
+                await asyncio.sleep(0)  # see `_TURN_BYTES`
     except (StreamClosedError, TimeoutError):
         pass  # the client has closed, or had its time: both are the end that was waited for
     finally:

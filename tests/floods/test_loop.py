@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import socket
 import threading
 import uuid
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from typing import Any
 import orjson
 import pybase64
 import pytest
+from tornado.iostream import IOStream
 
 from tests.support.audio import mp3_of
 from tests.support.service import Service, Tenant, sample
@@ -21,6 +23,8 @@ from tether_rt.ingest import body, inline, large, pipeline
 
 ON_THE_LOOP_BYTES = 128 * 1024
 """The most that is read, checked, decoded or hashed there at once: less than a millisecond's work."""
+PIECE_BYTES = 64 * 1024
+SENT_BYTES = 30_000_000
 
 
 class Watched:
@@ -85,6 +89,46 @@ async def test_large_json_and_base64_are_read_checked_and_decoded_beside_the_eve
     assert answer.status == 201, answer.body
     assert {"loads", "check", "fingerprint"} <= {name for name, _ in watched.beside_it}
     assert [step for step in watched.on_the_loop if step[1] > (ON_THE_LOOP_BYTES if make is not many_values else 0)] == []
+
+
+@pytest.mark.parametrize("service", ["disk"], indirect=True)
+@pytest.mark.parametrize("status", [400, 401, 404], ids=["kept", "refused early", "dropped"])
+async def test_whoever_sends_fast_has_the_event_loop_for_one_piece_at_a_time(
+    service: Service, tenant: Tenant, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    read = {"in this turn": 0, "in one turn at most": 0, "in all": 0}
+    read_from_fd = IOStream.read_from_fd
+
+    def counted(stream: IOStream, buffer: memoryview) -> int | None:
+        got = read_from_fd(stream, buffer)
+        read["in this turn"] += got or 0
+        read["in all"] += got or 0
+        return got
+
+    async def turns() -> None:
+        while True:
+            read["in one turn at most"] = max(read["in one turn at most"], read["in this turn"])
+            read["in this turn"] = 0
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(IOStream, "read_from_fd", counted)
+    path = "/api/calls/ingest" if status != 404 else "/nothing"
+    key = tenant.api_key if status != 401 else "wrong"
+    counting = asyncio.create_task(turns())
+    assert await asyncio.to_thread(_send_fast, service.base_url, path, key) == status
+    counting.cancel()
+    assert read["in all"] > SENT_BYTES // 2, "the rest is on its way when the refusal comes back"
+    assert read["in one turn at most"] <= 4 * PIECE_BYTES
+
+
+def _send_fast(base_url: str, path: str, key: str) -> int:
+    """Post zeros as fast as they go, whatever the server says meanwhile; return the status of its answer."""
+    host, port = base_url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=60) as raw:
+        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Length: {SENT_BYTES}\r\n\r\n"
+        raw.sendall(head.encode())
+        raw.sendall(bytes(SENT_BYTES))
+        return int(raw.recv(64).split()[1])
 
 
 class _Watching:

@@ -7,6 +7,7 @@ recording is safe: a crash leaves at most a recording without a call, under the 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,6 +29,8 @@ _IN_THREAD_BYTES: Final = 128 * 1024
 _IN_THREAD_VALUES: Final = 10_000
 """From either on a body is parsed and checked in a thread; below, that would cost more than it saves. A transcript of 128 KB is
 read and checked in 0.3 ms, as many bytes of empty lists in 20 ms."""
+_LARGE_AT_ONCE: Final = max(2, min(4, os.cpu_count() or 2))
+"""How many bodies are read in threads at a time: more would take the event loop's turns from it and be done no sooner."""
 _LIFT_BYTES: Final = 256 * 1024
 
 
@@ -57,6 +60,7 @@ class Pipeline:
         self._recordings = recordings
         self._committer = committer
         self._announce = announce
+        self._turns = asyncio.Semaphore(_LARGE_AT_ONCE)
 
     async def take(self, raw: bytearray, caller: Caller, patience: Patience) -> Outcome:
         """Return `Created` or `Duplicate` once it is durable.
@@ -65,7 +69,7 @@ class Pipeline:
         for what passes by itself.
         """
         large = len(raw) >= _IN_THREAD_BYTES or has_more_values(raw, _IN_THREAD_VALUES)
-        parsed = await asyncio.to_thread(self._parse, raw) if large else self._parse(raw)
+        parsed = await self._parse_large(raw) if large else self._parse(raw)
         body = parsed.body
         if (external_id := external_call_id(body)) is not None:
             async with patience:
@@ -86,6 +90,10 @@ class Pipeline:
         if recording is not None and isinstance(outcome, Created):
             self._announce(recording)
         return outcome
+
+    async def _parse_large(self, raw: bytearray) -> _Parsed:
+        async with self._turns:
+            return await asyncio.to_thread(self._parse, raw)
 
     def _parse(self, raw: bytearray) -> _Parsed:
         lifted = lift_recording(raw, _LIFT_BYTES) if len(raw) > _LIFT_BYTES else None

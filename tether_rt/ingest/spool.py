@@ -21,8 +21,9 @@ from tether_rt.recordings.threads import FileThreads
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# Decoding and hashing run beside the event loop on the same cores; more threads would only take its turns.
-_THREADS: Final = 4
+# Decoding and hashing run beside the event loop on the same cores; more threads would only take its turns: with four on two
+# cores everybody else waits twice as long in a flood of large bodies, and the flood is over no sooner.
+_THREADS: Final = max(2, min(4, os.cpu_count() or 2))
 
 
 @dataclass(frozen=True, slots=True)
