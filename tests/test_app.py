@@ -21,7 +21,7 @@ from tether_rt.server import Server
 from tether_rt.settings import Settings
 from tether_rt.web import allowed_methods
 
-NOT_IN_THE_CONTRACT = {"/", "/static/{file}"}
+NOT_IN_THE_CONTRACT = {"/", "/static/{file}", "/static/{version}/{file}"}
 """The dashboard's own files: no client is written against them."""
 
 
@@ -70,6 +70,9 @@ def test_every_route_is_found_by_its_own_address_alone(alone: Service) -> None:
         ("/static/{file}", "/static/vendor.mjs", False),
         ("/static/{file}", "/static/node_modules/x.js", False),
         ("/static/{file}", "/static/", False),
+        ("/static/{version}/{file}", "/static/0a1b2c/js/main.js", True),
+        ("/static/{version}/{file}", "/static/0a1b2c/package.json", False),
+        ("/static/{version}/{file}", "/static/0a1b2c/0a1b2c/js/main.js", False),
     ],
 )
 def test_a_part_of_an_address_is_one_segment_and_a_file_one_of_the_dashboards(path: str, address: str, matches: bool) -> None:

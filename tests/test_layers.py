@@ -33,7 +33,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "domain",
         "phone supervisor",
         "ops",
-        "errors samples",
+        "errors samples assets",
     )
 )
 

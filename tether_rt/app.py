@@ -10,14 +10,14 @@ import logging
 import re
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any, Final
 
 import orjson
 from tornado.web import Application, RequestHandler
 
 from tether_rt import samples
-from tether_rt.api import activity, calls, export, operations, people, recordings, sessions
+from tether_rt.api import activity, calls, export, files, operations, people, recordings, sessions
+from tether_rt.assets import Assets, static_folder
 from tether_rt.auth import Keyring
 from tether_rt.contract import load_contract
 from tether_rt.errors import Unavailable
@@ -154,9 +154,10 @@ class App:
         history_part = {"history": CallHistory(self.database)}
         people_part = {"people": self.people, "contract": contract}
         links = recordings.RecordingLinks(self.recordings, keyring)
-        static = str(static_folder())
-        page = {"path": static, "policy": _page_policy(self.recordings)}
-        docs = {"path": static, "policy": _DOCS_POLICY}
+        assets = Assets(static_folder())
+        page = {"assets": assets, "policy": _page_policy(self.recordings)}
+        docs = {"assets": assets, "policy": _DOCS_POLICY}
+        file = {"assets": assets, "policy": NOTHING_MAY_RUN}
         checks = {"mongodb": self._check_mongodb, "store": self.recordings.check, "feed": self.hub.check}
         return [
             ("/api/calls/ingest", IngestHandler, {"pipeline": pipeline}),
@@ -190,9 +191,10 @@ class App:
             ("/metrics", operations.MetricsHandler, {"metrics": self.metrics}),
             ("/openapi.json", operations.DocumentHandler, {"document": contract.openapi_json()}),
             ("/asyncapi.json", operations.DocumentHandler, {"document": contract.asyncapi_json()}),
-            ("/docs", operations.PageHandler, {**docs, "page": "docs.html"}),
-            ("/", operations.PageHandler, {**page, "page": "index.html"}),
-            ("/static/{file}", operations.AssetHandler, {"path": static, "policy": NOTHING_MAY_RUN}),
+            ("/docs", files.PageHandler, {**docs, "page": "docs.html"}),
+            ("/", files.PageHandler, {**page, "page": "index.html"}),
+            ("/static/{file}", files.AssetHandler, file),
+            ("/static/{version}/{file}", files.AssetHandler, file),
         ]
 
     async def _prepare_database(self) -> None:
@@ -255,12 +257,6 @@ def _key_rate(calls_a_second: float) -> RateLimit[str] | None:
     if not calls_a_second:
         return None
     return RateLimit(max(1.0, calls_a_second * BURST_S), 1 / calls_a_second)
-
-
-def static_folder() -> Path:
-    """Return the dashboard's files: beside this module in a wheel, beside the package in a checkout."""
-    installed = Path(__file__).parent / "static"
-    return installed if installed.is_dir() else Path(__file__).parent.parent / "static"
 
 
 _DOCS_POLICY: Final = (

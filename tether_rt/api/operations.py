@@ -1,4 +1,4 @@
-"""What operators and developers look at: health, metrics, the contract, and the pages."""
+"""What operators and developers look at: health, metrics, and the contract."""
 
 from __future__ import annotations
 
@@ -6,19 +6,16 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from tornado.web import HTTPError, StaticFileHandler
-
-from tether_rt.errors import NotFound, TetherError
+from tether_rt.errors import TetherError
 from tether_rt.inflight import Web
 from tether_rt.ops import Metrics
-from tether_rt.web import NOTHING_HERE, JsonHandler
+from tether_rt.web import JsonHandler
 
 Check = Callable[[], Awaitable[None]]
 """Returns when a part can do its work, raises when it cannot."""
 
 _CHECK_S: Final = 4.5
 """Longer than a check's own limits, so that its own words are told, and within the 5 s that everything is answered in."""
-_HASHED_S: Final = 3600
 
 
 class HealthHandler(JsonHandler):
@@ -82,50 +79,3 @@ class DocumentHandler(JsonHandler):
         self.set_header("Cache-Control", "no-cache")
         self.set_header("Access-Control-Allow-Origin", "*")
         self.finish(self.document)
-
-
-class AssetHandler(JsonHandler, StaticFileHandler):
-    """The dashboard's files, revalidated by ETag at each use."""
-
-    def initialize(self, web: Web, path: str, policy: str, default_filename: str | None = None) -> None:  # type: ignore[override]
-        self.content_security_policy = policy
-        JsonHandler.initialize(self, web)
-        StaticFileHandler.initialize(self, path, default_filename)
-        self.set_header("Content-Security-Policy", policy)
-
-    def set_default_headers(self) -> None:
-        super().set_default_headers()
-        self.clear_header("Content-Type")
-        self.set_header("Cache-Control", "no-cache")
-
-    async def head(self, path: str) -> None:
-        await self.get(path, include_body=False)
-
-    def parse_url_path(self, url_path: str) -> str:
-        """Refuse what is no plain way down to a file: the route was chosen before `%2e%2e` and `%00` were decoded."""
-        if "\0" in url_path or "\\" in url_path or {"", ".", ".."} & set(url_path.split("/")):
-            raise NotFound(NOTHING_HERE)
-        return super().parse_url_path(url_path)
-
-    def validate_absolute_path(self, root: str, absolute_path: str) -> str | None:
-        try:
-            return super().validate_absolute_path(root, absolute_path)
-        except HTTPError as error:  # 403 for a folder: whether there is one is nobody's business
-            raise NotFound(NOTHING_HERE) from error
-
-    def compute_etag(self) -> str | None:
-        return StaticFileHandler.compute_etag(self)
-
-
-class PageHandler(AssetHandler):
-    """One page at an address of its own: `/` and `/docs`."""
-
-    def initialize(self, web: Web, path: str, policy: str, page: str) -> None:  # type: ignore[override]
-        super().initialize(web, path, policy)
-        self.page = page
-
-    async def get(self, path: str = "", include_body: bool = True) -> None:
-        await super().get(self.page, include_body)
-
-    async def head(self, path: str = "") -> None:
-        await self.get(include_body=False)
