@@ -1,10 +1,11 @@
 // One signed-in agent's live view of the calls: the store, what loads it and what keeps it current.
 //
-// The socket is opened first and the history is asked for at its hello, so nothing that is committed in between can be
-// missed; what comes by both ways is merged by the store.
+// The history is asked for while the socket is being opened. A page of it names the last event that is surely in it; if
+// the socket's events begin later than that, there is a hole between the two, and the page is asked for again. What comes
+// by both ways is merged by the store.
 
 import { ApiError } from "./api.js";
-import { EVERYTHING, filterText, judge, question } from "./filter.js";
+import { EVERYTHING, FIRST_PAGE, filterText, judge, question } from "./filter.js";
 import { Observable } from "./observable.js";
 import { LiveConnection } from "./live/connection.js";
 import { watchForWaking } from "./live/wake.js";
@@ -12,7 +13,6 @@ import { Screening } from "./screening.js";
 import { CallStore } from "./store.js";
 
 const RETRY_MS = 5_000;
-const FIRST_PAGE = 50;
 const NEXT_PAGE = 200;
 
 export class Desk extends Observable {
@@ -31,19 +31,27 @@ export class Desk extends Observable {
   #retry = null;
   #listeners = new Set();
   #screening;
+  #early;
+  #isStarted = false;
+  #pageSeq = 0; // the last event that is surely in the first page
+  #eventsFrom = 0; // the events that come by the socket are those after this one
 
-  /** @param {{api, hubUrl: string, onSessionOver: () => void, onStranger: () => void}} parts */
-  constructor({ api, hubUrl, onSessionOver, onStranger }) {
+  /**
+   * @param {{api, hubUrl: string, firstPage: {question: string, answer: Promise} | null, onSessionOver, onStranger}} parts
+   *     `firstPage`: one that was asked for already, see early.js
+   */
+  constructor({ api, hubUrl, firstPage = null, onSessionOver, onStranger }) {
     super();
     this.#api = api;
+    this.#early = firstPage;
     this.#screening = new Screening((callId) => api.call(callId));
     this.calls = new CallStore({
       judge: (row) => judge(this.filter, row, Date.now()),
       onAsk: (row) => this.#ask(row.callId),
     });
     this.live = new LiveConnection(hubUrl, {
-      onBegin: () => this.reload(),
-      onResync: () => this.reload(),
+      onBegin: () => this.#begin(),
+      onResync: () => this.#resync(),
       onEvent: (event) => this.#hear(event),
       onSessionOver,
       onStranger,
@@ -52,6 +60,8 @@ export class Desk extends Observable {
   }
 
   start() {
+    this.#isStarted = true;
+    this.reload();
     this.live.start();
     this.#stopWatching = watchForWaking(this.live);
   }
@@ -75,7 +85,7 @@ export class Desk extends Observable {
     this.filter = filter;
     this.scrollTop = 0;
     this.calls.expectOtherView();
-    if (this.live.position.seq !== null) this.reload();
+    if (this.#isStarted) this.reload();
   }
 
   /** @returns {Promise<boolean>} whether a call of the feed belongs to a filter of any kind. */
@@ -105,10 +115,12 @@ export class Desk extends Observable {
     this.calls.expectFirstPage();
     this.#show({ first: "loading", more: "ready", error: null });
     try {
-      const { calls, ...page } = await this.#page(FIRST_PAGE, null, signal);
+      const { calls, seq, ...page } = await this.#page(FIRST_PAGE, null, signal);
       if (signal.aborted) return;
       this.calls.replace(calls, page);
+      this.#pageSeq = seq;
       this.#show({ first: "ready" });
+      this.#closeHole();
     } catch (error) {
       if (signal.aborted || isSessionOver(error)) return;
       this.#show({ first: "failed", error });
@@ -123,7 +135,7 @@ export class Desk extends Observable {
     const { signal } = this.#aborted;
     this.#show({ more: "loading", error: null });
     try {
-      const { calls, ...page } = await this.#page(NEXT_PAGE, this.calls.frontierId, signal);
+      const { calls, seq, ...page } = await this.#page(NEXT_PAGE, this.calls.frontierId, signal);
       if (signal.aborted) return;
       this.calls.extend(calls, page);
       this.#show({ more: "ready" });
@@ -134,11 +146,26 @@ export class Desk extends Observable {
   }
 
   async #page(limit, before, signal) {
-    const params = question(this.filter, Date.now());
-    params.set("limit", limit);
-    if (before !== null) params.set("before", before);
-    const { calls, total, totalIsExact } = await this.#api.history(params, { signal });
-    return { calls, total, totalIsExact, isLast: calls.length < limit };
+    const params = question(this.filter, Date.now(), before === null ? { limit } : { limit, before });
+    const early = this.#early?.question === String(params) ? this.#early.answer : null;
+    this.#early = null;
+    const { calls, total, totalIsExact, seq } = await (early ?? this.#api.history(params, { signal }));
+    return { calls, total, totalIsExact, seq, isLast: calls.length < limit };
+  }
+
+  #begin() {
+    this.#eventsFrom = this.live.position.seq;
+    this.#closeHole();
+  }
+
+  #resync() {
+    this.#eventsFrom = this.live.position.seq;
+    this.reload();
+  }
+
+  // A page that is still awaited, or tried again, is judged when it is here.
+  #closeHole() {
+    if (this.loading.first === "ready" && this.#pageSeq < this.#eventsFrom) this.reload();
   }
 
   #hear(event) {

@@ -77,8 +77,11 @@ export function span({ date, startDate, endDate }, nowMs) {
   ];
 }
 
-/** The filter as the API asks for it. @returns {URLSearchParams} */
-export function question(filter, nowMs) {
+/** How many calls the list begins with: more than most windows show. */
+export const FIRST_PAGE = 50;
+
+/** The filter as the API asks for it, with whatever else is asked. @returns {URLSearchParams} */
+export function question(filter, nowMs, others = {}) {
   const params = new URLSearchParams();
   for (const name of ["search", "status", "direction", "agentName", "minDuration", "maxDuration"]) {
     if (filter[name]) params.set(name, filter[name]);
@@ -86,6 +89,7 @@ export function question(filter, nowMs) {
   const [fromMs, toMs] = span(filter, nowMs);
   if (fromMs !== undefined) params.set("startDate", new Date(fromMs).toISOString());
   if (toMs !== undefined) params.set("endDate", new Date(toMs - 1).toISOString()); // the API includes this millisecond
+  for (const [name, value] of Object.entries(others)) params.set(name, value);
   return params;
 }
 

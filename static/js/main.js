@@ -1,8 +1,8 @@
 // The composition root of the dashboard: every part is made here, and handed to those that need it.
 
-import { createApi } from "./api.js";
 import { App } from "./components/app.js";
 import { Desk } from "./desk.js";
+import { api, firstPage, tell } from "./early.js";
 import { ServerClock } from "./live/server_clock.js";
 import { Notices } from "./notices.js";
 import { PageTitle } from "./page_title.js";
@@ -13,19 +13,17 @@ import { html, render } from "./ui.js";
 const hubUrl = `${location.origin.replace(/^http/, "ws")}/ws`;
 
 const clock = new ServerClock();
-const api = createApi({
-  onSessionOver: () => session.over(),
-  onAnswer: (...readings) => clock.answered(...readings),
-});
 const session = new Session(api);
+tell({ sessionOver: () => session.over(), answer: (...readings) => clock.answered(...readings) });
 const openDesk = () =>
   new Desk({
     api,
     hubUrl,
+    firstPage,
     onSessionOver: () => session.over(),
     onStranger: () => location.reload(), // nothing of the other organization may stay on the screen
   });
 
 const parts = { session, api, openDesk, clock, title: new PageTitle(), notices: new Notices({ chime, notify }) };
+session.check(); // before anything is drawn: who was signed in before gets the list at once
 render(html`<${App} parts=${parts} />`, document.getElementById("app"));
-session.check();

@@ -6,6 +6,15 @@ import { Observable } from "./observable.js";
 const USER_KEY = "tether.user"; // name and address alone, to greet after a reload
 const RETRY_MS = 3_000;
 
+/** Who was signed in here before, as far as this browser knows; null for nobody. */
+export function remembered(storage = globalThis.localStorage) {
+  try {
+    return JSON.parse(storage.getItem(USER_KEY));
+  } catch {
+    return null;
+  }
+}
+
 export class Session extends Observable {
   /** @type {"checking" | "unreachable" | "out" | "in"} */
   phase = "checking";
@@ -27,7 +36,7 @@ export class Session extends Observable {
    * at once: the first answer of the server says if that was wrong.
    */
   async check() {
-    const before = this.#recall();
+    const before = remembered(this.#storage);
     if (before) this.#enter(before);
     try {
       const holder = await this.#api.whoAmI();
@@ -72,14 +81,6 @@ export class Session extends Observable {
 
   #leave(notice) {
     this.#show({ phase: "out", user: null, notice });
-  }
-
-  #recall() {
-    try {
-      return JSON.parse(this.#storage.getItem(USER_KEY));
-    } catch {
-      return null;
-    }
   }
 
   #show(change) {

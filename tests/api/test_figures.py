@@ -201,3 +201,12 @@ async def test_the_sample_call_is_taken_as_it_is_and_each_time_as_a_new_one(tena
     call = (await tenant.request("GET", "/api/sample-call")).body
     answers = [await tenant.post_call(call) for _ in range(2)]
     assert [answer.status for answer in answers] == [201, 201]
+
+
+async def test_a_list_names_the_last_event_that_is_surely_in_it(tenant: Tenant) -> None:
+    assert (await tenant.get("/api/calls/history")).body["seq"] == 0
+    await post(tenant)
+    dashboard = await tenant.dashboard()
+    for query in ("", "?status=busy", "?search=nothing"):
+        assert (await tenant.get(f"/api/calls/history{query}")).body["seq"] == dashboard.hello["seq"] > 0
+    await dashboard.close()

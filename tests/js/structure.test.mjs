@@ -23,7 +23,7 @@ const importsOf = (path, ...kinds) =>
     .map(([, name]) => (name.startsWith(".") ? relative(STATIC, resolve(STATIC, dirname(path), name)) : name));
 
 // A module may import what stands in its own line or further down.
-const LAYERS = [/^js\/main\.js$/, /^js\/components\//, /^js\/(ui|desk|session|playback|thread|notices)\.js$/, /^js\//, /^vendor\//];
+const LAYERS = [/^js\/main\.js$/, /^js\/components\//, /^js\/(ui|desk|early|playback|thread|notices)\.js$/, /^js\//, /^vendor\//];
 const layerOf = (path) => LAYERS.findIndex((layer) => layer.test(path));
 
 test("every import is a file of ours, or one that vendor.mjs writes", () => {
@@ -44,17 +44,22 @@ test("imports run one way, and only ui.js knows the view library", () => {
   }
 });
 
-test("what the first view needs is asked for at once, and nothing else", () => {
-  const eager = (path) => importsOf(path, EAGER);
+function neededBy(...paths) {
   const needed = new Set();
   const walk = (path) => {
     if (needed.has(path)) return;
     needed.add(path);
-    if (path.startsWith("js/")) eager(path).forEach(walk);
+    if (path.startsWith("js/")) importsOf(path, EAGER).forEach(walk);
   };
-  eager("js/main.js").forEach(walk);
+  paths.forEach(walk);
+  return [...needed].sort();
+}
+
+test("what the first view needs is asked for at once, and nothing else", () => {
   const preloaded = [...read("index.html").matchAll(/rel="modulepreload" href="\/static\/([^"]+)"/g)].map(([, path]) => path);
-  assert.deepEqual(preloaded, [...needed].sort());
+  assert.deepEqual([...preloaded].sort(), neededBy(...importsOf("js/main.js", EAGER)));
+  const early = neededBy("js/early.js");
+  assert.deepEqual(preloaded.slice(0, early.length), early, "what asks for the calls comes first");
 });
 
 test("nothing turns text into markup or code", () => {

@@ -62,7 +62,15 @@ class HistoryHandler(HistoryBase):
         page = await self.history.page(self.session.organization_id, narrowed, limit=limit, offset=offset, before=before)
         if page is None:
             raise BadRequest("before must be the callId of a call")
-        self.answer({"success": True, "calls": shown(page.calls), "total": page.total, "totalIsExact": page.is_exact})
+        self.answer(
+            {
+                "success": True,
+                "calls": shown(page.calls),
+                "total": page.total,
+                "totalIsExact": page.is_exact,
+                "seq": page.seq,
+            }
+        )
 
 
 class StatisticsHandler(HistoryBase):

@@ -70,11 +70,15 @@ class CallFilter:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some calls of a list, and how many the whole list has; `is_exact` is False when it has more than were counted."""
+    """Some calls of a list, and how many the whole list has; `is_exact` is False when it has more than were counted.
+
+    Every event up to `seq` is in it already, so who listens from there on misses nothing.
+    """
 
     calls: list[Document]
     total: int
     is_exact: bool
+    seq: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,19 +104,21 @@ class CallHistory:
     ) -> Page | None:
         """Return one page, newest first (start time, then id); None when there is no call `before` to go on from."""
         query = listed = narrowed.query(organization_id)
+        # Read before the calls are: whatever was committed up to this number will be among them.
+        counter = await self._counters.find_one({"_id": organization_id}, {"seq": 1, "calls": 1}) or {}
         if before is not None:
             anchor = await self._calls.find_one({"_id": before, "organizationId": organization_id}, {"startTime": 1})
             if anchor is None:
                 return None
             listed = {"$and": [query, _older_than(anchor)]}
         cursor = self._calls.find(listed, _LISTED).sort(_NEWEST_FIRST).skip(offset).limit(limit)
-        (total, is_exact), calls = await asyncio.gather(self._count(organization_id, narrowed, query), cursor.to_list(None))
-        return Page(await self._named(calls), total, is_exact)
-
-    async def _count(self, organization_id: str, narrowed: CallFilter, query: dict[str, Any]) -> tuple[int, bool]:
         if narrowed.is_any:
-            counter = await self._counters.find_one({"_id": organization_id}, {"calls": 1})
-            return (counter or {}).get("calls", 0), True
+            calls, (total, is_exact) = await cursor.to_list(None), (counter.get("calls", 0), True)
+        else:
+            calls, (total, is_exact) = await asyncio.gather(cursor.to_list(None), self._count(query))
+        return Page(await self._named(calls), total, is_exact, counter.get("seq", 0))
+
+    async def _count(self, query: dict[str, Any]) -> tuple[int, bool]:
         counted = await self._calls.count_documents(query, limit=MOST_COUNTED + 1)
         return min(counted, MOST_COUNTED), counted <= MOST_COUNTED
 

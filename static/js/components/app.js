@@ -1,6 +1,7 @@
 import { parseRoute } from "../route.js";
 import { measureLatency } from "../live/latency.js";
-import { html, Parts, useEffect, useLoaded, useMemo, useParts, useRef, useRoute, useWatched } from "../ui.js";
+import { withStyles } from "../styles.js";
+import { html, Parts, useEffect, useLayoutEffect, useLoaded, useMemo, useParts, useRef, useRoute, useWatched } from "../ui.js";
 import { Announcer } from "./announcer.js";
 import { Bar } from "./bar.js";
 import { CallList } from "./call_list.js";
@@ -31,7 +32,7 @@ function SignedIn() {
   // Before the list is rendered, so that its first page is asked for with the filter of the address.
   const hasList = route.name === "list" || route.name === "call";
   useMemo(() => hasList && desk.setFilter(route.filter), [desk, route]);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const stops = [measureLatency(desk, parts.clock), parts.notices.watch(desk), desk.listen(countArrivals(desk, parts.title))];
     desk.start();
     return () => {
@@ -61,7 +62,7 @@ function SignedIn() {
 }
 
 // What shows a call is loaded after the list, so that the list is there sooner; whoever comes with a link waits for it.
-const loadCallView = () => import("./call_view.js");
+const loadCallView = withStyles(["player", "call"], () => import("./call_view.js"));
 
 function OpenCall({ route, callId }) {
   const { desk } = useParts();

@@ -1,11 +1,12 @@
 // The pages beside the calls. Each is loaded when it is first opened, so that the list does not wait for them.
 
+import { withStyles } from "../styles.js";
 import { html, useLoaded } from "../ui.js";
 
 const PAGES = {
-  contact: () => import("./contact_page.js"),
-  numbers: () => import("./numbers_page.js"),
-  developer: () => import("./developer_page.js"),
+  contact: withStyles(["pages"], () => import("./contact_page.js")),
+  numbers: withStyles(["pages"], () => import("./numbers_page.js")),
+  developer: withStyles(["pages", "developer"], () => import("./developer_page.js")),
 };
 
 export function Page({ route }) {

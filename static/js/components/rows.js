@@ -28,7 +28,8 @@ export function Rows({ openId, filter, nowMs, isBusy }) {
 
   const end = Math.min(order.length, last);
   useEffect(() => {
-    if (end >= order.length - AHEAD) desk.loadMore();
+    const isWanted = desk.scrollTop > 0 || end >= order.length; // not of who only looks at the newest
+    if (isWanted && end >= order.length - AHEAD) desk.loadMore();
   });
 
   const cursorAt = order.indexOf(cursorId);
