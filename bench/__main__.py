@@ -16,7 +16,7 @@ from bench.lab import Lab
 from bench.process import BenchError
 from bench.scale import SCALES
 
-SCENARIOS: Final = ("ingest", "fanout", "latency", "memory", "growth", "start")
+SCENARIOS: Final = ("ingest", "fanout", "latency", "memory", "growth", "start", "browser")
 
 
 def main() -> int:

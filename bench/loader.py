@@ -31,7 +31,7 @@ def fill(mongodb_uri: str, database: str, caller: Caller, count: int) -> None:
         for name in _LARGE:
             db[name].drop_indexes()  # building them afterwards is many times faster
         number = _Filling(db, caller).add(count)
-        db["counters"].update_one({"_id": caller.organization_id}, {"$set": {"seq": number}}, upsert=True)
+        db["counters"].update_one({"_id": caller.organization_id}, {"$set": {"seq": number, "calls": count}}, upsert=True)
     asyncio.run(_index(mongodb_uri, database))
 
 

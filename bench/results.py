@@ -22,7 +22,7 @@ from typing import Any, Final
 from tether_rt.store.mongod import find_binary
 
 FOLDER: Final = Path(__file__).parent / "results"
-_ORDER: Final = ("ingest", "fanout", "latency", "memory", "growth", "start")
+_ORDER: Final = ("ingest", "fanout", "latency", "memory", "growth", "start", "browser")
 _PACKAGES: Final = ("tornado", "motor", "pymongo", "uvloop", "orjson", "jsonschema-rs")
 
 Key = tuple[str | int, ...]

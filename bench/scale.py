@@ -29,6 +29,12 @@ class Scale:
     organizations: tuple[int, ...]
     turns: tuple[int, ...]
     queries: int
+    loads: int
+    """Of the dashboard, each in a profile of its own."""
+    scrolled: int
+    """Calls in the list that is scrolled to its end."""
+    live_s: float
+    """How long a dashboard is watched while calls arrive."""
 
     def rounds(self, contestants: Sequence[_T]) -> Iterator[_T]:
         """Yield every contestant `repeats` times, forward and back in turn, so that a drift touches all alike."""
@@ -43,15 +49,15 @@ SCALES: Final = {
     for scale in (
         Scale(
             "quick", 1, 0.5, 1.5, (1, 16, 128), (100, 1_000), 40_000, (50,), 2.5, 1_000, 150 * _MEGABYTE,
-            (1_000, 10_000), (1, 10), (2, 20, 200), 20,
+            (1_000, 10_000), (1, 10), (2, 20, 200), 20, 3, 10_000, 24.0,
         ),
         Scale(
             "normal", 3, 0.7, 2.5, (1, 16, 64, 128, 256), (100, 1_000, 5_000), 100_000, (10, 50, 200), 4.0, 5_000,
-            150 * _MEGABYTE, (1_000, 100_000), (1, 10, 1_000), (2, 20, 200, 2_000), 30,
+            150 * _MEGABYTE, (1_000, 100_000), (1, 10, 1_000), (2, 20, 200, 2_000), 30, 5, 100_000, 120.0,
         ),
         Scale(
             "full", 5, 2.0, 8.0, (1, 16, 64, 128, 256), (100, 1_000, 5_000), 400_000, (10, 50, 200), 15.0, 5_000,
-            150 * _MEGABYTE, (1_000, 100_000, 1_000_000), (1, 10, 1_000), (2, 20, 200, 2_000), 100,
+            150 * _MEGABYTE, (1_000, 100_000, 1_000_000), (1, 10, 1_000), (2, 20, 200, 2_000), 100, 7, 100_000, 3600.0,
         ),
     )
 }  # fmt: skip
