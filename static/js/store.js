@@ -10,6 +10,8 @@ import { Observable } from "./observable.js";
 
 const MAX_ROWS = 12_000; // past it a list that nobody has scrolled forgets its oldest rows; scrolling loads them again
 const KEPT_ROWS = 8_000;
+const SUMMARY_CHARS = 1_000; // some more than the two lines that a row has for it
+const NONE = [];
 const MAX_WAITING = 5_000; // past it the page loads afresh instead of keeping what waits
 
 /**
@@ -189,7 +191,7 @@ export class CallStore extends Observable {
   #merge(calls, { totalIsExact = true, isLast = false }) {
     for (const call of calls) {
       const known = this.rows.get(call.callId);
-      this.rows.set(call.callId, { ...known, ...call });
+      this.rows.set(call.callId, { ...known, ...listed(call) });
       if (!known) this.#listed.push(call.callId);
       this.#undecided.delete(call.callId);
     }
@@ -214,6 +216,16 @@ export class CallStore extends Observable {
     this.#frontier = above.length === 0 ? null : above.reduce((last, row) => (isBefore(last, row) ? row : last));
     this.isComplete = false;
   }
+}
+
+// What a list needs of a call; the rest would be most of what a long list takes in memory. A summary may be megabytes.
+function listed({ callId, contactId, contactName, direction, from, to, agentName, startTime, status, duration, summary, recordings }) {
+  const [recording] = recordings ?? [];
+  return {
+    ...{ callId, contactId, contactName, direction, from, to, agentName, startTime, status, duration },
+    summary: summary?.length > SUMMARY_CHARS ? `${summary.slice(0, SUMMARY_CHARS)}…` : summary,
+    recordings: recording ? [{ recordingId: recording.recordingId, duration: recording.duration }] : NONE,
+  };
 }
 
 // What each event says about its call. `fetch_messages` is about a conversation, which is no concern of a list.

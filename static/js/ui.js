@@ -12,6 +12,21 @@ export const html = htm.bind(h);
 export const Parts = createContext(null);
 export const useParts = () => useContext(Parts);
 
+/**
+ * A component that is rendered again only when one of its props is another. What it rendered is not kept in a variable:
+ * that would keep the whole tree that it once stood in, and that one the tree before.
+ */
+export function memo(component) {
+  function isOther(next) {
+    const names = Object.keys(next);
+    return names.length !== Object.keys(this.props).length || names.some((name) => next[name] !== this.props[name]);
+  }
+  return function Memo(props) {
+    this.shouldComponentUpdate = isOther;
+    return h(component, props);
+  };
+}
+
 /** Renders again whenever `observable` has changed. @returns the same observable. */
 export function useWatched(observable) {
   const [, renderAgain] = useReducer((count) => count + 1, 0);

@@ -1,7 +1,7 @@
 import { contactLabel, directionWord, hasRecording, otherNumber, otherPhone } from "../call.js";
 import { clock, exactTime, relativeTime, spokenLength } from "../format.js";
 import { callHref } from "../route.js";
-import { html, useMemo } from "../ui.js";
+import { html, memo, useMemo } from "../ui.js";
 import { Icon } from "./icons.js";
 import { Status } from "./status.js";
 
@@ -9,40 +9,7 @@ const FRESH_MS = 4_000; // how long an arrival is news: only then does its row g
 
 /** One call of the list. Its content is rendered again only when its row, its clock or its being open changes. */
 export function CallRow({ row, filter, nowMs, isOpen, isTabStop, top, place, total }) {
-  const when = relativeTime(row.startTime, nowMs);
   const isFresh = useMemo(() => row.arrivedAtMs !== undefined && Date.now() - row.arrivedAtMs < FRESH_MS, [row.callId]);
-  const content = useMemo(
-    () => html`<a
-      class="row-link"
-      href=${callHref(row.callId, filter)}
-      tabindex=${isTabStop ? null : "-1"}
-      aria-current=${isOpen ? "true" : null}
-    >
-      <span class="row-direction" data-direction=${row.direction}>
-        <${Icon} name=${row.direction === "inbound" ? "inbound" : "outbound"} />
-        <span class="visually-hidden">${directionWord(row)}</span>
-      </span>
-      <bdi class="row-name">${contactLabel(row)}</bdi>
-      <span class="row-sub">
-        <span class="row-number" title=${otherNumber(row)}>${otherPhone(row)}</span>
-        <bdi class="row-agent">${row.agentName}</bdi>
-      </span>
-      <span class="row-summary" dir="auto">${row.summary}</span>
-      <${Status} status=${row.status} />
-      <span class="row-recording">
-        ${hasRecording(row) && html`<${Icon} name="recording" /><span class="visually-hidden">Recorded</span>`}
-      </span>
-      <span class="row-duration">
-        ${
-          row.duration > 0 &&
-          html`<span aria-hidden="true">${clock(row.duration)}</span>
-            <span class="visually-hidden">${spokenLength(row.duration)}</span>`
-        }
-      </span>
-      <time class="row-time" datetime=${row.startTime} title=${exactTime(row.startTime)}>${when}</time>
-    </a>`,
-    [row, filter, when, isOpen, isTabStop],
-  );
   return html`<li
     class=${isFresh ? "row row-fresh" : "row"}
     data-call-id=${row.callId}
@@ -50,6 +17,38 @@ export function CallRow({ row, filter, nowMs, isOpen, isTabStop, top, place, tot
     aria-setsize=${total}
     style=${{ transform: `translateY(${top}px)` }}
   >
-    ${content}
+    <${Content} row=${row} filter=${filter} when=${relativeTime(row.startTime, nowMs)} isOpen=${isOpen} isTabStop=${isTabStop} />
   </li>`;
 }
+
+const Content = memo(
+  ({ row, filter, when, isOpen, isTabStop }) => html`<a
+    class="row-link"
+    href=${callHref(row.callId, filter)}
+    tabindex=${isTabStop ? null : "-1"}
+    aria-current=${isOpen ? "true" : null}
+  >
+    <span class="row-direction" data-direction=${row.direction}>
+      <${Icon} name=${row.direction === "inbound" ? "inbound" : "outbound"} />
+      <span class="visually-hidden">${directionWord(row)}</span>
+    </span>
+    <bdi class="row-name">${contactLabel(row)}</bdi>
+    <span class="row-sub">
+      <span class="row-number" title=${otherNumber(row)}>${otherPhone(row)}</span>
+      <bdi class="row-agent">${row.agentName}</bdi>
+    </span>
+    <span class="row-summary" dir="auto">${row.summary}</span>
+    <${Status} status=${row.status} />
+    <span class="row-recording">
+      ${hasRecording(row) && html`<${Icon} name="recording" /><span class="visually-hidden">Recorded</span>`}
+    </span>
+    <span class="row-duration">
+      ${
+        row.duration > 0 &&
+        html`<span aria-hidden="true">${clock(row.duration)}</span>
+          <span class="visually-hidden">${spokenLength(row.duration)}</span>`
+      }
+    </span>
+    <time class="row-time" datetime=${row.startTime} title=${exactTime(row.startTime)}>${when}</time>
+  </a>`,
+);

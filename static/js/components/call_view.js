@@ -64,7 +64,8 @@ function Heard({ call, isLoaded, search, atS }) {
   }, [playback, atS]);
   const query = useMemo(() => queryOf(search), [search]);
   const turns = useMemo(() => call.transcription ?? [], [call.transcription]);
-  const names = { agent: call.agentName || "Agent", user: contactLabel(call) };
+  const [agent, user] = [call.agentName || "Agent", contactLabel(call)];
+  const names = useMemo(() => ({ agent, user }), [agent, user]);
   return html`${
       call.summary &&
       html`<section class="call-section call-section-first">

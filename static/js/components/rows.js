@@ -32,7 +32,7 @@ export function Rows({ openId, filter, nowMs, isBusy }) {
     if (isWanted && end >= order.length - AHEAD) desk.loadMore();
   });
 
-  const cursorAt = order.indexOf(cursorId);
+  const cursorAt = cursorId === null ? -1 : order.indexOf(cursorId);
   const shown = [];
   for (let index = Math.max(0, first); index < end; index += 1) shown.push(index);
   // The row that has the focus stays, wherever the reader scrolls: the keyboard goes on from there.

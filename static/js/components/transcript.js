@@ -1,7 +1,7 @@
 import { saveText } from "../clipboard.js";
 import { clock, plural } from "../format.js";
 import { hitsOf, isTimed, momentOf, transcriptText, turnAt } from "../transcript.js";
-import { html, useEffect, useLatest, useMemo, useRef, useState, useWatched } from "../ui.js";
+import { html, memo, useEffect, useLatest, useMemo, useRef, useState, useWatched } from "../ui.js";
 import { marked } from "../words.js";
 import { Icon } from "./icons.js";
 
@@ -71,11 +71,7 @@ function Followed({ root, turns, names, playback, query, hit, play }) {
   const hasBegun = playback.isPlaying || playback.atS > 0;
   const at = hasBegun ? turnAt(turns, playback.atS) : -1;
   useFollowing(root, at, playback);
-  // The position changes four times a second, the turns do not.
-  return useMemo(
-    () => html`<${Turns} turns=${turns} names=${names} query=${query} hit=${hit} at=${at} play=${play} />`,
-    [turns, names.agent, names.user, query, hit, at, play],
-  );
+  return html`<${Turns} turns=${turns} names=${names} query=${query} hit=${hit} at=${at} play=${play} />`;
 }
 
 // The turn that is spoken stays in sight, unless the reader is reading elsewhere.
@@ -97,8 +93,9 @@ function useFollowing(root, at, playback) {
   }, [at]);
 }
 
-function Turns({ turns, names, query, hit, at, play }) {
-  return html`<ol class="turns">
+// The position changes four times a second, the turns do not.
+const Turns = memo(
+  ({ turns, names, query, hit, at, play }) => html`<ol class="turns">
     ${turns.map(
       (turn, index) => html`<${Turn}
         key=${index}
@@ -111,36 +108,34 @@ function Turns({ turns, names, query, hit, at, play }) {
         play=${play}
       />`,
     )}
-  </ol>`;
-}
+  </ol>`,
+);
 
-function Turn({ index, turn, name, query, hitAt, isNow, play }) {
-  return useMemo(() => {
-    const canPlay = play !== null && isTimed(turn);
-    const listen = (event) => {
-      if (!getSelection().isCollapsed) return; // the reader wants the words, not the sound
-      play(index, Number(event.target.dataset?.at ?? 0));
-    };
-    return html`<li
-      class="turn"
-      data-role=${turn.role}
-      data-now=${isNow ? "" : null}
-      data-can-play=${canPlay ? "" : null}
-      aria-current=${isNow ? "true" : null}
-      onClick=${canPlay ? listen : null}
-    >
-      <p class="turn-head">
-        <bdi class="turn-name">${name}</bdi>
-        ${isTimed(turn) && html`<${TurnTime} seconds=${turn.timestamp} canPlay=${canPlay} />`}
-      </p>
-      <p class="turn-text" dir="auto">
-        ${marked(turn.message, query).map(({ text, isHit, at }) =>
-          isHit ? html`<mark data-at=${at} data-now=${at === hitAt ? "" : null}>${text}</mark>` : text,
-        )}
-      </p>
-    </li>`;
-  }, [turn, name, query, hitAt, isNow, play]);
-}
+const Turn = memo(({ index, turn, name, query, hitAt, isNow, play }) => {
+  const canPlay = play !== null && isTimed(turn);
+  const listen = (event) => {
+    if (!getSelection().isCollapsed) return; // the reader wants the words, not the sound
+    play(index, Number(event.target.dataset?.at ?? 0));
+  };
+  return html`<li
+    class="turn"
+    data-role=${turn.role}
+    data-now=${isNow ? "" : null}
+    data-can-play=${canPlay ? "" : null}
+    aria-current=${isNow ? "true" : null}
+    onClick=${canPlay ? listen : null}
+  >
+    <p class="turn-head">
+      <bdi class="turn-name">${name}</bdi>
+      ${isTimed(turn) && html`<${TurnTime} seconds=${turn.timestamp} canPlay=${canPlay} />`}
+    </p>
+    <p class="turn-text" dir="auto">
+      ${marked(turn.message, query).map(({ text, isHit, at }) =>
+        isHit ? html`<mark data-at=${at} data-now=${at === hitAt ? "" : null}>${text}</mark>` : text,
+      )}
+    </p>
+  </li>`;
+});
 
 // The click goes on to the turn, which knows what to do.
 function TurnTime({ seconds, canPlay }) {
