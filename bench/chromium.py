@@ -32,30 +32,31 @@ _PATIENCE_MS: Final = 60_000
 
 # Runs before the page's own modules. What it notes is taken out now and then, so that it does not grow in the page's heap.
 _PROBE: Final = """
-globalThis.probe = { frames: [], longTasks: [], delays: [], runs: false };
+globalThis.probe = { frames: [], longTasks: [], delays: [], sinceMs: Infinity };
 new PerformanceObserver((list) => {
-  for (const { duration } of list.getEntries()) if (probe.runs) probe.longTasks.push(duration);
+  for (const { startTime, duration } of list.getEntries()) if (startTime >= probe.sinceMs) probe.longTasks.push(duration);
 }).observe({ type: "longtask" });
 new PerformanceObserver((list) => {
   for (const { name, startTime, detail } of list.getEntries()) {
-    if (name !== "tether:calls-painted" || !probe.runs) continue;
+    if (name !== "tether:calls-painted" || startTime < probe.sinceMs) continue;
     for (const { atMs } of detail) probe.delays.push(performance.timeOrigin + startTime - atMs);
   }
 }).observe({ type: "mark" });
 probe.begin = () => {
-  Object.assign(probe, { frames: [], longTasks: [], delays: [], runs: true });
+  const sinceMs = performance.now();
+  Object.assign(probe, { frames: [], longTasks: [], delays: [], sinceMs });
   let last = null;
   const frame = (now) => {
-    if (!probe.runs) return;
+    if (probe.sinceMs !== sinceMs) return;
     if (last !== null) probe.frames.push(now - last);
     last = now;
     requestAnimationFrame(frame);
   };
   requestAnimationFrame(frame);
 };
-probe.take = () => {
+probe.end = () => {
   const { frames, longTasks, delays } = probe;
-  Object.assign(probe, { frames: [], longTasks: [], delays: [] });
+  probe.sinceMs = Infinity;
   return { frames, longTasks, delays };
 };
 """
@@ -130,16 +131,10 @@ class Window:
         """Begin to note frames, long tasks and arrivals."""
         self.page.evaluate("() => probe.begin()")
 
-    def take(self) -> Noted:
-        """Return what was noted since the last time."""
-        found: dict[str, list[float]] = self.page.evaluate("() => probe.take()")
-        return Noted(found["frames"], found["longTasks"], found["delays"])
-
     def end(self) -> Noted:
-        """Return what was noted since the last time, and note no more."""
-        noted = self.take()
-        self.page.evaluate("() => { probe.runs = false; }")
-        return noted
+        """Return what was noted since `begin`, and note no more."""
+        found: dict[str, list[float]] = self.page.evaluate("() => probe.end()")
+        return Noted(found["frames"], found["longTasks"], found["delays"])
 
     def memory(self) -> tuple[float, int]:
         """Return the page's JavaScript heap after a collection, in bytes, and how many nodes its document has."""
@@ -150,7 +145,7 @@ class Window:
     def missed(self) -> int:
         """Return how many events the page says that it missed; raises `BenchError` when it is not live."""
         text = self.page.get_by_test_id("connection").inner_text()
-        found = re.search(r"^(?:Live|Caught up).* · ([\d,]+) missed$", text)
+        found = re.search(r"^(?:Live|Caught up)[^\n]* · ([\d,]+) missed", text)
         if found is None:
             raise BenchError(f"The dashboard is not live: {text!r}.")
         return int(found[1].replace(",", ""))

@@ -100,12 +100,11 @@ def _living(lab: Lab, browser: Browser, target: Target, scale: Scale, report: Re
             }
         )  # fmt: skip
         window.page.wait_for_timeout(4_000)
-        window.begin()
         for number in range(_SAMPLES):
+            window.begin()
             window.page.wait_for_timeout(scale.live_s * 1000 / _SAMPLES)
-            noted.append(window.take())
-            heap, elements = window.memory()
-            window.begin()  # the collection is ours, and so is the frame that it costs
+            noted.append(window.end())
+            heap, elements = window.memory()  # the collection is ours, and so is the frame that it costs: not while it is noted
             heaps.append(heap)
             minutes = (number + 1) * scale.live_s / _SAMPLES / 60
             memory.add(f"{minutes:.1f}", **{"JS heap_MB": heap / 1e6, "elements": elements})
