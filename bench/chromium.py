@@ -77,11 +77,13 @@ async ([rows, stepPx]) => {
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """What the page's probe saw in a while: milliseconds between frames, long tasks, and from commit to painted row."""
+    """What was seen in a while: milliseconds between frames, of long tasks, and from commit to painted row."""
 
     frames: list[float]
     long_tasks: list[float]
     delays: list[float]
+    cpu_s: float
+    """CPU time that the page's process took: unlike the others, it does not depend on what else the machine does."""
 
 
 class Window:
@@ -99,6 +101,8 @@ class Window:
         self.page = self._context.new_page()
         self._tools = self._context.new_cdp_session(self.page)
         self._tools.send("Network.enable")
+        self._processes = browser.new_browser_cdp_session()
+        self._cpu_s = 0.0
         self._received: list[float] = []
         self._tools.on("Network.loadingFinished", lambda event: self._received.append(event["encodedDataLength"]))
 
@@ -129,18 +133,23 @@ class Window:
 
     def begin(self) -> None:
         """Begin to note frames, long tasks and arrivals."""
+        self._cpu_s = self._used_s()
         self.page.evaluate("() => probe.begin()")
 
     def end(self) -> Noted:
         """Return what was noted since `begin`, and note no more."""
         found: dict[str, list[float]] = self.page.evaluate("() => probe.end()")
-        return Noted(found["frames"], found["longTasks"], found["delays"])
+        return Noted(found["frames"], found["longTasks"], found["delays"], self._used_s() - self._cpu_s)
 
     def memory(self) -> tuple[float, int]:
         """Return the page's JavaScript heap after a collection, in bytes, and how many nodes its document has."""
         self._tools.send("HeapProfiler.collectGarbage")
         usage: dict[str, Any] = self._tools.send("Runtime.getHeapUsage")
         return float(usage["usedSize"]), int(self.page.evaluate("() => document.querySelectorAll('*').length"))
+
+    def _used_s(self) -> float:
+        found: list[dict[str, Any]] = self._processes.send("SystemInfo.getProcessInfo")["processInfo"]
+        return sum(float(process["cpuTime"]) for process in found if process["type"] == "renderer")
 
     def missed(self) -> int:
         """Return how many events the page says that it missed; raises `BenchError` when it is not live."""

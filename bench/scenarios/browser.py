@@ -27,7 +27,14 @@ _STEP_PX: Final = 1_500  # a frame: some 23 rows
 _FRAME_MS: Final = 1000 / 60
 _SAMPLES: Final = 12
 
-_FRAMES: Final = {"frames/s": 1, "frame p50_ms": 1, "frame p99_ms": 1, "longest frame_ms": 0, "long tasks": 0}
+_FRAMES: Final = {
+    "frames/s": 1,
+    "frame p50_ms": 1,
+    "frame p99_ms": 1,
+    "longest frame_ms": 0,
+    "long tasks": 0,
+    "page's CPU_%": 0,
+}
 
 
 def run(lab: Lab, scale: Scale) -> Report:
@@ -114,6 +121,7 @@ def _living(lab: Lab, browser: Browser, target: Target, scale: Scale, report: Re
         [ms for one in noted for ms in one.frames],
         [ms for one in noted for ms in one.long_tasks],
         [ms for one in noted for ms in one.delays],
+        sum(one.cpu_s for one in noted),
     )
     delays = sorted(everything.delays)
     if not delays:
@@ -148,6 +156,7 @@ def _frames(noted: Noted) -> dict[str, float]:
         "frame p99_ms": frames[int(len(frames) * 0.99)],
         "longest frame_ms": frames[-1],
         "long tasks": len(noted.long_tasks),
+        "page's CPU_%": 100_000 * noted.cpu_s / sum(frames),
     }
 
 

@@ -1,6 +1,6 @@
 import { changed, choiceCount, DATES, DIRECTIONS, isEverything, STATUSES } from "../filter.js";
 import { callHref, listHref } from "../route.js";
-import { html, useEffect, useKeys, useLatest, useLoaded, useParts, useRef, useState } from "../ui.js";
+import { html, memo, useEffect, useKeys, useLatest, useLoaded, useParts, useRef, useState } from "../ui.js";
 import { Icon } from "./icons.js";
 
 const TYPING_MS = 220;
@@ -12,7 +12,7 @@ const LENGTHS = {
 };
 
 /** Search and choices. Each change goes into the address bar, and from there to the list. */
-export function FilterBar({ filter, openId }) {
+export const FilterBar = memo(({ filter, openId }) => {
   const [isOpen, setOpen] = useState(choiceCount(filter) > 0);
   const count = choiceCount(filter);
   const set = useLatest((change, { isTyping = false } = {}) => {
@@ -52,7 +52,7 @@ export function FilterBar({ filter, openId }) {
         </button>`
       }
     </div>`;
-}
+});
 
 function Search({ filter, set }) {
   const input = useRef(null);
