@@ -78,6 +78,7 @@ async def _take(browser: Browser, tenant: Tenant, look: str, posted: dict[str, A
     async def shoot(name: str, path: str, sign: str) -> None:
         await page.goto(f"{tenant.base_url}/{path}")
         await expect(page.locator(sign).first).to_be_visible()
+        await page.mouse.move(2, 2)
         await page.wait_for_timeout(600)  # what is drawn after it is there: the waveform, the fonts
         await page.screenshot(path=IMAGES / f"{name}-{look}.png")
 

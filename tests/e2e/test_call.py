@@ -68,6 +68,11 @@ async def test_the_recording_is_steered_by_pointer_and_keys(service: Service, te
     await expect(skip).to_have_attribute("aria-pressed", "true")
     await page.locator(".turn").nth(1).click()
     await page.wait_for_function("() => !document.querySelector('audio').paused")
+    await page.evaluate("""() => {
+      const audio = document.querySelector("audio");
+      audio.addEventListener("seeking", () => { window.leapt = !audio.paused; });
+    }""")
+    await page.wait_for_function("() => window.leapt")
 
 
 async def test_a_moment_a_recording_and_the_words_can_be_taken_along(

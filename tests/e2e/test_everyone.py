@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any, Final
 
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.e2e.conftest import Agent, NewAgent, on_disk
 from tests.support.service import Service, Tenant, missed, sample
@@ -99,6 +99,33 @@ async def test_arrivals_are_told_politely_and_together(service: Service, tenant:
     last = [(await tenant.post_call(missed())).body["callId"] for _ in range(4)][-1]
     await expect(agent.row(last)).to_be_visible()
     assert await agent.page.evaluate("() => window.said") == [], "the next word comes when it has been quiet for a while"
+
+
+async def test_nothing_moves_for_who_wants_it_so(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+    for motion, seconds in (("no-preference", ["0.22s", "4s"]), ("reduce", ["0.001s", "0.001s"])):
+        agent = await new_agent(service.base_url, reduced_motion=motion)
+        await agent.enter(tenant)
+        row = agent.row((await tenant.post_call(missed())).body["callId"])
+        await expect(row).to_have_class("row row-fresh")
+        moves = "(row) => [null, '::before'].map((part) => getComputedStyle(row, part).animationDuration)"
+        assert await row.evaluate(moves) == seconds
+
+
+async def test_while_the_calls_are_awaited_the_list_says_so(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+    await tenant.post_call(missed())
+    agent = await new_agent(service.base_url)
+    asked = asyncio.Event()
+
+    async def wait(route: Route) -> None:
+        await asked.wait()
+        await route.continue_()
+
+    await agent.page.route("**/api/calls/history*", wait)
+    await agent.enter(tenant)
+    await expect(agent.page.get_by_role("status", name="Loading calls")).to_be_visible()
+    asked.set()
+    await expect(agent.rows).to_have_count(1)
+    await expect(agent.page.get_by_role("status", name="Loading calls")).to_have_count(0)
 
 
 async def test_a_call_on_paper_is_the_call_alone(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:

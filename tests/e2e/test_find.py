@@ -77,6 +77,40 @@ async def test_a_call_that_arrives_is_searched_for_its_words(service: Service, t
     assert await agent.call_ids() == [wanted]
 
 
+async def test_a_call_is_found_by_its_number_its_name_and_its_summary(
+    service: Service, tenant: Tenant, new_agent: NewAgent
+) -> None:
+    wanted = (await tenant.post_call(sample("appointment", callerName="Zoë Ångström", toNumber="+14165557731"))).body["callId"]
+    other = (await tenant.post_call(sample("outage"))).body["callId"]
+    agent = await new_agent(service.base_url)
+    await agent.enter(tenant)
+    for words in ("7731", "zoe angs", "cleaning thurs"):
+        await agent.page.get_by_role("searchbox").fill(words)
+        await expect(agent.row(other)).to_have_count(0)
+        await expect(agent.row(wanted)).to_be_visible()
+        await agent.page.get_by_role("searchbox").fill("")
+        await expect(agent.row(other)).to_be_visible()
+
+
+async def test_the_words_of_a_search_are_gone_through_one_by_one(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+    call_id = (await tenant.post_call(sample("appointment"))).body["callId"]
+    agent = await new_agent(service.base_url)
+    await agent.enter(tenant, f"/#/calls/{call_id}?search=thursday")
+    page = agent.page
+    here = page.locator(".turn mark[data-now]")
+    count = await page.locator(".turn mark").count()
+    await expect(page.get_by_text(f"1 of {count} hits")).to_be_visible()
+    first = await here.evaluate("(mark) => mark.closest('.turn').textContent")
+    await page.get_by_role("button", name="Next hit").click()
+    await expect(page.get_by_text(f"2 of {count} hits")).to_be_visible()
+    await expect(here).to_have_count(1)
+    await expect(here).to_be_in_viewport()
+    assert await here.evaluate("(mark) => mark.closest('.turn').textContent") != first
+    await page.get_by_role("button", name="Previous hit").click()
+    await page.get_by_role("button", name="Previous hit").click()
+    await expect(page.get_by_text(f"{count} of {count} hits")).to_be_visible()
+
+
 async def test_lengths_agents_and_days(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
     short = (await tenant.post_call(sample("delivery"))).body["callId"]
     long = (await tenant.post_call(sample("appointment", callStartTime="2026-05-15T09:12:34Z"))).body["callId"]

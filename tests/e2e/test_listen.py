@@ -38,6 +38,9 @@ async def test_a_call_arrives_is_opened_and_heard(service: Service, tenant: Tena
     await expect(row).to_contain_text("Alex (Maple Dental)")
     await expect(row).to_contain_text("0:31")
     await expect(row).to_contain_text("Recorded")
+    began = row.locator("time")
+    await expect(began).to_have_text(re.compile("just now|min ago|h ago|Yesterday|May"))
+    await expect(began).to_have_attribute("title", re.compile(r"day.* 20\d\d at \d\d:\d\d:\d\d "))
     await expect(agent.connection).to_have_attribute("data-seq", "4")
     await expect(agent.connection).to_contain_text("Live · seq 4 · 0 missed")
 

@@ -44,7 +44,7 @@ const Content = memo(
     </span>
     <span class="row-duration">
       ${
-        row.duration > 0 &&
+        row.duration >= 1 &&
         html`<span aria-hidden="true">${clock(row.duration)}</span>
           <span class="visually-hidden">${spokenLength(row.duration)}</span>`
       }
