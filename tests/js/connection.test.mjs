@@ -236,10 +236,66 @@ test("a renewal while waiting connects at once", () => {
   assert.equal(world.socket.url, `${URL_}?after=5`);
 });
 
-test("a long silence makes sure that somebody is there", () => {
+// The longest that a page may be without a message before it asks: two and a half heartbeats, as `random` is 1.
+const DOUBT_MS = 50_000;
+
+async function passQuietly(ms) {
+  for (let doneMs = 0; doneMs < ms; doneMs += 1_000) {
+    world.pass(1_000);
+    await settled();
+  }
+}
+
+test("when it is quiet the session is asked for, and a new connection is made only after a long silence", async () => {
+  let asked = 0;
   world.hello(5);
-  world.pass(301_000);
-  assert.equal(world.socket.url, `${URL_}?after=5`);
+  holds = { then: (...then) => ((asked += 1), Promise.resolve(true).then(...then)) };
+  await passQuietly(290_000);
+  assert.deepEqual([asked, world.sockets.length, live.status], [5, 1, "live"]);
+  await passQuietly(11_000);
+  assert.equal(world.sockets.length, 2);
+});
+
+test("messages are proof enough", async () => {
+  holds = Promise.reject(new Error("asked"));
+  holds.catch(() => {});
+  world.hello(5);
+  for (let seq = 6; seq < 16; seq += 1) {
+    await passQuietly(DOUBT_MS - 1_000);
+    world.event(seq);
+  }
+  assert.deepEqual([world.sockets.length, live.status], [1, "live"]);
+});
+
+test("a path that died without a word is found by a question that has no answer", async () => {
+  holds = new Promise(() => {});
+  world.hello(5);
+  await passQuietly(DOUBT_MS + 4_000);
+  assert.deepEqual([world.sockets.length, world.socket.url], [2, `${URL_}?after=5`]);
+  await passQuietly(2_000);
+  assert.equal(live.status, "reconnecting");
+});
+
+test("a question that fails is an answer as well", async () => {
+  holds = Promise.reject(new Error("unreachable"));
+  holds.catch(() => {});
+  world.hello(5);
+  await passQuietly(DOUBT_MS);
+  assert.equal(world.sockets.length, 2);
+});
+
+test("a session that has ended meanwhile ends it", async () => {
+  holds = Promise.resolve(false);
+  world.hello(5);
+  await passQuietly(DOUBT_MS);
+  assert.deepEqual([live.status, heard], ["ended", ["begin", "over"]]);
+});
+
+test("the server says how often it gives a sign", async () => {
+  holds = new Promise(() => {});
+  world.say({ event: "hello", seq: 5, organizationId: ORG, heartbeat: 2 });
+  await passQuietly(9_000);
+  assert.equal(world.sockets.length, 2);
 });
 
 test("resync loads again and goes on", () => {

@@ -1,8 +1,9 @@
 // The WebSocket to the hub: it stays connected, resumes where it stopped, and hands on each event exactly once.
 //
 // `position.js` judges every message; this file only moves bytes and keeps the time. A page cannot see WebSocket pings,
-// so a path that died without a word is found by `renew()`: on waking, on a change of network (`wake.js`), and after
-// SILENCE_MS without a message. Renewing is cheap, because resuming is.
+// so a path that died without a word is found in other ways: when there was no message for some two heartbeats, the
+// session is asked for by HTTP, which costs the server less than a connection; and `renew()` makes a fresh connection, on
+// waking, on a change of network (`wake.js`), when that question has no answer, and after SILENCE_MS without a message.
 
 import { Observable } from "../observable.js";
 import { backoffMs, resumeMs } from "./backoff.js";
@@ -14,7 +15,9 @@ const CLOSED = { goingAway: 1001, sessionOver: 4401, tooSlow: 4408 };
 const HELLO_MS = 10_000; // from the first packet to the hello; past it the attempt has failed
 const STABLE_MS = 10_000; // a connection that lives this long was a success
 const QUIET_MS = 2_000; // a renewal that takes longer is shown as reconnecting
-const SILENCE_MS = 300_000; // no message for this long: make sure that somebody is still there
+const SILENCE_MS = 300_000; // no message for this long: the path is there, but is the connection?
+const HEARTBEAT_MS = 20_000; // until a hello says otherwise
+const ANSWER_MS = 4_000; // a path on which a question takes longer is taken for dead
 const CAUGHT_UP_MS = 8_000; // how long "Caught up on 12" is news
 const FRESH_MS = 5_000; // a message this recent proves the path: no need to renew
 
@@ -51,6 +54,7 @@ export class LiveConnection extends Observable {
   #timers = new Map();
   #missed = 0;
   #heardAtMs = -Infinity;
+  #heartbeatMs = HEARTBEAT_MS;
 
   /**
    * @param {string} url of the hub, ws: or wss:
@@ -60,7 +64,8 @@ export class LiveConnection extends Observable {
    *   onResync()           some events can no longer be had: load the state again
    *   onStranger()         the session is of another organization now
    *   onSessionOver()      sign in again
-   *   hasSession()         → Promise<boolean>; asked when a handshake fails, because a browser does not say why
+   *   hasSession()         → Promise<boolean>; asked when a handshake fails, because a browser does not say why, and
+   *                        when there was no message for a while
    * @param {object} options `env` replaces the browser's socket and clock; `schedule` as for Observable
    */
   constructor(url, listener, { env = BROWSER, schedule } = {}) {
@@ -119,6 +124,8 @@ export class LiveConnection extends Observable {
 
   #receive(text) {
     const message = parse(text);
+    if (message?.event === "hello" && message.heartbeat > 0) this.#heartbeatMs = message.heartbeat * 1000;
+    this.#doubtLater();
     const { step, position } = advance(this.position, message);
     const skipped = position.seq - this.position.seq;
     this.position = position;
@@ -184,6 +191,26 @@ export class LiveConnection extends Observable {
     this.#show(this.position.seq === null ? "connecting" : "reconnecting");
     this.#after("retry", waitMs, () => this.#connect());
     if (!hadHello) this.#askForSession();
+  }
+
+  // All dashboards of an organization hear the same last message: they must not all ask at the same moment.
+  #doubtLater() {
+    this.#after("doubt", this.#heartbeatMs * (1.5 + this.#env.random()), () => this.#doubt());
+  }
+
+  #doubt() {
+    const socket = this.#socket;
+    const isMoot = () => socket !== this.#socket || socket === null;
+    this.#after("answer", ANSWER_MS, () => this.renew());
+    this.#listener.hasSession().then(
+      (holds) => {
+        if (isMoot()) return;
+        this.#cancel("answer");
+        if (holds) this.#doubtLater();
+        else this.#end();
+      },
+      () => isMoot() || this.renew(),
+    );
   }
 
   #askForSession() {
