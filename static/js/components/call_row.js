@@ -7,11 +7,17 @@ import { Status } from "./status.js";
 
 const FRESH_MS = 4_000; // how long an arrival is news: only then does its row glow
 
-/** One call of the list. Its content is rendered again only when its row, its clock or its being open changes. */
-export function CallRow({ row, filter, nowMs, isOpen, isTabStop, top, place, total }) {
-  const isFresh = useMemo(() => row.arrivedAtMs !== undefined && Date.now() - row.arrivedAtMs < FRESH_MS, [row.callId]);
+export const isFresh = ({ arrivedAtMs }) => arrivedAtMs !== undefined && Date.now() - arrivedAtMs < FRESH_MS;
+
+/**
+ * One call of the list. Its content is rendered again only when its row, its clock or its being open changes.
+ *
+ * @param {{mayGlow: boolean, top: number, place: number, total: number}} props `mayGlow`: when it comes in, it stands out
+ */
+export function CallRow({ row, filter, nowMs, isOpen, isTabStop, mayGlow, top, place, total }) {
+  const glows = useMemo(() => mayGlow && isFresh(row), [row.callId]);
   return html`<li
-    class=${isFresh ? "row row-fresh" : "row"}
+    class=${glows ? "row row-fresh" : "row"}
     data-call-id=${row.callId}
     aria-posinset=${place}
     aria-setsize=${total}

@@ -5,12 +5,13 @@ import { plural } from "../format.js";
 import { mark } from "../live/latency.js";
 import { callHref } from "../route.js";
 import { html, useEffect, useKeys, useLatest, useLayoutEffect, useParts, useRef, useState, useWatched } from "../ui.js";
-import { CallRow } from "./call_row.js";
+import { CallRow, isFresh } from "./call_row.js";
 
 const ROW_REM = 4;
 const BEYOND = 8; // rows that are there above and below what can be seen
 const AHEAD = 40; // the next page is asked for this many rows before the end
 const AT_TOP = 4; // pixels
+const BURST = 6; // rows that glow at once: past it none of them stands out, and drawing them all takes a core its time
 const STILL_MS = 1_500; // whoever moved in the list this long ago is not about to click
 
 const rowHeight = () => ROW_REM * Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
@@ -37,6 +38,7 @@ export function Rows({ openId, filter, nowMs, isBusy }) {
   for (let index = Math.max(0, first); index < end; index += 1) shown.push(index);
   // The row that has the focus stays, wherever the reader scrolls: the keyboard goes on from there.
   if (cursorAt >= 0 && (cursorAt < first || cursorAt >= end)) shown[cursorAt < first ? "unshift" : "push"](cursorAt);
+  const mayGlow = shown.filter((index) => isFresh(calls.rows.get(order[index]))).length <= BURST;
   const tabStop = cursorAt >= 0 ? cursorId : order[0];
 
   return html`<div class="list-scroll" ref=${scroller} aria-busy=${isBusy ? "true" : null}>
@@ -57,6 +59,7 @@ export function Rows({ openId, filter, nowMs, isBusy }) {
           nowMs=${nowMs}
           isOpen=${callId === openId}
           isTabStop=${callId === tabStop}
+          mayGlow=${mayGlow}
           top=${index * height}
           place=${index + 1}
           total=${calls.totalIsExact ? (calls.total ?? -1) : -1}
