@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from pathlib import Path
 
 from playwright.async_api import expect
@@ -98,6 +99,7 @@ async def test_the_words_of_a_search_are_gone_through_one_by_one(service: Servic
     await agent.enter(tenant, f"/#/calls/{call_id}?search=thursday")
     page = agent.page
     here = page.locator(".turn mark[data-now]")
+    await expect(here).to_be_in_viewport()
     count = await page.locator(".turn mark").count()
     await expect(page.get_by_text(f"1 of {count} hits")).to_be_visible()
     first = await here.evaluate("(mark) => mark.closest('.turn').textContent")
@@ -131,6 +133,13 @@ async def test_lengths_agents_and_days(service: Service, tenant: Tenant, new_age
     await page.get_by_label("To", exact=True).fill("2026-05-15")
     await expect(agent.row(short)).to_have_count(0)
     await expect(agent.row(long)).to_be_visible()
+    await page.get_by_role("button", name="Clear").click()
+    await expect(agent.row(short)).to_be_visible()
+    await expect(page.get_by_label("From", exact=True)).to_have_count(0)
+    await page.get_by_label("Date").select_option("Today")
+    await page.get_by_label("Date").select_option("From … to …")
+    await page.get_by_label("From", exact=True).fill("2026-05-16")
+    await expect(page).to_have_url(re.compile(r"#/calls\?startDate=2026-05-16$"))
 
 
 async def test_the_filtered_calls_are_exported(service: Service, tenant: Tenant, new_agent: NewAgent, tmp_path: Path) -> None:

@@ -125,10 +125,13 @@ function AgentChoice({ value, onPick }) {
 function DateChoice({ filter, set }) {
   const hasDays = Boolean(filter.startDate || filter.endDate);
   const [isPicking, setPicking] = useState(hasDays);
+  // Cleared, or another address: nobody is picking days there.
+  useEffect(() => {
+    if (isEverything(filter)) setPicking(false);
+  }, [filter]);
   const pick = (value) => {
     setPicking(value === "days");
     if (value !== "days") set.current({ date: value, startDate: "", endDate: "" });
-    else set.current({ date: "" });
   };
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   return html`<${Choice}
@@ -141,8 +144,8 @@ function DateChoice({ filter, set }) {
     ${
       (isPicking || hasDays) &&
       html`<span class="days" title=${`Days in ${zone}`}>
-        <${Day} label="From" value=${filter.startDate} onPick=${(startDate) => set.current({ startDate })} />
-        <${Day} label="To" value=${filter.endDate} onPick=${(endDate) => set.current({ endDate })} />
+        <${Day} label="From" value=${filter.startDate} onPick=${(startDate) => set.current({ startDate, date: "" })} />
+        <${Day} label="To" value=${filter.endDate} onPick=${(endDate) => set.current({ endDate, date: "" })} />
       </span>`
     }`;
 }

@@ -46,7 +46,7 @@ function Choices({ filter }) {
     if (checked) chime(); // what it will sound like; and the click lets the browser play it later
   }
   return html`<div class="menu-panel" role="group" aria-label="Notices">
-    <p class="menu-title">When a call of this view comes in</p>
+    <p class="menu-title">When such a call comes in</p>
     <p class="muted small">${filterWords(filter)}</p>
     <label class="check"><input type="checkbox" checked=${desktop} onChange=${setDesktop} /> Show a desktop notification</label>
     ${isRefused && html`<p class="form-error small" role="alert">This browser does not allow it. Its settings for this site can.</p>`}
