@@ -18,8 +18,17 @@ export function tell({ sessionOver, answer }) {
   Object.assign(hears, { sessionOver, answer });
 }
 
-/** The list that the address leads to, as it was asked for: {question, answer}; null for who has to sign in first. */
-export const firstPage = remembered() && ask(parseRoute(location.hash));
+let firstPage = remembered() && ask(parseRoute(location.hash));
+
+/**
+ * The list that the address leads to, as it was asked for: {question, answer}; null for who has to sign in first. Only the
+ * first who takes it gets it: whoever signs in later may be somebody else.
+ */
+export function takeFirstPage() {
+  const taken = firstPage;
+  firstPage = null;
+  return taken;
+}
 
 function ask({ name, filter }) {
   if (name !== "list" && name !== "call") return null;

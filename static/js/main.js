@@ -2,7 +2,7 @@
 
 import { App } from "./components/app.js";
 import { Desk } from "./desk.js";
-import { api, firstPage, tell } from "./early.js";
+import { api, takeFirstPage, tell } from "./early.js";
 import { ServerClock } from "./live/server_clock.js";
 import { Notices } from "./notices.js";
 import { PageTitle } from "./page_title.js";
@@ -19,7 +19,7 @@ const openDesk = () =>
   new Desk({
     api,
     hubUrl,
-    firstPage,
+    firstPage: takeFirstPage(),
     onSessionOver: () => session.over(),
     onStranger: () => location.reload(), // nothing of the other organization may stay on the screen
   });

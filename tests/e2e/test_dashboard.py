@@ -46,6 +46,27 @@ async def test_signing_out_ends_every_tab(service: Service, tenant: Tenant, new_
     await expect(agent.page.get_by_label("Password")).to_be_visible()
 
 
+async def test_who_signs_in_next_sees_nothing_of_who_was_there(
+    service: Service, tenant: Tenant, other: Tenant, new_agent: NewAgent
+) -> None:
+    call_id = (await tenant.post_call(missed())).body["callId"]
+    agent = await new_agent(service.base_url)
+    await agent.open()
+    await agent.sign_in(tenant)
+    await agent.live()
+    await agent.page.reload()
+    await expect(agent.row(call_id)).to_be_visible()
+    await agent.page.get_by_role("button", name="Sign out").click()
+    await agent.page.evaluate("""() => {
+      const look = () => { window.seen ||= document.querySelector("[data-call-id]") !== null; };
+      new MutationObserver(look).observe(document.body, { childList: true, subtree: true });
+    }""")
+    await agent.sign_in(other)
+    await agent.live()
+    await expect(agent.page.get_by_text("No calls yet")).to_be_visible()
+    assert not await agent.page.evaluate("() => window.seen")
+
+
 async def test_another_organizations_calls_never_show(
     service: Service, tenant: Tenant, other: Tenant, new_agent: NewAgent
 ) -> None:
