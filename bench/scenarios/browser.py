@@ -114,7 +114,7 @@ def _living(lab: Lab, browser: Browser, target: Target, scale: Scale, report: Re
             heap, elements = window.memory()  # the collection is ours, and so is the frame that it costs: not while it is noted
             heaps.append(heap)
             minutes = (number + 1) * scale.live_s / _SAMPLES / 60
-            memory.add(f"{minutes:.1f}", **{"JS heap_MB": heap / 1e6, "elements": elements})
+            memory.add(f"{minutes:.2f}", **{"JS heap_MB": heap / 1e6, "elements": elements})
         if window.missed():
             raise BenchError(f"The dashboard missed {window.missed()} events.")
     everything = Noted(
