@@ -44,6 +44,10 @@ class ReplicaSet:
         """Start all three and return once there is a primary."""
         for number in range(3):
             self.start_member(number)
+        for port in self.ports:
+            # A client waits until somebody listens; the members look for each other once.
+            async with _client(f"mongodb://127.0.0.1:{port}/?directConnection=true") as client:
+                await client.admin.command("ping")
         members = [{"_id": number, "host": f"127.0.0.1:{port}"} for number, port in enumerate(self.ports)]
         async with _client(f"mongodb://127.0.0.1:{self.ports[0]}/?directConnection=true") as client:
             await client.admin.command("replSetInitiate", {"_id": _NAME, "members": members, "settings": _SETTINGS})
