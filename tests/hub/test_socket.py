@@ -214,6 +214,13 @@ async def test_nonsense_ends_the_connection_and_nothing_else(
     await eventually(lambda: len(process.hub.dashboards) == 1)
 
 
+async def test_a_goodbye_that_is_no_text_ends_the_connection_at_once(process: Process, agent: SignedIn) -> None:
+    client = await greeted(process, agent)
+    client.send(b"\x03\xe8\xff\xfe", 8)
+    assert await client.reader.read() == b""
+    await eventually(lambda: not process.hub.dashboards)
+
+
 async def test_a_browser_that_reloads_all_the_time_leaves_no_room_behind(process: Process, agent: SignedIn) -> None:
     for _ in range(20):
         dashboard = await process.dashboard(agent)

@@ -205,7 +205,7 @@ class _Protocol(WebSocketProtocol13):
                 if work >= _YIELD_BYTES:
                     work = 0
                     await asyncio.sleep(0)
-        except StreamClosedError:
+        except (StreamClosedError, ValueError):  # ValueError: what should be text is none
             self._abort()
         finally:
             self.handler.on_ws_connection_close(self.close_code, self.close_reason)

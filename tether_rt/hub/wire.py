@@ -17,7 +17,7 @@ import socket
 from collections.abc import Iterable
 from typing import Final
 
-from tornado.iostream import IOStream
+from tornado.iostream import IOStream, SSLIOStream
 
 MAX_UNSENT_BYTES: Final = 1 << 20
 """A dashboard that lets more than this pile up is closed (`Close.TOO_SLOW`); it can come back and resume."""
@@ -32,6 +32,9 @@ def prepare(stream: IOStream) -> None:
         return
     stream.set_nodelay(True)
     stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+    if not isinstance(stream, SSLIOStream):
+        # What `write_to_fd` does, without the call around it: a tenth of what a delivery takes in Python.
+        stream.write_to_fd = stream.socket.send  # type: ignore[method-assign, assignment]
 
 
 def unsent_bytes(stream: IOStream) -> int:
