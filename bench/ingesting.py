@@ -82,7 +82,7 @@ class Load:
         seen = program.hear()
         server_s, mongod_s = target.cpu_s() - server_s, cpu_s(mongod) - mongod_s
         _expect(program.hear(), "idle")
-        after_s = self._calm()
+        after_s = calm(self._lab, target)
         others = {status: count for status, count in seen["statuses"].items() if int(status) not in expected}
         if others or not seen["calls"]:
             raise BenchError(f"{target.name} answered {others or 'nothing'}.")
@@ -98,19 +98,21 @@ class Load:
             load_busy=seen["load_busy"],
         )
 
-    def _calm(self) -> float:
-        """Wait until the target does nothing any more, so that it does not disturb the next; return the CPU time it took."""
-        used_s = began_s = self._used_s()
-        deadline = time.monotonic() + _CALM_WITHIN_S
-        while time.monotonic() < deadline:
-            time.sleep(_LOOK_S)
-            before_s, used_s = used_s, self._used_s()
-            if used_s - before_s <= _CALM_CPU_S:
-                break
-        return used_s - began_s
 
-    def _used_s(self) -> float:
-        return self._target.cpu_s() + cpu_s(self._lab.mongod.pid)
+def calm(lab: Lab, target: Target) -> float:
+    """Wait until target and mongod do nothing any more, and so disturb nothing; return the CPU time that took."""
+
+    def used() -> float:
+        return target.cpu_s() + cpu_s(lab.mongod.pid)
+
+    used_s = began_s = used()
+    deadline = time.monotonic() + _CALM_WITHIN_S
+    while time.monotonic() < deadline:
+        time.sleep(_LOOK_S)
+        before_s, used_s = used_s, used()
+        if used_s - before_s <= _CALM_CPU_S:
+            break
+    return used_s - began_s
 
 
 def sample(lab: Lab, target: Target, scale: Scale, connections: int, *, turns: int = 20) -> Ingested:

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser
 
 from bench.chromium import Noted, Window, chromium
 from bench.contestants import Target, add_organizations, ours
+from bench.ingesting import calm
 from bench.lab import Lab
 from bench.loader import fill
 from bench.process import BenchError
@@ -48,6 +49,7 @@ def run(lab: Lab, scale: Scale) -> Report:
         report.notes.append(
             f"Chromium {browser.version}, headless, without a graphics processor: it draws with the same cores."
         )
+        calm(lab, target)  # mongod writes down what was loaded
         _first_view(browser, target, scale, report)
         _scrolling(browser, target, scale, report)
         _living(lab, browser, target, scale, report)
