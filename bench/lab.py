@@ -24,7 +24,7 @@ CACHE: Final = ROOT / "bench" / ".cache"
 """What is installed for the peers, and what runs leave while they last; git-ignored."""
 
 _OPTIONS: Final = (
-    "--replSet bench --bind_ip 127.0.0.1 --wiredTigerCacheSizeGB 1 --oplogSize 1024 --quiet --slowOpSampleRate 0 --noscripting "
+    "--replSet bench --bind_ip 127.0.0.1 --oplogSize 1024 --quiet --slowOpSampleRate 0 --noscripting "
     "--setParameter diagnosticDataCollectionEnabled=false --setParameter shutdownTimeoutMillisForSignaledShutdown=100"
 ).split()
 
