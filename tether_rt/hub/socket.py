@@ -123,9 +123,9 @@ class DashboardSocket(SessionHandler, WebSocketHandler):
         assert self._dashboard is not None
         connection = self.ws_connection
         assert isinstance(connection, _Protocol)
-        self._is_open = True
         connection.handler = _Listener(self.hub, self._dashboard)
         self._dashboard.start(connection.stream, connection.close, self.hub.heartbeat_s)
+        self._is_open = True
         RequestHandler._break_cycles(self)
 
 
