@@ -58,7 +58,7 @@ class Watched:
 
 
 def long_transcript() -> dict[str, Any]:
-    turns = [{"role": "agent", "message": "Hello, and thank you for calling.", "timestamp": float(n)} for n in range(20_000)]
+    turns = [{"role": "agent", "message": "Hello, and thank you for calling.", "timestamp": float(n)} for n in range(19_000)]
     return sample("delivery", transcript=turns)
 
 
