@@ -93,6 +93,13 @@ def network_sockets(pid: int | None) -> set[str]:
     return open_files & {f"socket:[{row[9]}]" for row in rows}
 
 
+def listening_paths(pid: int | None) -> set[str]:
+    open_files = {_target(link) for link in Path(f"/proc/{pid}/fd").iterdir()}
+    rows = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()[1:]]
+    # State 01 is one that listens; those it accepted have its path too (proc(5)).
+    return {row[7] for row in rows if f"socket:[{row[6]}]" in open_files and row[5] == "01" and len(row) > 7}
+
+
 def writes(client: Client) -> Callable[[], Awaitable[bool]]:
     async def write() -> bool:
         try:
@@ -122,6 +129,19 @@ async def test_nothing_listens_on_a_network_and_the_files_are_private(tmp_path: 
         assert not network_sockets(private.pid)
         assert stat.S_IMODE((tmp_path / "mongod").stat().st_mode) == 0o700
         assert stat.S_IMODE((tmp_path / "mongod/mongod.sock").stat().st_mode) == 0o600
+
+
+async def test_it_listens_on_its_own_socket_alone_so_that_two_can_start_at_once(tmp_path: Path) -> None:
+    async with asyncio.TaskGroup() as group:
+        first, second = PrivateMongod(tmp_path / "first"), PrivateMongod(tmp_path / "second")
+        group.create_task(first.start())
+        group.create_task(second.start())
+    try:
+        assert listening_paths(first.pid) == {str(tmp_path / "first/mongod/mongod.sock")}
+        assert listening_paths(second.pid) == {str(tmp_path / "second/mongod/mongod.sock")}
+    finally:
+        await first.stop()
+        await second.stop()
 
 
 async def test_a_ctrl_c_in_the_terminal_does_not_reach_it(tmp_path: Path) -> None:

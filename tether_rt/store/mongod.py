@@ -38,6 +38,7 @@ _OPTIONS: Final = (
     ("--wiredTigerEngineConfigString", "log=(prealloc=false,file_max=32MB)"),  # the default takes 300 MB when empty
     ("--oplogSize", "1024"),  # MB; the default is 5 % of the disk
     ("--filePermissions", "0600"),
+    ("--nounixsocket",),  # beside our own: in /tmp, under the name of whatever mongod this machine has
     ("--noscripting",),
     ("--quiet",),
     ("--slowOpSampleRate", "0"),  # the slow-operation log quotes documents, and those hold transcripts
