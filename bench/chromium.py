@@ -93,8 +93,9 @@ class Window:
         self._url = f"http://127.0.0.1:{target.port}/"
         self._context = browser.new_context(locale="en-GB", viewport=_VIEWPORT)
         self._context.set_default_timeout(_PATIENCE_MS)
-        cookie = {"name": "tether_session", "value": target.token, "url": self._url, "httpOnly": True, "sameSite": "Strict"}
-        self._context.add_cookies([cookie])  # type: ignore[list-item]
+        self._context.add_cookies(
+            [{"name": "tether_session", "value": target.token, "url": self._url, "httpOnly": True, "sameSite": "Strict"}]
+        )
         # As for whoever signed in here before: only the name is remembered.
         self._context.add_init_script("localStorage.setItem('tether.user', JSON.stringify({ fullName: 'Agent' }))")
         self._context.add_init_script(_PROBE)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tether_rt.assets import Assets, static_folder
+from tether_rt.assets import Asset, Assets, static_folder
 
 PAGE = b'<link href="/static/css/base.css"><script src="/static/js/main.js"></script><a href="/">x</a>'
 
@@ -41,6 +41,12 @@ def change(path: Path, content: bytes) -> None:
     os.utime(path, ns=(before + 1, before + 1))
 
 
+def found(assets: Assets, name: str) -> Asset:
+    asset = assets.file(name)
+    assert asset is not None
+    return asset
+
+
 def version_of(assets: Assets) -> str:
     assert assets.page("index.html") is not None
     return assets.version
@@ -68,7 +74,7 @@ def test_the_same_files_have_the_same_version_wherever_and_whenever_they_lie(fol
 def test_a_file_that_changes_is_read_again_and_makes_another_version(folder: Path, name: str) -> None:
     assets = Assets(folder)
     before = version_of(assets)
-    etag = assets.file(name).etag  # type: ignore[union-attr]
+    etag = found(assets, name).etag
     change(folder / name, PAGE + b" ")
     changed = assets.file(name)
     assert changed is not None
@@ -108,7 +114,7 @@ def test_compressing_loses_nothing_and_is_done_once() -> None:
 
 def test_text_is_utf_8_and_a_script_a_script(folder: Path) -> None:
     assets = Assets(folder)
-    kinds = {name: assets.file(name).content_type for name in ("index.html", "js/main.js", "css/base.css")}  # type: ignore[union-attr]
+    kinds = {name: found(assets, name).content_type for name in ("index.html", "js/main.js", "css/base.css")}
     assert kinds == {
         "index.html": "text/html; charset=utf-8",
         "js/main.js": "text/javascript; charset=utf-8",

@@ -62,8 +62,9 @@ class Agent:
 
     async def enter(self, tenant: Tenant, path: str = "/") -> None:
         """Open the dashboard with a session that was begun before, and wait until it is live."""
-        cookie = {"name": "tether_session", "value": tenant.token, "url": self.base_url, "httpOnly": True, "sameSite": "Strict"}
-        await self.page.context.add_cookies([cookie])  # type: ignore[list-item]
+        await self.page.context.add_cookies(
+            [{"name": "tether_session", "value": tenant.token, "url": self.base_url, "httpOnly": True, "sameSite": "Strict"}]
+        )
         await self.open(path)
         await self.live()
 

@@ -12,6 +12,7 @@ import pytest
 
 from tests.hub.harness import Process, RawClient, SignedIn, World, eventually, process_in
 from tether_rt.errors import Unavailable
+from tether_rt.hub.socket import DashboardSocket
 from tether_rt.store.client import new_id
 from tether_rt.store.sessions import Sessions
 
@@ -145,6 +146,17 @@ async def test_a_shutdown_admits_nobody_and_ends_with_those_who_do_not_answer(wo
             await silent.frame()
         await eventually(lambda: not process.hub.dashboards)
         await process.hub.close()
+
+
+async def test_an_open_dashboard_keeps_nothing_of_the_request_that_opened_it(process: Process, agent: SignedIn) -> None:
+    dashboards = [await process.dashboard(agent) for _ in range(3)]
+
+    def handlers() -> int:
+        gc.collect()
+        return sum(type(one) is DashboardSocket for one in gc.get_objects())
+
+    await eventually(lambda: handlers() == 0)
+    assert len(process.hub.dashboards) == len(dashboards)
 
 
 async def test_nothing_is_left_running(world: World) -> None:

@@ -126,6 +126,19 @@ async def test_calls_that_arrive_during_a_commit_go_together_by_the_next_in_thei
     assert writer.batches[1:] == [entries]
 
 
+async def test_it_is_busy_while_many_calls_wait_or_are_committed(committer: Committer, writer: ScriptedWriter) -> None:
+    await held_first(committer, writer)
+    assert not committer.is_busy
+    later = await submitted(committer, calls(9))
+    assert committer.is_busy
+    seen: list[tuple[int, bool]] = []
+    writer.judge = lambda entries: seen.append((len(entries), committer.is_busy))
+    writer.may_end.set()
+    await asyncio.gather(*later)
+    assert seen == [(1, True), (9, True)]  # of the nine none waits any more, but none is stored yet
+    assert not committer.is_busy
+
+
 async def test_a_batch_has_a_largest_number_of_calls(
     committer: Committer, writer: ScriptedWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:

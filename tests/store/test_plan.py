@@ -148,7 +148,9 @@ def test_a_call_that_an_earlier_try_has_stored_is_told_so_and_not_written_again(
     existing = {(WHOSE.user_id, "x"): StoredCall(one.call_id, "f")}
     made = plan(one, entry(WHOSE), existing=existing, committed={one.call_id: ids})
     assert made.outcomes[0] == Created(ids)
-    assert [call["callId"] for call in made.calls] == [made.outcomes[1].ids.call_id]  # type: ignore[union-attr]
+    assert [Created(CallIds(call["callId"], call["contactId"], call["conversationId"])) for call in made.calls] == [
+        made.outcomes[1]
+    ]
 
 
 def test_times_are_cut_to_the_milliseconds_that_the_database_keeps() -> None:

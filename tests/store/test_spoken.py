@@ -1,0 +1,88 @@
+"""Spoken words are indexed after their calls: all of them, once, and in the time that nobody else needs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from tests.support.entries import caller, entry
+from tether_rt.store import client as store
+from tether_rt.store import spoken
+from tether_rt.store.commit import BatchWriter
+from tether_rt.store.spoken import SpokenWords
+
+
+async def commit_spoken(database: store.Database, count: int) -> None:
+    """Store calls in which each says its own word."""
+    whose = caller()
+    writer = BatchWriter(database.client, database)
+    turns = [[{"role": "agent", "message": f"word{number} again"}] for number in range(count)]
+    await writer.write([entry(whose, transcript=turn) for turn in turns])
+    await writer.close()
+
+
+async def found(database: store.Database, word: str) -> int:
+    return await database["calls"].count_documents({"terms": word})
+
+
+class Timed(SpokenWords):
+    """Ends after some turns, and remembers how long each took."""
+
+    def __init__(self, database: store.Database, *, busy: bool, turns: int) -> None:
+        super().__init__(database, lambda: busy)
+        self.turns = turns
+        self.took_s: list[float] = []
+
+    async def index(self) -> int:
+        if len(self.took_s) == self.turns:
+            raise asyncio.CancelledError
+        began_s = time.monotonic()
+        indexed = await super().index()
+        self.took_s.append(time.monotonic() - began_s)
+        return indexed
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long it was going to rest each time; here it does not."""
+    made: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        made.append(seconds)
+
+    monkeypatch.setattr(spoken, "asyncio", SimpleNamespace(sleep=sleep))
+    return made
+
+
+async def run(words: Timed) -> None:
+    with pytest.raises(asyncio.CancelledError):
+        await words.run()
+
+
+async def test_every_marked_call_is_found_by_its_words_and_its_mark_is_gone(database: store.Database) -> None:
+    await commit_spoken(database, 70)
+    assert await found(database, "word69") == 0
+    words = SpokenWords(database, lambda: False)
+    assert [await words.index() for _ in range(4)] == [32, 32, 6, 0]
+    assert [await found(database, f"word{number}") for number in range(70)] == [1] * 70
+    assert await found(database, "again") == 70
+    assert await database["calls"].count_documents({"unindexed": {"$exists": True}}) == 0
+
+
+async def test_an_idle_server_indexes_without_a_rest_and_then_looks_every_second(
+    database: store.Database, pauses: list[float]
+) -> None:
+    await commit_spoken(database, 64)
+    await run(Timed(database, busy=False, turns=4))
+    assert pauses == [1.0, 1.0]
+
+
+async def test_a_busy_server_indexes_for_a_tenth_of_the_time(database: store.Database, pauses: list[float]) -> None:
+    await commit_spoken(database, 64)
+    words = Timed(database, busy=True, turns=3)
+    await run(words)
+    assert [pause >= 9 * took for pause, took in zip(pauses, words.took_s[:2], strict=False)] == [True, True]
+    assert pauses[2] == 1.0
