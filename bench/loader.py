@@ -48,7 +48,7 @@ class _Filling:
         self._db = db
         self._calls = [_call(body, caller) for body in _bodies()]
         self._organization_id = caller.organization_id
-        self._contacts: dict[tuple[str, str], dict[str, Any]] = {}
+        self._contacts: list[dict[str, Any]] = []
         self._number = 0
 
     def add(self, count: int) -> int:
@@ -60,15 +60,14 @@ class _Filling:
         return self._number
 
     def _write(self, entries: list[Entry]) -> None:
-        plan = Plan(entries, {}, self._contacts, datetime.now(UTC))
-        for name, operations in plan.people_operations().items():
-            made = [operation._doc for operation in operations if isinstance(operation, pymongo.InsertOne)]
-            if made:
-                self._db[name].insert_many(made, ordered=False)
-            if name == "contacts":
-                self._contacts.update({(one["organizationId"], one["number"]): one for one in made})
-        self._db["calls"].insert_many(plan.calls, ordered=False)
-        self._db["messages"].insert_many(plan.messages, ordered=False)
+        plan = Plan(entries, {}, datetime.now(UTC))
+        plan.fill(self._contacts)
+        for command in plan.commands():
+            collection = command.body.get("insert")
+            if collection is not None:
+                self._db[collection].insert_many(command.documents, ordered=False)
+            if collection == "contacts":
+                self._contacts += command.documents
         events = plan.events[self._organization_id]
         self._number += len(events)
         self._db["feed"].insert_one(segment_document(self._organization_id, self._number, events, plan.now))

@@ -31,6 +31,11 @@ class CallIds:
     conversation_id: str
 
 
+def count_events(recording: Recording | None) -> int:
+    """Return how many events a call yields."""
+    return len(EVENT_NAMES) if recording is not None else len(EVENT_NAMES) - 1
+
+
 def call_events(
     call: CompletedCall, ids: CallIds, contact_name: str, recording: Recording | None
 ) -> list[tuple[str, dict[str, Any]]]:

@@ -128,6 +128,12 @@ def known(query: Callable[[Known], object]) -> Query:
     return lambda filled: asyncio.to_thread(query, Known(filled.database.delegate))
 
 
+async def batch(filled: Filled) -> None:
+    writer = BatchWriter(filled.database.client, filled.database)
+    await writer.write([entry(whose, fromNumber="+14165550100") for whose in (WHOSE, caller())])
+    await writer.close()
+
+
 SORTED: dict[str, Query] = {
     "history": history(),
     "history of a span": history(start=BEFORE, end=AFTER),
@@ -152,7 +158,7 @@ FOUND: dict[str, Query] = {
     "committed": known(lambda known: known.committed(["a" * 24, "b" * 24])),
     "one call": lambda filled: CallHistory(filled.database).get(WHOSE.organization_id, "a" * 24),
     "one recording": lambda filled: Calls(filled.database).recording("a" * 24),
-    "contacts by number": known(lambda known: known.contacts([(WHOSE.organization_id, "+14165550100")])),
+    "a batch": batch,
     "conversations": lambda filled: People(filled.database).conversations(WHOSE.organization_id, filled.contact_id),
     "user by address": lambda filled: Users(filled.database).by_email("a@example.com"),
     "API key": lambda filled: Users(filled.database).sealed_key(WHOSE.user_id),

@@ -10,13 +10,12 @@ import bson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pymongo import InsertOne, UpdateOne
 
 from tests.support.entries import NOW, caller, entry, recording
 from tether_rt.domain import UNKNOWN_CALLER
 from tether_rt.events import CallIds
 from tether_rt.store.known import StoredCall
-from tether_rt.store.plan import Created, Duplicate, Entry, Plan, segment_document
+from tether_rt.store.plan import Count, Created, Duplicate, Entry, Plan, segment_document
 
 WHOSE = caller()
 NUMBER = "+442079460958"
@@ -24,25 +23,22 @@ CONTACT = {"_id": "c" * 24, "organizationId": WHOSE.organization_id, "number": N
 
 
 def plan(*entries: Entry, **found: Any) -> Plan:
-    return Plan(entries, found.get("existing", {}), found.get("contacts", {}), NOW, found.get("committed", {}))
+    made = Plan(entries, found.get("existing", {}), NOW, found.get("committed", {}))
+    made.fill(found.get("contacts", ()))
+    return made
 
 
-def known(name: str) -> dict[tuple[str, str], dict[str, Any]]:
+def known(name: str) -> list[dict[str, Any]]:
     """Return one contact as it was found, with this name."""
-    return {(WHOSE.organization_id, NUMBER): {**CONTACT, "name": name}}
+    return [{**CONTACT, "name": name}]
 
 
-def operations(made: Plan) -> dict[str, list[tuple[str, Any, Any]]]:
-    """Return each collection's operations as (kind, filter, document or update)."""
-    found: dict[str, list[tuple[str, Any, Any]]] = {}
-    for collection, writes in made.people_operations().items():
-        found[collection] = []
-        for write in writes:
-            if isinstance(write, InsertOne):
-                found[collection].append(("insert", None, write._doc))
-            else:
-                assert isinstance(write, UpdateOne)
-                found[collection].append(("update", write._filter, write._doc))
+def writes_of(made: Plan) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """Return what each kind of write to each collection brings."""
+    found = {}
+    for command in made.commands():
+        ((kind, collection),) = command.body.items()
+        found[kind, collection] = list(command.documents)
     return found
 
 
@@ -54,9 +50,10 @@ def test_a_first_call_makes_a_contact_a_conversation_a_call_and_a_message_that_n
     ids = outcome.ids
     assert ids.call_id == one.call_id
     (call,), (message,) = made.calls, made.messages
-    writes = operations(made)
-    ((_, _, contact),) = writes["contacts"]
-    ((_, _, conversation),) = writes["conversations"]
+    writes = writes_of(made)
+    (contact,) = writes["insert", "contacts"]
+    (conversation,) = writes["insert", "conversations"]
+    assert (writes["insert", "calls"], writes["insert", "messages"], len(writes)) == ([call], [message], 4)
     assert contact["_id"] == contact["contactId"] == call["contactId"] == message["contactId"] == ids.contact_id
     assert conversation["_id"] == contact["conversationId"] == call["conversationId"] == ids.conversation_id
     assert (contact["number"], contact["name"], conversation["contactId"]) == (NUMBER, "Tom", ids.contact_id)
@@ -94,9 +91,9 @@ def test_a_recording_is_kept_with_everything_that_serves_it() -> None:
 def test_calls_of_one_number_in_one_batch_share_one_contact() -> None:
     entries = [entry(WHOSE, fromNumber=NUMBER), entry(WHOSE, direction="outbound", toNumber=NUMBER, callerName="Tom")]
     made = plan(*entries, entry(WHOSE, fromNumber=NUMBER, callerName="Jerry"))
-    writes = operations(made)
-    assert [len(writes[name]) for name in ("contacts", "conversations")] == [1, 1]
-    assert writes["contacts"][0][2]["name"] == "Tom"
+    writes = writes_of(made)
+    assert [len(writes["insert", name]) for name in ("contacts", "conversations")] == [1, 1]
+    assert writes["insert", "contacts"][0]["name"] == "Tom"
     assert [call["contactName"] for call in made.calls] == [UNKNOWN_CALLER, "Tom", "Tom"]
     assert len({call["contactId"] for call in made.calls}) == 1
 
@@ -112,17 +109,18 @@ def test_one_number_is_another_contact_in_another_organization() -> None:
 def test_a_known_contact_is_touched_and_keeps_its_name(name: str, given_name: str | None) -> None:
     changes: dict[str, Any] = {"callerName": given_name} if given_name else {}
     made = plan(entry(WHOSE, fromNumber=NUMBER, **changes), contacts=known(name))
-    ((kind, found_by, update),) = operations(made)["contacts"]
-    assert (kind, found_by) == ("update", {"_id": CONTACT["_id"]})
-    assert update["$set"].keys() == {"lastCallAt", "updatedAt"}
+    writes = writes_of(made)
+    (change,) = writes["update", "contacts"]
+    assert change["q"] == {"_id": CONTACT["_id"]}
+    assert change["u"]["$set"].keys() == {"lastCallAt", "updatedAt"}
+    assert writes.keys() == {("update", "contacts"), ("insert", "calls"), ("insert", "messages")}
     assert made.calls[0]["contactName"] == name
 
 
 def test_a_placeholder_is_replaced_only_while_it_is_one() -> None:
     made = plan(entry(WHOSE, fromNumber=NUMBER, callerName="$Tom.B"), contacts=known(UNKNOWN_CALLER))
-    _, rename = operations(made)["contacts"]
-    assert rename[1] == {"_id": CONTACT["_id"], "name": UNKNOWN_CALLER}
-    assert rename[2] == {"$set": {"name": "$Tom.B"}}
+    _, rename = writes_of(made)["update", "contacts"]
+    assert rename == {"q": {"_id": CONTACT["_id"], "name": UNKNOWN_CALLER}, "u": {"$set": {"name": "$Tom.B"}}}
 
 
 def test_a_stored_call_is_a_duplicate_that_writes_nothing() -> None:
@@ -130,8 +128,8 @@ def test_a_stored_call_is_a_duplicate_that_writes_nothing() -> None:
     existing = {(WHOSE.user_id, "x"): StoredCall("a" * 24, "one")}
     made = plan(same, entry(WHOSE, externalCallId="x", fingerprint="two", callerName="New"), existing=existing)
     assert made.outcomes == [Duplicate("a" * 24, differs=False), Duplicate("a" * 24, differs=True)]
-    assert (made.calls, made.messages, made.events) == ([], [], {})
-    assert operations(made) == {"contacts": [], "conversations": []}
+    assert (made.calls, made.messages, made.events, made.counts) == ([], [], {}, {})
+    assert made.commands() == []
 
 
 def test_the_second_of_two_in_one_batch_is_a_duplicate_of_the_first() -> None:
@@ -155,7 +153,8 @@ def test_a_call_that_an_earlier_try_has_stored_is_told_so_and_not_written_again(
 
 def test_times_are_cut_to_the_milliseconds_that_the_database_keeps() -> None:
     moment = NOW.replace(microsecond=567_999)
-    made = Plan([entry(WHOSE)], {}, {}, moment)
+    made = Plan([entry(WHOSE)], {}, moment)
+    made.fill(())
     assert made.now == NOW
     assert made.calls[0]["createdAt"] == NOW
 
@@ -164,7 +163,7 @@ def test_organizations_are_locked_in_one_order_whatever_order_their_calls_came_i
     whose = [caller() for _ in range(5)]
     random.shuffle(whose)
     made = plan(*[entry(one) for one in whose])
-    assert list(made.events) == sorted(one.organization_id for one in whose)
+    assert list(made.counts) == sorted(one.organization_id for one in whose)
 
 
 @given(kinds=st.lists(st.tuples(st.integers(0, 2), st.booleans()), min_size=1, max_size=12))
@@ -175,6 +174,7 @@ def test_a_segment_holds_every_event_of_its_organization_in_the_order_of_its_cal
     for organization_id, events in made.events.items():
         own = [one for one in entries if one.call.organization_id == organization_id]
         assert len(events) == sum(4 if one.recording else 3 for one in own)
+        assert made.counts[organization_id] == Count(calls=len(own), events=len(events))
         segment = segment_document(organization_id, 1000, events, made.now)
         texts = [json.loads(text) for text in segment["events"]]
         assert [text["seq"] for text in texts] == list(range(segment["first"], 1001))

@@ -125,7 +125,7 @@ class DiskStore:
     def _put_unflushed(self, path: Path, content: bytes) -> OSError | None:
         try:
             # One that a stored call has already is left alone: until the flush, what replaces it is not safe.
-            if not _holds(path, content):
+            if not scratch.appear(path, content) and not _holds(path, content):
                 _make_folder(path.parent)
                 self._write(path, lambda target: target.write(content), flush=False)
         except OSError as error:

@@ -1,4 +1,4 @@
-"""What is stored already of a batch: its calls and its contacts. Blocking, for the threads that look up and write batches."""
+"""Which calls are stored already. Blocking, for the threads that look up and write batches."""
 
 from __future__ import annotations
 
@@ -12,9 +12,6 @@ from tether_rt.store.client import MAJORITY, Document
 
 CallKey = tuple[str, str]
 """What makes a call unique: the API key's user and `externalCallId`."""
-
-ContactKey = tuple[str, str]
-"""What makes a contact unique: organization id and E.164 number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +30,10 @@ class Known:
 
     def __init__(self, database: BlockingDatabase[Document]) -> None:
         self._calls = database.get_collection("calls", read_concern=MAJORITY)
-        self._contacts = database["contacts"]
 
     def calls(self, keys: Iterable[CallKey]) -> dict[CallKey, StoredCall]:
         """Return the calls that are stored under these keys."""
-        by_user = _grouped(keys)
+        by_user = grouped(keys)
         if not by_user:
             return {}
         any_of = [{"userId": user_id, "providerCallId": {"$in": ids}} for user_id, ids in by_user.items()]
@@ -49,14 +45,9 @@ class Known:
         found = self._calls.find({"_id": {"$in": call_ids}}, {"contactId": 1, "conversationId": 1})
         return {one["_id"]: CallIds(one["_id"], one["contactId"], one["conversationId"]) for one in found}
 
-    def contacts(self, keys: Iterable[ContactKey]) -> dict[ContactKey, Document]:
-        """Return {_id, name, conversationId} of the contacts that exist."""
-        any_of = [{"organizationId": one, "number": {"$in": numbers}} for one, numbers in _grouped(keys).items()]
-        found = self._contacts.find({"$or": any_of}, {"organizationId": 1, "number": 1, "name": 1, "conversationId": 1})
-        return {(one["organizationId"], one["number"]): one for one in found}
 
-
-def _grouped(keys: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+def grouped(keys: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Return what belongs to each owner, from pairs of owner and what is theirs."""
     groups: dict[str, list[str]] = {}
     for whose, which in keys:
         groups.setdefault(whose, []).append(which)

@@ -5,20 +5,21 @@ One call yields a call, a message, an update of its contact and conversation (or
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from pymongo import InsertOne, UpdateOne
-
 from tether_rt.domain import UNKNOWN_CALLER, CompletedCall, Recording
-from tether_rt.events import CallIds, call_events, event_text
+from tether_rt.events import CallIds, call_events, count_events, event_text
 from tether_rt.store.calls import call_document
 from tether_rt.store.client import Document, new_id
-from tether_rt.store.known import CallKey, ContactKey, StoredCall
+from tether_rt.store.known import CallKey, StoredCall, grouped
+from tether_rt.store.opmsg import Command, find, insert, update
+
+ContactKey = tuple[str, str]
+"""What makes a contact unique: organization id and E.164 number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,14 @@ Outcome = Created | Duplicate
 
 
 @dataclass(slots=True)
+class Count:
+    """How much a batch adds to one organization."""
+
+    calls: int = 0
+    events: int = 0
+
+
+@dataclass(slots=True)
 class _Contact:
     """A contact as the batch leaves it; `is_new` when the batch makes it."""
 
@@ -67,17 +76,16 @@ class _Contact:
 
 
 class Plan:
-    """The writes and the outcomes of one batch.
+    """The writes and the outcomes of one batch: at first how many, and all of them once its contacts are known (`fill`).
 
-    `existing` and `contacts` are what was found for the batch's keys; `committed` holds those of the batch's own calls that an
-    earlier try, whose answer was lost, turned out to have stored.
+    `existing` is what was found for the batch's keys; `committed` holds those of the batch's own calls that an earlier try,
+    whose answer was lost, turned out to have stored.
     """
 
     def __init__(
         self,
         entries: Sequence[Entry],
         existing: dict[CallKey, StoredCall],
-        contacts: dict[ContactKey, Document],
         now: datetime,
         committed: Mapping[str, CallIds] = MappingProxyType({}),
     ) -> None:
@@ -86,34 +94,37 @@ class Plan:
         self.calls: list[Document] = []
         self.messages: list[Document] = []
         self.events: dict[str, list[tuple[str, dict[str, Any]]]] = {}
-        self.calls_of: Counter[str] = Counter()
-        self._contacts = {
-            key: _Contact((found["_id"], found["conversationId"]), found["name"], is_new=False)
-            for key, found in contacts.items()
-        }
+        self._contacts: dict[ContactKey, _Contact] = {}
         self._touched: dict[ContactKey, _Contact] = {}
-        known = dict(existing)
-        for entry in entries:
-            own = committed.get(entry.call_id)
-            if own is not None:
-                self.outcomes.append(Created(own))
-                continue
-            stored = known.get(entry.key) if entry.key is not None else None
-            if stored is not None:
-                differs = stored.fingerprint != entry.call.fingerprint
-                self.outcomes.append(Duplicate(stored.call_id, differs))
-                continue
-            self.outcomes.append(Created(self._add(entry)))
-            if entry.key is not None:
-                known[entry.key] = StoredCall(entry.call_id, entry.call.fingerprint)
+        self._told = list(_told(entries, dict(existing), committed))
+        counts: dict[str, Count] = {}
+        for entry in self._new():
+            count = counts.setdefault(entry.call.organization_id, Count())
+            count.calls += 1
+            count.events += count_events(entry.recording)
         # Sorted, so that two processes take several organizations' locks in one order.
-        self.events = dict(sorted(self.events.items()))
+        self.counts = dict(sorted(counts.items()))
+
+    def contacts_query(self) -> Command:
+        """Return the question for the contacts that are there already."""
+        numbers = grouped({(entry.call.organization_id, entry.call.contact_number) for entry in self._new()})
+        any_of = [{"organizationId": one, "number": {"$in": wanted}} for one, wanted in numbers.items()]
+        return find("contacts", {"$or": any_of}, "organizationId", "number", "name", "conversationId")
+
+    def fill(self, contacts: Iterable[Document]) -> None:
+        """Work everything out, from the contacts that were found."""
+        for found in contacts:
+            contact = _Contact((found["_id"], found["conversationId"]), found["name"], is_new=False)
+            self._contacts[found["organizationId"], found["number"]] = contact
+        self.outcomes = [Created(self._add(one)) if isinstance(one, Entry) else one for one in self._told]
+
+    def _new(self) -> Iterator[Entry]:
+        return (one for one in self._told if isinstance(one, Entry))
 
     def _add(self, entry: Entry) -> CallIds:
         call = entry.call
         contact = self._contact(call)
         ids = CallIds(entry.call_id, *contact.ids)
-        self.calls_of[call.organization_id] += 1
         self.calls.append(call_document(call, ids, contact.name, entry.recording, self.now))
         self.messages.append(
             {
@@ -142,26 +153,32 @@ class Plan:
         self._touched[key] = contact
         return contact
 
-    def people_operations(self) -> dict[str, list[Any]]:
-        """Return the writes to `contacts` and `conversations`.
+    def commands(self) -> list[Command]:
+        """Return the writes, but for the feed.
 
         A conversation that is there is not written: its last message is its contact's last call (`People.conversations`).
         """
-        contacts: list[Any] = []
-        conversations: list[Any] = []
+        contacts: list[Document] = []
+        conversations: list[Document] = []
+        changes: list[Document] = []
         for (organization_id, number), contact in self._touched.items():
             contact_id, _ = contact.ids
             if contact.is_new:
-                contacts.append(InsertOne(self._new_contact(organization_id, number, contact)))
-                conversations.append(InsertOne(self._new_conversation(organization_id, contact)))
+                contacts.append(self._new_contact(organization_id, number, contact))
+                conversations.append(self._new_conversation(organization_id, contact))
                 continue
-            latest = {"$set": {"lastCallAt": self.now, "updatedAt": self.now}}
-            contacts.append(UpdateOne({"_id": contact_id}, latest))
+            changes.append({"q": {"_id": contact_id}, "u": {"$set": {"lastCallAt": self.now, "updatedAt": self.now}}})
             if contact.rename:
                 # Only the placeholder: a name given since the plan was made stays.
-                placeholder = {"_id": contact_id, "name": UNKNOWN_CALLER}
-                contacts.append(UpdateOne(placeholder, {"$set": {"name": contact.name}}))
-        return {"contacts": contacts, "conversations": conversations}
+                changes.append({"q": {"_id": contact_id, "name": UNKNOWN_CALLER}, "u": {"$set": {"name": contact.name}}})
+        commands = [
+            update("contacts", changes),
+            insert("contacts", contacts),
+            insert("conversations", conversations),
+            insert("calls", self.calls),
+            insert("messages", self.messages),
+        ]
+        return [command for command in commands if command.documents]
 
     def _new_contact(self, organization_id: str, number: str, contact: _Contact) -> Document:
         contact_id, conversation_id = contact.ids
@@ -187,6 +204,23 @@ class Plan:
             "type": "call",
             "createdAt": self.now,
         }
+
+
+def _told(
+    entries: Sequence[Entry], known: dict[CallKey, StoredCall], committed: Mapping[str, CallIds]
+) -> Iterator[Entry | Outcome]:
+    """Yield for each entry its outcome, or itself when it is to be written."""
+    for entry in entries:
+        own = committed.get(entry.call_id)
+        stored = known.get(entry.key) if entry.key is not None else None
+        if own is not None:
+            yield Created(own)
+        elif stored is not None:
+            yield Duplicate(stored.call_id, differs=stored.fingerprint != entry.call.fingerprint)
+        else:
+            yield entry
+            if entry.key is not None:
+                known[entry.key] = StoredCall(entry.call_id, entry.call.fingerprint)
 
 
 def segment_document(organization_id: str, last: int, events: list[tuple[str, dict[str, Any]]], at: datetime) -> Document:

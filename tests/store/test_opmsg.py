@@ -1,0 +1,70 @@
+"""Messages as the wire protocol has them, byte for byte; and as the driver's own would be."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import bson
+import pytest
+from bson.codec_options import CodecOptions
+from hypothesis import given
+from hypothesis import strategies as st
+from pymongo.message import _op_msg
+
+from tether_rt.store import opmsg
+from tether_rt.store.opmsg import Answer, Command
+
+OPTIONS: CodecOptions[Any] = CodecOptions(tz_aware=True)
+DOCUMENTS = st.lists(st.dictionaries(st.text("abc", min_size=1), st.integers(0, 1 << 40) | st.text()), min_size=1, max_size=4)
+
+
+def answer_bytes(document: dict[str, Any], to: int) -> bytes:
+    body = bson.encode(document)
+    return struct.pack("<iiiiIB", 21 + len(body), 7, to, 2013, 0, 0) + body
+
+
+@given(documents=DOCUMENTS)
+def test_a_command_with_documents_is_what_the_driver_would_send(documents: list[dict[str, Any]]) -> None:
+    encoded = opmsg.encode(Command({"insert": "calls", "$db": "t"}, "documents", documents), 5, OPTIONS)
+    theirs = {"insert": "calls", "documents": documents, "$db": "t"}
+    _, message, _, largest_bytes = _op_msg(0, theirs, "t", None, OPTIONS)
+    # But for the id, which the driver draws.
+    assert encoded.message[8:] == message[8:]
+    assert struct.unpack_from("<ii", encoded.message) == (len(message), 5)
+    assert encoded.largest_bytes == largest_bytes
+
+
+def test_a_command_without_documents_is_its_body() -> None:
+    encoded = opmsg.encode(Command({"ping": 1, "$db": "admin"}), 1, OPTIONS)
+    assert bson.decode(encoded.message[21:]) == {"ping": 1, "$db": "admin"}
+    assert encoded.largest_bytes == 0
+
+
+@given(documents=DOCUMENTS, cuts=st.lists(st.integers(1, 60), min_size=1))
+def test_answers_are_taken_one_after_the_other_in_whatever_pieces_they_come(
+    documents: list[dict[str, Any]], cuts: list[int]
+) -> None:
+    stream = b"".join(answer_bytes(document, number) for number, document in enumerate(documents))
+    received, found = bytearray(), []
+    while stream:
+        for cut in cuts:
+            received += stream[:cut]
+            stream = stream[cut:]
+            while (answer := opmsg.take_answer(received, OPTIONS)) is not None:
+                found.append(answer)
+    assert found == [Answer(number, document) for number, document in enumerate(documents)]
+    assert received == b""
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        pytest.param(struct.pack("<iiii", 100, 1, 1, 2012), id="compressed, which was not asked for"),
+        pytest.param(struct.pack("<iiii", 16, 1, 1, 2013), id="too short to hold anything"),
+        pytest.param(b"HTTP/1.1 400 Bad Request\r\n", id="another protocol"),
+    ],
+)
+def test_what_is_no_answer_is_refused(header: bytes) -> None:
+    with pytest.raises(ValueError, match="no answer"):
+        opmsg.take_answer(bytearray(header), OPTIONS)

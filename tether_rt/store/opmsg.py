@@ -1,0 +1,97 @@
+"""Commands and answers as MongoDB's wire protocol has them: OP_MSG.
+
+https://www.mongodb.com/docs/manual/reference/mongodb-wire-protocol/
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import bson
+from bson.codec_options import CodecOptions
+
+from tether_rt.store.client import Document
+
+_OP_MSG: Final = 2013
+_HEADER: Final = struct.Struct("<iiii")
+"""Length of the whole message in bytes, its id, the id of what it answers, and what kind of message it is."""
+_NO_FLAGS: Final = bytes(4)
+_BODY: Final = b"\0"
+_SEQUENCE: Final = b"\1"
+_LENGTH: Final = struct.Struct("<i")
+_ANSWER_BODY: Final = _HEADER.size + len(_NO_FLAGS) + len(_BODY)
+_ALL: Final = 0x7FFF_FFFF
+
+
+class Command(NamedTuple):
+    """A command's own fields, the first of which is its name, and the documents that go with it, under their field's name."""
+
+    body: Document
+    field: str = ""
+    documents: Sequence[Document] = ()
+
+
+class Encoded(NamedTuple):
+    """A message as it is sent, and the size of the largest document that goes with its command."""
+
+    message: bytes
+    largest_bytes: int
+
+
+class Answer(NamedTuple):
+    """What MongoDB said, and the id of the message that it said it to."""
+
+    to: int
+    document: Document
+
+
+def find_and_modify(collection: str, query: Document, change: list[Document]) -> Command:
+    """Return the command that makes or changes one document and answers with what it became."""
+    return Command({"findAndModify": collection, "query": query, "update": change, "upsert": True, "new": True})
+
+
+def find(collection: str, query: Document, *fields: str) -> Command:
+    """Return the command for all documents, with these fields; for as many as fit into one answer (16 MB)."""
+    at_once = {"batchSize": _ALL, "singleBatch": True}
+    return Command({"find": collection, "filter": query, "projection": dict.fromkeys(fields, 1), **at_once})
+
+
+def update(collection: str, updates: Sequence[Document]) -> Command:
+    """Return the command for updates, each {"q": filter, "u": change}."""
+    return Command({"update": collection}, "updates", updates)
+
+
+def insert(collection: str, documents: Sequence[Document]) -> Command:
+    """Return the command for new documents."""
+    return Command({"insert": collection}, "documents", documents)
+
+
+def encode(command: Command, message_id: int, options: CodecOptions[Any]) -> Encoded:
+    """Return the message; raises `bson.errors.BSONError` and `OverflowError` for what BSON cannot hold."""
+    documents = [bson.encode(document, codec_options=options) for document in command.documents]
+    parts = [_NO_FLAGS, _BODY, bson.encode(command.body, codec_options=options)]
+    if command.field:
+        name = command.field.encode() + b"\0"
+        size = _LENGTH.size + len(name) + sum(map(len, documents))
+        parts += [_SEQUENCE, _LENGTH.pack(size), name, *documents]
+    header = _HEADER.pack(_HEADER.size + sum(map(len, parts)), message_id, 0, _OP_MSG)
+    return Encoded(b"".join([header, *parts]), max(map(len, documents), default=0))
+
+
+def take_answer(received: bytearray, options: CodecOptions[Any]) -> Answer | None:
+    """Remove the first answer from what was received and return it; None while it is not all there.
+
+    Raises `ValueError` for what is no answer of this protocol.
+    """
+    if len(received) < _HEADER.size:
+        return None
+    length, _, to, kind = _HEADER.unpack_from(received)
+    if kind != _OP_MSG or length <= _ANSWER_BODY:
+        raise ValueError("MongoDB sent what is no answer")
+    if len(received) < length:
+        return None
+    document = bson.decode(bytes(received[_ANSWER_BODY:length]), codec_options=options)
+    del received[:length]
+    return Answer(to, document)
