@@ -2,8 +2,8 @@
 
 The organization's counter is the transaction's first statement. It hands out the events' numbers, and since two transactions
 cannot both change it, it is the organization's lock as well: numbers have no gaps and commit in order, whichever process
-wrote them. What was read before the transaction may be out of date by then; the unique indexes say so (`BatchIsStale`) and
-the batch is planned again.
+wrote them. Which calls are stored already was read before; where that is out of date the unique indexes say so
+(`BatchIsStale`), and the batch is planned again.
 """
 
 from __future__ import annotations
