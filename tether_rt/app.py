@@ -129,7 +129,7 @@ class App:
         self.waveforms = WaveformMaker(Waveforms(database), self.recordings, spool)
         self.supervisor.add("waveforms", self.waveforms.run)
         self.supervisor.add("spoken", SpokenWords(database, lambda: self.committer.is_busy).run)
-        duplicates = DuplicateCheck(Known(database.delegate))
+        duplicates = DuplicateCheck(Known(database))
         self._closers.append(("duplicates", duplicates.close))
         pipeline = Pipeline(contract, duplicates, intake, self.committer, self.waveforms.announce)
         self.web = Web(

@@ -10,8 +10,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.hub.certificate import contexts
 from tests.hub.harness import Dashboard, Process, RawClient, SignedIn, World, event, eventually, process_in
+from tests.support.certificate import contexts
 from tether_rt.hub import room as room_module
 from tether_rt.hub.protocol import EXPIRED, FROM_THE_FUTURE, frame
 from tether_rt.hub.room import MAX_RECENT_BYTES, Room

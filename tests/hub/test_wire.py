@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
 
-from tests.hub.certificate import contexts
+from tests.support.certificate import contexts
 from tether_rt.hub import wire
 
 Pair = tuple[IOStream, socket.socket]

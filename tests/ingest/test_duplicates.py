@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import uuid
 from collections.abc import AsyncIterator, Iterable
 
@@ -23,22 +22,21 @@ class WatchedCalls(Known):
     """The real queries, counted, held back when the test says so, and failing when it says so."""
 
     def __init__(self, database: store.Database) -> None:
-        super().__init__(database.delegate)
+        super().__init__(database)
         self.queries: list[set[CallKey]] = []
         self.begun = asyncio.Event()
-        self._loop = asyncio.get_running_loop()
-        self.may_end = threading.Event()
+        self.may_end = asyncio.Event()
         self.may_end.set()
         self.error: Exception | None = None
 
-    def calls(self, keys: Iterable[CallKey]) -> dict[CallKey, StoredCall]:
+    async def calls(self, keys: Iterable[CallKey]) -> dict[CallKey, StoredCall]:
         asked = set(keys)
         self.queries.append(asked)
-        self._loop.call_soon_threadsafe(self.begun.set)
-        assert self.may_end.wait(60)
+        self.begun.set()
+        await self.may_end.wait()
         if self.error is not None:
             raise self.error
-        return super().calls(asked)
+        return await super().calls(asked)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -21,8 +21,9 @@ from tether_rt.errors import Unavailable
 from tether_rt.ingest.committer import Committer
 from tether_rt.ops import Metrics
 from tether_rt.store import client as store
-from tether_rt.store import commit
 from tether_rt.store.commit import BatchIsStale, BatchWriter, NotStorable
+from tether_rt.store.line import Line
+from tether_rt.store.opmsg import Encoded
 from tether_rt.store.plan import Created, Duplicate, Entry, Outcome, Plan
 from tether_rt.store.transaction import Transaction
 
@@ -36,13 +37,12 @@ class PausingWriter(BatchWriter):
     def __init__(self, client: store.Client, database: store.Database) -> None:
         super().__init__(client, database)
         self.planned = asyncio.Event()
-        self.go_on = threading.Event()
-        self._loop = asyncio.get_running_loop()
+        self.go_on = asyncio.Event()
 
-    def _plan(self, entries: Sequence[Entry], again: bool) -> Plan:
-        plan = super()._plan(entries, again)
-        self._loop.call_soon_threadsafe(self.planned.set)
-        assert self.go_on.wait(60)
+    async def _plan(self, entries: Sequence[Entry], again: bool) -> Plan:
+        plan = await super()._plan(entries, again)
+        self.planned.set()
+        await self.go_on.wait()
         return plan
 
 
@@ -51,10 +51,10 @@ class CutOffWriter(BatchWriter):
 
     lost: str | None = None
 
-    def _commit(self, transaction: Transaction) -> None:
+    async def _commit(self, transaction: Transaction) -> None:
         if self.lost == "question":
             raise AutoReconnect("connection closed")
-        super()._commit(transaction)
+        await super()._commit(transaction)
         if self.lost == "answer":
             raise AutoReconnect("connection closed")
 
@@ -135,13 +135,13 @@ async def test_a_batch_takes_three_round_trips_however_large_it_is(
     writer: BatchWriter, monkeypatch: pytest.MonkeyPatch, calls: int
 ) -> None:
     exchanges: list[int] = []
-    exchange = Transaction._exchange
+    exchange = Line.exchange
 
-    def counted(self: Transaction, messages: Sequence[bytes], ids: Sequence[int]) -> list[dict[str, Any]]:
-        exchanges.append(len(messages))
-        return exchange(self, messages, ids)
+    async def counted(self: Line, encoded: Encoded) -> list[dict[str, Any]]:
+        exchanges.append(encoded.number)
+        return await exchange(self, encoded)
 
-    monkeypatch.setattr(Transaction, "_exchange", counted)
+    monkeypatch.setattr(Line, "exchange", counted)
     whose = caller()
     await writer.write([entry(whose) for _ in range(calls)])
     assert exchanges == [2, 5, 1]  # counter and contacts; contacts, conversations, calls, messages and feed; commit
@@ -283,12 +283,10 @@ async def test_the_first_of_two_that_meet_wins_and_the_other_is_told_to_come_aga
             with pytest.raises(Unavailable):
                 await other.write([entry(whose)])
 
-    loop = asyncio.get_running_loop()
-
     class Slow(BatchWriter):
-        def _commit(self, transaction: Transaction) -> None:
-            asyncio.run_coroutine_threadsafe(meet(), loop).result(60)
-            super()._commit(transaction)
+        async def _commit(self, transaction: Transaction) -> None:
+            await meet()
+            await super()._commit(transaction)
 
     slow = Slow(database.client, database)
     await slow.write([entry(whose)])
@@ -366,16 +364,16 @@ async def test_what_the_database_cannot_hold_is_named_so_and_nothing_of_its_batc
 
 
 _DIES_BEFORE_ITS_COMMIT = """
-import asyncio, sys, threading
+import asyncio, sys
 from tests.support.entries import entry
 from tether_rt.domain import Caller
 from tether_rt.store import client as store
 from tether_rt.store.commit import BatchWriter
 
 class Dying(BatchWriter):
-    def _commit(self, transaction):
+    async def _commit(self, transaction):
         print("written", flush=True)
-        threading.Event().wait()
+        await asyncio.Event().wait()
 
 async def main(uri, name, user_id, organization_id):
     client = store.connect(uri)
@@ -425,20 +423,22 @@ async def test_a_duplicate_is_read_with_majority_so_that_it_cannot_be_rolled_bac
     assert [read["command"]["readConcern"]["level"] for read in reads] == ["majority"] * 2
 
 
-async def test_a_batch_is_planned_and_written_beside_the_event_loop(
-    writer: BatchWriter, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("weight_bytes", "beside"), [(1_000, False), (300_000, True)])
+async def test_a_heavy_batch_is_encoded_beside_the_event_loop(
+    writer: BatchWriter, database: store.Database, monkeypatch: pytest.MonkeyPatch, weight_bytes: int, beside: bool
 ) -> None:
     seen: list[threading.Thread] = []
+    fill = Plan.fill
 
-    def planned(*parts: Any) -> Plan:
+    def filled(self: Plan, contacts: Iterable[store.Document]) -> None:
         seen.append(threading.current_thread())
-        return Plan(*parts)
+        fill(self, contacts)
 
-    monkeypatch.setattr(commit, "Plan", planned)
-    for _ in range(2):
-        await writer.write([entry(caller())])
-    assert len(set(seen)) == 1
-    assert seen[0] is not threading.main_thread()
+    monkeypatch.setattr(Plan, "fill", filled)
+    whose = caller()
+    await writer.write([entry(whose, weight_bytes=weight_bytes)])
+    assert [thread is not threading.main_thread() for thread in seen] == [beside]
+    assert len(await events_of(database, whose.organization_id)) == 3
 
 
 async def test_closing_twice_is_closing_once(writer: BatchWriter) -> None:

@@ -124,8 +124,13 @@ def messages(before: Callable[[Filled], datetime | str | None]) -> Query:
     )
 
 
-def known(query: Callable[[Known], object]) -> Query:
-    return lambda filled: asyncio.to_thread(query, Known(filled.database.delegate))
+def known(query: Callable[[Known], Awaitable[object]]) -> Query:
+    async def run(filled: Filled) -> None:
+        known = Known(filled.database)
+        await query(known)
+        await known.close()
+
+    return run
 
 
 async def batch(filled: Filled) -> None:

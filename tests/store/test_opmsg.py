@@ -10,6 +10,7 @@ import pytest
 from bson.codec_options import CodecOptions
 from hypothesis import given
 from hypothesis import strategies as st
+from pymongo.errors import DocumentTooLarge
 from pymongo.message import _op_msg
 
 from tether_rt.store import opmsg
@@ -26,19 +27,24 @@ def answer_bytes(document: dict[str, Any], to: int) -> bytes:
 
 @given(documents=DOCUMENTS)
 def test_a_command_with_documents_is_what_the_driver_would_send(documents: list[dict[str, Any]]) -> None:
-    encoded = opmsg.encode(Command({"insert": "calls", "$db": "t"}, "documents", documents), 5, OPTIONS)
-    theirs = {"insert": "calls", "documents": documents, "$db": "t"}
-    _, message, _, largest_bytes = _op_msg(0, theirs, "t", None, OPTIONS)
+    messages, count = opmsg.encode([Command({"insert": "calls"}, "documents", documents)] * 2, "t", OPTIONS)
+    _, expected, _, _ = _op_msg(0, {"insert": "calls", "documents": documents}, "t", None, OPTIONS)
+    first, second = messages[: len(expected)], messages[len(expected) :]
     # But for the id, which the driver draws.
-    assert encoded.message[8:] == message[8:]
-    assert struct.unpack_from("<ii", encoded.message) == (len(message), 5)
-    assert encoded.largest_bytes == largest_bytes
+    assert first[8:] == second[8:] == expected[8:]
+    assert [struct.unpack_from("<ii", each) for each in (first, second)] == [(len(expected), 0), (len(expected), 1)]
+    assert count == 2
 
 
 def test_a_command_without_documents_is_its_body() -> None:
-    encoded = opmsg.encode(Command({"ping": 1, "$db": "admin"}), 1, OPTIONS)
-    assert bson.decode(encoded.message[21:]) == {"ping": 1, "$db": "admin"}
-    assert encoded.largest_bytes == 0
+    messages, _ = opmsg.encode([Command({"ping": 1})], "admin", OPTIONS)
+    assert bson.decode(messages[21:]) == {"ping": 1, "$db": "admin"}
+
+
+@pytest.mark.parametrize("sizes", [[opmsg.MAX_DOCUMENT_BYTES], [opmsg.MAX_DOCUMENT_BYTES - 100] * 3])
+def test_what_mongodb_would_not_take_is_not_sent(sizes: list[int]) -> None:
+    with pytest.raises(DocumentTooLarge):
+        opmsg.encode([opmsg.insert("calls", [{"a": "x" * size} for size in sizes])], "t", OPTIONS)
 
 
 @given(documents=DOCUMENTS, cuts=st.lists(st.integers(1, 60), min_size=1))

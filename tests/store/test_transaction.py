@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from pymongo.errors import AutoReconnect, DocumentTooLarge, DuplicateKeyError, O
 
 from tether_rt.store import client as store
 from tether_rt.store.opmsg import Command, find, find_and_modify, insert, update
-from tether_rt.store.transaction import Session, Transaction
+from tether_rt.store.transaction import Session
 
 Blocking = BlockingDatabase[dict[str, Any]]
 TOO_LARGE = "x" * (16 << 20)
@@ -25,18 +26,26 @@ def blocking(database: store.Database) -> Blocking:
 
 
 @pytest.fixture
-def session(blocking: Blocking) -> Session:
-    blocking["calls"].delete_many({})
-    return Session(blocking)
+async def session(blocking: Blocking) -> AsyncIterator[Session]:
+    session = Session(blocking)
+    yield session
+    await session.close()
+
+
+@pytest.fixture
+async def other_session(blocking: Blocking) -> AsyncIterator[Session]:
+    session = Session(blocking)
+    yield session
+    await session.close()
 
 
 def stored(blocking: Blocking, collection: str = "contacts") -> list[Any]:
     return sorted(document["_id"] for document in blocking[collection].find())
 
 
-def test_every_command_is_answered_in_its_place(session: Session, blocking: Blocking) -> None:
-    with session.transaction() as transaction:
-        counted, inserted, found, updated = transaction.run(
+async def test_every_command_is_answered_in_its_place(session: Session, blocking: Blocking) -> None:
+    async with session.transaction() as transaction:
+        counted, inserted, found, updated = await transaction.run(
             [
                 find_and_modify("counters", {"_id": "o"}, [{"$set": {"seq": 7}}]),
                 insert("contacts", [{"_id": number, "number": number} for number in range(300)]),
@@ -46,7 +55,7 @@ def test_every_command_is_answered_in_its_place(session: Session, blocking: Bloc
                 ),
             ]
         )
-        transaction.commit()
+        await transaction.commit()
     assert counted["value"] == {"_id": "o", "seq": 7}
     assert inserted["n"] == 300
     assert found["cursor"]["firstBatch"] == [{"_id": number, "number": number} for number in range(250)]
@@ -54,14 +63,14 @@ def test_every_command_is_answered_in_its_place(session: Session, blocking: Bloc
     assert stored(blocking) == list(range(300))
 
 
-def test_nothing_is_there_before_the_commit_and_nothing_without_one(session: Session, blocking: Blocking) -> None:
-    with session.transaction() as transaction:
-        transaction.run([insert("contacts", [{"_id": 1}])])
-        transaction.run([insert("contacts", [{"_id": 2, "number": 2}])])
+async def test_nothing_is_there_before_the_commit_and_nothing_without_one(session: Session, blocking: Blocking) -> None:
+    async with session.transaction() as transaction:
+        await transaction.run([insert("contacts", [{"_id": 1}])])
+        await transaction.run([insert("contacts", [{"_id": 2, "number": 2}])])
         assert stored(blocking) == []
-    with session.transaction() as transaction:
-        transaction.run([insert("contacts", [{"_id": 3}])])
-        transaction.commit()
+    async with session.transaction() as transaction:
+        await transaction.run([insert("contacts", [{"_id": 3}])])
+        await transaction.commit()
     assert stored(blocking) == [3]
 
 
@@ -80,104 +89,90 @@ def test_nothing_is_there_before_the_commit_and_nothing_without_one(session: Ses
         pytest.param(insert("contacts", [{"_id": i, "a": TOO_LARGE[:-999]} for i in range(4)]), DocumentTooLarge, id="in all"),
     ],
 )
-def test_one_command_that_fails_undoes_those_before_it_and_those_behind_it(
+async def test_one_command_that_fails_undoes_those_before_it_and_those_behind_it(
     session: Session, blocking: Blocking, bad: Command, error: type[PyMongoError]
 ) -> None:
     good = [insert("contacts", [{"_id": 0, "number": 0}]), insert("messages", [{"_id": 0}])]
 
-    def attempt() -> Transaction:
-        with session.transaction() as transaction:
-            transaction.run([find_and_modify("counters", {"_id": "o"}, [{"$set": {"seq": 1}}])])
+    async def attempt() -> None:
+        async with session.transaction() as transaction:
+            await transaction.run([find_and_modify("counters", {"_id": "o"}, [{"$set": {"seq": 1}}])])
             with pytest.raises(error):
-                transaction.run([good[0], bad, good[1]])
+                await transaction.run([good[0], bad, good[1]])
             raise KeyError("as whoever asked would not go on")
-        return transaction
 
     with pytest.raises(KeyError):
-        attempt()
+        await attempt()
     assert (stored(blocking), stored(blocking, "messages"), stored(blocking, "counters")) == ([], [], [])
-    with session.transaction() as transaction:
-        transaction.run(good)
-        transaction.commit()
+    async with session.transaction() as transaction:
+        await transaction.run(good)
+        await transaction.commit()
     assert (stored(blocking), stored(blocking, "messages")) == ([0], [0])
 
 
-def test_the_first_that_failed_says_why_and_not_those_that_failed_for_it(session: Session) -> None:
+async def test_the_first_that_failed_says_why_and_not_those_that_failed_for_it(session: Session) -> None:
     twice = insert("contacts", [{"_id": 1, "number": 1}, {"_id": 1, "number": 2}])
-    with pytest.raises(DuplicateKeyError), session.transaction() as transaction:
-        transaction.run([twice, insert("messages", [{"_id": 1}]), find("contacts", {})])
+    with pytest.raises(DuplicateKeyError):
+        async with session.transaction() as transaction:
+            await transaction.run([twice, insert("messages", [{"_id": 1}]), find("contacts", {})])
 
 
-def test_what_fails_here_lets_go_of_its_lock_at_once(session: Session, blocking: Blocking) -> None:
-    lock = find_and_modify("counters", {"_id": "o"}, [{"$set": {"seq": 1}}])
-
-    def fail() -> None:
-        with session.transaction() as transaction:
-            transaction.run([lock])
-            raise KeyError
-
-    with pytest.raises(KeyError):
-        fail()
-    with Session(blocking).transaction() as other:
-        other.run([lock])
-        other.commit()
-    assert stored(blocking, "counters") == ["o"]
-
-
-def test_two_that_meet_at_one_document_do_not_both_get_through(session: Session, blocking: Blocking) -> None:
-    lock = find_and_modify("counters", {"_id": "o"}, [{"$set": {"seq": 1}}])
-    with session.transaction() as transaction:
-        transaction.run([lock])
-        with pytest.raises(OperationFailure, match="WriteConflict"), Session(blocking).transaction() as other:
-            other.run([lock, insert("contacts", [{"_id": 1}])])
-        transaction.commit()
-    assert (stored(blocking), stored(blocking, "counters")) == ([], ["o"])
-
-
-def cut(transaction: Transaction) -> None:
-    transaction._connection.conn.get_conn.shutdown(socket.SHUT_RDWR)
-
-
-def garble(transaction: Transaction) -> None:
-    transaction._received += b"HTTP/1.1 400 Bad Request\r\n\r\n"
-
-
-def confuse(transaction: Transaction) -> None:
-    next(transaction._ids)
-    transaction._connection.conn.get_conn.sendall(
-        b"".join(transaction._encode(Command({"ping": 1, "$db": "admin"}), 1) for _ in "x")
-    )
-
-
-@pytest.mark.parametrize("trouble", [cut, garble, confuse])
-def test_a_connection_in_trouble_is_given_up_and_the_next_transaction_is_not_held_up(
-    session: Session, blocking: Blocking, trouble: Any
+async def test_what_fails_here_lets_go_of_its_lock_at_once(
+    session: Session, other_session: Session, blocking: Blocking
 ) -> None:
     lock = find_and_modify("counters", {"_id": "o"}, [{"$set": {"seq": 1}}])
 
-    def attempt() -> None:
-        with session.transaction() as transaction:
-            transaction.run([lock])
-            trouble(transaction)
-            with pytest.raises(AutoReconnect):
-                transaction.run([insert("contacts", [{"_id": 1}])])
-            assert transaction._connection.closed
-            transaction.run([insert("contacts", [{"_id": 2}])])
+    async def fail() -> None:
+        async with session.transaction() as transaction:
+            await transaction.run([lock])
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        await fail()
+    async with other_session.transaction() as other:
+        await other.run([lock])
+        await other.commit()
+    assert stored(blocking, "counters") == ["o"]
+
+
+async def test_two_that_meet_at_one_document_do_not_both_get_through(
+    session: Session, other_session: Session, blocking: Blocking
+) -> None:
+    lock = find_and_modify("counters", {"_id": "o"}, [{"$set": {"seq": 1}}])
+    async with session.transaction() as transaction:
+        await transaction.run([lock])
+        with pytest.raises(OperationFailure, match="WriteConflict"):
+            async with other_session.transaction() as other:
+                await other.run([lock, insert("contacts", [{"_id": 1}])])
+        await transaction.commit()
+    assert (stored(blocking), stored(blocking, "counters")) == ([], ["o"])
+
+
+async def test_a_connection_that_breaks_ends_the_transaction_and_does_not_hold_up_the_next(
+    session: Session, blocking: Blocking
+) -> None:
+    lock = find_and_modify("counters", {"_id": "o"}, [{"$set": {"seq": 1}}])
+
+    async def attempt() -> None:
+        async with session.transaction() as transaction:
+            await transaction.run([lock])
+            session._line._socket.shutdown(socket.SHUT_RDWR)
+            await transaction.run([insert("contacts", [{"_id": 1}])])
 
     with pytest.raises(AutoReconnect) as caught:
-        attempt()
+        await attempt()
     assert store.unavailable(caught.value) is not None
     assert stored(blocking) == []
-    with session.transaction() as transaction:
-        transaction.run([lock, insert("contacts", [{"_id": 3}])])
-        transaction.commit()
+    async with session.transaction() as transaction:
+        await transaction.run([lock, insert("contacts", [{"_id": 3}])])
+        await transaction.commit()
     assert (stored(blocking), stored(blocking, "counters")) == ([3], ["o"])
 
 
-def test_a_command_that_is_refused_unread_leaves_the_others_to_be_committed(session: Session, blocking: Blocking) -> None:
+async def test_a_command_that_is_refused_unread_leaves_the_others_to_be_committed(session: Session, blocking: Blocking) -> None:
     """Why nothing is sent together with the commit: MongoDB would have committed before it was known here."""
-    with session.transaction() as transaction:
+    async with session.transaction() as transaction:
         with pytest.raises(OperationFailure):
-            transaction.run([insert("contacts", [{"_id": 1}]), Command({"noSuchCommand": 1})])
-        transaction.commit()
+            await transaction.run([insert("contacts", [{"_id": 1}]), Command({"noSuchCommand": 1})])
+        await transaction.commit()
     assert stored(blocking) == [1]

@@ -78,6 +78,8 @@ class Proxy:
     async def close(self) -> None:
         self.thaw()
         await self.refuse()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=1)  # to their ends, which were just cut
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -104,6 +106,7 @@ class Proxy:
             self.passages.discard(passage)
             for half in (writer, server_writer):
                 half.close()
+            for half in (writer, server_writer):
                 with suppress(OSError):
                     await half.wait_closed()
 

@@ -7,7 +7,6 @@ calls, and an idle one at once for each: the same idea as the group commit, on t
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Final
 
@@ -18,17 +17,16 @@ MAX_KEYS: Final = 512
 
 
 class DuplicateCheck:
-    """Looks calls up by user and `externalCallId`, in a thread of its own."""
+    """Looks calls up by user and `externalCallId`."""
 
     def __init__(self, known: Known) -> None:
         self._known = known
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="tether-duplicates")
         self._asked: dict[CallKey, asyncio.Future[StoredCall | None]] = {}
         self._query: asyncio.Task[None] | None = None
 
     async def close(self) -> None:
-        """Let the thread end; idempotent."""
-        self._thread.shutdown(wait=False)
+        """Close the connection; idempotent."""
+        await self._known.close()
 
     async def find(self, key: CallKey) -> StoredCall | None:
         """Return the stored call, or None; raises the driver's errors."""
@@ -44,7 +42,7 @@ class DuplicateCheck:
             while self._asked:
                 asked = {key: self._asked.pop(key) for key in list(islice(self._asked, MAX_KEYS))}
                 try:
-                    found = await asyncio.get_running_loop().run_in_executor(self._thread, self._known.calls, asked)
+                    found = await self._known.calls(asked)
                 except Exception as error:  # handed to everybody who asked, who raise it
                     for future in asked.values():
                         future.set_exception(error)

@@ -1,14 +1,16 @@
-"""Which calls are stored already. Blocking, for the threads that look up and write batches."""
+"""Which calls are stored already."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pymongo.database import Database as BlockingDatabase
+from pymongo.errors import ConnectionFailure
 
 from tether_rt.events import CallIds
-from tether_rt.store.client import MAJORITY, Document
+from tether_rt.store import opmsg
+from tether_rt.store.client import MAJORITY, Database, Document
+from tether_rt.store.line import Line
 
 CallKey = tuple[str, str]
 """What makes a call unique: the API key's user and `externalCallId`."""
@@ -23,27 +25,39 @@ class StoredCall:
 
 
 class Known:
-    """Look-ups of many keys in one query each; they block and raise the driver's errors.
+    """Look-ups of many calls in one query each, over a connection of its own; they raise the driver's errors.
 
     Calls are read so that what is seen can no longer be rolled back: a caller who hears that one is there need not come again.
     """
 
-    def __init__(self, database: BlockingDatabase[Document]) -> None:
-        self._calls = database.get_collection("calls", read_concern=MAJORITY)
+    def __init__(self, database: Database) -> None:
+        self._line = Line(database.delegate)
 
-    def calls(self, keys: Iterable[CallKey]) -> dict[CallKey, StoredCall]:
+    async def close(self) -> None:
+        """Close the connection; idempotent."""
+        await self._line.close()
+
+    async def calls(self, keys: Iterable[CallKey]) -> dict[CallKey, StoredCall]:
         """Return the calls that are stored under these keys."""
         by_user = grouped(keys)
         if not by_user:
             return {}
         any_of = [{"userId": user_id, "providerCallId": {"$in": ids}} for user_id, ids in by_user.items()]
-        found = self._calls.find({"$or": any_of}, {"userId": 1, "providerCallId": 1, "fingerprint": 1})
+        found = await self._find({"$or": any_of}, "userId", "providerCallId", "fingerprint")
         return {(one["userId"], one["providerCallId"]): StoredCall(one["_id"], one["fingerprint"]) for one in found}
 
-    def committed(self, call_ids: list[str]) -> dict[str, CallIds]:
+    async def committed(self, call_ids: list[str]) -> dict[str, CallIds]:
         """Return the calls that are stored with these ids."""
-        found = self._calls.find({"_id": {"$in": call_ids}}, {"contactId": 1, "conversationId": 1})
+        found = await self._find({"_id": {"$in": call_ids}}, "contactId", "conversationId")
         return {one["_id"]: CallIds(one["_id"], one["contactId"], one["conversationId"]) for one in found}
+
+    async def _find(self, query: Document, *fields: str) -> list[Document]:
+        question = [opmsg.find("calls", query, *fields, readConcern=MAJORITY.document)]
+        try:
+            (answer,) = await self._line.ask(question)
+        except ConnectionFailure:  # once more, as the driver does with whatever reads: it may have been but this connection
+            (answer,) = await self._line.ask(question)
+        return list(answer["cursor"]["firstBatch"])
 
 
 def grouped(keys: Iterable[tuple[str, str]]) -> dict[str, list[str]]:

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import bson
 from bson.codec_options import CodecOptions
+from pymongo.errors import DocumentTooLarge
 
 from tether_rt.store.client import Document
 
@@ -23,6 +24,9 @@ _SEQUENCE: Final = b"\1"
 _LENGTH: Final = struct.Struct("<i")
 _ANSWER_BODY: Final = _HEADER.size + len(_NO_FLAGS) + len(_BODY)
 _ALL: Final = 0x7FFF_FFFF
+MAX_DOCUMENT_BYTES: Final = 16 * 1024 * 1024
+MAX_MESSAGE_BYTES: Final = 48_000_000
+"""What every MongoDB says in its `hello`: maxBsonObjectSize and maxMessageSizeBytes."""
 
 
 class Command(NamedTuple):
@@ -34,10 +38,10 @@ class Command(NamedTuple):
 
 
 class Encoded(NamedTuple):
-    """A message as it is sent, and the size of the largest document that goes with its command."""
+    """Messages as they are sent, one after the other, and how many; each has its place for an id, beginning with 0."""
 
-    message: bytes
-    largest_bytes: int
+    messages: bytes
+    number: int
 
 
 class Answer(NamedTuple):
@@ -52,10 +56,10 @@ def find_and_modify(collection: str, query: Document, change: list[Document]) ->
     return Command({"findAndModify": collection, "query": query, "update": change, "upsert": True, "new": True})
 
 
-def find(collection: str, query: Document, *fields: str) -> Command:
+def find(collection: str, query: Document, *fields: str, **more: Any) -> Command:
     """Return the command for all documents, with these fields; for as many as fit into one answer (16 MB)."""
     at_once = {"batchSize": _ALL, "singleBatch": True}
-    return Command({"find": collection, "filter": query, "projection": dict.fromkeys(fields, 1), **at_once})
+    return Command({"find": collection, "filter": query, "projection": dict.fromkeys(fields, 1), **at_once, **more})
 
 
 def update(collection: str, updates: Sequence[Document]) -> Command:
@@ -68,16 +72,26 @@ def insert(collection: str, documents: Sequence[Document]) -> Command:
     return Command({"insert": collection}, "documents", documents)
 
 
-def encode(command: Command, message_id: int, options: CodecOptions[Any]) -> Encoded:
-    """Return the message; raises `bson.errors.BSONError` and `OverflowError` for what BSON cannot hold."""
+def encode(commands: Sequence[Command], database: str, options: CodecOptions[Any]) -> Encoded:
+    """Return the messages for commands to a database.
+
+    Raises `bson.errors.BSONError` and `OverflowError` for what BSON cannot hold, and `DocumentTooLarge` for what MongoDB would
+    answer in other words, or with the end of the connection.
+    """
+    return Encoded(b"".join(_message(*each, database, options) for each in enumerate(commands)), len(commands))
+
+
+def _message(message_id: int, command: Command, database: str, options: CodecOptions[Any]) -> bytes:
     documents = [bson.encode(document, codec_options=options) for document in command.documents]
-    parts = [_NO_FLAGS, _BODY, bson.encode(command.body, codec_options=options)]
+    parts = [_NO_FLAGS, _BODY, bson.encode({**command.body, "$db": database}, codec_options=options)]
     if command.field:
         name = command.field.encode() + b"\0"
         size = _LENGTH.size + len(name) + sum(map(len, documents))
         parts += [_SEQUENCE, _LENGTH.pack(size), name, *documents]
-    header = _HEADER.pack(_HEADER.size + sum(map(len, parts)), message_id, 0, _OP_MSG)
-    return Encoded(b"".join([header, *parts]), max(map(len, documents), default=0))
+    length = _HEADER.size + sum(map(len, parts))
+    if length > MAX_MESSAGE_BYTES or any(len(document) > MAX_DOCUMENT_BYTES for document in documents):
+        raise DocumentTooLarge("A document, or all of a batch, is larger than MongoDB takes.")
+    return b"".join([_HEADER.pack(length, message_id, 0, _OP_MSG), *parts])
 
 
 def take_answer(received: bytearray, options: CodecOptions[Any]) -> Answer | None:

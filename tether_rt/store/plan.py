@@ -97,6 +97,7 @@ class Plan:
         self._contacts: dict[ContactKey, _Contact] = {}
         self._touched: dict[ContactKey, _Contact] = {}
         self._told = list(_told(entries, dict(existing), committed))
+        self.weight_bytes = sum(entry.weight_bytes for entry in entries)
         counts: dict[str, Count] = {}
         for entry in self._new():
             count = counts.setdefault(entry.call.organization_id, Count())
