@@ -423,7 +423,7 @@ async def test_a_duplicate_is_read_with_majority_so_that_it_cannot_be_rolled_bac
     assert [read["command"]["readConcern"]["level"] for read in reads] == ["majority"] * 2
 
 
-@pytest.mark.parametrize(("weight_bytes", "beside"), [(1_000, False), (300_000, True)])
+@pytest.mark.parametrize(("weight_bytes", "beside"), [(1_000, False), (600_000, True)])
 async def test_a_heavy_batch_is_encoded_beside_the_event_loop(
     writer: BatchWriter, database: store.Database, monkeypatch: pytest.MonkeyPatch, weight_bytes: int, beside: bool
 ) -> None:

@@ -40,6 +40,8 @@ class Line:
         self._lease: AbstractContextManager[Connection] | None = None
         self._connection: Connection | None = None
         self._socket: Any = None
+        self._is_encrypted = False
+        """Then there may be more in memory, of which epoll knows nothing."""
         self._trouble: Exception | None = None
         self._received = bytearray()
         self._answers: list[Document] = []
@@ -87,6 +89,7 @@ class Line:
         self._connection = await asyncio.to_thread(self._take)
         self._socket = self._connection.conn.get_conn
         self._socket.settimeout(0)
+        self._is_encrypted = hasattr(self._socket, "pending")
         self._received.clear()
         asyncio.get_running_loop().add_reader(self._socket.fileno(), self._read)
 
@@ -112,19 +115,20 @@ class Line:
             lease.__exit__(type(trouble) if trouble else None, trouble, None)
 
     async def _exchange(self, encoded: Encoded) -> list[Document]:
+        loop = asyncio.get_running_loop()
         self._answers, self._awaited = [], encoded.number
-        done = self._done = asyncio.get_running_loop().create_future()
+        done = self._done = loop.create_future()
+        # A timer of its own, 10 µs cheaper than a time limit on the task, four times for each call.
+        timer = loop.call_later(SOCKET_MS / 1000, self._hang_up, NetworkTimeout("MongoDB did not answer in time"))
         try:
-            async with asyncio.timeout(SOCKET_MS / 1000):
-                await self._send(encoded.messages, done)
-                await done
-        except TimeoutError as error:
-            raise NetworkTimeout("MongoDB did not answer in time") from error
+            await self._send(encoded.messages, done)
+            await done
         except PyMongoError:
             raise
         except Exception as error:  # of the socket, of TLS
             raise AutoReconnect(str(error)) from error
         finally:
+            timer.cancel()
             self._done = None
             done.cancel()
         return self._answers
@@ -158,6 +162,8 @@ class Line:
                     raise ConnectionError("MongoDB closed the connection")
                 self._received += piece
                 self._take_answers()
+                if len(piece) < _READ_BYTES and not self._is_encrypted:
+                    return
         except _WOULD_BLOCK:
             return
         except Exception as error:  # whatever it is, nothing more can be understood on this connection
