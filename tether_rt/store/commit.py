@@ -24,7 +24,7 @@ from tether_rt.store.plan import Count, Entry, Outcome, Plan, segment_document
 from tether_rt.store.transaction import Session, Transaction
 
 _IN_THREAD_BYTES: Final = 512 * 1024
-"""From here on a batch is filled and encoded in a thread; below, that takes 8 ms at most, with as many calls as may be in one."""
+"""From here on a batch is filled and encoded in a thread; below, that takes 8 ms at most, for as many calls as there may be."""
 _WRITE_CONFLICT: Final = 112
 _UNSTORABLE: Final = frozenset({2, 15, 22, 10334, 17280, 17419, 17420})
 """BadValue, Overflow, InvalidBSON, BSONObjectTooLarge, KeyTooLong, and a document that an update makes too large."""
