@@ -24,8 +24,9 @@ class Ingested:
     p99_ms: float
     server_us: float
     mongod_us: float
-    after_us: float
-    """What server and mongod went on doing once the load had ended: work put off is work, and is charged as well."""
+    server_after_us: float
+    mongod_after_us: float
+    """What the two went on doing once the load had ended: work put off is work, and is charged as well."""
     load_busy: float
     """The load generator's share of one core."""
 
@@ -38,7 +39,8 @@ class Ingested:
             "p99_ms": self.p99_ms,
             "server_µs/call": self.server_us,
             "mongod_µs/call": self.mongod_us,
-            "both afterwards_µs/call": self.after_us,
+            "server afterwards_µs/call": self.server_after_us,
+            "mongod afterwards_µs/call": self.mongod_after_us,
             "load_busy_%": self.load_busy * 100,
         }
 
@@ -49,7 +51,8 @@ COLUMNS: Final = {
     "p99_ms": 1,
     "server_µs/call": 0,
     "mongod_µs/call": 0,
-    "both afterwards_µs/call": 0,
+    "server afterwards_µs/call": 0,
+    "mongod afterwards_µs/call": 0,
     "load_busy_%": 0,
 }
 """A table's columns for what is measured here, with their digits."""
@@ -82,11 +85,12 @@ class Load:
         seen = program.hear()
         server_s, mongod_s = target.cpu_s() - server_s, cpu_s(mongod) - mongod_s
         _expect(program.hear(), "idle")
-        after_s = calm(self._lab, target)
+        server_after_s, mongod_after_s = calm(self._lab, target)
         others = {status: count for status, count in seen["statuses"].items() if int(status) not in expected}
         if others or not seen["calls"]:
             raise BenchError(f"{target.name} answered {others or 'nothing'}.")
         calls = seen["calls"]
+        all_calls = calls * (1 + warm_s / run_s)  # those of the warm-up are worked off as well
         return Ingested(
             calls=calls,
             calls_s=calls / seen["seconds"],
@@ -94,25 +98,23 @@ class Load:
             p99_ms=seen["p99_ms"],
             server_us=server_s / calls * 1e6,
             mongod_us=mongod_s / calls * 1e6,
-            after_us=after_s / (calls * (1 + warm_s / run_s)) * 1e6,
+            server_after_us=server_after_s / all_calls * 1e6,
+            mongod_after_us=mongod_after_s / all_calls * 1e6,
             load_busy=seen["load_busy"],
         )
 
 
-def calm(lab: Lab, target: Target) -> float:
-    """Wait until target and mongod do nothing any more, and so disturb nothing; return the CPU time that took."""
-
-    def used() -> float:
-        return target.cpu_s() + cpu_s(lab.mongod.pid)
-
-    used_s = began_s = used()
+def calm(lab: Lab, target: Target) -> tuple[float, float]:
+    """Wait until target and mongod do nothing any more, and so disturb nothing; return the CPU time that took each."""
+    mongod = lab.mongod.pid
+    began_s = used_s = target.cpu_s(), cpu_s(mongod)
     deadline = time.monotonic() + _CALM_WITHIN_S
     while time.monotonic() < deadline:
         time.sleep(_LOOK_S)
-        before_s, used_s = used_s, used()
-        if used_s - before_s <= _CALM_CPU_S:
+        before_s, used_s = used_s, (target.cpu_s(), cpu_s(mongod))
+        if sum(used_s) - sum(before_s) <= _CALM_CPU_S:
             break
-    return used_s - began_s
+    return used_s[0] - began_s[0], used_s[1] - began_s[1]
 
 
 def sample(lab: Lab, target: Target, scale: Scale, connections: int, *, turns: int = 20) -> Ingested:
