@@ -58,5 +58,7 @@ def words(text: str) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    # Twice, as Unicode's compatibility caseless match has it (chapter 3.13, D146): what 🄐 is taken apart into is an A.
+    once = unicodedata.normalize("NFKD", text.casefold())
+    decomposed = unicodedata.normalize("NFKD", once.casefold())
     return "".join(character for character in decomposed if not unicodedata.combining(character))
