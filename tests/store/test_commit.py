@@ -24,6 +24,7 @@ from tether_rt.store import client as store
 from tether_rt.store.commit import BatchIsStale, BatchWriter, NotStorable
 from tether_rt.store.line import Line
 from tether_rt.store.opmsg import Encoded
+from tether_rt.store.orphans import Orphans
 from tether_rt.store.plan import Created, Duplicate, Entry, Outcome, Plan
 from tether_rt.store.transaction import Transaction
 
@@ -292,6 +293,27 @@ async def test_the_first_of_two_that_meet_wins_and_the_other_is_told_to_come_aga
     await slow.write([entry(whose)])
     await slow.close()
     assert len(await events_of(database, whose.organization_id)) == 6
+
+
+async def test_a_conflict_is_told_although_mongodb_went_away_before_orphans_could_be_looked_for(
+    mongodb_uri: str, database: store.Database, writer: BatchWriter
+) -> None:
+    whose = caller()
+    await writer.write([entry(whose)])
+    away = store.connect("mongodb://127.0.0.1:1/?directConnection=true")
+
+    class Slow(BatchWriter):
+        async def _commit(self, transaction: Transaction) -> None:
+            async with another_process(mongodb_uri, database) as other:
+                other._orphans = Orphans(away)
+                with pytest.raises(Unavailable):
+                    await other.write([entry(whose)])
+            await super()._commit(transaction)
+
+    slow = Slow(database.client, database)
+    await slow.write([entry(whose)])
+    await slow.close()
+    away.close()
 
 
 # ---------------------------------------------------------------------- faults

@@ -12,7 +12,7 @@ import time
 from typing import Final
 
 from bson import Binary
-from pymongo.errors import OperationFailure
+from pymongo.errors import OperationFailure, PyMongoError
 
 from tether_rt.ops import log
 from tether_rt.store.client import APP_NAME, Client, Document
@@ -31,7 +31,7 @@ class Orphans:
         self._looked_s = 0.0
 
     async def end(self) -> None:
-        """End the transactions of this program's processes that have been idle for 2 s; raises the driver's errors.
+        """End the transactions of this program's processes that have been idle for 2 s; what stands in the way is logged.
 
         With access control, MongoDB lets a user see and end the sessions of the same user without a further privilege.
         """
@@ -49,8 +49,9 @@ class Orphans:
             sessions = [operation["lsid"]["id"] async for operation in self._client.admin.aggregate(pipeline)]
             if sessions:
                 await self._client.admin.command("killSessions", [{"id": Binary.from_uuid(one)} for one in sessions])
-        except OperationFailure as error:
-            log(_LOG, logging.WARNING, "orphans_not_ended", reason=error.details.get("codeName") if error.details else None)
+        except PyMongoError as error:
+            details = error.details if isinstance(error, OperationFailure) else None
+            log(_LOG, logging.WARNING, "orphans_not_ended", reason=(details or {}).get("codeName") or type(error).__name__)
             return
         if sessions:
             log(_LOG, logging.WARNING, "orphans_ended", transactions=len(sessions))
