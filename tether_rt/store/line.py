@@ -94,8 +94,10 @@ class Line:
         asyncio.get_running_loop().add_reader(self._socket.fileno(), self._read)
 
     def _take(self) -> Connection:
-        self._lease = self._database.client._conn_for_writes(None, "line")
-        return self._lease.__enter__()
+        lease = self._database.client._conn_for_writes(None, "line")
+        connection = lease.__enter__()
+        self._lease = lease  # not before: one that could not be had is not to be given back
+        return connection
 
     def _hang_up(self, error: Exception | None) -> None:
         """Use the connection no more; the driver is told why when it is given back."""
