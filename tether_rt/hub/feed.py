@@ -2,7 +2,7 @@
 
 It keeps no resume token. A token may be lost (the oplog has moved on, the collection was restored), and then a second way to
 recover is needed that is never used otherwise. So there is one: a stream that ended is opened afresh, the last numbers of the
-rooms are read in the same causally consistent session, and rooms that are behind read `feed`.
+rooms are read as of its beginning or later, and rooms that are behind read `feed`.
 """
 
 from __future__ import annotations

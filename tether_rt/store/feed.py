@@ -6,22 +6,24 @@ Everything is read with read concern majority: a dashboard must never see an eve
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Any, Final
+from typing import Final
 
-from motor.motor_asyncio import AsyncIOMotorClientSession
+from bson import Binary, Int64, Timestamp
 
 from tether_rt.errors import Unavailable
 from tether_rt.store.client import MAJORITY, Database, Document
+from tether_rt.store.line import Line
+from tether_rt.store.opmsg import Command, find
 
 READS_AT_ONCE: Final = 4
 """Reads of `feed` under way at one time. A thousand dashboards that come back after a restart wait here in turn, and leave
 most of the driver's threads (5 per core) to ingest."""
 
 _AWAIT_MS: Final = 500
-"""How long MongoDB waits for news before it answers with none; bounds how long closing a stream takes, because 6.0 does not
-end such a wait early (neither killCursors nor killSessions did)."""
+"""How long MongoDB waits for news before it answers with none."""
 _BATCH_DOCUMENTS: Final = 64
 _CURSOR_IS_DEAD: Final = 0
 
@@ -39,11 +41,9 @@ class Feed:
         """Return the last number committed in the organization, 0 when there is none."""
         return (await self.last_numbers([organization_id])).get(organization_id, 0)
 
-    async def last_numbers(
-        self, organization_ids: Iterable[str], session: AsyncIOMotorClientSession | None = None
-    ) -> dict[str, int]:
+    async def last_numbers(self, organization_ids: Iterable[str]) -> dict[str, int]:
         """Return the last number committed by organization, in one query; those without any are left out."""
-        cursor = self._counters.find({"_id": {"$in": list(organization_ids)}}, session=session)
+        cursor = self._counters.find({"_id": {"$in": list(organization_ids)}})
         return {document["_id"]: document["seq"] async for document in cursor}
 
     async def newest(self, organization_id: str, limit: int) -> list[Document]:
@@ -67,41 +67,38 @@ class Feed:
 
     def stream(self) -> FeedStream:
         """Return a stream of the segments that are committed from its opening on; use it with `async with`."""
-        return FeedStream(self, self._database)
+        return FeedStream(self._database)
 
 
 class FeedStream:
-    """One change stream over `feed`, read a batch at a time with MongoDB's own commands.
+    """One change stream over `feed`, read a batch at a time with MongoDB's own commands, over a connection of its own.
 
     Not Motor's `watch`: that takes a hop to a thread and back for every document (53 to 112 µs each where this takes 9, drained
     at 64 a batch), cannot say whether more are waiting, so that they could be sent together, and reconnects unasked.
     """
 
-    def __init__(self, feed: Feed, database: Database) -> None:
-        self._feed = feed
-        self._database = database
-        self._session: AsyncIOMotorClientSession | None = None
-        self._cursor_id: int = _CURSOR_IS_DEAD
+    def __init__(self, database: Database) -> None:
+        self._line = Line(database.delegate)
+        self._session = {"id": Binary.from_uuid(uuid.uuid4())}
+        self._begin = Timestamp(0, 0)
+        self._cursor_id = _CURSOR_IS_DEAD
         self._first: list[Document] = []
-        self._reading: asyncio.Future[dict[str, Any]] | None = None
 
     async def __aenter__(self) -> FeedStream:
-        # The cursor belongs to the session that opened it, and the session is causally consistent: what is read in it with read
-        # concern majority includes everything up to the time that `ping` is answered with. The stream begins at that time. Left
-        # to itself it begins at the last one the server has applied and tells us the last one a majority has (found by test):
-        # what was committed between those two would be neither read nor delivered.
-        self._session = await self._database.client.start_session(causal_consistency=True)
+        # What is read with read concern majority and `afterClusterTime` includes everything up to that time, and the stream
+        # begins at it. Left to itself it begins at the last one the server has applied and tells us the last one a majority
+        # has (found by test): what was committed between those two would be neither read nor delivered.
         try:
-            now = (await self._database.command("ping", session=self._session))["operationTime"]
+            self._begin = (await self._ask({"ping": 1}))["operationTime"]
             pipeline = [
-                {"$changeStream": {"startAtOperationTime": now}},
+                {"$changeStream": {"startAtOperationTime": self._begin}},
                 {"$match": {"operationType": "insert"}},
                 {"$project": {"fullDocument": 1}},
             ]
-            command = {"aggregate": "feed", "pipeline": pipeline, "cursor": {}}
-            cursor = (await self._database.command(command, session=self._session))["cursor"]
+            opening = {"aggregate": "feed", "pipeline": pipeline, "cursor": {}, "readConcern": MAJORITY.document}
+            cursor = (await self._ask(opening))["cursor"]
         except BaseException:
-            await self._session.end_session()
+            await self._line.close()
             raise
         self._cursor_id, self._first = cursor["id"], cursor["firstBatch"]
         return self
@@ -109,21 +106,17 @@ class FeedStream:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._session is not None
-        if self._reading is not None:
-            # A thread of the driver is inside the session; it comes back within the await above.
-            await asyncio.wait({self._reading})
-            if not self._reading.cancelled():
-                self._reading.exception()  # whoever waited for it has heard, or has been cancelled and need not
-        # The cursor ends with its session, when the client closes, or by MongoDB's own time limit for idle ones.
-        await self._session.end_session()
+        # MongoDB ends a cursor that nobody has come back to for ten minutes.
+        await self._line.close()
 
     async def last_numbers(self, organization_ids: Iterable[str]) -> dict[str, int]:
         """Return the last numbers, as of the stream's beginning or later: nothing falls between them and the stream.
 
         The stream may deliver what these numbers count already.
         """
-        return await self._feed.last_numbers(organization_ids, self._session)
+        asked = find("counters", {"_id": {"$in": list(organization_ids)}}, "seq").body
+        answer = await self._ask({**asked, "readConcern": {**MAJORITY.document, "afterClusterTime": self._begin}})
+        return {document["_id"]: document["seq"] for document in answer["cursor"]["firstBatch"]}
 
     async def batch(self) -> list[Document]:
         """Return the next segments, in the order of their commits; an empty list when there were none for half a second.
@@ -135,8 +128,12 @@ class FeedStream:
         else:
             if self._cursor_id == _CURSOR_IS_DEAD:
                 raise Unavailable("MongoDB ended the change stream.")
-            command = {"getMore": self._cursor_id, "collection": "feed", "batchSize": _BATCH_DOCUMENTS, "maxTimeMS": _AWAIT_MS}
-            self._reading = asyncio.ensure_future(self._database.command(command, session=self._session))
-            cursor = (await asyncio.shield(self._reading))["cursor"]
+            more = {"collection": "feed", "batchSize": _BATCH_DOCUMENTS, "maxTimeMS": _AWAIT_MS}
+            cursor = (await self._ask({"getMore": Int64(self._cursor_id), **more}))["cursor"]
             self._cursor_id, changes = cursor["id"], cursor["nextBatch"]
         return [change["fullDocument"] for change in changes]
+
+    async def _ask(self, body: Document) -> Document:
+        # In one session, with which MongoDB knows that a cursor is asked for more by whom it belongs to.
+        (answer,) = await self._line.ask([Command({**body, "lsid": self._session})])
+        return answer
