@@ -60,6 +60,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 async def run(words: Timed) -> None:
     with pytest.raises(asyncio.CancelledError):
         await words.run()
+    await words.close()
 
 
 async def test_every_marked_call_is_found_by_its_words_and_its_mark_is_gone(database: store.Database) -> None:
@@ -70,6 +71,7 @@ async def test_every_marked_call_is_found_by_its_words_and_its_mark_is_gone(data
     assert [await found(database, f"word{number}") for number in range(70)] == [1] * 70
     assert await found(database, "again") == 70
     assert await database["calls"].count_documents({"unindexed": {"$exists": True}}) == 0
+    await words.close()
 
 
 async def test_an_idle_server_indexes_without_a_rest_and_then_looks_every_second(

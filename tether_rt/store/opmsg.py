@@ -62,9 +62,9 @@ def find(collection: str, query: Document, *fields: str, **more: Any) -> Command
     return Command({"find": collection, "filter": query, "projection": dict.fromkeys(fields, 1), **at_once, **more})
 
 
-def update(collection: str, updates: Sequence[Document]) -> Command:
+def update(collection: str, updates: Sequence[Document], **more: Any) -> Command:
     """Return the command for updates, each {"q": filter, "u": change}."""
-    return Command({"update": collection}, "updates", updates)
+    return Command({"update": collection, **more}, "updates", updates)
 
 
 def insert(collection: str, documents: Sequence[Document]) -> Command:

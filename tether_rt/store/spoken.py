@@ -14,11 +14,11 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from pymongo import UpdateOne, WriteConcern
-
 from tether_rt.ops import log
 from tether_rt.search import call_terms
-from tether_rt.store.client import Database, DriverError, unavailable
+from tether_rt.store.client import Database, Document, DriverError, unavailable
+from tether_rt.store.line import Line
+from tether_rt.store.opmsg import find, update
 
 _CALLS_AT_ONCE: Final = 32
 """Their words take about 3 ms of the event loop's time."""
@@ -33,9 +33,12 @@ class SpokenWords:
     """Indexes what was spoken; `run` it for as long as the process takes calls."""
 
     def __init__(self, database: Database, is_busy: Callable[[], bool]) -> None:
-        # Work that is done again when it is lost: it need not wait for a majority.
-        self._calls = database.get_collection("calls", write_concern=WriteConcern(1))
+        self._line = Line(database.delegate)
         self._is_busy = is_busy
+
+    async def close(self) -> None:
+        """Close the connection; idempotent."""
+        await self._line.close()
 
     async def run(self) -> None:
         """Index whatever is marked, until cancelled; goes on after MongoDB was away, raises the driver's other errors."""
@@ -55,15 +58,15 @@ class SpokenWords:
 
     async def index(self) -> int:
         """Index some of the marked calls and return how many; 0 when none was left."""
-        cursor = self._calls.find({"unindexed": True}, {"transcription.message": 1}, limit=_CALLS_AT_ONCE)
-        found = await cursor.to_list(_CALLS_AT_ONCE)
+        (answer,) = await self._line.ask([find("calls", {"unindexed": True}, "transcription.message", limit=_CALLS_AT_ONCE)])
+        found = answer["cursor"]["firstBatch"]
         if found:
-            spoken = [(call["_id"], call_terms((turn["message"] for turn in call["transcription"]), ())) for call in found]
-            await self._calls.bulk_write(
-                [
-                    UpdateOne({"_id": call_id}, {"$addToSet": {"terms": {"$each": terms}}, "$unset": {"unindexed": ""}})
-                    for call_id, terms in spoken
-                ],
-                ordered=False,
-            )
+            # Work that is done again when it is lost: it need not wait for a majority.
+            how = {"ordered": False, "writeConcern": {"w": 1}}
+            await self._line.ask([update("calls", [_change(call) for call in found], **how)])
         return len(found)
+
+
+def _change(call: Document) -> Document:
+    terms = call_terms((turn["message"] for turn in call["transcription"]), ())
+    return {"q": {"_id": call["_id"]}, "u": {"$addToSet": {"terms": {"$each": terms}}, "$unset": {"unindexed": ""}}}
