@@ -14,12 +14,16 @@ from typing import Any, Final
 
 import orjson
 from tornado.httpserver import HTTPServer
+from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream, StreamClosedError, UnsatisfiableReadError
 
 from tether_rt.headers import NOTHING_MAY_RUN, SECURITY
 
 _OWN_FILES: Final = 256
 """Descriptors that are not connections: MongoDB, R2, files, the interpreter's own."""
+
+READ_AHEAD_BYTES: Final = 64 * 1024
+"""How much of what nobody waits for yet a connection keeps, beside the piece that was being read."""
 
 _TORNADOS: Final = b"HTTP/1.1 400 Bad Request\r\n\r\n"
 """What Tornado answers, as it is, to what is not HTTP (`HTTP1Connection._read_message_inner`)."""
@@ -52,7 +56,7 @@ def allow_open_files(wanted: int) -> int:
 
 
 class _PlainSpokenStream(IOStream):
-    """A connection on which Tornado's own refusals are in our words, and on which nothing waits to be sent."""
+    """A connection on which Tornado's own refusals are in our words, nothing waits to be sent, and the ear stays open."""
 
     _is_prompt = False
 
@@ -61,6 +65,19 @@ class _PlainSpokenStream(IOStream):
         if value and not self._is_prompt:
             self._is_prompt = True
             super().set_nodelay(True)
+
+    def _handle_events(self, fd: Any, events: int) -> None:
+        # Tornado stops listening whenever a request is complete, and begins again when its handler waits: six system calls for
+        # each. A client that goes on sending meanwhile is read ahead a little, and then it does stop.
+        if events != IOLoop.READ:
+            super()._handle_events(fd, events)
+            return
+        try:
+            self._handle_read()
+        except UnsatisfiableReadError as error:
+            self.close(exc_info=error)
+        if self._read_buffer_size > READ_AHEAD_BYTES:
+            super()._handle_events(fd, 0)
 
     def write(self, data: bytes | memoryview) -> Future[None]:
         if data == _TORNADOS:
