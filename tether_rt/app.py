@@ -133,7 +133,7 @@ class App:
         self.supervisor.add("spoken", spoken.run)
         duplicates = DuplicateCheck(Known(database))
         self._closers.append(("duplicates", duplicates.close))
-        pipeline = Pipeline(contract, duplicates, intake, self.committer, self.waveforms.announce)
+        pipeline = Pipeline(contract, duplicates, intake, self.committer, self.waveforms.announce, writer.expect)
         self.web = Web(
             identity=self.identity,
             metrics=self.metrics,

@@ -8,12 +8,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from pymongo.errors import AutoReconnect
 
+from tests.support.batches import another_process, count_exchanges, counts, events_of, ids
 from tests.support.entries import caller, entry, recording
 from tests.support.service import ROOT
 from tether_rt.domain import UNKNOWN_CALLER, Caller
@@ -22,14 +22,11 @@ from tether_rt.ingest.committer import Committer
 from tether_rt.ops import Metrics
 from tether_rt.store import client as store
 from tether_rt.store.commit import BatchIsStale, BatchWriter, NotStorable
-from tether_rt.store.line import Line
-from tether_rt.store.opmsg import Encoded
 from tether_rt.store.orphans import Orphans
 from tether_rt.store.plan import Created, Duplicate, Entry, Outcome, Plan
 from tether_rt.store.transaction import Transaction
 
 NUMBER = "+442079460958"
-COLLECTIONS = ("counters", "contacts", "conversations", "calls", "messages", "feed")
 
 
 class PausingWriter(BatchWriter):
@@ -67,42 +64,6 @@ async def writer(database: store.Database) -> AsyncIterator[BatchWriter]:
     await writer.close()
 
 
-@asynccontextmanager
-async def another_process(mongodb_uri: str, database: store.Database) -> AsyncIterator[BatchWriter]:
-    """A writer with a connection of its own."""
-    client = store.connect(mongodb_uri)
-    writer = BatchWriter(client, store.database(client, database.name))
-    try:
-        yield writer
-    finally:
-        await writer.close()
-        client.close()
-
-
-def ids(outcome: Outcome) -> Any:
-    assert isinstance(outcome, Created)
-    return outcome.ids
-
-
-async def counts(database: store.Database) -> dict[str, int]:
-    """Return how many documents each collection holds."""
-    return {name: await database[name].count_documents({}) for name in COLLECTIONS}
-
-
-async def events_of(database: store.Database, organization_id: str) -> list[dict[str, Any]]:
-    """Return every event of the organization, having seen that the segments fit together without a gap."""
-    segments = await database["feed"].find({"organizationId": organization_id}).sort("last", 1).to_list(None)
-    events: list[dict[str, Any]] = []
-    for segment in segments:
-        assert segment["first"] == len(events) + 1
-        events += map(json.loads, segment["events"])
-        assert segment["last"] == len(events)
-    counter = await database["counters"].find_one({"_id": organization_id})
-    assert (counter["seq"] if counter else 0) == len(events)
-    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
-    return events
-
-
 # ---------------------------------------------------------------------- what is written
 
 
@@ -133,16 +94,9 @@ async def test_a_batch_writes_each_call_with_its_people_its_message_and_its_even
 
 @pytest.mark.parametrize("calls", [1, 100])
 async def test_a_batch_takes_three_round_trips_however_large_it_is(
-    writer: BatchWriter, monkeypatch: pytest.MonkeyPatch, calls: int
+    writer: BatchWriter, database: store.Database, monkeypatch: pytest.MonkeyPatch, calls: int
 ) -> None:
-    exchanges: list[int] = []
-    exchange = Line.exchange
-
-    async def counted(self: Line, encoded: Encoded) -> list[dict[str, Any]]:
-        exchanges.append(encoded.number)
-        return await exchange(self, encoded)
-
-    monkeypatch.setattr(Line, "exchange", counted)
+    exchanges = count_exchanges(monkeypatch, database)
     whose = caller()
     await writer.write([entry(whose) for _ in range(calls)])
     assert exchanges == [2, 5, 1]  # counter and contacts; contacts, conversations, calls, messages and feed; commit
@@ -387,6 +341,7 @@ async def test_what_the_database_cannot_hold_is_named_so_and_nothing_of_its_batc
 
 _DIES_BEFORE_ITS_COMMIT = """
 import asyncio, sys
+from tests.support.batches import another_process, count_exchanges, counts, events_of, ids
 from tests.support.entries import entry
 from tether_rt.domain import Caller
 from tether_rt.store import client as store

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from tether_rt.contract import Contract
-from tether_rt.domain import Caller, Recording, completed_call, external_call_id
+from tether_rt.domain import Caller, CompletedCall, Recording, completed_call, external_call_id
 from tether_rt.ingest.body import fingerprint, has_more_values, parse, require_storable
 from tether_rt.ingest.committer import Committer
 from tether_rt.ingest.duplicates import DuplicateCheck
@@ -53,13 +53,15 @@ class Pipeline:
         recordings: RecordingIntake,
         committer: Committer,
         announce: Callable[[Recording], None] = lambda recording: None,
+        expect: Callable[[CompletedCall], None] = lambda call: None,
     ) -> None:
-        """Take the stations, and who is told of each new recording once its call is durable."""
+        """Take the stations; who is told of each new recording once its call is durable; who of each call before it is."""
         self._contract = contract
         self._duplicates = duplicates
         self._recordings = recordings
         self._committer = committer
         self._announce = announce
+        self._expect = expect
         self._turns = asyncio.Semaphore(_LARGE_AT_ONCE)
 
     async def take(self, raw: bytearray, caller: Caller, patience: Patience) -> Outcome:
@@ -83,6 +85,7 @@ class Pipeline:
         call = completed_call(body, caller, now=datetime.now(UTC), fingerprint=parsed.fingerprint or "")
         weight = len(raw) - len(parsed.recording or "")
         recording = None
+        self._expect(call)
         if parsed.recording is not None:
             recording = await self._recordings.take(parsed.recording, caller.organization_id)
         del raw, parsed, body  # megabytes, perhaps, that nobody needs while the commit is waited for

@@ -3,7 +3,8 @@
 The organization's counter is the transaction's first statement. It hands out the events' numbers, and since two transactions
 cannot both change it, it is the organization's lock as well: numbers have no gaps and commit in order, whichever process
 wrote them. Which calls are stored already was read before; where that is out of date the unique indexes say so
-(`BatchIsStale`), and the batch is planned again.
+(`BatchIsStale`), and the batch is planned again. What the counter and the contacts will be is known before, as a rule
+(`foresight`); then it is written at once, and given up where it was not so.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from typing import Final
 from bson.errors import BSONError
 from pymongo.errors import DocumentTooLarge, DuplicateKeyError, OperationFailure
 
-from tether_rt.store.client import Client, Database, unavailable
-from tether_rt.store.known import Known
+from tether_rt.domain import CompletedCall
+from tether_rt.store.client import Client, Database, Document, unavailable
+from tether_rt.store.foresight import Foreseen, Foresight
+from tether_rt.store.known import Known, contacts_query
 from tether_rt.store.opmsg import Command, Encoded, find_and_modify, insert
 from tether_rt.store.orphans import Orphans
 from tether_rt.store.plan import Count, Entry, Outcome, Plan, segment_document
@@ -45,11 +48,19 @@ class BatchWriter:
         self._known = Known(database)
         self._session = Session(database.delegate)
         self._orphans = Orphans(client)
+        self._meanwhile = Known(database)
+        self._foresight = Foresight(self._meanwhile)
 
     async def close(self) -> None:
         """Close the connections; idempotent."""
+        await self._foresight.close()
+        await self._meanwhile.close()
         await self._session.close()
         await self._known.close()
+
+    def expect(self, call: CompletedCall) -> None:
+        """Make ready for a call that will be written soon."""
+        self._foresight.expect((call.organization_id, call.contact_number))
 
     async def write(self, entries: Sequence[Entry], *, again: bool = False) -> list[Outcome]:
         """Make every entry durable, or none; returns an outcome for each, in order.
@@ -62,7 +73,14 @@ class BatchWriter:
         try:
             plan = await self._plan(entries, again)
             if plan.counts:
-                await self._transact(plan)
+                foreseen = None if again else self._foresight.of(plan)
+                try:
+                    await self._transact(plan, foreseen)
+                except (BatchIsStale, DuplicateKeyError):
+                    if foreseen is None:
+                        raise
+                    plan = await self._plan(entries, again)
+                    await self._transact(plan, None)
             else:
                 plan.fill(())
         except Exception as error:
@@ -81,19 +99,38 @@ class BatchWriter:
         stored = await self._known.calls({entry.key for entry in entries if entry.key is not None})
         return Plan(entries, stored, now, await self._known.committed([entry.call_id for entry in entries]))
 
-    async def _transact(self, plan: Plan) -> None:
+    async def _transact(self, plan: Plan, foreseen: Foreseen | None) -> None:
+        try:
+            counters = await self._write(plan, foreseen)
+        except BaseException:
+            self._foresight.forget(plan)
+            raise
+        self._foresight.learn(counters, plan)
+
+    async def _write(self, plan: Plan, foreseen: Foreseen | None) -> list[Document]:
+        """Write and commit; return the counters."""
+        counting = [_count(*each) for each in plan.counts.items()]
         async with self._session.transaction() as transaction:
-            counting = [_count(organization_id, count) for organization_id, count in plan.counts.items()]
-            *counted, found = await transaction.run([*counting, plan.contacts_query()])
-            counters = [answer["value"] for answer in counted]
+            if foreseen is None:
+                *counted, found = await transaction.run([*counting, contacts_query(plan.contact_keys())])
+                counters, contacts = [answer["value"] for answer in counted], found["cursor"]["firstBatch"]
+                first: list[Command] = []
+            else:
+                counters, contacts = foreseen
+                first = [_only_as_foreseen(*each) for each in zip(counting, counters, plan.counts.values(), strict=True)]
 
-            def fill() -> Encoded:
-                plan.fill(found["cursor"]["firstBatch"])
+            def fill() -> tuple[list[Command], Encoded]:
+                plan.fill(contacts)
                 segments = [segment_document(one["_id"], one["seq"], plan.events[one["_id"]], one["at"]) for one in counters]
-                return transaction.encode([*plan.commands(), insert("feed", segments)])
+                commands = [*first, *plan.commands(), insert("feed", segments)]
+                return commands, transaction.encode(commands)
 
-            await transaction.send(await asyncio.to_thread(fill) if plan.weight_bytes > _IN_THREAD_BYTES else fill())
+            commands, encoded = await asyncio.to_thread(fill) if plan.weight_bytes > _IN_THREAD_BYTES else fill()
+            answers = await transaction.send(encoded)
+            if not all(map(_took_effect, commands, answers)):
+                raise BatchIsStale
             await self._commit(transaction)
+            return [answer["value"] for answer in answers[: len(first)]] or counters
 
     async def _commit(self, transaction: Transaction) -> None:
         await transaction.commit()
@@ -109,6 +146,19 @@ def _count(organization_id: str, count: Count) -> Command:
     sums = {name: {"$add": [{"$ifNull": [f"${name}", 0]}, number]} for name, number in more.items()}
     change = [{"$set": {**sums, "at": "$$NOW"}}]
     return find_and_modify("counters", {"_id": organization_id}, change)
+
+
+def _only_as_foreseen(counting: Command, foreseen: Document, count: Count) -> Command:
+    """Return the same, for a counter that stands where it was thought to."""
+    before = {"_id": foreseen["_id"], "seq": foreseen["seq"] - count.events}
+    return Command({**counting.body, "query": before, "upsert": False})
+
+
+def _took_effect(command: Command, answer: Document) -> bool:
+    """Say if a command found everything that it was to change."""
+    if "findAndModify" in command.body:
+        return answer["value"] is not None
+    return "update" not in command.body or answer["n"] == len(command.documents)
 
 
 def _named(error: Exception) -> Exception:

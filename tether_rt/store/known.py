@@ -11,6 +11,7 @@ from tether_rt.events import CallIds
 from tether_rt.store import opmsg
 from tether_rt.store.client import MAJORITY, Database, Document
 from tether_rt.store.line import Line
+from tether_rt.store.opmsg import Command
 
 CallKey = tuple[str, str]
 """What makes a call unique: the API key's user and `externalCallId`."""
@@ -46,18 +47,32 @@ class Known:
         found = await self._find({"$or": any_of}, "userId", "providerCallId", "fingerprint")
         return {(one["userId"], one["providerCallId"]): StoredCall(one["_id"], one["fingerprint"]) for one in found}
 
+    async def contacts(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Document]:
+        """Return the contacts that are there with these organizations and numbers."""
+        found = await self._ask(contacts_query(keys))
+        return {(one["organizationId"], one["number"]): one for one in found}
+
     async def committed(self, call_ids: list[str]) -> dict[str, CallIds]:
         """Return the calls that are stored with these ids."""
         found = await self._find({"_id": {"$in": call_ids}}, "contactId", "conversationId")
         return {one["_id"]: CallIds(one["_id"], one["contactId"], one["conversationId"]) for one in found}
 
     async def _find(self, query: Document, *fields: str) -> list[Document]:
-        question = [opmsg.find("calls", query, *fields, readConcern=MAJORITY.document)]
+        return await self._ask(opmsg.find("calls", query, *fields, readConcern=MAJORITY.document))
+
+    async def _ask(self, command: Command) -> list[Document]:
+        question = [command]
         try:
             (answer,) = await self._line.ask(question)
         except ConnectionFailure:  # once more, as the driver does with whatever reads: it may have been but this connection
             (answer,) = await self._line.ask(question)
         return list(answer["cursor"]["firstBatch"])
+
+
+def contacts_query(keys: Iterable[tuple[str, str]]) -> Command:
+    """Return the question for contacts by organization and number."""
+    any_of = [{"organizationId": one, "number": {"$in": numbers}} for one, numbers in grouped(keys).items()]
+    return opmsg.find("contacts", {"$or": any_of}, "organizationId", "number", "name", "conversationId")
 
 
 def grouped(keys: Iterable[tuple[str, str]]) -> dict[str, list[str]]:

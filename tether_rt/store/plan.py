@@ -15,8 +15,8 @@ from tether_rt.domain import UNKNOWN_CALLER, CompletedCall, Recording
 from tether_rt.events import CallIds, call_events, count_events, event_text
 from tether_rt.store.calls import call_document
 from tether_rt.store.client import Document, new_id
-from tether_rt.store.known import CallKey, StoredCall, grouped
-from tether_rt.store.opmsg import Command, find, insert, update
+from tether_rt.store.known import CallKey, StoredCall
+from tether_rt.store.opmsg import Command, insert, update
 
 ContactKey = tuple[str, str]
 """What makes a contact unique: organization id and E.164 number."""
@@ -31,6 +31,11 @@ class Entry:
     recording: Recording | None
     weight_bytes: int
     """About what the call takes in a transaction: its JSON without the recording."""
+
+    @property
+    def contact_key(self) -> ContactKey:
+        """Whose contact the call needs."""
+        return self.call.organization_id, self.call.contact_number
 
     @property
     def key(self) -> CallKey | None:
@@ -67,12 +72,11 @@ class Count:
 
 @dataclass(slots=True)
 class _Contact:
-    """A contact as the batch leaves it; `is_new` when the batch makes it."""
+    """A contact as the batch leaves it; `found` is the name that it had, None when the batch makes it."""
 
     ids: tuple[str, str]
     name: str
-    is_new: bool
-    rename: bool = False
+    found: str | None
 
 
 class Plan:
@@ -106,16 +110,14 @@ class Plan:
         # Sorted, so that two processes take several organizations' locks in one order.
         self.counts = dict(sorted(counts.items()))
 
-    def contacts_query(self) -> Command:
-        """Return the question for the contacts that are there already."""
-        numbers = grouped({(entry.call.organization_id, entry.call.contact_number) for entry in self._new()})
-        any_of = [{"organizationId": one, "number": {"$in": wanted}} for one, wanted in numbers.items()]
-        return find("contacts", {"$or": any_of}, "organizationId", "number", "name", "conversationId")
+    def contact_keys(self) -> set[ContactKey]:
+        """Return whose contacts the plan needs to know."""
+        return {entry.contact_key for entry in self._new()}
 
     def fill(self, contacts: Iterable[Document]) -> None:
         """Work everything out, from the contacts that were found."""
         for found in contacts:
-            contact = _Contact((found["_id"], found["conversationId"]), found["name"], is_new=False)
+            contact = _Contact((found["_id"], found["conversationId"]), found["name"], found["name"])
             self._contacts[found["organizationId"], found["number"]] = contact
         self.outcomes = [Created(self._add(one)) if isinstance(one, Entry) else one for one in self._told]
 
@@ -148,14 +150,26 @@ class Plan:
         key = (call.organization_id, call.contact_number)
         contact = self._contacts.get(key)
         if contact is None:
-            contact = self._contacts[key] = _Contact((new_id(), new_id()), UNKNOWN_CALLER, is_new=True)
+            contact = self._contacts[key] = _Contact((new_id(), new_id()), UNKNOWN_CALLER, None)
         if call.caller_name and contact.name == UNKNOWN_CALLER:
-            contact.name, contact.rename = call.caller_name, True
+            contact.name = call.caller_name
         self._touched[key] = contact
         return contact
 
+    def contacts(self) -> Iterator[Document]:
+        """Yield the batch's contacts as it leaves them, in the form in which they are found."""
+        for (organization_id, number), contact in self._touched.items():
+            contact_id, conversation_id = contact.ids
+            yield {
+                "_id": contact_id,
+                "organizationId": organization_id,
+                "number": number,
+                "name": contact.name,
+                "conversationId": conversation_id,
+            }
+
     def commands(self) -> list[Command]:
-        """Return the writes, but for the feed.
+        """Return the writes, but for the feed; each update is to find what it changes.
 
         A conversation that is there is not written: its last message is its contact's last call (`People.conversations`).
         """
@@ -164,14 +178,14 @@ class Plan:
         changes: list[Document] = []
         for (organization_id, number), contact in self._touched.items():
             contact_id, _ = contact.ids
-            if contact.is_new:
+            if contact.found is None:
                 contacts.append(self._new_contact(organization_id, number, contact))
                 conversations.append(self._new_conversation(organization_id, contact))
                 continue
-            changes.append({"q": {"_id": contact_id}, "u": {"$set": {"lastCallAt": self.now, "updatedAt": self.now}}})
-            if contact.rename:
-                # Only the placeholder: a name given since the plan was made stays.
-                changes.append({"q": {"_id": contact_id, "name": UNKNOWN_CALLER}, "u": {"$set": {"name": contact.name}}})
+            change: Document = {"lastCallAt": self.now, "updatedAt": self.now}
+            if contact.name != contact.found:
+                change["name"] = contact.name
+            changes.append({"q": {"_id": contact_id, "name": contact.found}, "u": {"$set": change}})
         commands = [
             update("contacts", changes),
             insert("contacts", contacts),

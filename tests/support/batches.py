@@ -1,0 +1,68 @@
+"""What a batch left in MongoDB, and how it was asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from tether_rt.store import client as store
+from tether_rt.store.commit import BatchWriter
+from tether_rt.store.line import Line
+from tether_rt.store.opmsg import Encoded
+from tether_rt.store.plan import Created, Outcome
+
+COLLECTIONS = ("counters", "contacts", "conversations", "calls", "messages", "feed")
+
+
+@asynccontextmanager
+async def another_process(mongodb_uri: str, database: store.Database) -> AsyncIterator[BatchWriter]:
+    """A writer with a connection of its own."""
+    client = store.connect(mongodb_uri)
+    writer = BatchWriter(client, store.database(client, database.name))
+    try:
+        yield writer
+    finally:
+        await writer.close()
+        client.close()
+
+
+def ids(outcome: Outcome) -> Any:
+    assert isinstance(outcome, Created)
+    return outcome.ids
+
+
+async def counts(database: store.Database) -> dict[str, int]:
+    """Return how many documents each collection holds."""
+    return {name: await database[name].count_documents({}) for name in COLLECTIONS}
+
+
+async def events_of(database: store.Database, organization_id: str) -> list[dict[str, Any]]:
+    """Return every event of the organization, having seen that the segments fit together without a gap."""
+    segments = await database["feed"].find({"organizationId": organization_id}).sort("last", 1).to_list(None)
+    events: list[dict[str, Any]] = []
+    for segment in segments:
+        assert segment["first"] == len(events) + 1
+        events += map(json.loads, segment["events"])
+        assert segment["last"] == len(events)
+    counter = await database["counters"].find_one({"_id": organization_id})
+    assert (counter["seq"] if counter else 0) == len(events)
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+    return events
+
+
+def count_exchanges(monkeypatch: pytest.MonkeyPatch, database: store.Database) -> list[int]:
+    """Return a list that grows by one number with each round trip to the database from now on: how many commands it has."""
+    exchanges: list[int] = []
+    exchange = Line.exchange
+
+    async def counted(self: Line, encoded: Encoded) -> list[dict[str, Any]]:
+        if self._database.name == database.name:
+            exchanges.append(encoded.number)
+        return await exchange(self, encoded)
+
+    monkeypatch.setattr(Line, "exchange", counted)
+    return exchanges
