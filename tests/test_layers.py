@@ -27,7 +27,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "inflight",
         "identity admin",
         "passwords",
-        "headers limits patience store recordings",
+        "headers limits linger patience store recordings",
         "auth",
         "search events contract settings",
         "domain",

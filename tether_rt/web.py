@@ -2,7 +2,7 @@
 
 Bodies are streamed (`stream_request_body`) for one reason: a request is judged when its headers are read. An unknown key,
 a wrong content type or a declared length past the limit is answered before the body is awaited, and the answer reaches a
-client that is still sending (`_answer_early`).
+client that is still sending (`linger`).
 """
 
 from __future__ import annotations
@@ -44,15 +44,12 @@ from tether_rt.headers import (
 )
 from tether_rt.identity import Session
 from tether_rt.inflight import Web
+from tether_rt.linger import linger
 from tether_rt.ops import log
 from tether_rt.patience import Patience
 from tether_rt.store.client import unavailable
 
 SMALL_BODY_BYTES: Final = 64 * 1024
-LINGER_S: Final = 30.0
-LINGER_BYTES: Final = 256 * 1024 * 1024
-"""How long and how much an early-answered client may go on sending before the connection is cut: closing at once would make
-the kernel send a reset, which throws away the answer that the client has not read yet (RFC 9112 section 9.6)."""
 _TURN_BYTES: Final = 64 * 1024
 """From here on a body gives the event loop its turn after each piece. What has arrived is read without waiting, so that whoever
 sends fast would have the loop to themself: 5 MB of a refused body were read at once."""
@@ -182,7 +179,7 @@ class JsonHandler(RequestHandler):
 
     async def _answer_early(self, error: TetherError) -> None:
         """Answer before the body has been read and close, but read on for a while, so that the answer is not lost."""
-        await _linger(await self._send_refusal(error))
+        await linger(await self._send_refusal(error))
 
     async def _send_refusal(self, error: TetherError) -> IOStream:
         stream: IOStream = self.request.connection.stream  # type: ignore[union-attr]
@@ -394,17 +391,3 @@ def allowed_methods(handler: type[RequestHandler]) -> list[str]:
 
 def _megabytes(size: int) -> str:
     return f"{size >> 20} MB" if size >= 1 << 20 else f"{size >> 10} KB"
-
-
-async def _linger(stream: IOStream) -> None:
-    """Read and drop what the client still sends, within `LINGER_S` and `LINGER_BYTES`, then close."""
-    dropped = 0
-    try:
-        async with asyncio.timeout(LINGER_S):
-            while dropped < LINGER_BYTES:
-                dropped += len(await stream.read_bytes(65536, partial=True))
-                await asyncio.sleep(0)  # see `_TURN_BYTES`
-    except (StreamClosedError, TimeoutError):
-        pass  # the client has closed, or had its time: both are the end that was waited for
-    finally:
-        stream.close()

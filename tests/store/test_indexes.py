@@ -114,6 +114,15 @@ def statistics(filled: Filled) -> Awaitable[Any]:
     return CallHistory(filled.database).statistics(WHOSE.organization_id, CallFilter(start=BEFORE, end=AFTER))
 
 
+def all_statistics(filled: Filled) -> Awaitable[Any]:
+    return CallHistory(filled.database).statistics(WHOSE.organization_id, CallFilter())
+
+
+def activity(filled: Filled) -> Awaitable[Any]:
+    midnights = [AFTER - timedelta(days=days) for days in (30, 3, 2, 1)]
+    return CallHistory(filled.database).activity(WHOSE.organization_id, now=AFTER, midnights=midnights)
+
+
 def contacts(search: str | None) -> Query:
     return lambda filled: People(filled.database).contacts(WHOSE.organization_id, search=search, skip=0, limit=50)
 
@@ -156,9 +165,9 @@ SORTED: dict[str, Query] = {
     "oldest event": lambda filled: Feed(filled.database).oldest_number_after(WHOSE.organization_id, 3),
     "events between": lambda filled: Feed(filled.database).between(WHOSE.organization_id, 1, 9, 10),
 }
+COUNTED: dict[str, Query] = {"statistics": statistics, "all statistics": all_statistics, "activity": activity}
 FOUND: dict[str, Query] = {
     "history found": history(search="alex 4165"),
-    "statistics": statistics,
     "duplicates": known(lambda known: known.calls([(WHOSE.user_id, "1"), (WHOSE.user_id, "2"), ("u", "1")])),
     "committed": known(lambda known: known.committed(["a" * 24, "b" * 24])),
     "one call": lambda filled: CallHistory(filled.database).get(WHOSE.organization_id, "a" * 24),
@@ -173,9 +182,9 @@ FOUND: dict[str, Query] = {
 }
 
 
-@pytest.mark.parametrize("name", [*SORTED, *FOUND])
+@pytest.mark.parametrize("name", [*SORTED, *COUNTED, *FOUND])
 async def test_no_query_reads_a_whole_collection(filled: Filled, name: str) -> None:
-    seen = await plans(filled.database, {**SORTED, **FOUND}[name](filled))
+    seen = await plans(filled.database, {**SORTED, **COUNTED, **FOUND}[name](filled))
     assert seen
     assert [plan["planSummary"] for plan in seen if "COLLSCAN" in plan["planSummary"]] == []
 
@@ -184,3 +193,10 @@ async def test_no_query_reads_a_whole_collection(filled: Filled, name: str) -> N
 async def test_no_page_is_sorted_in_memory(filled: Filled, name: str) -> None:
     seen = await plans(filled.database, SORTED[name](filled))
     assert [plan["command"] for plan in seen if plan.get("hasSortStage")] == []
+
+
+@pytest.mark.parametrize("name", COUNTED)
+async def test_figures_are_counted_without_reading_a_call(filled: Filled, name: str) -> None:
+    seen = await plans(filled.database, COUNTED[name](filled))
+    assert seen
+    assert [plan["planSummary"] for plan in seen if plan["docsExamined"]] == []

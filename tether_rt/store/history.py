@@ -183,12 +183,13 @@ class CallHistory:
                 {"$bucket": {"groupBy": "$startTime", "boundaries": bounds, "output": {"count": {"$sum": 1}}}},
             ]
         )
-        month = {**of_ours, "startTime": {"$gte": month_ago, "$lte": now}, "agentName": {"$gt": ""}}
+        month = {**of_ours, "startTime": {"$gte": month_ago, "$lte": now}}
+        agents = [row for row in await self._grouped(month, "$agentName") if row["_id"]]
         return Activity(
             today=await self._grouped({**of_ours, "startTime": {"$gte": midnight, "$lte": now}}, "$status"),
             by_minute={row["_id"]: row["count"] for row in await minutes.to_list(None)},
             by_day={row["_id"]: row["count"] for row in await days.to_list(None)},
-            agents=sorted(await self._grouped(month, "$agentName"), key=lambda row: (-row["count"], row["_id"])),
+            agents=sorted(agents, key=lambda row: (-row["count"], row["_id"])),
         )
 
     async def _grouped(self, query: dict[str, Any], by: str) -> list[Document]:
