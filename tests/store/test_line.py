@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -179,6 +180,36 @@ async def test_who_leaves_before_the_answer_does_not_leave_it_to_the_next(line: 
     proxy.thaw()
     assert "cursor" not in await stays
     assert leaves.cancelled()
+
+
+@pytest.mark.parametrize("succeeds", [True, False])
+async def test_who_leaves_while_it_connects_leaves_no_connection_behind(
+    line: Line, monkeypatch: pytest.MonkeyPatch, succeeds: bool
+) -> None:
+    taken: list[socket.socket] = []
+    may_go_on = threading.Event()
+    take = Line._take
+
+    def slow(self: Line) -> Any:
+        may_go_on.wait(20)
+        if not succeeds:
+            raise AutoReconnect("connection closed")
+        connection = take(self)
+        taken.append(connection.conn.get_conn)
+        return connection
+
+    monkeypatch.setattr(Line, "_take", slow)
+    leaves = asyncio.create_task(ping(line))
+    await asyncio.sleep(0.05)
+    leaves.cancel()
+    await asyncio.sleep(0.05)
+    may_go_on.set()
+    await asyncio.wait({leaves})
+    assert leaves.cancelled()
+    assert len(taken) == succeeds
+    await line.close()
+    line._database.client.close()
+    assert [one.fileno() for one in taken] == [-1] * len(taken)
 
 
 async def test_while_mongodb_is_away_it_says_so_and_then_works_again(line: Line, proxy: Proxy) -> None:

@@ -86,7 +86,13 @@ class Line:
 
     async def _connect(self) -> None:
         await asyncio.to_thread(self._give_back)
-        self._connection = await asyncio.to_thread(self._take)
+        taking = asyncio.ensure_future(asyncio.to_thread(self._take))
+        try:
+            self._connection = await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            await asyncio.wait({taking})  # a thread cannot be called off; what it took is given back later, as any
+            taking.exception()
+            raise
         self._socket = self._connection.conn.get_conn
         self._socket.settimeout(0)
         self._is_encrypted = hasattr(self._socket, "pending")
