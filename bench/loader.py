@@ -15,6 +15,7 @@ from pymongo import WriteConcern
 
 from bench.payloads import ID_BYTES, templates
 from tether_rt.domain import Caller, CompletedCall, Recording, completed_call
+from tether_rt.search import call_terms
 from tether_rt.store import client as store
 from tether_rt.store.indexes import create_indexes
 from tether_rt.store.plan import Entry, Plan, segment_document
@@ -62,6 +63,8 @@ class _Filling:
     def _write(self, entries: list[Entry]) -> None:
         plan = Plan(entries, {}, datetime.now(UTC))
         plan.fill(self._contacts)
+        for document in plan.calls:
+            _index_spoken_words(document)
         for command in plan.commands():
             collection = command.body.get("insert")
             if collection is not None:
@@ -71,6 +74,13 @@ class _Filling:
         events = plan.events[self._organization_id]
         self._number += len(events)
         self._db["feed"].insert_one(segment_document(self._organization_id, self._number, events, plan.now))
+
+
+def _index_spoken_words(document: dict[str, Any]) -> None:
+    """Leave a call as it is once its words were indexed: a server would begin with those of all calls that are marked."""
+    if document.pop("unindexed", False):
+        spoken = call_terms((turn["message"] for turn in document["transcription"]), ())
+        document["terms"] = list(dict.fromkeys([*document["terms"], *spoken]))
 
 
 def _bodies() -> list[dict[str, Any]]:
