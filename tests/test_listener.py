@@ -87,7 +87,7 @@ async def test_a_client_that_goes_on_sending_is_read_ahead_a_little_and_answered
     door.writer.write(REQUEST)
     await door.waiting.wait()
     door.writer.write(REQUEST * MANY)
-    assert 0 < await settled(door) <= READ_AHEAD_BYTES + 2 * _PIECE_BYTES
+    assert 0 < await settled(door) <= READ_AHEAD_BYTES + _PIECE_BYTES
     door.may_answer.set()
     await answers(door, 2_000)
 

@@ -22,8 +22,8 @@ from tether_rt.headers import NOTHING_MAY_RUN, SECURITY
 _OWN_FILES: Final = 256
 """Descriptors that are not connections: MongoDB, R2, files, the interpreter's own."""
 
-READ_AHEAD_BYTES: Final = 64 * 1024
-"""How much of what nobody waits for yet a connection keeps, beside the piece that was being read."""
+READ_AHEAD_BYTES: Final = 16 * 1024
+"""How much that nobody waits for yet a connection may have and still listen: a usual request. One more piece comes on top."""
 
 _TORNADOS: Final = b"HTTP/1.1 400 Bad Request\r\n\r\n"
 """What Tornado answers, as it is, to what is not HTTP (`HTTP1Connection._read_message_inner`)."""
@@ -69,13 +69,15 @@ class _PlainSpokenStream(IOStream):
     def _handle_events(self, fd: Any, events: int) -> None:
         # Tornado stops listening whenever a request is complete, and begins again when its handler waits: six system calls for
         # each. A client that goes on sending meanwhile is read ahead a little, and then it does stop.
-        if events != IOLoop.READ:
+        if events != IOLoop.READ or self.closed():
             super()._handle_events(fd, events)
             return
         try:
             self._handle_read()
-        except UnsatisfiableReadError as error:
+        except Exception as error:
             self.close(exc_info=error)
+            if not isinstance(error, UnsatisfiableReadError):
+                raise
         if self._read_buffer_size > READ_AHEAD_BYTES:
             super()._handle_events(fd, 0)
 

@@ -241,7 +241,7 @@ async def test_a_look_up_that_fails_is_nobodys_trouble(
 
     one = entry(whose)
     with monkeypatch.context() as patched:
-        patched.setattr(writer._meanwhile, "contacts", away)
+        patched.setattr(writer._foresight._known, "contacts", away)
         with caplog.at_level(logging.WARNING):
             await looked_up(writer, one)
     assert [one for one in caplog.records if one.name.startswith("tether.store")] == []

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterable, Sequence
 from types import SimpleNamespace
 
 import pytest
+from pymongo.errors import AutoReconnect
 
 from tests.support.entries import caller, entry
+from tether_rt.search import call_terms
 from tether_rt.store import client as store
 from tether_rt.store import spoken
 from tether_rt.store.commit import BatchWriter
+from tether_rt.store.opmsg import Command
 from tether_rt.store.spoken import SpokenWords
 
 
@@ -51,7 +55,8 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     made: list[float] = []
 
     async def sleep(seconds: float) -> None:
-        made.append(seconds)
+        if seconds:  # else it is a turn given to others
+            made.append(seconds)
 
     monkeypatch.setattr(spoken, "asyncio", SimpleNamespace(sleep=sleep))
     return made
@@ -72,6 +77,50 @@ async def test_every_marked_call_is_found_by_its_words_and_its_mark_is_gone(data
     assert await found(database, "again") == 70
     assert await database["calls"].count_documents({"unindexed": {"$exists": True}}) == 0
     await words.close()
+
+
+async def test_others_have_their_turn_between_the_words_of_any_two_calls(
+    database: store.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = 0
+    taken_in: list[int] = []
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    def noted(texts: Iterable[str | None], numbers: Iterable[str]) -> list[str]:
+        taken_in.append(turns)
+        return call_terms(texts, numbers)
+
+    await commit_spoken(database, 10)
+    monkeypatch.setattr(spoken, "call_terms", noted)
+    words = SpokenWords(database, lambda: False)
+    counting = asyncio.create_task(count())
+    assert await words.index() == 10
+    counting.cancel()
+    assert len(set(taken_in)) == 10
+    await words.close()
+
+
+async def test_a_mongodb_that_was_away_is_waited_for(
+    database: store.Database, pauses: list[float], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    await commit_spoken(database, 1)
+    words = Timed(database, busy=False, turns=2)
+    ask = words._line.ask
+
+    async def away(commands: Sequence[Command]) -> list[store.Document]:
+        monkeypatch.setattr(words._line, "ask", ask)
+        raise AutoReconnect("connection closed")
+
+    monkeypatch.setattr(words._line, "ask", away)
+    await run(words)
+    assert [record.getMessage() for record in caplog.records if record.name == "tether.store"] == ["words_not_indexed"]
+    assert pauses == [1.0, 1.0]
+    assert await found(database, "word0") == 1
 
 
 async def test_an_idle_server_indexes_without_a_rest_and_then_looks_every_second(

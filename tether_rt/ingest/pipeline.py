@@ -55,7 +55,7 @@ class Pipeline:
         announce: Callable[[Recording], None] = lambda recording: None,
         expect: Callable[[CompletedCall], None] = lambda call: None,
     ) -> None:
-        """Take the stations; who is told of each new recording once its call is durable; who of each call before it is."""
+        """Take the stations, and who is told: of a recording once its call is durable, of a call that is about to be."""
         self._contract = contract
         self._duplicates = duplicates
         self._recordings = recordings

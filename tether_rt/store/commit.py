@@ -17,7 +17,6 @@ from typing import Final
 from bson.errors import BSONError
 from pymongo.errors import DocumentTooLarge, DuplicateKeyError, OperationFailure
 
-from tether_rt.domain import CompletedCall
 from tether_rt.store.client import Client, Database, Document, unavailable
 from tether_rt.store.foresight import Foreseen, Foresight
 from tether_rt.store.known import Known, contacts_query
@@ -48,19 +47,15 @@ class BatchWriter:
         self._known = Known(database)
         self._session = Session(database.delegate)
         self._orphans = Orphans(client)
-        self._meanwhile = Known(database)
-        self._foresight = Foresight(self._meanwhile)
+        self._foresight = Foresight(database)
+        self.expect = self._foresight.expect
+        """Is told of calls that will be written soon, so that less need be asked then."""
 
     async def close(self) -> None:
         """Close the connections; idempotent."""
         await self._foresight.close()
-        await self._meanwhile.close()
         await self._session.close()
         await self._known.close()
-
-    def expect(self, call: CompletedCall) -> None:
-        """Make ready for a call that will be written soon."""
-        self._foresight.expect((call.organization_id, call.contact_number))
 
     async def write(self, entries: Sequence[Entry], *, again: bool = False) -> list[Outcome]:
         """Make every entry durable, or none; returns an outcome for each, in order.
@@ -130,7 +125,8 @@ class BatchWriter:
             if not all(map(_took_effect, commands, answers)):
                 raise BatchIsStale
             await self._commit(transaction)
-            return [answer["value"] for answer in answers[: len(first)]] or counters
+            # What MongoDB made of those that were foreseen has its time, where they had a guess.
+            return counters if foreseen is None else [answer["value"] for answer in answers[: len(first)]]
 
     async def _commit(self, transaction: Transaction) -> None:
         await transaction.commit()

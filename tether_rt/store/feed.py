@@ -6,17 +6,16 @@ Everything is read with read concern majority: a dashboard must never see an eve
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Final
 
-from bson import Binary, Int64, Timestamp
+from bson import Int64, Timestamp
 
 from tether_rt.errors import Unavailable
 from tether_rt.store.client import MAJORITY, Database, Document
 from tether_rt.store.line import Line
-from tether_rt.store.opmsg import Command, find
+from tether_rt.store.opmsg import Command, find, logical_session
 
 READS_AT_ONCE: Final = 4
 """Reads of `feed` under way at one time. A thousand dashboards that come back after a restart wait here in turn, and leave
@@ -79,7 +78,7 @@ class FeedStream:
 
     def __init__(self, database: Database) -> None:
         self._line = Line(database.delegate)
-        self._session = {"id": Binary.from_uuid(uuid.uuid4())}
+        self._session = logical_session()
         self._begin = Timestamp(0, 0)
         self._cursor_id = _CURSOR_IS_DEAD
         self._first: list[Document] = []

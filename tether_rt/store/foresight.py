@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
-from tether_rt.store.client import Document, DriverError
-from tether_rt.store.known import Known
-from tether_rt.store.plan import ContactKey, Plan
+from tether_rt.domain import CompletedCall
+from tether_rt.store.client import Database, Document, DriverError
+from tether_rt.store.known import ContactKey, Known, contact_key
+from tether_rt.store.plan import Plan
 
 _GOES_WELL: Final = 3
-"""How many transactions in a row nobody else may have come between, before the next one is foreseen."""
+"""How often in a row nobody may have come between two transactions, before the next one is foreseen."""
 MAX_ORGANIZATIONS: Final = 1_000
 MAX_CONTACTS: Final = 10_000
 """About 8 MB."""
@@ -59,26 +60,29 @@ class Foreseen(NamedTuple):
 class Foresight:
     """What this process remembers of organizations and contacts."""
 
-    def __init__(self, known: Known) -> None:
-        self._known = known
+    def __init__(self, database: Database) -> None:
+        # A connection of its own: a look-up that hangs must hold up nobody who waits for an answer.
+        self._known = Known(database)
         self._places: OrderedDict[str, _Place] = OrderedDict()
         self._contacts: OrderedDict[ContactKey, Document | None] = OrderedDict()
         """None for one that was looked for and is not there."""
         self._asked: set[ContactKey] = set()
         self._asking: asyncio.Task[None] | None = None
 
-    def expect(self, key: ContactKey) -> None:
-        """Look a contact up, unless it is known, so that the transaction need not; nobody waits for that."""
+    def expect(self, call: CompletedCall) -> None:
+        """Look up the contact of a call that will be written soon, unless it is known; nobody waits for that."""
+        key = contact_key(call)
         if key not in self._contacts and len(self._asked) < _MAX_ASKED:
             self._asked.add(key)
             if self._asking is None:
                 self._asking = asyncio.create_task(self._ask())
 
     async def close(self) -> None:
-        """End what is being asked; idempotent."""
+        """End what is being asked and close the connection; idempotent."""
         if self._asking is not None:
             self._asking.cancel()
             await asyncio.wait({self._asking})
+        await self._known.close()
 
     async def _ask(self) -> None:
         try:
@@ -112,8 +116,7 @@ class Foresight:
             before = self._places.pop(name, None)
             alone = before is not None and before.counter["seq"] == counter["seq"] - plan.counts[name].events
             self._places[name] = _Place(counter, now_s, before.went_well + 1 if before is not None and alone else 0)
-        for contact in plan.contacts():
-            key = (contact["organizationId"], contact["number"])
+        for key, contact in plan.contacts():
             self._contacts[key] = contact
             self._contacts.move_to_end(key)
         _forget_oldest(self._places, MAX_ORGANIZATIONS)

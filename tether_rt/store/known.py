@@ -1,4 +1,4 @@
-"""Which calls are stored already."""
+"""What is stored already: calls, by what makes them unique or by their ids, and contacts."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pymongo.errors import ConnectionFailure
 
+from tether_rt.domain import CompletedCall
 from tether_rt.events import CallIds
 from tether_rt.store import opmsg
 from tether_rt.store.client import MAJORITY, Database, Document
@@ -15,6 +16,8 @@ from tether_rt.store.opmsg import Command
 
 CallKey = tuple[str, str]
 """What makes a call unique: the API key's user and `externalCallId`."""
+ContactKey = tuple[str, str]
+"""What makes a contact unique: organization id and E.164 number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ class Known:
     """Look-ups of many calls in one query each, over a connection of its own; they raise the driver's errors.
 
     Calls are read so that what is seen can no longer be rolled back: a caller who hears that one is there need not come again.
+    Contacts are read as they are: a transaction that goes by one makes sure of it.
     """
 
     def __init__(self, database: Database) -> None:
@@ -47,7 +51,7 @@ class Known:
         found = await self._find({"$or": any_of}, "userId", "providerCallId", "fingerprint")
         return {(one["userId"], one["providerCallId"]): StoredCall(one["_id"], one["fingerprint"]) for one in found}
 
-    async def contacts(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Document]:
+    async def contacts(self, keys: Iterable[ContactKey]) -> dict[ContactKey, Document]:
         """Return the contacts that are there with these organizations and numbers."""
         found = await self._ask(contacts_query(keys))
         return {(one["organizationId"], one["number"]): one for one in found}
@@ -69,7 +73,12 @@ class Known:
         return list(answer["cursor"]["firstBatch"])
 
 
-def contacts_query(keys: Iterable[tuple[str, str]]) -> Command:
+def contact_key(call: CompletedCall) -> ContactKey:
+    """Return whose contact a call needs."""
+    return call.organization_id, call.contact_number
+
+
+def contacts_query(keys: Iterable[ContactKey]) -> Command:
     """Return the question for contacts by organization and number."""
     any_of = [{"organizationId": one, "number": {"$in": numbers}} for one, numbers in grouped(keys).items()]
     return opmsg.find("contacts", {"$or": any_of}, "organizationId", "number", "name", "conversationId")

@@ -6,10 +6,12 @@ https://www.mongodb.com/docs/manual/reference/mongodb-wire-protocol/
 from __future__ import annotations
 
 import struct
+import uuid
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import bson
+from bson import Binary
 from bson.codec_options import CodecOptions
 from pymongo.errors import DocumentTooLarge
 
@@ -49,6 +51,11 @@ class Answer(NamedTuple):
 
     to: int
     document: Document
+
+
+def logical_session() -> Document:
+    """Return a new session's id, which goes with its commands as `lsid`."""
+    return {"id": Binary.from_uuid(uuid.uuid4())}
 
 
 def find_and_modify(collection: str, query: Document, change: list[Document]) -> Command:

@@ -15,11 +15,8 @@ from tether_rt.domain import UNKNOWN_CALLER, CompletedCall, Recording
 from tether_rt.events import CallIds, call_events, count_events, event_text
 from tether_rt.store.calls import call_document
 from tether_rt.store.client import Document, new_id
-from tether_rt.store.known import CallKey, StoredCall
+from tether_rt.store.known import CallKey, ContactKey, StoredCall, contact_key
 from tether_rt.store.opmsg import Command, insert, update
-
-ContactKey = tuple[str, str]
-"""What makes a contact unique: organization id and E.164 number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +28,6 @@ class Entry:
     recording: Recording | None
     weight_bytes: int
     """About what the call takes in a transaction: its JSON without the recording."""
-
-    @property
-    def contact_key(self) -> ContactKey:
-        """Whose contact the call needs."""
-        return self.call.organization_id, self.call.contact_number
 
     @property
     def key(self) -> CallKey | None:
@@ -112,7 +104,7 @@ class Plan:
 
     def contact_keys(self) -> set[ContactKey]:
         """Return whose contacts the plan needs to know."""
-        return {entry.contact_key for entry in self._new()}
+        return {contact_key(entry.call) for entry in self._new()}
 
     def fill(self, contacts: Iterable[Document]) -> None:
         """Work everything out, from the contacts that were found."""
@@ -147,7 +139,7 @@ class Plan:
         return ids
 
     def _contact(self, call: CompletedCall) -> _Contact:
-        key = (call.organization_id, call.contact_number)
+        key = contact_key(call)
         contact = self._contacts.get(key)
         if contact is None:
             contact = self._contacts[key] = _Contact((new_id(), new_id()), UNKNOWN_CALLER, None)
@@ -156,17 +148,11 @@ class Plan:
         self._touched[key] = contact
         return contact
 
-    def contacts(self) -> Iterator[Document]:
+    def contacts(self) -> Iterator[tuple[ContactKey, Document]]:
         """Yield the batch's contacts as it leaves them, in the form in which they are found."""
-        for (organization_id, number), contact in self._touched.items():
-            contact_id, conversation_id = contact.ids
-            yield {
-                "_id": contact_id,
-                "organizationId": organization_id,
-                "number": number,
-                "name": contact.name,
-                "conversationId": conversation_id,
-            }
+        for key, contact in self._touched.items():
+            ids = dict(zip(("_id", "conversationId"), contact.ids, strict=True))
+            yield key, {**ids, "organizationId": key[0], "number": key[1], "name": contact.name}
 
     def commands(self) -> list[Command]:
         """Return the writes, but for the feed; each update is to find what it changes.

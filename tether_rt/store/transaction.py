@@ -9,11 +9,10 @@ is too large, say, or not allowed: the others are carried out. So nothing is sen
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
-from bson import Binary, Int64
+from bson import Int64
 from pymongo.database import Database as BlockingDatabase
 from pymongo.errors import PyMongoError
 
@@ -33,7 +32,7 @@ class Session:
     def __init__(self, database: BlockingDatabase[Document]) -> None:
         self._database = database
         self._line = Line(database)
-        self._id = {"id": Binary.from_uuid(uuid.uuid4())}
+        self._id = opmsg.logical_session()
         self._transactions = 0
 
     async def close(self) -> None:
