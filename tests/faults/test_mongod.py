@@ -9,6 +9,7 @@ import aiohttp
 
 from tests.faults.load import Load, load_on
 from tests.support.database import OwnMongod
+from tests.support.doors import UPGRADE
 from tests.support.program import program
 from tests.support.retrying import PATIENCE_S
 from tests.support.service import missed
@@ -37,14 +38,6 @@ async def everything_says_503_in_time(load: Load) -> None:
     status, checks = await load.running.readiness()
     assert (status, checks["store"]) == (503, "ok")
     assert checks["mongodb"] != "ok"
-
-
-UPGRADE = {
-    "Connection": "Upgrade",
-    "Upgrade": "websocket",
-    "Sec-WebSocket-Version": "13",
-    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
-}
 
 
 async def test_killing_mongod_in_the_middle_of_load_is_503_then_everything_goes_on(mongod: OwnMongod, tmp_path: Path) -> None:

@@ -17,18 +17,13 @@ import pytest
 from argon2 import PasswordHasher
 
 from tests.conftest import settings_on
+from tests.support.doors import UPGRADE
 from tests.support.raw import connection
 from tests.support.service import PASSWORD, Answer, Service, Tenant, missed, running
 from tether_rt import auth
 from tether_rt.passwords import AT_ONCE, PasswordCheck
 
 WRONG = "not the password"
-UPGRADE = {
-    "Connection": "Upgrade",
-    "Upgrade": "websocket",
-    "Sec-WebSocket-Version": "13",
-    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
-}
 
 
 class Clock:

@@ -18,7 +18,7 @@ import pytest
 from tests.support import audio
 from tests.support.s3 import S3Server
 from tests.support.small_disk import small_disk
-from tests.support.vendor import Vendor, body, head, raw, repeated, status, vendor_server
+from tests.support.vendor import Vendor, body, head, raw, repeated, status
 from tether_rt.errors import BadRequest, Unavailable
 from tether_rt.ingest.sources import RecordingIntake
 from tether_rt.ingest.spool import Spool
@@ -47,12 +47,6 @@ class Place:
 
     async def content(self, key: str) -> bytes:
         return b"".join([piece async for piece in self.store.read(key, 0, 1 << 40)])
-
-
-@pytest.fixture
-async def vendor() -> AsyncIterator[Vendor]:
-    async with vendor_server() as vendor:
-        yield vendor
 
 
 @pytest.fixture(params=["disk", "r2"])

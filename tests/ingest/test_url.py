@@ -4,80 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
 import gzip
 import hashlib
-import json
-import logging
-import ssl
-from collections.abc import AsyncIterator, Callable, Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tornado.iostream import IOStream
 
+from tests.ingest.fetching import PATIENT, QUICK, RECORDING, SLOWNESS, fetch, refusal
 from tests.support import audio
+from tests.support.certificate import contexts
 from tests.support.small_disk import small_disk
 from tests.support.vendor import Answer, Vendor, body, head, raw, redirect, repeated, status, vendor_server
 from tether_rt.errors import BadRequest, Unavailable
-from tether_rt.ingest.guard import Address, Target, judge_url
+from tether_rt.ingest.guard import Address
 from tether_rt.ingest.lanes import Lanes
-from tether_rt.ingest.lookup import lookup
-from tether_rt.ingest.spool import Spool, SpooledFile
-from tether_rt.ingest.url import Limits, RecordingFetcher, _is_own
+from tether_rt.ingest.spool import Spool
+from tether_rt.ingest.url import Limits, RecordingFetcher
 
-ORGANIZATION = "a" * 24
-RECORDING = audio.mp3()
-CORPUS = json.loads(Path(__file__).with_name("ssrf_corpus.json").read_text("utf-8"))
-PATIENT = Limits(size_bytes=1_000_000)
-QUICK = Limits(size_bytes=1_000_000, connect_s=1, headers_s=0.3, window_s=0.3, window_bytes=3000)
-SLOWNESS = ("too slowly", "did not answer in time")
-
-
-@pytest.fixture
-async def vendor() -> AsyncIterator[Vendor]:
-    async with vendor_server() as vendor:
-        yield vendor
-
-
-@pytest.fixture
-async def spool(tmp_path: Path) -> AsyncIterator[Spool]:
-    spool = Spool(tmp_path / "spool")
-    await spool.start()
-    yield spool
-    await spool.close()
-    assert list((tmp_path / "spool").iterdir()) == [], "every spool file is gone"
-
-
-@pytest.fixture
-def fetcher(spool: Spool, vendor: Vendor) -> RecordingFetcher:
-    return RecordingFetcher(spool, [vendor.host], PATIENT)
-
-
-@pytest.fixture(autouse=True)
-def no_vendor_makes_us_log_an_error(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    yield
-    assert [record for record in caplog.records if record.levelno >= logging.ERROR and record.name != "tether.recordings"] == []
-
-
-async def fetch(fetcher: RecordingFetcher, spool: Spool, url: str) -> tuple[SpooledFile, bytes]:
-    async with spool.writing() as writer:
-        file = await fetcher.fetch(url, ORGANIZATION, writer)
-        return file, file.path.read_bytes()
-
-
-async def refusal(fetcher: RecordingFetcher, spool: Spool, url: str) -> str:
-    with pytest.raises(BadRequest) as refused:
-        await fetch(fetcher, spool, url)
-    assert str(refused.value).startswith("recording ")
-    return str(refused.value)
+pytestmark = pytest.mark.usefixtures("no_vendor_makes_us_log_an_error")
 
 
 def chunked(*pieces: bytes, end: bytes = b"0\r\n\r\n") -> bytes:
@@ -226,139 +173,12 @@ async def test_nobody_listens_there(fetcher: RecordingFetcher, spool: Spool, ven
     assert "refuses the connection or is not reachable" in sentence
 
 
-async def test_there_is_no_such_name(spool: Spool) -> None:
-    fetcher = RecordingFetcher(spool, limits=PATIENT)
-    assert await refusal(fetcher, spool, "http://no.such.name.invalid/x") == (
-        "recording could not be fetched: no.such.name.invalid was not found"
-    )
-
-
-async def test_a_name_server_that_hangs_is_given_up(spool: Spool) -> None:
-    async def hanging(host: str) -> list[Address]:
-        await asyncio.sleep(3600)
-        return []
-
-    fetcher = RecordingFetcher(spool, limits=Limits(connect_s=0.1), lookup=hanging)
-    assert "vendor.example was not found" in await refusal(fetcher, spool, "http://vendor.example/")
-
-
-async def test_names_are_resolved_by_the_system() -> None:
-    assert ip_address("127.0.0.1") in await lookup("localhost")
-    with pytest.raises(OSError, match=r"\w"):
-        await lookup("no.such.name.invalid")
-
-
-class World(RecordingFetcher):
-    """A fetcher for which the internet is one vendor's server: public addresses lead there, and are noted."""
-
-    def __init__(self, spool: Spool, vendor: Vendor, answers: dict[str, list[list[str]]]) -> None:
-        super().__init__(spool, limits=PATIENT, lookup=self.lookup_here)
-        self.vendor = vendor
-        self.answers = answers
-        self.connected: list[tuple[str, list[str]]] = []
-
-    async def lookup_here(self, host: str) -> list[Address]:
-        return [ip_address(text) for text in self.answers[host].pop(0)]
-
-    async def _connect(self, target: Target, addresses: list[Address]) -> IOStream:
-        self.connected.append((target.host, [str(address) for address in addresses]))
-        listed = judge_url(self.vendor.url("/"), frozenset([self.vendor.host]))
-        return await super()._connect(listed, [ip_address("127.0.0.1")])
-
-
-async def test_dns_that_changes_its_answer_gains_nothing(vendor: Vendor, spool: Spool) -> None:
-    """A public address first and a private one later: each hop asks once, and connects to what that answer was."""
-    world = World(spool, vendor, {"rebind.example": [["93.184.216.34"], ["93.184.216.35"], ["127.0.0.1"]]})
-    vendor.serve("/1", redirect("http://rebind.example/2"))
-    vendor.serve("/2", redirect("http://rebind.example/3"))
-    vendor.serve("/3", body(b"secret"))
-    assert "not public" in await refusal(world, spool, "http://rebind.example/1")
-    assert world.connected == [("rebind.example", ["93.184.216.34"]), ("rebind.example", ["93.184.216.35"])]
-    assert [request.target for request in vendor.requests] == ["/1", "/2"]
-
-
-@pytest.mark.parametrize("kind", CORPUS["names"])
-async def test_a_name_that_leads_to_what_is_not_public_is_never_connected_to(kind: str, vendor: Vendor, spool: Spool) -> None:
-    world = World(spool, vendor, {"vendor.example": [CORPUS["names"][kind]]})
-    assert await refusal(world, spool, "http://vendor.example/") == "recording points to an address that is not public"
-    assert world.connected == []
-    assert vendor.connections == 0
-
-
-async def test_addresses_that_are_not_public_are_never_connected_to(vendor: Vendor, spool: Spool) -> None:
-    """With nothing in between: the system's names, real sockets."""
-    fetcher = RecordingFetcher(spool, limits=PATIENT)
-    for host in ("127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "127.1", "0.0.0.0", "localhost."):
-        assert await refusal(fetcher, spool, f"http://{host}:{vendor.port}/")
-        assert await refusal(fetcher, spool, f"http://{host}/")
-    assert vendor.connections == 0
-
-
-async def test_the_addresses_that_were_judged_are_the_ones_connected_to(vendor: Vendor, fetcher: RecordingFetcher) -> None:
-    """Whatever the name resolves to by then."""
-    target = judge_url(f"http://localhost.invalid:{vendor.port}/", frozenset([f"localhost.invalid:{vendor.port}"]))
-    stream = await fetcher._connect(target, [ip_address("127.0.0.1")])
-    assert stream.socket.getpeername() == ("127.0.0.1", vendor.port)
-    stream.close()
-
-
-async def test_the_next_address_is_tried_when_one_does_not_answer(vendor: Vendor, spool: Spool) -> None:
-    async def two(host: str) -> list[Address]:
-        return [ip_address("::1"), ip_address("127.0.0.1")]
-
-    fetcher = RecordingFetcher(spool, [f"vendor.example:{vendor.port}"], PATIENT, lookup=two)
-    vendor.serve("/", body(RECORDING))
-    _, content = await fetch(fetcher, spool, f"http://vendor.example:{vendor.port}/")
-    assert content == RECORDING
-    assert vendor.requests[0].headers["host"] == f"vendor.example:{vendor.port}"
-
-
-def test_this_machine_s_own_addresses_are_known() -> None:
-    assert _is_own(ip_address("127.0.0.1"))
-    assert not _is_own(ip_address("192.0.2.1"))
-
-
-@pytest.fixture
-def certificate(tmp_path: Path) -> Callable[[str], tuple[ssl.SSLContext, ssl.SSLContext]]:
-    """Makes a self-signed certificate for a name; gives the server's context and one of a client that trusts it."""
-
-    def make(name: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        now = datetime.datetime.now(datetime.UTC)
-        made = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(subject)
-            .public_key(key.public_key())
-            .serial_number(1)
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=1))
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-            .sign(key, hashes.SHA256())
-        )
-        pem = tmp_path / "certificate.pem"
-        pem.write_bytes(
-            key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-            + made.public_bytes(serialization.Encoding.PEM)
-        )
-        server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        server.load_cert_chain(pem)
-        return server, ssl.create_default_context(cafile=str(pem))
-
-    return make
-
-
-Certificate = Callable[[str], tuple[ssl.SSLContext, ssl.SSLContext]]
-
-
 async def loopback(host: str) -> list[Address]:
     return [ip_address("127.0.0.1")]
 
 
-async def test_https_is_fetched_when_the_certificate_holds(certificate: Certificate, spool: Spool) -> None:
-    server, client = certificate("vendor.example")
+async def test_https_is_fetched_when_the_certificate_holds(spool: Spool, tmp_path: Path) -> None:
+    server, client = contexts(tmp_path, "vendor.example")
     async with vendor_server(tls=server) as vendor:
         vendor.serve("/", body(RECORDING))
         url = f"https://vendor.example:{vendor.port}/"

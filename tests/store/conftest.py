@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tether_rt.store import client as store
+from tether_rt.store.commit import BatchWriter
 from tether_rt.store.indexes import create_indexes
 
 
@@ -20,3 +21,10 @@ async def database(mongodb_uri: str) -> AsyncIterator[store.Database]:
     yield database
     await client.drop_database(database.name)
     client.close()
+
+
+@pytest.fixture
+async def writer(database: store.Database) -> AsyncIterator[BatchWriter]:
+    writer = BatchWriter(database.client, database)
+    yield writer
+    await writer.close()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from pymongo.errors import AutoReconnect
 
-from tests.support.batches import another_process, count_exchanges, counts, events_of, ids
+from tests.support.batches import CutOffWriter, another_process, count_exchanges, counts, events_of, ids
 from tests.support.entries import caller, entry, recording
 from tether_rt.domain import UNKNOWN_CALLER, Caller
 from tether_rt.errors import Unavailable
@@ -19,19 +18,11 @@ from tether_rt.store import client as store
 from tether_rt.store import foresight as module
 from tether_rt.store.commit import BatchIsStale, BatchWriter
 from tether_rt.store.plan import Created, Duplicate, Entry, Outcome
-from tether_rt.store.transaction import Transaction
 
 NUMBER = "+442079460958"
 ASKED = [2, 5, 1]
 """The round trips of a call from somebody new: counter and contacts; the writes; the commit."""
 FORESEEN = [6, 1]
-
-
-@pytest.fixture
-async def writer(database: store.Database) -> AsyncIterator[BatchWriter]:
-    writer = BatchWriter(database.client, database)
-    yield writer
-    await writer.close()
 
 
 async def looked_up(writer: BatchWriter, *entries: Entry) -> None:
@@ -176,24 +167,14 @@ async def test_a_call_that_was_stored_meanwhile_is_not_stored_again(
 
 @pytest.mark.parametrize("lost", ["question", "answer"])
 async def test_a_commit_whose_end_is_doubtful_is_built_on_by_nothing(database: store.Database, lost: str) -> None:
-    class CutOff(BatchWriter):
-        cut = False
-
-        async def _commit(self, transaction: Transaction) -> None:
-            if self.cut and lost == "question":
-                raise AutoReconnect("connection closed")
-            await super()._commit(transaction)
-            if self.cut:
-                raise AutoReconnect("connection closed")
-
     whose = caller()
-    writer = CutOff(database.client, database)
+    writer = CutOffWriter(database.client, database)
     await settle_in(writer, whose)
     late = entry(whose, fromNumber=NUMBER)
-    writer.cut = True
+    writer.lost = lost
     with pytest.raises(Unavailable):
         await write(writer, late)
-    writer.cut = False
+    writer.lost = None
     await writer.write([entry(whose, fromNumber=NUMBER)])
     assert ids((await writer.write([late], again=True))[0]).call_id == late.call_id
     assert len(await events_of(database, whose.organization_id)) == 18

@@ -188,17 +188,17 @@ async def test_who_leaves_while_it_connects_leaves_no_connection_behind(
 ) -> None:
     taken: list[socket.socket] = []
     may_go_on = threading.Event()
-    take = Line._take
+    take = line._take
 
-    def slow(self: Line) -> Any:
+    def slow() -> Any:
         may_go_on.wait(20)
         if not succeeds:
             raise AutoReconnect("connection closed")
-        connection = take(self)
+        connection = take()
         taken.append(connection.conn.get_conn)
         return connection
 
-    monkeypatch.setattr(Line, "_take", slow)
+    monkeypatch.setattr(line, "_take", slow)
     leaves = asyncio.create_task(ping(line))
     await asyncio.sleep(0.05)
     leaves.cancel()

@@ -8,14 +8,29 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from pymongo.errors import AutoReconnect
 
 from tether_rt.store import client as store
 from tether_rt.store.commit import BatchWriter
 from tether_rt.store.line import Line
 from tether_rt.store.opmsg import Encoded
 from tether_rt.store.plan import Created, Outcome
+from tether_rt.store.transaction import Transaction
 
 COLLECTIONS = ("counters", "contacts", "conversations", "calls", "messages", "feed")
+
+
+class CutOffWriter(BatchWriter):
+    """Loses the connection at the commit: before it is asked for, or before its answer arrives."""
+
+    lost: str | None = None
+
+    async def _commit(self, transaction: Transaction) -> None:
+        if self.lost == "question":
+            raise AutoReconnect("connection closed")
+        await super()._commit(transaction)
+        if self.lost == "answer":
+            raise AutoReconnect("connection closed")
 
 
 @asynccontextmanager
