@@ -82,11 +82,13 @@ async def test_sigterm_under_load_answers_every_request_and_loses_no_call(mongod
             while sum(len(postman.answers) for postman in keeping) < 3 * KEEPING:  # noqa: ASYNC110 - load is what is waited for
                 await asyncio.sleep(0.01)
             newcomers = await postmen_of(tenant, NEWCOMERS, stack)
-            for postman in newcomers:
-                await postman.send()
             slow = await stack.enter_async_context(connection(tenant.base_url))
             body = json.dumps(missed()).encode()
-            await slow.request("POST /api/calls/ingest", {**headers(tenant), "Content-Length": str(len(body))}, body[:-20])
+            promised = {**headers(tenant), "Content-Length": str(len(body)), "Expect": "100-continue"}
+            await slow.request("POST /api/calls/ingest", promised, body[:-20])
+            assert (await slow.answer()).status == 100  # its headers were judged before the server is asked to stop
+            for postman in newcomers:
+                await postman.send()
 
             everybody = [*keeping, *newcomers]
             in_flight = [postman.unanswered for postman in everybody]
