@@ -30,9 +30,19 @@ class BenchError(Exception):
 
 
 def cpu_s(pid: int) -> float:
-    """Return the CPU time that a process has taken so far, in seconds."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS_S
+    """Return the CPU time that a process and those that it started have taken so far, in seconds."""
+    processes = dict(filter(None, map(_stat, Path("/proc").glob("[0-9]*/stat"))))
+    family = [pid]
+    for member in family:
+        family += [child for child, fields in processes.items() if int(fields[1]) == member]
+    return sum(int(processes[member][field]) for member in family for field in (11, 12)) / _TICKS_S
+
+
+def _stat(path: Path) -> tuple[int, list[str]] | None:
+    try:
+        return int(path.parent.name), path.read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None  # it has ended meanwhile
 
 
 def memory_bytes(pid: int, name: str = "VmRSS") -> int:

@@ -150,6 +150,16 @@ async def test_a_batch_has_a_largest_number_of_calls(
     assert writer.sizes == [1, 4, 4, 2]
 
 
+async def test_of_very_many_calls_half_go_first(committer: Committer, writer: ScriptedWriter) -> None:
+    await held_first(committer, writer)
+    entries = calls(400)
+    later = await submitted(committer, entries)
+    writer.may_end.set()
+    await asyncio.gather(*later)
+    assert writer.sizes == [1, 128, 128, 72, 40, 32]
+    assert writer.stored[1:] == entries
+
+
 async def test_a_batch_has_a_largest_weight_and_what_is_heavier_goes_alone(
     committer: Committer, writer: ScriptedWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:

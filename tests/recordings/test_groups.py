@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import sys
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tether_rt.errors import Unavailable
-from tether_rt.recordings import disk, flush
+from tether_rt.recordings import disk, flush, folder
 from tether_rt.recordings.disk import DiskStore
 from tether_rt.recordings.protocol import recording_key
 from tether_rt.recordings.sniff import MP3
@@ -45,12 +46,13 @@ class Flushes:
 def flushes(monkeypatch: pytest.MonkeyPatch) -> Flushes:
     made = Flushes()
     monkeypatch.setattr(disk, "FLUSHES_FILE_SYSTEMS", True)
-    monkeypatch.setattr(disk, "flush_file_system", made)
+    monkeypatch.setattr(folder, "flush_file_system", made)
+    monkeypatch.setattr(sys, "executable", "/nowhere")  # with no process that writes, a thread of this one does
     return made
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[DiskStore]:
+async def store(tmp_path: Path, flushes: Flushes) -> AsyncIterator[DiskStore]:
     store = DiskStore(tmp_path, min_free_bytes=0)
     await store.start()
     yield store

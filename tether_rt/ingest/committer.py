@@ -27,6 +27,9 @@ MAX_BATCH_CALLS: Final = 128
 """Planning a call takes the event loop 50 µs, so that the largest batch stays below the 10 ms that anything may."""
 MAX_BATCH_BYTES: Final = 8 * 1024 * 1024
 MAX_WAITING_CALLS: Final = 4_096
+_UNDIVIDED_CALLS: Final = 40
+"""Of more calls that wait, a batch takes half: while it is committed there is something left to begin with, and the callers of
+one batch are not answered, and come back, all at once."""
 _BUSY_CALLS: Final = 8
 RETRY_FOR_S: Final = 3.0
 _LOG: Final = logging.getLogger("tether.ingest")
@@ -106,7 +109,8 @@ class Committer:
     def _take(self) -> list[_Waiting]:
         batch: list[_Waiting] = []
         size = 0
-        while self._waiting and len(batch) < MAX_BATCH_CALLS:
+        most = min(MAX_BATCH_CALLS, max(_UNDIVIDED_CALLS, len(self._waiting) // 2))
+        while self._waiting and len(batch) < most:
             waiting = self._waiting[0]
             # Done: its caller was told to come again, so it must not be stored behind their back.
             if not waiting.outcome.done():

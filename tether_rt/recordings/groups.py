@@ -7,19 +7,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from tether_rt.recordings import scratch
-from tether_rt.recordings.threads import FileThreads
+from tether_rt.recordings.folder import Small
 
 MAX_GROUP_BYTES: Final = 4 * 1024 * 1024
 """Written before the flush: a bound on how long the first one of a group waits for the last."""
-
-Small = tuple[Path, bytes]
-"""Where a file is to be, and what is to be in it."""
 
 
 @dataclass(slots=True)
@@ -31,9 +28,8 @@ class _Waiting:
 class Groups:
     """The files that wait to be written, and the one job that writes them."""
 
-    def __init__(self, threads: FileThreads, write: Callable[[Sequence[Small]], list[OSError | None]]) -> None:
-        """Take `write`, which makes files durable in a thread and returns for each what went wrong with it alone."""
-        self._threads = threads
+    def __init__(self, write: Callable[[Sequence[Small]], Awaitable[list[OSError | None]]]) -> None:
+        """Take `write`, which makes files durable and returns for each what went wrong with it alone."""
         self._write = write
         self._waiting: deque[_Waiting] = deque()
         self._writing: asyncio.Task[None] | None = None
@@ -63,7 +59,7 @@ class Groups:
     async def _write_group(self, group: list[_Waiting]) -> None:
         outcomes: Sequence[Exception | None]
         try:
-            errors = await self._threads.run(self._write, [waiting.file for waiting in group])
+            errors = await self._write([waiting.file for waiting in group])
             outcomes = [error and scratch.unavailable(error) for error in errors]
         except Exception as error:  # handed to everybody who waits, who raise it
             outcomes = [error] * len(group)

@@ -1,0 +1,165 @@
+"""The process that writes small recordings: it outlives signals, not its server, and nobody misses it when it is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from tether_rt.errors import Unavailable
+from tether_rt.recordings.disk import DiskStore
+from tether_rt.recordings.flush import FLUSHES_FILE_SYSTEMS
+from tether_rt.recordings.protocol import recording_key
+from tether_rt.recordings.sniff import MP3
+
+assert FLUSHES_FILE_SYSTEMS  # what these tests are about is for Linux
+
+
+def key(number: int) -> str:
+    return recording_key("a" * 24, f"{number:064x}", MP3)
+
+
+def writers_of(parent: int) -> list[int]:
+    """Return the processes that write recordings for `parent`."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            ppid = int((path / "stat").read_text().rpartition(")")[2].split()[1])
+            words = (path / "cmdline").read_bytes().split(b"\0")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if ppid == parent and b"tether_rt.recordings.writer" in words:
+            found.append(int(path.name))
+    return found
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+async def becomes(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - of another process, which tells nobody
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def others() -> set[int]:
+    """The writers of servers that the tests share."""
+    return set(writers_of(os.getpid()))
+
+
+@pytest.fixture
+async def store(others: set[int], tmp_path: Path) -> AsyncIterator[DiskStore]:
+    store = DiskStore(tmp_path, min_free_bytes=0)
+    await store.start()
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def writer(store: DiskStore, others: set[int]) -> int:
+    (pid,) = set(writers_of(os.getpid())) - others
+    return pid
+
+
+async def put(store: DiskStore, number: int) -> None:
+    await store.put(key(number), b"%d" % number, "audio/mpeg")
+
+
+def held_by(tmp_path: Path, numbers: range) -> list[bytes]:
+    return [(tmp_path / key(number)).read_bytes() for number in numbers]
+
+
+async def test_it_does_not_end_when_all_of_a_servers_processes_are_signalled(store: DiskStore, writer: int) -> None:
+    await put(store, 0)  # it has begun to work, and to listen to no signal
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        os.kill(writer, number)
+    await put(store, 1)
+    assert is_running(writer)
+
+
+async def test_a_group_that_it_had_when_it_was_killed_is_safe_all_the_same(
+    store: DiskStore, writer: int, others: set[int], tmp_path: Path
+) -> None:
+    await put(store, 0)
+    os.kill(writer, signal.SIGSTOP)
+    putting = asyncio.gather(*(put(store, number) for number in range(1, 9)))
+    done, _ = await asyncio.wait({putting}, timeout=0.2)
+    assert not done
+    os.kill(writer, signal.SIGKILL)
+    await putting
+    assert held_by(tmp_path, range(9)) == [b"%d" % number for number in range(9)]
+    assert set(writers_of(os.getpid())) == others
+
+    await put(store, 9)  # not at once: one that dies of what it does would be started for every recording
+    assert set(writers_of(os.getpid())) == others
+    store._writer._not_before_s = 0.0  # as if that time had passed
+    await put(store, 10)
+    assert len(set(writers_of(os.getpid())) - others) == 1
+    assert held_by(tmp_path, range(11)) == [b"%d" % number for number in range(11)]
+
+
+async def test_where_no_process_can_be_started_a_thread_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    store = DiskStore(tmp_path, min_free_bytes=0)
+    await store.start()
+    await asyncio.gather(*(put(store, number) for number in range(3)))
+    assert held_by(tmp_path, range(3)) == [b"0", b"1", b"2"]
+    await store.close()
+
+
+async def test_what_goes_wrong_is_told_as_if_it_had_gone_wrong_here(
+    store: DiskStore, writer: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / key(1)).mkdir(parents=True)  # where the file is to be
+    outcomes = await asyncio.gather(*(put(store, number) for number in range(3)), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [type(None), Unavailable, type(None)]
+    (tmp_path / "recordings" / ".unfinished").rmdir()  # as if the volume were unmounted
+    outcomes = await asyncio.gather(*(put(store, number) for number in range(3, 6)), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [Unavailable] * 3
+    assert "the recording folder failed: No such file or directory" in caplog.text
+    assert is_running(writer)
+
+
+async def test_it_ends_with_the_store(store: DiskStore, writer: int) -> None:
+    await put(store, 0)
+    await store.close()
+    assert not is_running(writer)
+    await store.close()
+
+
+_SERVER = """
+import asyncio, sys
+from pathlib import Path
+from tether_rt.recordings.disk import DiskStore
+
+async def main():
+    store = DiskStore(Path(sys.argv[1]), min_free_bytes=0)
+    await store.start()
+    await store.put(sys.argv[2], b"0", "audio/mpeg")
+    print("stored", flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+async def test_it_ends_with_a_server_that_was_killed(tmp_path: Path) -> None:
+    command = (sys.executable, "-c", _SERVER, str(tmp_path), key(0))
+    server = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+    assert server.stdout is not None
+    assert await server.stdout.readline() == b"stored\n"
+    (writer,) = writers_of(server.pid)
+    server.kill()
+    await server.wait()
+    await becomes(lambda: not is_running(writer))
