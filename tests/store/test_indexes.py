@@ -97,6 +97,15 @@ async def test_processes_that_start_together_make_them_together(mongodb_uri: str
             client.close()
 
 
+async def test_an_index_that_was_replaced_goes(database: store.Database) -> None:
+    before = await indexes_of(database)
+    keys = [("organizationId", 1), ("terms", 1), ("startTime", -1)]
+    name = await database["calls"].create_index(keys)
+    assert name in (await indexes_of(database))["calls"]
+    await create_indexes(database, 7)
+    assert await indexes_of(database) == before
+
+
 @pytest.mark.parametrize("days", [1, 30])
 async def test_the_feeds_retention_follows_the_setting(database: store.Database, days: int) -> None:
     await create_indexes(database, days)
