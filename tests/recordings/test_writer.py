@@ -138,6 +138,12 @@ async def test_it_ends_with_the_store(store: DiskStore, writer: int) -> None:
     await store.close()
 
 
+async def test_a_recording_that_comes_after_the_end_starts_no_other(store: DiskStore, others: set[int]) -> None:
+    await store._writer.close()
+    await put(store, 0)
+    assert set(writers_of(os.getpid())) == others
+
+
 _SERVER = """
 import asyncio, sys
 from pathlib import Path

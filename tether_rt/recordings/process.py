@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import sys
 import time
@@ -61,13 +62,17 @@ class WriterProcess:
         process.stdin.write(writer.group_message(files))
         line = await process.stdout.readline()
         if not line.endswith(b"\n"):
-            await self.close()
+            await self._end()
             log(_LOG, logging.WARNING, "recording_writer_died", status=process.returncode)
             raise WriterGone
         return writer.read_outcomes(line)
 
     async def close(self) -> None:
-        """Let the process end what it does, and end; idempotent."""
+        """Let the process end what it does, and end, for good; idempotent."""
+        self._not_before_s = math.inf
+        await self._end()
+
+    async def _end(self) -> None:
         process, self._process = self._process, None
         if process is not None:
             assert process.stdin is not None
