@@ -144,6 +144,44 @@ async def test_a_recording_that_comes_after_the_end_starts_no_other(store: DiskS
     assert set(writers_of(os.getpid())) == others
 
 
+_KILLED = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from tether_rt.cli import run_on_fast_loop
+from tether_rt.recordings.disk import DiskStore
+
+async def main():
+    keys = iter(sys.argv[2:])
+    store = DiskStore(Path(sys.argv[1]), min_free_bytes=0)
+    await store.start()
+    for pause_s in (0.5, 0.0):
+        await store.put(next(keys), b"before", "audio/mpeg")
+        os.kill(store._writer._process.pid, signal.SIGKILL)
+        await asyncio.sleep(pause_s)  # until its end was noticed, or not at all
+        await store.put(next(keys), b"after", "audio/mpeg")
+        assert store._writer._process is None
+        store._writer._not_before_s = 0.0
+    await store.put(next(keys), b"before", "audio/mpeg")
+    os.kill(store._writer._process.pid, signal.SIGSTOP)
+    putting = asyncio.gather(*(store.put(key, bytes(200_000), "audio/mpeg") for key in keys))
+    await asyncio.sleep(0.2)
+    os.kill(store._writer._process.pid, signal.SIGKILL)
+    await putting
+    await store.close()
+    return 0
+
+sys.exit(run_on_fast_loop(main()))
+"""
+
+
+async def test_nobody_misses_it_on_the_event_loop_that_servers_have_either(tmp_path: Path) -> None:
+    command = (sys.executable, "-c", _KILLED, str(tmp_path), *map(key, range(25)))
+    server = await asyncio.create_subprocess_exec(*command, stderr=subprocess.PIPE)
+    _, said = await server.communicate()
+    assert (server.returncode, said.decode().count("Traceback")) == (0, 0), said.decode()
+    assert held_by(tmp_path, range(25)) == [*[b"before", b"after"] * 2, b"before", *[bytes(200_000)] * 20]
+
+
 _SERVER = """
 import asyncio, sys
 from pathlib import Path

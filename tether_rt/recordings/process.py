@@ -57,10 +57,7 @@ class WriterProcess:
             await self.start()
         process = self._process
         assert process is not None
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(writer.group_message(files))
-        line = await process.stdout.readline()
+        line = await _ask(process, writer.group_message(files))
         if not line.endswith(b"\n"):
             await self._end()
             log(_LOG, logging.WARNING, "recording_writer_died", status=process.returncode)
@@ -78,3 +75,16 @@ class WriterProcess:
             assert process.stdin is not None
             process.stdin.close()
             await process.wait()
+
+
+async def _ask(process: Process, message: bytes) -> bytes:
+    """Return the line that answers; not a whole one when the process is gone."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    if process.stdin.is_closing():  # uvloop has noticed already, and would not let anything be written
+        return b""
+    process.stdin.write(message)
+    try:
+        return await process.stdout.readline()
+    except ConnectionError:
+        return b""
