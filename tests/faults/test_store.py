@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import uuid
 from base64 import b64encode
 from collections.abc import AsyncIterator
@@ -22,9 +24,27 @@ from tests.support.retrying import RetryingVendor
 from tests.support.s3 import S3Server
 from tests.support.service import missed, sample
 from tests.support.verify import verify
+from tests.support.writers import writers_of
 
 SIZES = (20_000, 2_000_000, 9_000_000)
 """Taken in memory, through a file, and up in parts."""
+
+
+async def test_the_process_that_writes_recordings_is_killed_in_the_middle_of_load_and_no_vendor_notices(
+    mongodb_uri: str, tmp_path: Path
+) -> None:
+    async with program(tmp_path, mongodb_uri) as running, load_on(running) as load:
+        server = running.server.process.pid
+
+        async def writes() -> bool:
+            return len(writers_of(server)) == 1
+
+        for _ in range(2):
+            await eventually(writes)
+            os.kill(writers_of(server)[0], signal.SIGKILL)
+            await load.acknowledged_more(60)
+    assert set(load.vendor.statuses) <= {200, 201}
+    assert [line["event"] for line in running.server.lines()].count("recording_writer_died") == 2
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.writers import writers_of
 from tether_rt.errors import Unavailable
 from tether_rt.recordings.disk import DiskStore
 from tether_rt.recordings.flush import FLUSHES_FILE_SYSTEMS
@@ -23,20 +24,6 @@ assert FLUSHES_FILE_SYSTEMS  # what these tests are about is for Linux
 
 def key(number: int) -> str:
     return recording_key("a" * 24, f"{number:064x}", MP3)
-
-
-def writers_of(parent: int) -> list[int]:
-    """Return the processes that write recordings for `parent`."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            ppid = int((path / "stat").read_text().rpartition(")")[2].split()[1])
-            words = (path / "cmdline").read_bytes().split(b"\0")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if ppid == parent and b"tether_rt.recordings.writer" in words:
-            found.append(int(path.name))
-    return found
 
 
 def is_running(pid: int) -> bool:
