@@ -106,6 +106,14 @@ async def test_an_index_that_was_replaced_goes(database: store.Database) -> None
     assert await indexes_of(database) == before
 
 
+async def test_making_them_again_waits_for_no_transaction(database: store.Database) -> None:
+    async with await database.client.start_session() as session, session.start_transaction():
+        await database["calls"].insert_one({"_id": "of a process that was killed"}, session=session)
+        async with asyncio.timeout(3):
+            await create_indexes(database, 7)
+        await session.abort_transaction()
+
+
 @pytest.mark.parametrize("days", [1, 30])
 async def test_the_feeds_retention_follows_the_setting(database: store.Database, days: int) -> None:
     await create_indexes(database, days)

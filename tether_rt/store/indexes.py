@@ -45,7 +45,7 @@ _INDEXES: Final[dict[str, list[IndexModel]]] = {
     "feed": [IndexModel([("organizationId", ASCENDING), ("last", ASCENDING)], unique=True)],
 }
 
-_REPLACED: Final = {"calls": ["organizationId_1_terms_1_startTime_-1"]}
+_REPLACED: Final = {"calls": {"organizationId_1_terms_1_startTime_-1"}}
 """What earlier versions made, and nobody asks any more."""
 _INDEX_NOT_FOUND: Final = 27
 
@@ -60,7 +60,8 @@ async def create_indexes(database: Database, feed_retention_days: int) -> None:
     for name, models in _INDEXES.items():
         await database[name].create_indexes(models)
     for name, replaced in _REPLACED.items():
-        for index in replaced:
+        # Asked first: to drop even one that is not there waits for every transaction, also for one that a killed process left.
+        for index in replaced & (await database[name].index_information()).keys():
             await _drop_index(database, name, index)
     await _set_retention(database, feed_retention_days * _DAY_S)
 
@@ -79,7 +80,7 @@ async def _drop_index(database: Database, collection: str, index: str) -> None:
     try:
         await database[collection].drop_index(index)
     except OperationFailure as error:
-        if error.code != _INDEX_NOT_FOUND:
+        if error.code != _INDEX_NOT_FOUND:  # another process was faster
             raise
 
 
