@@ -7,11 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from tests.hub.harness import eventually
 from tests.support.writers import writers_of
 from tether_rt.errors import Unavailable
 from tether_rt.recordings.disk import DiskStore
@@ -31,12 +32,6 @@ def is_running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
-
-
-async def becomes(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 - of another process, which tells nobody
-            await asyncio.sleep(0.01)
 
 
 @pytest.fixture
@@ -94,6 +89,18 @@ async def test_a_group_that_it_had_when_it_was_killed_is_safe_all_the_same(
     await put(store, 10)
     assert len(set(writers_of(os.getpid())) - others) == 1
     assert held_by(tmp_path, range(11)) == [b"%d" % number for number in range(11)]
+
+
+async def test_it_runs_nothing_that_lies_in_the_folder_where_the_server_was_started(
+    others: set[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "json.py").write_text("raise SystemExit\n")
+    monkeypatch.chdir(tmp_path)
+    store = DiskStore(tmp_path, min_free_bytes=0)
+    await store.start()
+    await put(store, 0)
+    assert len(set(writers_of(os.getpid())) - others) == 1
+    await store.close()
 
 
 async def test_where_no_process_can_be_started_a_thread_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,4 +200,4 @@ async def test_it_ends_with_a_server_that_was_killed(tmp_path: Path) -> None:
     (writer,) = writers_of(server.pid)
     server.kill()
     await server.wait()
-    await becomes(lambda: not is_running(writer))
+    await eventually(lambda: not is_running(writer))

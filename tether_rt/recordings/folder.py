@@ -7,16 +7,15 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO
 
 from tether_rt.errors import Unavailable
 from tether_rt.recordings import scratch
 from tether_rt.recordings.flush import flush_file, flush_file_system, flush_folder
+from tether_rt.recordings.protocol import PIECE_BYTES
 
 Small = tuple[Path, bytes]
 """Where a file is to be, and what is to be in it."""
-
-_COPY_BYTES: Final = 256 * 1024
 
 
 class Folder:
@@ -58,7 +57,7 @@ class Folder:
                 if error.errno != errno.EXDEV:
                     raise
                 with source.open("rb") as file:
-                    self._write(path, lambda target: shutil.copyfileobj(file, target, _COPY_BYTES))
+                    self._write(path, lambda target: shutil.copyfileobj(file, target, PIECE_BYTES))
         flush_folder(path.parent)
 
     def put_together(self, files: Sequence[Small]) -> list[OSError | None]:

@@ -41,8 +41,9 @@ class WriterProcess:
         if time.monotonic() < self._not_before_s:
             raise WriterGone
         self._not_before_s = time.monotonic() + _PAUSE_S
-        command = (sys.executable, "-m", writer.__name__, str(self._root))
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}  # wherever this one was found
+        # Modules come from where this process has them, and not (-P) from whatever folder it was started in.
+        command = (sys.executable, "-P", "-m", writer.__name__, str(self._root))
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
         try:
             self._process = await asyncio.create_subprocess_exec(
                 *command, stdin=PIPE, stdout=PIPE, limit=_LINE_BYTES, env=environment
