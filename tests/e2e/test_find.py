@@ -10,6 +10,7 @@ from pathlib import Path
 from playwright.async_api import expect
 
 from tests.e2e.conftest import NewAgent, on_disk
+from tests.support.program import eventually
 from tests.support.service import Service, Tenant, missed, sample
 
 pytestmark = on_disk
@@ -18,6 +19,11 @@ pytestmark = on_disk
 async def test_a_word_that_was_said_leads_to_its_moment(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
     wanted = (await tenant.post_call(sample("appointment"))).body["callId"]
     await tenant.post_call(sample("delivery"))
+
+    async def can_be_found() -> bool:
+        return (await tenant.get("/api/calls/history?search=travelling")).body["total"] == 1
+
+    await eventually(can_be_found)  # what was said is indexed a little after the call was taken
     agent = await new_agent(service.base_url)
     await agent.enter(tenant)
     await expect(agent.rows).to_have_count(2)
