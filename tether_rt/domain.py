@@ -117,6 +117,15 @@ def completed_call(body: dict[str, Any], caller: Caller, *, now: datetime, finge
     )
 
 
+def contact_number(body: dict[str, Any]) -> str | None:
+    """Return what `CompletedCall.contact_number` will be, or None when the rules will refuse it."""
+    field = "fromNumber" if body["direction"] == "inbound" else "toNumber"
+    try:
+        return to_e164(body[field], field)
+    except BadRequest:
+        return None
+
+
 def external_call_id(body: dict[str, Any]) -> str | None:
     """Return what makes a call unique for its vendor, as it was sent; raises `BadRequest` when it is too long to be one."""
     text: str | None = body.get("externalCallId")

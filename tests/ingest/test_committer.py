@@ -17,7 +17,7 @@ from tether_rt.events import CallIds
 from tether_rt.ingest import committer as module
 from tether_rt.ingest.committer import Committer
 from tether_rt.ops import Metrics
-from tether_rt.store.commit import BatchIsStale, NotStorable
+from tether_rt.store.commit import BatchIsStale, NotStorable, RecordingsNotKept
 from tether_rt.store.plan import Created, Entry, Outcome
 
 WHOSE = caller()
@@ -31,12 +31,16 @@ class ScriptedWriter:
         self.again: list[bool] = []
         self.stored: list[Entry] = []
         self.script: list[Exception | None] = []
+        self.kept: Sequence[asyncio.Future[None]] = ()
         self.judge: Callable[[Sequence[Entry]], Exception | None] = lambda entries: None
         self.begun = asyncio.Event()
         self.may_end = asyncio.Event()
         self.may_end.set()
 
-    async def write(self, entries: Sequence[Entry], *, again: bool = False) -> list[Outcome]:
+    async def write(
+        self, entries: Sequence[Entry], *, kept: Sequence[asyncio.Future[None]] = (), again: bool = False
+    ) -> list[Outcome]:
+        self.kept = kept
         self.batches.append(list(entries))
         self.again.append(again)
         self.begun.set()
@@ -255,6 +259,34 @@ async def test_when_the_database_stays_away_everybody_is_told_to_come_again(
     writer.judge = lambda batch: None
     (one,) = calls(1)
     assert await committer.submit(one) == created(one)
+
+
+async def test_a_recording_that_is_late_or_lost_is_its_own_calls_alone(committer: Committer, writer: ScriptedWriter) -> None:
+
+    def judge(_: object) -> Exception | None:
+        return None if all(one.done() and one.exception() is None for one in writer.kept) else RecordingsNotKept()
+
+    writer.judge = judge
+    await held_first(committer, writer)
+    safe, late, lost, lost_later = (asyncio.get_running_loop().create_future() for _ in range(4))
+    safe.set_result(None)
+    lost.set_exception(Unavailable("The disk is full."))
+    entries = calls(5)
+    recordings = zip(entries, [safe, late, lost, lost_later, None], strict=True)
+    waiting = [asyncio.create_task(committer.submit(one, kept=kept)) for one, kept in recordings]
+    await asyncio.sleep(0)
+    writer.may_end.set()
+    assert [await waiting[0], await waiting[4]] == [created(entries[0]), created(entries[4])]
+    with pytest.raises(Unavailable, match="The disk is full"):
+        await waiting[2]
+    assert not waiting[1].done()
+    assert not waiting[3].done()
+    lost_later.set_exception(Unavailable("The disk is away."))
+    with pytest.raises(Unavailable, match="The disk is away"):
+        await waiting[3]
+    late.set_result(None)
+    assert await waiting[1] == created(entries[1])
+    assert writer.sizes == [1, 4, 2, 1]
 
 
 # ---------------------------------------------------------------------- who waits

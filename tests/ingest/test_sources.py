@@ -19,11 +19,13 @@ from tests.support import audio
 from tests.support.s3 import S3Server
 from tests.support.small_disk import small_disk
 from tests.support.vendor import Vendor, body, head, raw, repeated, status
+from tether_rt.domain import Recording
 from tether_rt.errors import BadRequest, Unavailable
 from tether_rt.ingest.sources import RecordingIntake
 from tether_rt.ingest.spool import Spool
 from tether_rt.ingest.url import Limits, RecordingFetcher
 from tether_rt.recordings.disk import DiskStore
+from tether_rt.recordings.flush import FLUSHES_FILE_SYSTEMS
 from tether_rt.recordings.protocol import RecordingStore
 from tether_rt.recordings.r2 import R2Store
 
@@ -44,6 +46,12 @@ class Place:
         self.intake = RecordingIntake(
             store, fetcher, self.spool, lambda: "d" * 24, lambda kind, size, seconds: self.seen.append((kind, size))
         )
+
+    async def taken(self, text: str, organization_id: str) -> Recording:
+        recording, kept = await self.intake.take(text, organization_id)
+        if kept is not None:
+            await kept
+        return recording
 
     async def content(self, key: str) -> bytes:
         return b"".join([piece async for piece in self.store.read(key, 0, 1 << 40)])
@@ -90,7 +98,7 @@ async def test_each_kind_is_kept_as_its_own_whatever_it_claims_to_be(
         text = place.vendor.serve("/call.html", body(recording, Content_Type="text/html"))
     else:
         text = "data:audio/x-claim;base64," + base64_of(recording)
-    taken = await place.intake.take(text, ORGANIZATION)
+    taken = await place.taken(text, ORGANIZATION)
     assert taken.recording_id == "d" * 24
     assert taken.key == f"recordings/{ORGANIZATION}/{sha256}.{extension}"
     assert (taken.content_type, taken.size_bytes, taken.sha256) == (content_type, len(recording), sha256)
@@ -103,8 +111,8 @@ async def test_each_kind_is_kept_as_its_own_whatever_it_claims_to_be(
 async def test_every_size_takes_its_own_way_to_the_same_end(place: Place, size_bytes: int) -> None:
     """On the loop, in a thread, through a file, in parts."""
     recording = audio.mp3_of(size_bytes, salt=os.urandom(16))
-    inline = await place.intake.take(base64_of(recording), ORGANIZATION)
-    fetched = await place.intake.take(place.vendor.serve("/x", body(recording)), ORGANIZATION)
+    inline = await place.taken(base64_of(recording), ORGANIZATION)
+    fetched = await place.taken(place.vendor.serve("/x", body(recording)), ORGANIZATION)
     assert inline == fetched
     assert inline.sha256 == hashlib.sha256(recording).hexdigest()
     assert await place.content(inline.key) == recording
@@ -134,34 +142,48 @@ async def test_every_size_takes_its_own_way_to_the_same_end(place: Place, size_b
 )
 async def test_what_cannot_be_taken_is_refused_with_the_reason(place: Place, text: str, reason: str) -> None:
     with pytest.raises(BadRequest, match="^" + re.escape(reason)):
-        await place.intake.take(text, ORGANIZATION)
+        await place.taken(text, ORGANIZATION)
     assert place.seen == []
 
 
 async def test_what_a_url_brings_must_be_audio_too(place: Place) -> None:
     url = place.vendor.serve("/", body(b"<html>Please sign in</html>", Content_Type="audio/mpeg"))
     with pytest.raises(BadRequest, match="recording is not audio"):
-        await place.intake.take(url, ORGANIZATION)
+        await place.taken(url, ORGANIZATION)
     with pytest.raises(BadRequest, match="answered 404"):
-        await place.intake.take(place.vendor.serve("/gone", status(404)), ORGANIZATION)
+        await place.taken(place.vendor.serve("/gone", status(404)), ORGANIZATION)
     drip = place.vendor.serve("/drip", repeated(head(200) + audio.mp3(), b"x", pause_s=0.05))
     with pytest.raises(BadRequest, match="too slowly"):
-        await place.intake.take(drip, ORGANIZATION)
+        await place.taken(drip, ORGANIZATION)
     lie = place.vendor.serve("/lie", raw(head(200, Content_Length=10_000_000) + audio.mp3()))
     with pytest.raises(BadRequest, match="broke off"):
-        await place.intake.take(lie, ORGANIZATION)
+        await place.taken(lie, ORGANIZATION)
+
+
+async def test_only_what_is_stored_in_a_moment_is_not_waited_for(place: Place) -> None:
+    small, large = audio.mp3(), audio.mp3_of(2_000_000)
+    url = place.vendor.serve("/", body(small))
+    waited_for = [(await place.intake.take(text, ORGANIZATION)).kept is None for text in (base64_of(large), url)]
+    recording, kept = await place.intake.take(base64_of(small), ORGANIZATION)
+    assert waited_for == [True, True]
+    assert (kept is None) == (isinstance(place.store, R2Store) or not FLUSHES_FILE_SYSTEMS)
+    if kept is not None:
+        assert place.seen[2:] == []
+        await kept
+    assert place.seen[2:] == [("inline", len(small))]
+    assert await place.content(recording.key) == small
 
 
 async def test_the_same_bytes_of_two_organizations_are_two_recordings(place: Place) -> None:
     text = base64_of(audio.mp3())
-    one, two = await asyncio.gather(*(place.intake.take(text, letter * 24) for letter in "ab"))
+    one, two = await asyncio.gather(*(place.taken(text, letter * 24) for letter in "ab"))
     assert one.key != two.key
     assert await place.content(one.key) == await place.content(two.key)
 
 
 async def test_a_retry_overwrites_itself(place: Place, tmp_path: Path, s3_server: S3Server) -> None:
     text = base64_of(audio.mp3_of(1_500_000))
-    taken = await asyncio.gather(*(place.intake.take(text, ORGANIZATION) for _ in range(5)))
+    taken = await asyncio.gather(*(place.taken(text, ORGANIZATION) for _ in range(5)))
     assert len({recording.key for recording in taken}) == 1
     if isinstance(place.store, DiskStore):
         assert len(list((tmp_path / "recordings").rglob("*.mp3"))) == 1
@@ -174,7 +196,7 @@ async def test_the_store_away_is_503_and_leaves_nothing(s3_server: S3Server, tmp
     await place.spool.start()
     for text in (base64_of(audio.mp3()), base64_of(audio.mp3_of(2_000_000)), vendor.serve("/", body(audio.mp3()))):
         with pytest.raises(Unavailable, match="cannot be reached"):
-            await place.intake.take(text, ORGANIZATION)
+            await place.taken(text, ORGANIZATION)
     await place.spool.close()
     await store.close()
     assert list(place.spool_folder.iterdir()) == []
@@ -189,10 +211,10 @@ async def test_a_full_disk_is_503_and_leaves_nothing(tmp_path: Path, vendor: Ven
         large = audio.mp3_of(5_000_000)
         for text in (base64_of(large), vendor.serve("/", body(large))):
             with pytest.raises(Unavailable, match="full"):
-                await place.intake.take(text, ORGANIZATION)
+                await place.taken(text, ORGANIZATION)
             while any(path.is_file() for path in folder.rglob("*")):  # noqa: ASYNC110 - what is left is removed in a thread
                 await asyncio.sleep(0.01)
-        small = await place.intake.take(base64_of(audio.mp3()), ORGANIZATION)
+        small = await place.taken(base64_of(audio.mp3()), ORGANIZATION)
         await place.spool.close()
         await store.close()
         assert [path.name for path in folder.rglob("*") if path.is_file()] == [Path(small.key).name]
@@ -204,12 +226,12 @@ async def test_cancelled_at_any_moment_it_leaves_a_whole_recording_or_none(place
     key = f"recordings/{ORGANIZATION}/{hashlib.sha256(recording).hexdigest()}.mp3"
     for number in range(20):
         text = url if number % 2 else base64_of(recording)
-        task = asyncio.create_task(place.intake.take(text, ORGANIZATION))
+        task = asyncio.create_task(place.taken(text, ORGANIZATION))
         await asyncio.sleep(number * 0.003)
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-    taken = await place.intake.take(url, ORGANIZATION)
+    taken = await place.taken(url, ORGANIZATION)
     assert taken.key == key
     assert await place.content(key) == recording
 
@@ -239,7 +261,7 @@ async def main():
     # The first ones load modules and fill pools; what is measured is what size adds.
     await asyncio.gather(*(intake.take(f"http://{host}/warm", "a" * 24) for _ in range(3)))
     before_kib = memory_kib("VmRSS")
-    taken = await intake.take(f"http://{host}/large", "a" * 24)
+    taken, _ = await intake.take(f"http://{host}/large", "a" * 24)
     print(taken.size_bytes, memory_kib("VmHWM") - before_kib)
     await spool.close()
     await store.close()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tether_rt.errors import Unavailable
-from tether_rt.recordings import disk, flush, folder
+from tether_rt.recordings import disk, flush, folder, groups
 from tether_rt.recordings.disk import DiskStore
 from tether_rt.recordings.protocol import recording_key
 from tether_rt.recordings.sniff import MP3
@@ -89,6 +89,23 @@ async def test_a_group_has_a_bound_and_the_rest_waits_for_the_next(store: DiskSt
     await first
     await others
     assert flushes.count == 3
+
+
+async def test_nobody_is_told_that_it_will_be_soon_while_a_flush_takes_longer_than_usual(
+    store: DiskStore, flushes: Flushes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert store.keeps_soon(4_000)
+    assert not store.keeps_soon(4_000_000)
+    flushes.go_on.clear()
+    first = asyncio.create_task(store.put(key(0), b"0", "audio/mpeg"))
+    await asyncio.to_thread(flushes.begun.acquire)
+    monkeypatch.setattr(groups, "_USUAL_S", 60)
+    assert store.keeps_soon(4_000)
+    monkeypatch.setattr(groups, "_USUAL_S", 0)
+    assert not store.keeps_soon(4_000)
+    flushes.go_on.set()
+    await first
+    assert store.keeps_soon(4_000)
 
 
 async def test_one_that_cannot_be_written_does_not_take_its_neighbours_down(

@@ -18,8 +18,9 @@ from tests.support.service import ROOT
 from tether_rt.domain import UNKNOWN_CALLER, Caller
 from tether_rt.errors import Unavailable
 from tether_rt.store import client as store
-from tether_rt.store.commit import BatchIsStale, BatchWriter, NotStorable
-from tether_rt.store.plan import Duplicate, Entry, Outcome, Plan
+from tether_rt.store import commit as module
+from tether_rt.store.commit import BatchIsStale, BatchWriter, NotStorable, RecordingsNotKept
+from tether_rt.store.plan import Created, Duplicate, Entry, Outcome, Plan
 
 NUMBER = "+442079460958"
 
@@ -73,6 +74,44 @@ async def test_a_segment_has_the_form_that_every_reader_expects(writer: BatchWri
     event = json.loads(segment["events"][0])
     assert list(event) == ["event", "seq", "id", "at", "data"]
     assert event["at"] == segment["at"].isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+async def test_nothing_is_committed_before_its_recording_is_safe(
+    writer: BatchWriter, database: store.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_KEPT_WITHIN_S", 30)
+    exchanges = count_exchanges(monkeypatch, database)
+    kept = asyncio.get_running_loop().create_future()
+    whose = caller()
+    entries = [entry(whose, voice=recording()), entry(whose)]
+    writing = asyncio.create_task(writer.write(entries, kept=[kept]))
+    while len(exchanges) < 2:  # noqa: ASYNC110 - what is waited for happens in MongoDB
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)
+    assert not writing.done()
+    assert set((await counts(database)).values()) == {0}
+    kept.set_result(None)
+    assert [type(outcome) for outcome in await writing] == [Created, Created]
+    assert exchanges == [2, 5, 1]
+    assert (await counts(database))["calls"] == 2
+
+
+@pytest.mark.parametrize("loss", [None, Unavailable("The disk is full.")])
+async def test_a_recording_that_is_late_or_lost_leaves_nothing_and_holds_nobody_up(
+    writer: BatchWriter, database: store.Database, monkeypatch: pytest.MonkeyPatch, loss: Exception | None
+) -> None:
+    monkeypatch.setattr(module, "_KEPT_WITHIN_S", 0.01)
+    kept = asyncio.get_running_loop().create_future()
+    if loss is not None:
+        kept.set_exception(loss)
+    whose = caller()
+    voiced, other = entry(whose, voice=recording()), entry(whose)
+    with pytest.raises(RecordingsNotKept):
+        await writer.write([voiced, other], kept=[kept])
+    assert set((await counts(database)).values()) == {0}
+    await writer.write([other])
+    assert (await counts(database))["calls"] == 1
+    assert len(await events_of(database, whose.organization_id)) == 3
 
 
 async def test_a_batch_of_duplicates_alone_writes_nothing(writer: BatchWriter, database: store.Database) -> None:

@@ -17,6 +17,7 @@ from tether_rt.errors import Unavailable
 from tether_rt.store import client as store
 from tether_rt.store import foresight as module
 from tether_rt.store.commit import BatchIsStale, BatchWriter
+from tether_rt.store.known import contact_key
 from tether_rt.store.plan import Created, Duplicate, Entry, Outcome
 
 NUMBER = "+442079460958"
@@ -28,7 +29,7 @@ FORESEEN = [6, 1]
 async def looked_up(writer: BatchWriter, *entries: Entry) -> None:
     """Let the writer look up the contacts of calls that are on their way."""
     for one in entries:
-        writer.expect(one.call)
+        writer.expect(contact_key(one.call))
     while (asking := writer._foresight._asking) is not None:
         await asyncio.wait({asking})
 

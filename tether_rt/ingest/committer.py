@@ -2,7 +2,7 @@
 
 An idle server commits at once, with no timer and no added latency; a busy one shares the price of a transaction among all
 that wait. A call is answered only after its commit is durable. One that MongoDB refuses is found by halving the batch, so
-that it never takes its neighbours down.
+that it never takes its neighbours down; one whose recording takes long is left out, and comes again.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol
 
 from tether_rt.errors import BadRequest, TetherError, Unavailable
 from tether_rt.ops import Metrics, log
 from tether_rt.patience import ANSWER_WITHIN_S
-from tether_rt.store.commit import BatchIsStale, NotStorable
+from tether_rt.store.commit import BatchIsStale, NotStorable, RecordingsNotKept
 from tether_rt.store.plan import Entry, Outcome
 
 MAX_BATCH_CALLS: Final = 128
@@ -39,18 +40,28 @@ _AWAY: Final = "The database cannot be reached just now; send the request again.
 class Writer(Protocol):
     """What makes a batch durable: `store.commit.BatchWriter`."""
 
-    async def write(self, entries: Sequence[Entry], *, again: bool = False) -> list[Outcome]:
-        """Make every entry durable, or none; `again` says that it was tried before with these.
+    async def write(
+        self, entries: Sequence[Entry], *, kept: Sequence[asyncio.Future[None]] = (), again: bool = False
+    ) -> list[Outcome]:
+        """Make every entry durable, or none, and not before all that is `kept` is done; `again` says that it was tried before.
 
-        Raises `NotStorable` when it is never to be tried again, `BatchIsStale` when nothing was written and it is to be, and
-        `Unavailable` when MongoDB is away: it is to be tried again, and doubtful what was written.
+        Raises `NotStorable` when it is never to be tried again, `BatchIsStale` when nothing was written and it is to be,
+        `RecordingsNotKept` when it is to be without some of them, and `Unavailable` when MongoDB is away: it is to be tried
+        again, and doubtful what was written.
         """
 
 
 @dataclass(slots=True)
 class _Waiting:
+    """A call; `kept` is done once its recording is safe, or cannot be, and None when there is nothing to wait for."""
+
     entry: Entry
+    kept: asyncio.Future[None] | None
     outcome: asyncio.Future[Outcome]
+
+    @property
+    def loss(self) -> BaseException | None:
+        return self.kept.exception() if self.kept is not None and self.kept.done() else None
 
 
 class Committer:
@@ -65,25 +76,28 @@ class Committer:
         self._idle = asyncio.Event()
         self._idle.set()
 
-    async def submit(self, entry: Entry, within_s: float = math.inf) -> Outcome:
-        """Return the outcome once it is durable.
+    async def submit(self, entry: Entry, within_s: float = math.inf, *, kept: asyncio.Future[None] | None = None) -> Outcome:
+        """Return the outcome once it is durable; `kept` is done when the recording is, if that is not certain yet.
 
         After `within_s`, and in any case after `ANSWER_WITHIN_S`, the caller hears 503 although the commit may still succeed: a
         retry of a call that did get through is told so (`deduplicated`). Raises `Unavailable` for that, when too many calls
-        wait and when MongoDB is away, and `BadRequest` when MongoDB refuses what the call holds.
+        wait and when MongoDB is away, `BadRequest` when MongoDB refuses what the call holds, and what its recording raised.
         """
         if len(self._waiting) >= MAX_WAITING_CALLS:
             raise Unavailable("The server is busy with other calls; send this one again shortly.", 1, limit="commits")
-        waiting = _Waiting(entry, asyncio.get_running_loop().create_future())
-        self._waiting.append(waiting)
-        self._metrics.commit_queue.set(len(self._waiting))
-        self._idle.clear()
-        self._arrived.set()
+        waiting = _Waiting(entry, kept, asyncio.get_running_loop().create_future())
+        self._enqueue(waiting)
         try:
             async with asyncio.timeout(min(within_s, ANSWER_WITHIN_S)):
                 return await waiting.outcome
         except TimeoutError as error:
             raise Unavailable(_AWAY) from error
+
+    def _enqueue(self, waiting: _Waiting, kept: object = None) -> None:
+        self._waiting.append(waiting)
+        self._metrics.commit_queue.set(len(self._waiting))
+        self._idle.clear()
+        self._arrived.set()
 
     async def run(self) -> None:
         """Commit batch after batch until cancelled."""
@@ -113,6 +127,8 @@ class Committer:
         while self._waiting and len(batch) < most:
             waiting = self._waiting[0]
             # Done: its caller was told to come again, so it must not be stored behind their back.
+            if (loss := waiting.loss) is not None and not waiting.outcome.done():
+                waiting.outcome.set_exception(loss)
             if not waiting.outcome.done():
                 size += waiting.entry.weight_bytes
                 if batch and size > MAX_BATCH_BYTES:
@@ -127,7 +143,10 @@ class Committer:
             return
         started_s = time.perf_counter()
         try:
-            outcomes = await self._write([waiting.entry for waiting in batch], again)
+            outcomes = await self._write(batch, again)
+        except RecordingsNotKept:
+            await self._commit(self._leave_out(batch), again=again)
+            return
         except Exception as error:  # whatever it is, somebody waits for it: it is theirs, or halved until it is
             await self._fail(batch, error)
             return
@@ -137,13 +156,25 @@ class Committer:
             if not waiting.outcome.done():
                 waiting.outcome.set_result(outcome)
 
-    async def _write(self, entries: list[Entry], again: bool) -> list[Outcome]:
+    def _leave_out(self, batch: list[_Waiting]) -> list[_Waiting]:
+        """Return those whose recordings are safe; the others wait again once they know about theirs."""
+        ready: list[_Waiting] = []
+        for waiting in batch:
+            if waiting.kept is None or (waiting.kept.done() and waiting.loss is None):
+                ready.append(waiting)
+            else:
+                waiting.kept.add_done_callback(partial(self._enqueue, waiting))
+        return ready
+
+    async def _write(self, batch: list[_Waiting], again: bool) -> list[Outcome]:
         """Write, again and again for `RETRY_FOR_S` while the reason is one that passes."""
+        entries = [waiting.entry for waiting in batch]
+        kept = [waiting.kept for waiting in batch if waiting.kept is not None]
         give_up_s = time.monotonic() + RETRY_FOR_S
         tries = 0
         while True:
             try:
-                return await self._writer.write(entries, again=again or tries > 0)
+                return await self._writer.write(entries, kept=kept, again=again or tries > 0)
             except (BatchIsStale, Unavailable):
                 if time.monotonic() >= give_up_s:
                     raise

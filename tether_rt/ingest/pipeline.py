@@ -1,6 +1,6 @@
 """The way of one call from bytes to durable: contract, duplicate, rules, recording, commit, in this order.
 
-The order is a promise. A duplicate is known before its recording is touched, and nothing is written to MongoDB before the
+The order is a promise. A duplicate is known before its recording is touched, and nothing is committed to MongoDB before the
 recording is safe: a crash leaves at most a recording without a call, under the key that the retry will use again.
 """
 
@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from tether_rt.contract import Contract
-from tether_rt.domain import Caller, CompletedCall, Recording, completed_call, external_call_id
+from tether_rt.domain import Caller, Recording, completed_call, contact_number, external_call_id
 from tether_rt.ingest.body import fingerprint, has_more_values, parse, require_storable
 from tether_rt.ingest.committer import Committer
 from tether_rt.ingest.duplicates import DuplicateCheck
@@ -22,6 +22,7 @@ from tether_rt.ingest.large import LargeText, lift_recording
 from tether_rt.ingest.sources import RecordingIntake
 from tether_rt.patience import Patience
 from tether_rt.store.client import new_id
+from tether_rt.store.known import ContactKey
 from tether_rt.store.plan import Created, Duplicate, Entry, Outcome
 
 REQUEST_SCHEMA: Final = "CallsIngestExternalCallRequest"
@@ -53,9 +54,9 @@ class Pipeline:
         recordings: RecordingIntake,
         committer: Committer,
         announce: Callable[[Recording], None] = lambda recording: None,
-        expect: Callable[[CompletedCall], None] = lambda call: None,
+        expect: Callable[[ContactKey], None] = lambda key: None,
     ) -> None:
-        """Take the stations, and who is told: of a recording once its call is durable, of a call that is about to be."""
+        """Take the stations, and who is told: of a recording once its call is durable, of whose call is about to be."""
         self._contract = contract
         self._duplicates = duplicates
         self._recordings = recordings
@@ -73,6 +74,8 @@ class Pipeline:
         large = len(raw) >= _IN_THREAD_BYTES or has_more_values(raw, _IN_THREAD_VALUES)
         parsed = await self._parse_large(raw) if large else self._parse(raw)
         body = parsed.body
+        if (number := contact_number(body)) is not None:
+            self._expect((caller.organization_id, number))
         if (external_id := external_call_id(body)) is not None:
             async with patience:
                 stored = await self._duplicates.find((caller.user_id, external_id))
@@ -84,12 +87,11 @@ class Pipeline:
             require_storable(body, parsed.text)
         call = completed_call(body, caller, now=datetime.now(UTC), fingerprint=parsed.fingerprint or "")
         weight = len(raw) - len(parsed.recording or "")
-        recording = None
-        self._expect(call)
+        recording = kept = None
         if parsed.recording is not None:
-            recording = await self._recordings.take(parsed.recording, caller.organization_id)
+            recording, kept = await self._recordings.take(parsed.recording, caller.organization_id)
         del raw, parsed, body  # megabytes, perhaps, that nobody needs while the commit is waited for
-        outcome = await self._committer.submit(Entry(new_id(), call, recording, weight), patience.left_s)
+        outcome = await self._committer.submit(Entry(new_id(), call, recording, weight), patience.left_s, kept=kept)
         if recording is not None and isinstance(outcome, Created):
             self._announce(recording)
         return outcome

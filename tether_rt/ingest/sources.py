@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from tether_rt.domain import Recording
 from tether_rt.errors import BadRequest
@@ -30,6 +31,13 @@ _INLINE_CHARS: Final = 64 * 1024
 _SPOOL_CHARS: Final = 1024 * 1024
 
 _SCHEME: Final = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+
+
+class Taken(NamedTuple):
+    """What is to be kept with a call, and what is done once the recording is stored; None when it is."""
+
+    recording: Recording
+    kept: asyncio.Task[None] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,42 +69,47 @@ class RecordingIntake:
         self._new_id = new_id
         self._observe = observe
 
-    async def take(self, text: str | LargeText, organization_id: str) -> Recording:
-        """Obtain the recording that `text` is or points to, and store it; return what is to be kept with its call.
+    async def take(self, text: str | LargeText, organization_id: str) -> Taken:
+        """Obtain the recording that `text` is or points to, and store it.
 
-        Raises `BadRequest` that names `recording` and the reason (neither base64 nor a URL, not audio, not to be had from
-        there), `Unavailable` when the store or the disk is away. In either case nothing is left behind.
+        One that will be stored in a moment is not waited for here. Raises `BadRequest` that names `recording` and the reason
+        (neither base64 nor a URL, not audio, not to be had from there), `Unavailable` when the store or the disk is away. In
+        either case nothing is left behind.
         """
-        began = time.perf_counter()
+        began_s = time.perf_counter()
         url = _url(text) if isinstance(text, str) else None
         if isinstance(text, str) and url is None and len(text) < _SPOOL_CHARS:
-            arrived = await self._decode(text)
-            recording = await self._keep(arrived, organization_id)
-        else:
-            async with self._spool.writing() as writer:
-                if url is not None:
-                    arrived = _from_file("url", await self._fetcher.fetch(url, organization_id, writer))
-                else:
-                    arrived = _from_file("inline", await self._spool.run(_decode_into, writer, text))
-                recording = await self._keep(arrived, organization_id)
-        self._observe(arrived.source, arrived.size_bytes, time.perf_counter() - began)
-        return recording
+            return await self._keep(await self._decode(text), organization_id, began_s)
+        async with self._spool.writing() as writer:
+            if url is not None:
+                arrived = _from_file("url", await self._fetcher.fetch(url, organization_id, writer))
+            else:
+                arrived = _from_file("inline", await self._spool.run(_decode_into, writer, text))
+            return await self._keep(arrived, organization_id, began_s)
 
-    async def _keep(self, arrived: _Arrived, organization_id: str) -> Recording:
+    async def _keep(self, arrived: _Arrived, organization_id: str, began_s: float) -> Taken:
         audio = sniff(arrived.head)
         if audio is None:
             raise BadRequest("recording is not audio: MP3, WAV, OGG, M4A, FLAC or WebM is expected")
-        seconds = await self._duration_s(arrived.content)
-        key = recording_key(organization_id, arrived.sha256, audio)
-        await self._store.put(key, arrived.content, audio.content_type)
-        return Recording(
+        recording = Recording(
             recording_id=self._new_id(),
-            key=key,
+            key=recording_key(organization_id, arrived.sha256, audio),
             content_type=audio.content_type,
             size_bytes=arrived.size_bytes,
             sha256=arrived.sha256,
-            duration_s=seconds,
+            duration_s=await self._duration_s(arrived.content),
         )
+        storing = self._store_it(arrived, recording, began_s)
+        if isinstance(arrived.content, bytes) and self._store.keeps_soon(arrived.size_bytes):
+            kept = asyncio.create_task(storing)
+            kept.add_done_callback(_noticed)
+            return Taken(recording, kept)
+        await storing
+        return Taken(recording, None)
+
+    async def _store_it(self, arrived: _Arrived, recording: Recording, began_s: float) -> None:
+        await self._store.put(recording.key, arrived.content, recording.content_type)
+        self._observe(arrived.source, arrived.size_bytes, time.perf_counter() - began_s)
 
     async def _duration_s(self, content: bytes | Path) -> float | None:
         if isinstance(content, bytes) and len(content) < _INLINE_CHARS:
@@ -140,6 +153,12 @@ def _decode_into(writer: SpoolWriter, text: str | LargeText) -> SpooledFile:
 def _refuse_nothing(content: object) -> None:
     if not content:
         raise BadRequest("recording is empty")
+
+
+def _noticed(kept: asyncio.Task[None]) -> None:
+    """Ask for what was raised: nobody may be left who waits for it, which is no unexpected error."""
+    if not kept.cancelled():
+        kept.exception()
 
 
 def _from_file(source: str, file: SpooledFile) -> _Arrived:

@@ -56,6 +56,10 @@ class DiskStore:
         """Write, flush and remove a small file; raise `Unavailable` when that fails or the space left is low."""
         await self._threads.run(self._folder.probe, self._min_free_bytes)
 
+    def keeps_soon(self, size_bytes: int) -> bool:
+        """Say so of a small one while no flush takes longer than usual."""
+        return FLUSHES_FILE_SYSTEMS and size_bytes <= _SMALL_BYTES and self._groups.is_prompt
+
     async def put(self, key: str, source: bytes | Path, content_type: str) -> None:
         """Store durably. A file on the same file system is moved, one from elsewhere is copied."""
         path = self._path(key)

@@ -49,6 +49,9 @@ class RecordingStore(Protocol):
         A `Path` may be moved away by the store (disk), the caller removes it if it is still there.
         """
 
+    def keeps_soon(self, size_bytes: int) -> bool:
+        """Say if `put` of so many bytes takes some milliseconds, as far as can be told, so that others may wait for it."""
+
     async def url(self, key: str, content_type: str, expires_s: int) -> str | None:
         """Return a presigned URL that answers GET with Range for `expires_s` seconds, or None where the server itself
         must serve the bytes (disk)."""

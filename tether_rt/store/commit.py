@@ -28,6 +28,8 @@ from tether_rt.store.transaction import Session, Transaction
 _IN_THREAD_BYTES: Final = 512 * 1024
 """From here on a batch is filled and encoded in a thread; below, that takes 8 ms at most, for as many calls as there may be."""
 _WRITE_CONFLICT: Final = 112
+_KEPT_WITHIN_S: Final = 0.1
+"""How long an organization's lock is held for recordings that are still being flushed: many times what that takes."""
 _UNSTORABLE: Final = frozenset({2, 15, 22, 10334, 17280, 17419, 17420})
 """BadValue, Overflow, InvalidBSON, BSONObjectTooLarge, KeyTooLong, and a document that an update makes too large."""
 
@@ -40,6 +42,10 @@ class NotStorable(Exception):
     """MongoDB refuses a document of the batch for what it holds; nothing was written."""
 
 
+class RecordingsNotKept(Exception):
+    """A recording of the batch is not safe yet, or cannot be kept; nothing was written."""
+
+
 class BatchWriter:
     """Writes batches, one at a time, over a connection and in a session of its own."""
 
@@ -49,7 +55,7 @@ class BatchWriter:
         self._orphans = Orphans(client)
         self._foresight = Foresight(database)
         self.expect = self._foresight.expect
-        """Is told of calls that will be written soon, so that less need be asked then."""
+        """Is told whose calls will be written soon, so that less need be asked then."""
 
     async def close(self) -> None:
         """Close the connections; idempotent."""
@@ -57,25 +63,28 @@ class BatchWriter:
         await self._session.close()
         await self._known.close()
 
-    async def write(self, entries: Sequence[Entry], *, again: bool = False) -> list[Outcome]:
+    async def write(
+        self, entries: Sequence[Entry], *, kept: Sequence[asyncio.Future[None]] = (), again: bool = False
+    ) -> list[Outcome]:
         """Make every entry durable, or none; returns an outcome for each, in order.
 
-        `again` says that this was tried before: an earlier try may have been committed although its answer was lost, or
-        somebody else may have stored one of the calls. It is looked for first; without, their indexes refuse them. Raises
-        `BatchIsStale` or `NotStorable` as their docstrings say, `errors.Unavailable` when MongoDB is away, and the driver's
-        errors for what nobody foresaw.
+        `kept` are done when recordings of the batch are safe, which the commit waits for. `again` says that this was tried
+        before: an earlier try may have been committed although its answer was lost, or somebody else may have stored one of the
+        calls. It is looked for first; without, their indexes refuse them. Raises `BatchIsStale`, `NotStorable` or
+        `RecordingsNotKept` as their docstrings say, `errors.Unavailable` when MongoDB is away, and the driver's errors for what
+        nobody foresaw.
         """
         try:
             plan = await self._plan(entries, again)
             if plan.counts:
                 foreseen = None if again else self._foresight.of(plan)
                 try:
-                    await self._transact(plan, foreseen)
+                    await self._transact(plan, foreseen, kept)
                 except (BatchIsStale, DuplicateKeyError):
                     if foreseen is None:
                         raise
                     plan = await self._plan(entries, again)
-                    await self._transact(plan, None)
+                    await self._transact(plan, None, kept)
             else:
                 plan.fill(())
         except Exception as error:
@@ -94,15 +103,15 @@ class BatchWriter:
         stored = await self._known.calls({entry.key for entry in entries if entry.key is not None})
         return Plan(entries, stored, now, await self._known.committed([entry.call_id for entry in entries]))
 
-    async def _transact(self, plan: Plan, foreseen: Foreseen | None) -> None:
+    async def _transact(self, plan: Plan, foreseen: Foreseen | None, kept: Sequence[asyncio.Future[None]]) -> None:
         try:
-            counters = await self._write(plan, foreseen)
+            counters = await self._write(plan, foreseen, kept)
         except BaseException:
             self._foresight.forget(plan)
             raise
         self._foresight.learn(counters, plan)
 
-    async def _write(self, plan: Plan, foreseen: Foreseen | None) -> list[Document]:
+    async def _write(self, plan: Plan, foreseen: Foreseen | None, kept: Sequence[asyncio.Future[None]]) -> list[Document]:
         """Write and commit; return the counters."""
         counting = [_count(*each) for each in plan.counts.items()]
         async with self._session.transaction() as transaction:
@@ -124,12 +133,21 @@ class BatchWriter:
             answers = await transaction.send(encoded)
             if not all(map(_took_effect, commands, answers)):
                 raise BatchIsStale
+            await _all_kept(kept)
             await self._commit(transaction)
             # What MongoDB made of those that were foreseen has its time, where they had a guess.
             return counters if foreseen is None else [answer["value"] for answer in answers[: len(first)]]
 
     async def _commit(self, transaction: Transaction) -> None:
         await transaction.commit()
+
+
+async def _all_kept(kept: Sequence[asyncio.Future[None]]) -> None:
+    """Wait until every recording is safe, so that no call is durable before its own."""
+    if pending := [one for one in kept if not one.done()]:
+        await asyncio.wait(pending, timeout=_KEPT_WITHIN_S)
+    if not all(one.done() and one.exception() is None for one in kept):
+        raise RecordingsNotKept
 
 
 def _count(organization_id: str, count: Count) -> Command:

@@ -1,8 +1,8 @@
 """What the next transaction will find, as far as this process knows: what need not be asked is a round trip less.
 
 A transaction asks for two things before it can write: its organizations' last numbers, and its contacts. Numbers are mostly
-those that this process wrote last, and contacts can be looked up while a recording is being kept. A batch that is written on
-that makes every write depend on it; where things are otherwise, it is given up and asks after all (`commit`).
+those that this process wrote last, and contacts can be looked up while duplicates are. A batch that is written on that makes
+every write depend on it; where things are otherwise, it is given up and asks after all (`commit`).
 
 Other processes write as well. So an organization is only foreseen while it would have gone well the last few times.
 """
@@ -17,9 +17,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
-from tether_rt.domain import CompletedCall
 from tether_rt.store.client import Database, Document, DriverError
-from tether_rt.store.known import ContactKey, Known, contact_key
+from tether_rt.store.known import ContactKey, Known
 from tether_rt.store.plan import Plan
 
 _GOES_WELL: Final = 3
@@ -69,9 +68,8 @@ class Foresight:
         self._asked: set[ContactKey] = set()
         self._asking: asyncio.Task[None] | None = None
 
-    def expect(self, call: CompletedCall) -> None:
+    def expect(self, key: ContactKey) -> None:
         """Look up the contact of a call that will be written soon, unless it is known; nobody waits for that."""
-        key = contact_key(call)
         if key not in self._contacts and len(self._asked) < _MAX_ASKED:
             self._asked.add(key)
             if self._asking is None:

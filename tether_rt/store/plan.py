@@ -21,7 +21,7 @@ from tether_rt.store.opmsg import Command, insert, update
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One call that is ready to be stored; its recording, if any, is in the recording store already."""
+    """One call that is ready to be stored; its recording, if any, is in the recording store, or on its way there."""
 
     call_id: str
     call: CompletedCall
