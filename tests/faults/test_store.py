@@ -47,6 +47,28 @@ async def test_the_process_that_writes_recordings_is_killed_in_the_middle_of_loa
     assert [line["event"] for line in running.server.lines()].count("recording_writer_died") == 2
 
 
+async def test_a_disk_that_hangs_delays_only_who_has_a_recording_and_stores_no_call_before_its_own(
+    mongodb_uri: str, tmp_path: Path
+) -> None:
+    async with program(tmp_path, mongodb_uri) as running:
+        tenant = await running.tenant()
+        vendor = running.vendor(tenant)
+        await vendor.post(voiced(4_000))
+        (writer,) = writers_of(running.server.process.pid)
+        os.kill(writer, signal.SIGSTOP)
+        try:
+            waiting = [asyncio.create_task(vendor.post(voiced(4_000))) for _ in range(10)]
+            for _ in range(20):
+                status, _ = await vendor.post(missed())
+                assert status == 201
+            assert not any(task.done() for task in waiting)
+            assert len((await verify(running.database, vendor.ledger)).calls) == 21
+        finally:
+            os.kill(writer, signal.SIGCONT)
+        assert {status for status, _ in await asyncio.gather(*waiting)} == {201}
+        await verify(running.database, vendor.ledger, tenant)
+
+
 @pytest.fixture
 async def bucket(s3_server: S3Server) -> AsyncIterator[FaultyStore]:
     async with faulty_store(s3_server) as bucket:
