@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support.entries import NOW, caller, entry, recording
 from tether_rt.contract import load_contract
+from tether_rt.domain import iso_ms
 from tether_rt.events import EVENT_NAMES, MAX_NAME_CHARS, MAX_SUMMARY_CHARS, CallIds, call_events, event_text
 
 IDS = CallIds("a" * 24, "b" * 24, "c" * 24)
@@ -27,7 +28,7 @@ def events(*, voice: bool = True, contact_name: str = "Tom", **changes: Any) -> 
     """Return a call's events by name, read back from their text."""
     one = entry(caller(), **changes)
     named = call_events(one.call, IDS, contact_name, recording() if voice else None)
-    return {name: json.loads(event_text(name, 7 + index, NOW, data)) for index, (name, data) in enumerate(named)}
+    return {name: json.loads(event_text(name, 7 + index, iso_ms(NOW), data)) for index, (name, data) in enumerate(named)}
 
 
 def test_a_recorded_call_has_the_four_events_in_their_order() -> None:

@@ -13,7 +13,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from tether_rt.api.calls import DIRECTIONS, STATUSES
 from tether_rt.contract import FORMATS, KEYWORDS, load_contract
-from tether_rt.domain import KNOWN_FIELDS, Caller, Recording, completed_call
+from tether_rt.domain import KNOWN_FIELDS, Caller, Recording, completed_call, iso_ms
 from tether_rt.events import EVENT_NAMES, CallIds, call_events, event_text
 from tether_rt.headers import SESSION_COOKIE
 from tether_rt.hub import protocol
@@ -344,4 +344,4 @@ def test_the_events_of_the_examples_fit(name: str) -> None:
     events = call_events(call, ids, "Unknown Caller", with_recording)
     assert len(events) == (4 if with_recording else 3)
     for seq, (event, data) in enumerate(events, start=1042):
-        CONTRACT.check(payload_schema(event), orjson.loads(event_text(event, seq, now, data)))
+        CONTRACT.check(payload_schema(event), orjson.loads(event_text(event, seq, iso_ms(now), data)))

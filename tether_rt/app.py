@@ -35,7 +35,7 @@ from tether_rt.ingest.spool import Spool
 from tether_rt.ingest.url import Limits, RecordingFetcher
 from tether_rt.ingest.waveform import WaveformMaker
 from tether_rt.limits import RateLimit
-from tether_rt.ops import Metrics, log
+from tether_rt.ops import Metrics, labelled, log
 from tether_rt.passwords import PasswordCheck
 from tether_rt.recordings.disk import DiskStore
 from tether_rt.recordings.protocol import RecordingStore
@@ -220,8 +220,8 @@ class App:
         )
 
     def _observe_recording(self, source: str, size_bytes: int, seconds: float) -> None:
-        self.metrics.recording_bytes.labels(source).inc(size_bytes)
-        self.metrics.recording_s.labels(source).observe(seconds)
+        labelled(self.metrics.recording_bytes, source).inc(size_bytes)
+        labelled(self.metrics.recording_s, source).observe(seconds)
 
     async def _check_mongodb(self) -> None:
         # A write, because a secondary or a frozen disk would still answer a ping.

@@ -7,7 +7,6 @@ payloads are the contract of `schemas/asyncapi.yaml`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 import orjson
@@ -72,9 +71,9 @@ def call_events(
     return events
 
 
-def event_text(name: str, seq: int, at: datetime, data: dict[str, Any]) -> str:
-    """Return one event as JSON text; its id is the same for ever: the call's id and the event's name."""
-    event = {"event": name, "seq": seq, "id": f"{data['callId']}:{name}", "at": iso_ms(at), "data": data}
+def event_text(name: str, seq: int, at: str, data: dict[str, Any]) -> str:
+    """Return one event as JSON text, `at` as from `iso_ms`; its id is the same for ever: the call's id and the event's name."""
+    event = {"event": name, "seq": seq, "id": f"{data['callId']}:{name}", "at": at, "data": data}
     return orjson.dumps(event).decode()
 
 

@@ -12,16 +12,19 @@ import logging
 import sys
 import time
 from datetime import UTC, datetime
-from typing import Any, Final
+from functools import cache
+from typing import Any, Final, TypeVar
 
 import orjson
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.gc_collector import GCCollector
+from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _LAG_TICK_S: Final = 0.25
+_Metric = TypeVar("_Metric", bound=MetricWrapperBase)
 
 
 class Metrics:
@@ -81,6 +84,13 @@ class Metrics:
             due = time.perf_counter() + _LAG_TICK_S
             await asyncio.sleep(_LAG_TICK_S)
             self.loop_lag_s.observe(max(0.0, time.perf_counter() - due))
+
+
+@cache
+def labelled(metric: _Metric, *values: str) -> _Metric:
+    """Return what `metric.labels` does, and remember it: that takes 2 µs, five times a call. The values are few and fixed."""
+    child: _Metric = metric.labels(*values)
+    return child
 
 
 class JsonLines(logging.Formatter):

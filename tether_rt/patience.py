@@ -28,7 +28,7 @@ class Patience:
     def __init__(self, seconds: float = ANSWER_WITHIN_S) -> None:
         self.left_s = seconds
         self._entered_s = 0.0
-        self._timeout = asyncio.timeout(None)
+        self._timeout: asyncio.Timeout
 
     async def __aenter__(self) -> None:
         self._entered_s = time.monotonic()

@@ -19,6 +19,7 @@ from functools import lru_cache, partial
 from typing import Any, Final, NoReturn
 
 import orjson
+from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPHeaders, format_timestamp
 from tornado.iostream import IOStream, StreamClosedError
 from tornado.web import HTTPError, MissingArgumentError, RequestHandler, stream_request_body
@@ -45,7 +46,7 @@ from tether_rt.headers import (
 from tether_rt.identity import Session
 from tether_rt.inflight import Web
 from tether_rt.linger import linger
-from tether_rt.ops import log
+from tether_rt.ops import labelled, log
 from tether_rt.patience import Patience
 from tether_rt.store.client import unavailable
 
@@ -53,6 +54,8 @@ SMALL_BODY_BYTES: Final = 64 * 1024
 _TURN_BYTES: Final = 64 * 1024
 """From here on a body gives the event loop its turn after each piece. What has arrived is read without waiting, so that whoever
 sends fast would have the loop to themself: 5 MB of a refused body were read at once."""
+_COMPRESSED_BYTES: Final = 1024
+"""From here on Tornado compresses an answer (`GZipContentEncoding.MIN_LENGTH`)."""
 PACE_WINDOW_S: Final = 10
 PACE_BYTES: Final = 80_000
 """A body makes this much progress in every window, or all that is left of it: 8 kB/s, the rate of a telephone line."""
@@ -253,7 +256,33 @@ class JsonHandler(RequestHandler):
         """Answer with `payload` as JSON."""
         self.set_status(status)
         self._say_goodbye()
-        self.finish(orjson.dumps(payload, option=orjson.OPT_UTC_Z))
+        body = orjson.dumps(payload, option=orjson.OPT_UTC_Z)
+        if len(body) < _COMPRESSED_BYTES and self._is_plain():
+            self._finish_at_once(body)
+        else:
+            self.finish(body)
+
+    def _is_plain(self) -> bool:
+        """Say if there is nothing to ask about the answer: no cookie, and a connection that stays as it is."""
+        request = self.request
+        stays = request.headers.get("Connection", "keep-alive").lower() == "keep-alive" and "Connection" not in self._headers
+        return stays and request.method == "POST" and request.version == "HTTP/1.1" and not hasattr(self, "_new_cookie")
+
+    def _finish_at_once(self, body: bytes) -> None:
+        """Do what `finish` does to a small and plain answer, for a third of the time.
+
+        Tornado formats, encodes and checks each header by itself, and asks about ETags and compression. A header block that is
+        encoded already goes the way of a body (`HTTPConnection.write` says so).
+        """
+        lines = [f"HTTP/1.1 {self._status_code} {self._reason}", *map(": ".join, self._headers.get_all())]
+        block = "\r\n".join((*lines, f"Content-Length: {len(body)}", "", ""))
+        connection: HTTP1Connection = self.request.connection  # type: ignore[assignment]
+        self._headers_written = self._finished = True
+        connection.set_close_callback(None)
+        connection.write(block.encode("latin-1") + body)
+        connection.finish()
+        self.on_finish()
+        self._break_cycles()
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Turn whatever was raised into the one JSON error shape: the only place that does."""
@@ -308,8 +337,8 @@ class JsonHandler(RequestHandler):
         status = self.get_status()
         # A caller may make up any number of methods, and each would be a series for ever.
         method = self.request.method if self.request.method in self.SUPPORTED_METHODS else "other"
-        self.web.metrics.requests.labels(method, str(status)).inc()
-        self.web.metrics.request_s.labels(method).observe(elapsed_s)
+        labelled(self.web.metrics.requests, method, str(status)).inc()
+        labelled(self.web.metrics.request_s, method).observe(elapsed_s)
         log(
             _LOG,
             logging.INFO,

@@ -63,6 +63,10 @@ class _Waiting:
     def loss(self) -> BaseException | None:
         return self.kept.exception() if self.kept is not None and self.kept.done() else None
 
+    def give_up(self) -> None:
+        if not self.outcome.done():
+            self.outcome.set_exception(Unavailable(_AWAY))
+
 
 class Committer:
     """The queue of calls that wait for their commit, and the one loop that commits them."""
@@ -85,13 +89,14 @@ class Committer:
         """
         if len(self._waiting) >= MAX_WAITING_CALLS:
             raise Unavailable("The server is busy with other calls; send this one again shortly.", 1, limit="commits")
-        waiting = _Waiting(entry, kept, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(entry, kept, loop.create_future())
         self._enqueue(waiting)
+        giving_up = loop.call_later(min(within_s, ANSWER_WITHIN_S), waiting.give_up)
         try:
-            async with asyncio.timeout(min(within_s, ANSWER_WITHIN_S)):
-                return await waiting.outcome
-        except TimeoutError as error:
-            raise Unavailable(_AWAY) from error
+            return await waiting.outcome
+        finally:
+            giving_up.cancel()
 
     def _enqueue(self, waiting: _Waiting, kept: object = None) -> None:
         self._waiting.append(waiting)

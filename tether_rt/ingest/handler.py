@@ -11,6 +11,7 @@ from tether_rt.headers import bearer_token
 from tether_rt.inflight import Web
 from tether_rt.ingest.pipeline import Pipeline
 from tether_rt.limits import whole_s
+from tether_rt.ops import labelled
 from tether_rt.store.plan import Created
 from tether_rt.web import JsonHandler
 
@@ -62,7 +63,7 @@ class IngestHandler(JsonHandler):
     def on_finish(self) -> None:
         super().on_finish()
         if self.request.method == "POST":
-            self.web.metrics.ingest.labels(_outcome(self.get_status())).inc()
+            labelled(self.web.metrics.ingest, _outcome(self.get_status())).inc()
             self.web.metrics.ingest_s.observe(time.perf_counter() - self.started_s)
 
 

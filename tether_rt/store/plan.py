@@ -11,7 +11,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from tether_rt.domain import UNKNOWN_CALLER, CompletedCall, Recording
+from tether_rt.domain import UNKNOWN_CALLER, CompletedCall, Recording, iso_ms
 from tether_rt.events import CallIds, call_events, count_events, event_text
 from tether_rt.store.calls import call_document
 from tether_rt.store.client import Document, new_id
@@ -225,12 +225,12 @@ def _told(
 
 
 def segment_document(organization_id: str, last: int, events: list[tuple[str, dict[str, Any]]], at: datetime) -> Document:
-    first = last - len(events) + 1
+    first, told_at = last - len(events) + 1, iso_ms(at)
     return {
         "_id": new_id(),
         "organizationId": organization_id,
         "first": first,
         "last": last,
         "at": at,
-        "events": [event_text(name, first + index, at, data) for index, (name, data) in enumerate(events)],
+        "events": [event_text(name, first + index, told_at, data) for index, (name, data) in enumerate(events)],
     }
