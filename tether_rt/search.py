@@ -18,6 +18,8 @@ MAX_QUERY_TERMS: Final = 8
 _MAX_TEXT_CHARS: Final = 65_536
 
 _WORD: Final = re.compile(r"\w+")
+_ASCII: Final = "".join(character if re.match(_WORD, character) else " " for character in map(chr, range(128))).lower()
+"""What ASCII characters are to a comparison: letters without case, and what separates words as a space."""
 _COMMON: Final = frozenset(
     "a about after all also am an and any are as at be been but by can could did do does for from get go had has have he her "
     "here him his how i if in is it its just know let like me my no not now of ok okay on one or our out please right she so "
@@ -33,8 +35,8 @@ def call_terms(texts: Iterable[str | None], numbers: Iterable[str]) -> list[str]
     for number in numbers:
         digits = number.lstrip("+")
         terms.update(dict.fromkeys((digits, digits[-10:], digits[-7:], digits[-4:])))
-    spoken = dict.fromkeys(words("\n".join(filter(None, texts))))
-    terms.update(dict.fromkeys(word for word in spoken if word not in _COMMON))
+    spoken = dict.fromkeys(_whole_words("\n".join(filter(None, texts))))
+    terms.update(dict.fromkeys(word[:MAX_TERM_CHARS] for word in spoken if word not in _COMMON))
     return list(terms)[:MAX_TERMS]
 
 
@@ -51,10 +53,14 @@ def query_terms(search: str) -> list[Any]:
 
 def words(text: str) -> list[str]:
     """Return a text's words as they are compared: without case and accents, at most `MAX_TERM_CHARS` long."""
+    return [word[:MAX_TERM_CHARS] for word in _whole_words(text)]
+
+
+def _whole_words(text: str) -> list[str]:
     if len(text) > _MAX_TEXT_CHARS:
         text = text[:_MAX_TEXT_CHARS]
-    found = _WORD.findall(text.lower() if text.isascii() else _plain(text))
-    return [word[:MAX_TERM_CHARS] for word in found]
+    # To translate and split takes a quarter of what the expression does.
+    return text.translate(_ASCII).split() if text.isascii() else _WORD.findall(_plain(text))
 
 
 def _plain(text: str) -> str:

@@ -30,6 +30,8 @@ _IN_THREAD_BYTES: Final = 128 * 1024
 _IN_THREAD_VALUES: Final = 10_000
 """From either on a body is parsed and checked in a thread; below, that would cost more than it saves. A transcript of 128 KB is
 read and checked in 0.3 ms, as many bytes of empty lists in 20 ms."""
+_SURELY_FEW_BYTES: Final = 32 * 1024
+"""Below this so many values cannot be there that it would matter; to count them would take as long as to read them."""
 _LARGE_AT_ONCE: Final = max(2, min(4, os.cpu_count() or 2))
 """How many bodies are read in threads at a time: more would take the event loop's turns from it and be done no sooner."""
 _LIFT_BYTES: Final = 256 * 1024
@@ -71,7 +73,7 @@ class Pipeline:
         `patience` is what the request has left for MongoDB. Raises `BadRequest` for what the vendor can mend, `Unavailable`
         for what passes by itself.
         """
-        large = len(raw) >= _IN_THREAD_BYTES or has_more_values(raw, _IN_THREAD_VALUES)
+        large = len(raw) >= _IN_THREAD_BYTES or (len(raw) >= _SURELY_FEW_BYTES and has_more_values(raw, _IN_THREAD_VALUES))
         parsed = await self._parse_large(raw) if large else self._parse(raw)
         body = parsed.body
         if (number := contact_number(body)) is not None:
