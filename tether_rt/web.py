@@ -15,6 +15,7 @@ import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from functools import lru_cache, partial
 from typing import Any, Final, NoReturn
 
@@ -24,6 +25,7 @@ from tornado.httputil import HTTPHeaders, format_timestamp
 from tornado.iostream import IOStream, StreamClosedError
 from tornado.web import HTTPError, MissingArgumentError, RequestHandler, stream_request_body
 
+from tether_rt.domain import iso_ms
 from tether_rt.errors import (
     BadRequest,
     BodyTooSlow,
@@ -253,10 +255,10 @@ class JsonHandler(RequestHandler):
         await self.get(*args, **kwargs)  # type: ignore[misc]
 
     def answer(self, payload: Any, status: int = 200) -> None:
-        """Answer with `payload` as JSON."""
+        """Answer with `payload` as JSON, times as `2026-05-15T09:12:34.000Z`."""
         self.set_status(status)
         self._say_goodbye()
-        body = orjson.dumps(payload, option=orjson.OPT_UTC_Z)
+        body = orjson.dumps(payload, default=_in_json, option=orjson.OPT_PASSTHROUGH_DATETIME)
         if len(body) < _COMPRESSED_BYTES and self._is_plain():
             self._finish_at_once(body)
         else:
@@ -416,6 +418,12 @@ def allowed_methods(handler: type[RequestHandler]) -> list[str]:
         if getattr(handler, name.lower()) is not getattr(RequestHandler, name.lower())
     ]
     return [name for name in own if name != "HEAD" or "GET" in own]
+
+
+def _in_json(value: object) -> str:
+    if isinstance(value, datetime):
+        return iso_ms(value)
+    raise TypeError(f"{type(value).__name__} is no JSON")
 
 
 def _megabytes(size: int) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Final, Protocol
 
 from tether_rt.api import query
-from tether_rt.api.shape import shown
 from tether_rt.errors import BadRequest, NotFound
 from tether_rt.headers import arrived_over_tls
 from tether_rt.inflight import Web
@@ -65,7 +64,7 @@ class HistoryHandler(HistoryBase):
         self.answer(
             {
                 "success": True,
-                "calls": shown(page.calls),
+                "calls": page.calls,
                 "total": page.total,
                 "totalIsExact": page.is_exact,
                 "seq": page.seq,
@@ -128,7 +127,7 @@ class CallHandler(HistoryBase):
         call = await self.history.get(self.session.organization_id, call_id)
         if call is None:
             raise NotFound("There is no such call.")
-        self.answer({"success": True, "call": shown(call)})
+        self.answer({"success": True, "call": call})
 
 
 class CallRecordingHandler(OneCallHandler):

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 from tether_rt.api import query
-from tether_rt.api.shape import shown
 from tether_rt.contract import Contract
 from tether_rt.domain import parse_time
 from tether_rt.errors import BadRequest, NotFound
@@ -30,7 +29,7 @@ class ContactsHandler(SessionHandler):
         contacts, total = await self.people.contacts(
             self.session.organization_id, search=query.text(self, "search"), skip=(page - 1) * size, limit=size
         )
-        self.answer({"success": True, "data": shown(contacts), "total": total})
+        self.answer({"success": True, "data": contacts, "total": total})
 
 
 class ContactHandler(SessionHandler):
@@ -57,7 +56,7 @@ class ContactHandler(SessionHandler):
     def _show(self, contact: dict[str, Any] | None) -> None:
         if contact is None:
             raise NotFound("There is no such contact.")
-        self.answer({"success": True, "contact": shown(contact)})
+        self.answer({"success": True, "contact": contact})
 
 
 class _ConversationHandler(SessionHandler):
@@ -84,7 +83,7 @@ class ConversationsHandler(_ConversationHandler):
         conversations = await self.people.conversations(self.session.organization_id, self.body()["contactId"])
         if conversations is None:
             raise NotFound("There is no such contact.")
-        self.answer({"success": True, "conversations": shown(conversations)})
+        self.answer({"success": True, "conversations": conversations})
 
 
 class MessagesHandler(_ConversationHandler):
@@ -102,7 +101,7 @@ class MessagesHandler(_ConversationHandler):
         )
         if messages is None:
             raise NotFound("There is no such conversation.")
-        self.answer({"success": True, "messages": shown(messages)})
+        self.answer({"success": True, "messages": messages})
 
 
 def _before(text: str | None) -> datetime | str | None:
