@@ -145,6 +145,24 @@ async def test_the_connection_lives_on_after_every_answer_to_a_whole_request(sit
             assert "connection" not in answer.headers
 
 
+async def test_an_answer_says_the_same_whichever_way_it_takes(site: Site) -> None:
+    """A small one on a connection that stays open does not take Tornado's."""
+    names = []
+    for headers in ({}, {"Connection": "keep-alive"}, {"Connection": "Keep-Alive"}, {"Connection": "close"}):
+        async with connection(site.url) as raw:
+            await raw.request("POST /bodies", {"X-Key": "1", **JSON, **headers}, b"[1]")
+            answer = await raw.answer()
+            assert (answer.status, answer.body) == (200, {"bytes": 3})
+            names.append(answer.headers.keys() - {"connection"})
+            if "close" in headers.values():
+                assert answer.headers["connection"] == "close"
+                assert await raw.ended() == b""
+            else:
+                await raw.request("GET /things/a")
+                assert (await raw.answer()).body["name"] == "a"
+    assert names == [names[0]] * 4
+
+
 async def test_pipelined_requests_are_answered_in_their_order(site: Site) -> None:
     async with connection(site.url) as raw:
         lines = [f"GET /things/{number} HTTP/1.1\r\nHost: calls.example\r\n\r\n" for number in range(20)]
