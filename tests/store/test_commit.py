@@ -199,13 +199,12 @@ async def test_what_the_database_cannot_hold_is_named_so_and_nothing_of_its_batc
 
 _DIES_BEFORE_ITS_COMMIT = """
 import asyncio, sys
-from tests.support.batches import CutOffWriter, another_process, count_exchanges, counts, events_of, ids
+from tests.support.batches import HesitantWriter
 from tests.support.entries import entry
 from tether_rt.domain import Caller
 from tether_rt.store import client as store
-from tether_rt.store.commit import BatchWriter
 
-class Dying(BatchWriter):
+class Dying(HesitantWriter):
     async def _commit(self, transaction):
         print("written", flush=True)
         await asyncio.Event().wait()

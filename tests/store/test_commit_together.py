@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.support.batches import another_process, counts, events_of, ids
+from tests.support.batches import HesitantWriter, another_process, counts, events_of, ids
 from tests.support.entries import caller, entry
 from tether_rt.errors import Unavailable
 from tether_rt.ingest.committer import Committer
@@ -142,7 +142,7 @@ async def test_the_first_of_two_that_meet_wins_and_the_other_is_told_to_come_aga
             with pytest.raises(Unavailable):
                 await other.write([entry(whose)])
 
-    class Slow(BatchWriter):
+    class Slow(HesitantWriter):
         async def _commit(self, transaction: Transaction) -> None:
             await meet()
             await super()._commit(transaction)
@@ -160,7 +160,7 @@ async def test_a_conflict_is_told_although_mongodb_went_away_before_orphans_coul
     await writer.write([entry(whose)])
     away = store.connect("mongodb://127.0.0.1:1/?directConnection=true")
 
-    class Slow(BatchWriter):
+    class Slow(HesitantWriter):
         async def _commit(self, transaction: Transaction) -> None:
             async with another_process(mongodb_uri, database) as other:
                 other._orphans = Orphans(away)

@@ -63,6 +63,42 @@ async def test_every_command_is_answered_in_its_place(session: Session, blocking
     assert stored(blocking) == list(range(300))
 
 
+@pytest.mark.parametrize("well", [True, False])
+async def test_what_went_well_is_committed_at_once_if_that_is_wanted(session: Session, blocking: Blocking, well: bool) -> None:
+    seen: list[list[store.Document]] = []
+
+    def is_well(answers: list[store.Document]) -> bool:
+        seen.append(list(answers))
+        return well
+
+    async with session.transaction() as transaction:
+        encoded = transaction.encode([insert("contacts", [{"_id": 1}]), insert("calls", [{"_id": 2}, {"_id": 3}])])
+        answers, is_committed = await transaction.send_and_commit(encoded, is_well)
+        assert [answer["n"] for answer in answers] == [1, 2]
+        assert seen == [answers]
+        assert is_committed is well
+        assert stored(blocking) == ([1] if well else [])
+        if not well:
+            await transaction.commit()
+    assert stored(blocking) == [1]
+    assert stored(blocking, "calls") == [2, 3]
+
+
+@pytest.mark.parametrize("bad", [0, 1])
+async def test_what_failed_is_not_committed_whoever_finds_it_well(session: Session, blocking: Blocking, bad: int) -> None:
+    blocking["contacts"].insert_one({"_id": 1})
+    commands = [insert("calls", [{"_id": 2}]), insert("messages", [{"_id": 3}])]
+    commands.insert(bad, insert("contacts", [{"_id": 1}]))
+    with pytest.raises(DuplicateKeyError):
+        async with session.transaction() as transaction:
+            await transaction.send_and_commit(transaction.encode(commands), lambda answers: True)
+    assert stored(blocking, "calls") == stored(blocking, "messages") == []
+    async with session.transaction() as transaction:
+        encoded = transaction.encode([insert("calls", [{"_id": 4}])])
+        assert (await transaction.send_and_commit(encoded, lambda answers: True))[1]
+    assert stored(blocking, "calls") == [4]
+
+
 async def test_nothing_is_there_before_the_commit_and_nothing_without_one(session: Session, blocking: Blocking) -> None:
     async with session.transaction() as transaction:
         await transaction.run([insert("contacts", [{"_id": 1}])])

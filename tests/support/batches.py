@@ -12,7 +12,7 @@ from pymongo.errors import AutoReconnect
 
 from tether_rt.store import client as store
 from tether_rt.store.commit import BatchWriter
-from tether_rt.store.line import Line
+from tether_rt.store.line import Follow, Line
 from tether_rt.store.opmsg import Encoded
 from tether_rt.store.plan import Created, Outcome
 from tether_rt.store.transaction import Transaction
@@ -20,7 +20,14 @@ from tether_rt.store.transaction import Transaction
 COLLECTIONS = ("counters", "contacts", "conversations", "calls", "messages", "feed")
 
 
-class CutOffWriter(BatchWriter):
+class HesitantWriter(BatchWriter):
+    """Commits in a step of its own, which a test can come before, or after."""
+
+    def _is_ready(self, *_: object) -> bool:
+        return False
+
+
+class CutOffWriter(HesitantWriter):
     """Loses the connection at the commit: before it is asked for, or before its answer arrives."""
 
     lost: str | None = None
@@ -74,10 +81,19 @@ def count_exchanges(monkeypatch: pytest.MonkeyPatch, database: store.Database) -
     exchanges: list[int] = []
     exchange = Line.exchange
 
-    async def counted(self: Line, encoded: Encoded) -> list[dict[str, Any]]:
-        if self._database.name == database.name:
-            exchanges.append(encoded.number)
-        return await exchange(self, encoded)
+    async def counted(self: Line, encoded: Encoded, follow: Follow | None = None) -> list[dict[str, Any]]:
+        def note(sent: Encoded) -> None:
+            if self._database.name == database.name:
+                exchanges.append(sent.number)
+
+        def followed(answers: list[dict[str, Any]]) -> Encoded | None:
+            more = follow(answers) if follow is not None else None
+            if more is not None:
+                note(more)
+            return more
+
+        note(encoded)
+        return await exchange(self, encoded, followed)
 
     monkeypatch.setattr(Line, "exchange", counted)
     return exchanges

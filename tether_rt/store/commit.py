@@ -130,13 +130,20 @@ class BatchWriter:
                 return commands, transaction.encode(commands)
 
             commands, encoded = await asyncio.to_thread(fill) if plan.weight_bytes > _IN_THREAD_BYTES else fill()
-            answers = await transaction.send(encoded)
+            answers, is_committed = await transaction.send_and_commit(
+                encoded, lambda answers: self._is_ready(commands, answers, kept)
+            )
             if not all(map(_took_effect, commands, answers)):
                 raise BatchIsStale
-            await _all_kept(kept)
-            await self._commit(transaction)
+            if not is_committed:
+                await _all_kept(kept)
+                await self._commit(transaction)
             # What MongoDB made of those that were foreseen has its time, where they had a guess.
             return counters if foreseen is None else [answer["value"] for answer in answers[: len(first)]]
+
+    def _is_ready(self, commands: list[Command], answers: list[Document], kept: Sequence[asyncio.Future[None]]) -> bool:
+        """Say if a batch that was written can be committed at once."""
+        return all(map(_took_effect, commands, answers)) and all(map(_is_kept, kept))
 
     async def _commit(self, transaction: Transaction) -> None:
         await transaction.commit()
@@ -146,8 +153,12 @@ async def _all_kept(kept: Sequence[asyncio.Future[None]]) -> None:
     """Wait until every recording is safe, so that no call is durable before its own."""
     if pending := [one for one in kept if not one.done()]:
         await asyncio.wait(pending, timeout=_KEPT_WITHIN_S)
-    if not all(one.done() and one.exception() is None for one in kept):
+    if not all(map(_is_kept, kept)):
         raise RecordingsNotKept
+
+
+def _is_kept(kept: asyncio.Future[None]) -> bool:
+    return kept.done() and kept.exception() is None
 
 
 def _count(organization_id: str, count: Count) -> Command:

@@ -8,7 +8,7 @@ driver comes the connection (found, encrypted, signed in, watched) and what an a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final
 
@@ -28,6 +28,10 @@ _SEND_BYTES: Final = 256 * 1024
 _WOULD_BLOCK: Final = (BlockingIOError, *BLOCKING_IO_ERRORS)
 
 
+Follow = Callable[[list[Document]], Encoded | None]
+"""Is shown the answers and returns what is to be sent next, if anything."""
+
+
 class Line:
     """One connection of the driver's pool, taken when it is first needed and again after it was in trouble.
 
@@ -45,8 +49,10 @@ class Line:
         self._trouble: Exception | None = None
         self._received = bytearray()
         self._answers: list[Document] = []
-        self._awaited = 0
+        self._awaited = self._first = 0
+        self._follow: Follow | None = None
         self._done: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle
 
     @property
     def is_connected(self) -> bool:
@@ -66,13 +72,17 @@ class Line:
         """
         return await self.exchange(opmsg.encode(commands, self._database.name, self._database.codec_options))
 
-    async def exchange(self, encoded: Encoded) -> list[Document]:
-        """Do what `ask` does, with commands that are encoded already."""
+    async def exchange(self, encoded: Encoded, follow: Follow | None = None) -> list[Document]:
+        """Do what `ask` does, with commands that are encoded already.
+
+        What `follow` returns for their answers is sent as soon as the last one is there, before the event loop does anything
+        else; the answers to that come behind.
+        """
         async with self._turn:
             if self._connection is None:
                 await self._connect()
             try:
-                answers = await self._exchange(encoded)
+                answers = await self._exchange(encoded, follow)
                 for answer in answers:
                     _check_command_response(answer, None)
                     _check_write_command_response(answer)
@@ -122,12 +132,11 @@ class Line:
             trouble, self._trouble = self._trouble, None
             lease.__exit__(type(trouble) if trouble else None, trouble, None)
 
-    async def _exchange(self, encoded: Encoded) -> list[Document]:
+    async def _exchange(self, encoded: Encoded, follow: Follow | None) -> list[Document]:
         loop = asyncio.get_running_loop()
-        self._answers, self._awaited = [], encoded.number
+        self._answers, self._awaited, self._first, self._follow = [], encoded.number, 0, follow
         done = self._done = loop.create_future()
-        # A timer of its own, 10 µs cheaper than a time limit on the task, four times for each call.
-        timer = loop.call_later(SOCKET_MS / 1000, self._hang_up, NetworkTimeout("MongoDB did not answer in time"))
+        self._wind_up()
         try:
             await self._send(encoded.messages, done)
             await done
@@ -136,10 +145,15 @@ class Line:
         except Exception as error:  # of the socket, of TLS
             raise AutoReconnect(str(error)) from error
         finally:
-            timer.cancel()
+            self._timer.cancel()
             self._done = None
             done.cancel()
         return self._answers
+
+    def _wind_up(self) -> None:
+        # A timer of its own, 10 µs cheaper than a time limit on the task, four times for each call.
+        late = NetworkTimeout("MongoDB did not answer in time")
+        self._timer = asyncio.get_running_loop().call_later(SOCKET_MS / 1000, self._hang_up, late)
 
     async def _send(self, messages: bytes, done: asyncio.Future[None]) -> None:
         left = memoryview(messages)
@@ -181,11 +195,27 @@ class Line:
 
     def _take_answers(self) -> None:
         while (answer := opmsg.take_answer(self._received, self._database.codec_options)) is not None:
-            if answer.to != len(self._answers) or self._done is None or self._done.done():
+            if answer.to != len(self._answers) - self._first or self._done is None or self._done.done():
                 raise ValueError("MongoDB answered what was not asked")
             self._answers.append(answer.document)
-            if len(self._answers) == self._awaited:
+            if len(self._answers) == self._awaited and not self._goes_on():
                 self._done.set_result(None)
+
+    def _goes_on(self) -> bool:
+        follow, self._follow = self._follow, None
+        more = follow(self._answers) if follow is not None else None
+        if more is None:
+            return False
+        self._first, self._awaited = self._awaited, self._awaited + more.number
+        self._timer.cancel()
+        self._wind_up()
+        try:
+            sent = self._socket.send(more.messages)
+        except _WOULD_BLOCK:
+            sent = 0
+        if sent < len(more.messages):  # which has been read to the end, so that there is room for little more
+            raise ConnectionError("MongoDB takes no more")
+        return True
 
 
 def _settle(future: asyncio.Future[None]) -> None:
