@@ -21,7 +21,7 @@ async def test_a_word_that_was_said_leads_to_its_moment(service: Service, tenant
     await tenant.post_call(sample("delivery"))
 
     async def can_be_found() -> bool:
-        return bool((await tenant.get("/api/calls/history?search=travelling")).body["items"])
+        return bool((await tenant.get("/api/calls/history?search=travelling")).body["total"])
 
     await eventually(can_be_found)  # what was said is indexed a little after the call was taken
     agent = await new_agent(service.base_url)
