@@ -15,8 +15,10 @@ import pytest
 from tests.hub.harness import eventually
 from tests.support.writers import writers_of
 from tether_rt.errors import Unavailable
+from tether_rt.recordings import writer as module
 from tether_rt.recordings.disk import DiskStore
 from tether_rt.recordings.flush import FLUSHES_FILE_SYSTEMS
+from tether_rt.recordings.folder import Folder
 from tether_rt.recordings.protocol import recording_key
 from tether_rt.recordings.sniff import MP3
 
@@ -201,3 +203,14 @@ async def test_it_ends_with_a_server_that_was_killed(tmp_path: Path) -> None:
     server.kill()
     await server.wait()
     await eventually(lambda: not is_running(writer))
+
+
+def test_who_dies_before_the_answer_leaves_its_recording_whole_and_no_trace_in_the_log(tmp_path: Path) -> None:
+    Folder(tmp_path).prepare()
+    command = (sys.executable, "-m", module.__name__, str(tmp_path))
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        writer.stdout.close()
+        _, errors = writer.communicate(module.group_message([(tmp_path / key(0), b"0")]), 30)
+    assert (writer.returncode, errors) == (0, b"")
+    assert held_by(tmp_path, range(1)) == [b"0"]

@@ -70,9 +70,9 @@ def main() -> None:
     while True:
         try:
             files = read_group(sys.stdin.buffer)
-        except EOFError:
+            os.write(sys.stdout.fileno(), outcomes_line(folder, files))
+        except (EOFError, BrokenPipeError):  # the server has ended, or died: before it asked, or before it was answered
             return
-        os.write(sys.stdout.fileno(), outcomes_line(folder, files))
 
 
 if __name__ == "__main__":
