@@ -24,6 +24,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "api",
         "ingest hub",
         "web listener",
+        "incoming",
         "inflight",
         "identity admin",
         "passwords",

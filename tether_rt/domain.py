@@ -76,7 +76,11 @@ class CompletedCall:
     @property
     def contact_number(self) -> str:
         """The other side's number: who called when inbound, who was called when outbound."""
-        return self.from_number if self.direction == "inbound" else self.to_number
+        return _other_side(self.direction, self.from_number, self.to_number)
+
+
+def _other_side(direction: str, caller: str, called: str) -> str:
+    return caller if direction == "inbound" else called
 
 
 def completed_call(body: dict[str, Any], caller: Caller, *, now: datetime, fingerprint: str) -> CompletedCall:
@@ -119,7 +123,7 @@ def completed_call(body: dict[str, Any], caller: Caller, *, now: datetime, finge
 
 def contact_number(body: dict[str, Any]) -> str | None:
     """Return what `CompletedCall.contact_number` will be, or None when the rules will refuse it."""
-    field = "fromNumber" if body["direction"] == "inbound" else "toNumber"
+    field = _other_side(body["direction"], "fromNumber", "toNumber")
     try:
         return to_e164(body[field], field)
     except BadRequest:

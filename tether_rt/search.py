@@ -18,7 +18,7 @@ MAX_QUERY_TERMS: Final = 8
 _MAX_TEXT_CHARS: Final = 65_536
 
 _WORD: Final = re.compile(r"\w+")
-_ASCII: Final = "".join(character if re.match(_WORD, character) else " " for character in map(chr, range(128))).lower()
+_ASCII: Final = "".join(character if _WORD.match(character) else " " for character in map(chr, range(128))).lower()
 """What ASCII characters are to a comparison: letters without case, and what separates words as a space."""
 _COMMON: Final = frozenset(
     "a about after all also am an and any are as at be been but by can could did do does for from get go had has have he her "

@@ -23,16 +23,14 @@ import orjson
 from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPHeaders, format_timestamp
 from tornado.iostream import IOStream, StreamClosedError
-from tornado.web import HTTPError, MissingArgumentError, RequestHandler, stream_request_body
+from tornado.web import GZipContentEncoding, HTTPError, MissingArgumentError, RequestHandler, stream_request_body
 
 from tether_rt.domain import iso_ms
 from tether_rt.errors import (
     BadRequest,
-    BodyTooSlow,
     Forbidden,
     NotFound,
     TetherError,
-    TooLarge,
     Unauthorized,
     Unavailable,
 )
@@ -46,6 +44,7 @@ from tether_rt.headers import (
     require_plain_json,
 )
 from tether_rt.identity import Session
+from tether_rt.incoming import PACE_BYTES, TOO_SLOW, IncomingBody, too_large
 from tether_rt.inflight import Web
 from tether_rt.linger import linger
 from tether_rt.ops import labelled, log
@@ -53,17 +52,6 @@ from tether_rt.patience import Patience
 from tether_rt.store.client import unavailable
 
 SMALL_BODY_BYTES: Final = 64 * 1024
-_TURN_BYTES: Final = 64 * 1024
-"""From here on a body gives the event loop its turn after each piece. What has arrived is read without waiting, so that whoever
-sends fast would have the loop to themself: 5 MB of a refused body were read at once."""
-_COMPRESSED_BYTES: Final = 1024
-"""From here on Tornado compresses an answer (`GZipContentEncoding.MIN_LENGTH`)."""
-PACE_WINDOW_S: Final = 10
-PACE_BYTES: Final = 80_000
-"""A body makes this much progress in every window, or all that is left of it: 8 kB/s, the rate of a telephone line."""
-_TOO_SLOW: Final = BodyTooSlow(
-    f"The body came too slowly: send at least {PACE_BYTES // 1000} kB in every {PACE_WINDOW_S} seconds."
-)
 
 _LOG: Final = logging.getLogger("tether.http")
 _STANDING: Final = {"Content-Type": "application/json", **SECURITY, "Cache-Control": "no-store"}
@@ -95,10 +83,8 @@ class JsonHandler(RequestHandler):
         self.organization_id: str | None = None
         self.remote = web.remote_of(self.request)
         self.patience = Patience()
-        self._body: bytearray | None = None
-        self._reserved_bytes = 0
-        self._watch: asyncio.TimerHandle | None = None
-        self._is_too_slow = self._headers_judged = self._ended = False
+        self._body: IncomingBody | None = None
+        self._headers_judged = self._ended = False
         web.active.add(self)
 
     def clear(self) -> None:
@@ -169,16 +155,13 @@ class JsonHandler(RequestHandler):
 
     def _expect_body(self, declared_bytes: int | None) -> None:
         if declared_bytes is not None and declared_bytes > self.max_body_bytes:
-            raise TooLarge(f"The body is too large: {_megabytes(self.max_body_bytes)} is the limit.")
+            raise too_large(self.max_body_bytes)
         if self.takes_body and declared_bytes != 0:
             require_plain_json(self.request)
-            self.web.budget.reserve(declared_bytes or 0)
-            self._reserved_bytes = declared_bytes or 0
-            self._body = bytearray()
-            if 0 < self._reserved_bytes <= PACE_BYTES:
+            self._body = IncomingBody(self.web.budget, self.max_body_bytes, declared_bytes or 0, self._cut_off)
+            if declared_bytes is not None and declared_bytes <= PACE_BYTES:
                 # Two windows are all it has: Tornado's own limit for a body could not come first, and costs 23 µs.
                 self.request.connection.set_body_timeout(None)  # type: ignore[union-attr]
-            self._watch = asyncio.get_running_loop().call_later(PACE_WINDOW_S, self._judge_pace, 0)
         # Tornado's own limit would answer with an error that is not JSON; ours above is exact.
         self.request.connection.set_max_body_size(1 << 62)  # type: ignore[union-attr]
 
@@ -200,53 +183,28 @@ class JsonHandler(RequestHandler):
     # ------------------------------------------------------------------ the body
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
-        """Keep a piece of the body, within the limit; a body that nobody wants is read and dropped."""
+        """Keep a piece of the body; a body that nobody wants is read and dropped."""
         if self._body is None:
             return asyncio.sleep(0)
-        needed = len(self._body) + len(chunk)
         try:
-            if self._is_too_slow:
-                raise _TOO_SLOW
-            if needed > self.max_body_bytes:
-                raise TooLarge(f"The body is too large: {_megabytes(self.max_body_bytes)} is the limit.")
-            if needed > self._reserved_bytes:
-                self.web.budget.reserve(needed - self._reserved_bytes)
-                self._reserved_bytes = needed
+            is_kept = self._body.add(chunk)
         except TetherError as error:
-            self._body = None
             return self._answer_early(error)
-        self._body += chunk
-        return asyncio.sleep(0) if needed > _TURN_BYTES else None
+        return asyncio.sleep(0) if self._body.is_long or not is_kept else None
 
-    def _judge_pace(self, before_bytes: int) -> None:
-        """Cut off who sends too little: a few slow senders would hold the budget that the others need."""
-        if self._body is None or self._ended or self.request._body_future.done():
-            return
-        progress_bytes = len(self._body) - before_bytes
-        if progress_bytes == 0:
-            self._cutting_off = asyncio.create_task(self._cut_off())
-        elif progress_bytes < PACE_BYTES:
-            self._is_too_slow = True  # told with the next piece: closing while one is on its way would lose the answer
-        self._watch = asyncio.get_running_loop().call_later(PACE_WINDOW_S, self._judge_pace, len(self._body))
+    def _cut_off(self) -> None:
+        if not self.request._body_future.done():
+            self._cutting_off = asyncio.create_task(self._refuse_and_close())
 
-    async def _cut_off(self) -> None:
-        (await self._send_refusal(_TOO_SLOW)).close()
+    async def _refuse_and_close(self) -> None:
+        (await self._send_refusal(TOO_SLOW)).close()
 
     def take_body(self) -> bytearray:
         """Return the whole body; the handler's own reference is let go so that memory is free once the caller is done.
 
         What it weighs stays in the budget until the answer is made, even for a caller who has left by then.
         """
-        body, self._body = self._body, None
-        return body if body is not None else bytearray()
-
-    def _release_body(self) -> None:
-        self._body = None
-        if self._watch is not None:
-            self._watch.cancel()
-        if self._reserved_bytes:
-            self.web.budget.release(self._reserved_bytes)
-            self._reserved_bytes = 0
+        return self._body.take() if self._body is not None else bytearray()
 
     # ------------------------------------------------------------------ the answer
 
@@ -259,16 +217,17 @@ class JsonHandler(RequestHandler):
         self.set_status(status)
         self._say_goodbye()
         body = orjson.dumps(payload, default=_in_json, option=orjson.OPT_PASSTHROUGH_DATETIME)
-        if len(body) < _COMPRESSED_BYTES and self._is_plain():
+        if len(body) < GZipContentEncoding.MIN_LENGTH and self._is_plain():
             self._finish_at_once(body)
         else:
             self.finish(body)
 
     def _is_plain(self) -> bool:
-        """Say if there is nothing to ask about the answer: no cookie, and a connection that stays as it is."""
+        """Say if there is nothing to ask about the answer: it is the first, without a cookie, and its connection stays."""
         request = self.request
         stays = request.headers.get("Connection", "keep-alive").lower() == "keep-alive" and "Connection" not in self._headers
-        return stays and request.method == "POST" and request.version == "HTTP/1.1" and not hasattr(self, "_new_cookie")
+        usual = request.method == "POST" and request.version == "HTTP/1.1"
+        return stays and usual and not self._finished and not hasattr(self, "_new_cookie")
 
     def _finish_at_once(self, body: bytes) -> None:
         """Do what `finish` does to a small and plain answer, for a third of the time.
@@ -278,7 +237,8 @@ class JsonHandler(RequestHandler):
         """
         lines = [f"HTTP/1.1 {self._status_code} {self._reason}", *map(": ".join, self._headers.get_all())]
         block = "\r\n".join((*lines, f"Content-Length: {len(body)}", "", ""))
-        connection: HTTP1Connection = self.request.connection  # type: ignore[assignment]
+        connection = self.request.connection
+        assert isinstance(connection, HTTP1Connection)
         self._headers_written = self._finished = True
         connection.set_close_callback(None)
         connection.write(block.encode("latin-1") + body)
@@ -353,7 +313,8 @@ class JsonHandler(RequestHandler):
             remote=self.remote,
             organizationId=self.organization_id,
         )
-        self._release_body()
+        if self._body is not None:
+            self._body.release()
         self.web.leave(self)
 
 
@@ -424,7 +385,3 @@ def _in_json(value: object) -> str:
     if isinstance(value, datetime):
         return iso_ms(value)
     raise TypeError(f"{type(value).__name__} is no JSON")
-
-
-def _megabytes(size: int) -> str:
-    return f"{size >> 20} MB" if size >= 1 << 20 else f"{size >> 10} KB"

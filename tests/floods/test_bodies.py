@@ -16,7 +16,7 @@ import pytest
 
 from tests.conftest import settings_on
 from tests.support.service import PASSWORD, SAMPLES, SECRET, ServerProcess, Service, Tenant, missed, running, sample
-from tether_rt import admin, server, web
+from tether_rt import admin, incoming, server
 from tether_rt.store import client as store
 
 BODIES_MB = 128
@@ -94,7 +94,7 @@ async def test_sixty_bodies_of_20_mb_at_once_stay_within_the_stated_memory(flood
 async def test_a_body_that_does_not_come_is_cut_off_and_its_place_given_back(
     mongodb_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trickles: bool
 ) -> None:
-    monkeypatch.setattr(web, "PACE_WINDOW_S", 1)
+    monkeypatch.setattr(incoming, "PACE_WINDOW_S", 1)
     async with running(settings_on(mongodb_uri, tmp_path)) as service:
         tenant = await service.tenant()
         reader, writer = await _connect(service)

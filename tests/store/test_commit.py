@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.hub.harness import eventually
 from tests.support.batches import CutOffWriter, another_process, count_exchanges, counts, events_of, ids
 from tests.support.entries import caller, entry, recording
 from tests.support.service import ROOT
@@ -85,8 +86,7 @@ async def test_nothing_is_committed_before_its_recording_is_safe(
     whose = caller()
     entries = [entry(whose, voice=recording()), entry(whose)]
     writing = asyncio.create_task(writer.write(entries, kept=[kept]))
-    while len(exchanges) < 2:  # noqa: ASYNC110 - what is waited for happens in MongoDB
-        await asyncio.sleep(0.01)
+    await eventually(lambda: len(exchanges) == 2)
     await asyncio.sleep(0.1)
     assert not writing.done()
     assert set((await counts(database)).values()) == {0}

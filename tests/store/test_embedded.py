@@ -15,6 +15,7 @@ import pytest
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo.errors import PyMongoError
 
+from tests.support.full_disk import full_disk
 from tether_rt.errors import ConfigError
 from tether_rt.store import mongod
 from tether_rt.store.embedded import PrivateMongod
@@ -318,6 +319,15 @@ def test_the_telling_line(tmp_path: Path) -> None:
     log.write_text('{"s":"I","msg":"starting"}\n')
     assert mongod.telling_line(log, 1) == "it ended with status 1"
     assert mongod.telling_line(log, None) == "it did not answer in time"
+    assert mongod.telling_line(log, -signal.SIGABRT) == "it was ended by SIGABRT"
+
+
+def test_a_full_disk_is_told_although_it_has_no_room_for_the_log(tmp_path: Path) -> None:
+    with full_disk(tmp_path / "disk", 4 << 20) as disk:
+        if disk.is_mounted:
+            disk.fill(os.getpid())
+            assert mongod.telling_line(disk.folder / "mongod.log", -signal.SIGABRT) == "No space left on device"
+        assert mongod.telling_line(disk.folder / "mongod.log", 1) == "it ended with status 1"
 
 
 def test_a_long_log_begins_again_and_its_writer_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

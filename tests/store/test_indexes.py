@@ -97,9 +97,16 @@ async def test_processes_that_start_together_make_them_together(mongodb_uri: str
             client.close()
 
 
-async def test_an_index_that_was_replaced_goes(database: store.Database) -> None:
+@pytest.mark.parametrize(
+    "keys",
+    [
+        [("organizationId", 1), ("terms", 1), ("startTime", -1)],
+        [("organizationId", 1), ("startTime", -1), ("_id", -1)],
+        [("organizationId", 1), ("startTime", 1), ("status", 1), ("duration", 1), ("agentName", 1)],
+    ],
+)
+async def test_an_index_that_was_replaced_goes(database: store.Database, keys: list[tuple[str, int]]) -> None:
     before = await indexes_of(database)
-    keys = [("organizationId", 1), ("terms", 1), ("startTime", -1)]
     name = await database["calls"].create_index(keys)
     assert name in (await indexes_of(database))["calls"]
     await create_indexes(database, 7)

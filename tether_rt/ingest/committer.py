@@ -21,7 +21,7 @@ from typing import Final, Protocol
 from tether_rt.errors import BadRequest, TetherError, Unavailable
 from tether_rt.ops import Metrics, log
 from tether_rt.patience import ANSWER_WITHIN_S
-from tether_rt.store.commit import BatchIsStale, NotStorable, RecordingsNotKept
+from tether_rt.store.commit import BatchIsStale, NotStorable, RecordingsNotKept, is_kept
 from tether_rt.store.plan import Entry, Outcome
 
 MAX_BATCH_CALLS: Final = 128
@@ -150,7 +150,7 @@ class Committer:
         try:
             outcomes = await self._write(batch, again)
         except RecordingsNotKept:
-            await self._commit(self._leave_out(batch), again=again)
+            await self._commit(self._with_recordings(batch), again=again)
             return
         except Exception as error:  # whatever it is, somebody waits for it: it is theirs, or halved until it is
             await self._fail(batch, error)
@@ -161,11 +161,11 @@ class Committer:
             if not waiting.outcome.done():
                 waiting.outcome.set_result(outcome)
 
-    def _leave_out(self, batch: list[_Waiting]) -> list[_Waiting]:
+    def _with_recordings(self, batch: list[_Waiting]) -> list[_Waiting]:
         """Return those whose recordings are safe; the others wait again once they know about theirs."""
         ready: list[_Waiting] = []
         for waiting in batch:
-            if waiting.kept is None or (waiting.kept.done() and waiting.loss is None):
+            if waiting.kept is None or is_kept(waiting.kept):
                 ready.append(waiting)
             else:
                 waiting.kept.add_done_callback(partial(self._enqueue, waiting))

@@ -133,9 +133,9 @@ class BatchWriter:
             answers, is_committed = await transaction.send_and_commit(
                 encoded, lambda answers: self._is_ready(commands, answers, kept)
             )
-            if not all(map(_took_effect, commands, answers)):
-                raise BatchIsStale
             if not is_committed:
+                if not all(map(_took_effect, commands, answers)):
+                    raise BatchIsStale
                 await _all_kept(kept)
                 await self._commit(transaction)
             # What MongoDB made of those that were foreseen has its time, where they had a guess.
@@ -143,7 +143,7 @@ class BatchWriter:
 
     def _is_ready(self, commands: list[Command], answers: list[Document], kept: Sequence[asyncio.Future[None]]) -> bool:
         """Say if a batch that was written can be committed at once."""
-        return all(map(_took_effect, commands, answers)) and all(map(_is_kept, kept))
+        return all(map(_took_effect, commands, answers)) and all(map(is_kept, kept))
 
     async def _commit(self, transaction: Transaction) -> None:
         await transaction.commit()
@@ -153,11 +153,12 @@ async def _all_kept(kept: Sequence[asyncio.Future[None]]) -> None:
     """Wait until every recording is safe, so that no call is durable before its own."""
     if pending := [one for one in kept if not one.done()]:
         await asyncio.wait(pending, timeout=_KEPT_WITHIN_S)
-    if not all(map(_is_kept, kept)):
+    if not all(map(is_kept, kept)):
         raise RecordingsNotKept
 
 
-def _is_kept(kept: asyncio.Future[None]) -> bool:
+def is_kept(kept: asyncio.Future[None]) -> bool:
+    """Say if a recording is known to be safe."""
     return kept.done() and kept.exception() is None
 
 

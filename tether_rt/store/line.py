@@ -27,7 +27,6 @@ _SEND_BYTES: Final = 256 * 1024
 """At a time, so that encrypting a large batch leaves the event loop its turns."""
 _WOULD_BLOCK: Final = (BlockingIOError, *BLOCKING_IO_ERRORS)
 
-
 Follow = Callable[[list[Document]], Encoded | None]
 """Is shown the answers and returns what is to be sent next, if anything."""
 
@@ -75,17 +74,15 @@ class Line:
     async def exchange(self, encoded: Encoded, follow: Follow | None = None) -> list[Document]:
         """Do what `ask` does, with commands that are encoded already.
 
-        What `follow` returns for their answers is sent as soon as the last one is there, before the event loop does anything
-        else; the answers to that come behind.
+        What `follow` returns for their answers is sent as soon as the last one is there and none failed, before the event loop
+        does anything else; the answers to that come behind.
         """
         async with self._turn:
             if self._connection is None:
                 await self._connect()
             try:
                 answers = await self._exchange(encoded, follow)
-                for answer in answers:
-                    _check_command_response(answer, None)
-                    _check_write_command_response(answer)
+                _check(answers)
             except ConnectionFailure as error:  # which says, too, that this is not the primary any more
                 self._hang_up(error)
                 raise
@@ -203,7 +200,9 @@ class Line:
 
     def _goes_on(self) -> bool:
         follow, self._follow = self._follow, None
-        more = follow(self._answers) if follow is not None else None
+        if follow is None or _failed(self._answers):
+            return False
+        more = follow(self._answers)
         if more is None:
             return False
         self._first, self._awaited = self._awaited, self._awaited + more.number
@@ -216,6 +215,21 @@ class Line:
         if sent < len(more.messages):  # which has been read to the end, so that there is room for little more
             raise ConnectionError("MongoDB takes no more")
         return True
+
+
+def _check(answers: Sequence[Document]) -> None:
+    """Raise what the first that failed says."""
+    for answer in answers:
+        _check_command_response(answer, None)
+        _check_write_command_response(answer)
+
+
+def _failed(answers: Sequence[Document]) -> bool:
+    try:
+        _check(answers)
+    except PyMongoError:
+        return True
+    return False
 
 
 def _settle(future: asyncio.Future[None]) -> None:

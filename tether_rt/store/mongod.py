@@ -6,6 +6,7 @@ Everything here is about one process and its files; who starts it, and when it i
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import hashlib
 import importlib.util
@@ -26,6 +27,9 @@ from tether_rt.errors import ConfigError
 REPLICA_SET: Final = "tether"
 LOG_LIMIT_BYTES: Final = 16 << 20
 """Past it the log starts again, so that a server that runs for months does not fill the disk with it."""
+
+_NO_ROOM_BYTES: Final = 256 * 1024
+"""With less than this left, a mongod that gave up did so because the disk is full."""
 
 # sun_path holds 108 bytes on Linux and 104 on macOS, the closing NUL included (unix(7), sys/un.h).
 _SOCKET_PATH_BYTES: Final = 103
@@ -215,6 +219,8 @@ def telling_line(log: Path, exit_status: int | None) -> str:
         return first_error
     if exit_status is None:
         return "it did not answer in time"
+    if exit_status == -signal.SIGABRT and shutil.disk_usage(log.parent).free < _NO_ROOM_BYTES:
+        return os.strerror(errno.ENOSPC)  # the log lies on the same disk: there was no room for its last words
     if exit_status < 0:
         return f"it was ended by {signal.Signals(-exit_status).name}"
     return f"it ended with status {exit_status}"

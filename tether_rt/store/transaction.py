@@ -79,12 +79,7 @@ class Transaction:
         event loop that saves a turn, during which MongoDB would have nothing to do.
         """
         ending = self._ending("commitTransaction")
-
-        def follow(answers: list[Document]) -> Encoded | None:
-            failed = any(answer["ok"] != 1 or "writeErrors" in answer for answer in answers)
-            return ending if not failed and is_well(answers) else None
-
-        answers = await self._line.exchange(encoded, follow)
+        answers = await self._line.exchange(encoded, lambda answers: ending if is_well(answers) else None)
         return answers[: encoded.number], len(answers) > encoded.number
 
     async def commit(self) -> None:
