@@ -19,10 +19,10 @@ from tether_rt.store.opmsg import Command
 from tether_rt.store.spoken import SpokenWords
 
 
-async def commit_spoken(database: store.Database, count: int) -> None:
-    """Store calls in which each says its own word."""
+async def commit_spoken(database: store.Database, count: int, words: SpokenWords | None = None) -> None:
+    """Store calls in which each says its own word, and say so."""
     whose = caller()
-    writer = BatchWriter(database.client, database)
+    writer = BatchWriter(database.client, database, words.expect if words else None)
     turns = [[{"role": "agent", "message": f"word{number} again"}] for number in range(count)]
     await writer.write([entry(whose, transcript=turn) for turn in turns])
     await writer.close()
@@ -77,6 +77,67 @@ async def test_every_marked_call_is_found_by_its_words_and_its_mark_is_gone(data
     assert [await found(database, f"word{number}") for number in range(70)] == [1] * 70
     assert await found(database, "again") == 70
     assert await database["calls"].count_documents({"unindexed": {"$exists": True}}) == 0
+    await words.close()
+
+
+async def marked(database: store.Database) -> int:
+    return await database["calls"].count_documents({"unindexed": True})
+
+
+async def test_calls_that_were_announced_are_not_looked_for(database: store.Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = SpokenWords(database, lambda: False)
+    assert await words.index() == 0
+    await commit_spoken(database, 3, words)
+    await commit_spoken(database, 2)
+    assert [await words.index() for _ in range(2)] == [3, 0]
+    assert await marked(database) == 2
+    monkeypatch.setattr(words, "_sweep_at_s", time.monotonic())
+    assert [await words.index() for _ in range(2)] == [2, 0]
+    assert await marked(database) == 0
+    await words.close()
+
+
+async def test_more_marks_than_one_look_finds_are_found_by_the_next(
+    database: store.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spoken, "_SWEPT_AT_ONCE", 10)
+    await commit_spoken(database, 25)
+    words = SpokenWords(database, lambda: False)
+    assert [await words.index() for _ in range(4)] == [10, 10, 5, 0]
+    assert await marked(database) == 0
+    await words.close()
+
+
+async def test_what_is_forgotten_because_it_is_too_much_is_found_by_its_mark(
+    database: store.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spoken, "_MOST_EXPECTED", 4)
+    words = SpokenWords(database, lambda: False)
+    assert await words.index() == 0
+    await commit_spoken(database, 6, words)
+    assert await words.index() == 4
+    monkeypatch.setattr(words, "_sweep_at_s", time.monotonic())
+    assert await words.index() == 2
+    await words.close()
+
+
+async def test_calls_that_mongodb_could_not_be_asked_for_stay_expected(
+    database: store.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = SpokenWords(database, lambda: False)
+    assert await words.index() == 0
+    await commit_spoken(database, 2, words)
+    ask = words._line.ask
+
+    async def away(commands: Sequence[Command]) -> list[store.Document]:
+        monkeypatch.setattr(words._line, "ask", ask)
+        raise AutoReconnect("connection closed")
+
+    monkeypatch.setattr(words._line, "ask", away)
+    with pytest.raises(AutoReconnect):
+        await words.index()
+    assert await words.index() == 2
+    assert await marked(database) == 0
     await words.close()
 
 

@@ -10,7 +10,7 @@ wrote them. Which calls are stored already was read before; where that is out of
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -49,7 +49,9 @@ class RecordingsNotKept(Exception):
 class BatchWriter:
     """Writes batches, one at a time, over a connection and in a session of its own."""
 
-    def __init__(self, client: Client, database: Database) -> None:
+    def __init__(self, client: Client, database: Database, spoken: Callable[[Iterable[str]], object] | None = None) -> None:
+        """`spoken` is told the ids of calls that were stored and whose spoken words are to be indexed."""
+        self._spoken = spoken
         self._known = Known(database)
         self._session = Session(database.delegate)
         self._orphans = Orphans(client)
@@ -85,6 +87,8 @@ class BatchWriter:
                         raise
                     plan = await self._plan(entries, again)
                     await self._transact(plan, None, kept)
+                if self._spoken is not None:
+                    self._spoken(call["_id"] for call in plan.calls if "unindexed" in call)
             else:
                 plan.fill(())
         except Exception as error:
