@@ -16,8 +16,8 @@ from tests.conftest import settings_on
 from tests.hub.harness import eventually
 from tests.support.raw import connection
 from tests.support.service import SECRET, Service, missed, running
-from tether_rt.app import _pattern
 from tether_rt.contract import load_contract
+from tether_rt.routing import pattern
 from tether_rt.server import Server
 from tether_rt.settings import Settings
 from tether_rt.web import allowed_methods
@@ -52,7 +52,7 @@ def test_every_route_is_found_by_its_own_address_alone(alone: Service) -> None:
     for path in paths:
         example = path.replace("{file}", "js/main.js")
         example = re.sub(r"\{\w+\}", "x1", example)
-        first = next(other for other in paths if re.fullmatch(_pattern(other), example))
+        first = next(other for other in paths if re.fullmatch(pattern(other), example))
         assert first == path
 
 
@@ -77,7 +77,7 @@ def test_every_route_is_found_by_its_own_address_alone(alone: Service) -> None:
     ],
 )
 def test_a_part_of_an_address_is_one_segment_and_a_file_one_of_the_dashboards(path: str, address: str, matches: bool) -> None:
-    assert (re.fullmatch(_pattern(path), address) is not None) is matches
+    assert (re.fullmatch(pattern(path), address) is not None) is matches
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "inflight",
         "identity admin",
         "passwords",
-        "headers limits linger patience store recordings",
+        "headers limits linger patience routing store recordings",
         "auth",
         "search events contract settings",
         "domain",

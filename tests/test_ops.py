@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import logging
 import subprocess
@@ -16,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.people import signed_in
 from tests.support.service import ROOT, SECRET, ServerProcess, missed, sample
-from tether_rt.ops import JsonLines, Metrics, log
+from tether_rt.ops import JsonLines, Metrics, TurnHandler, log
 
 LOGGER = logging.getLogger("tether.test")
 
@@ -93,6 +94,66 @@ except ZeroDivisionError:
     lines = [json.loads(text) for text in done.stderr.splitlines()]
     assert [found["event"] for found in lines] == ["ours", "a line with arguments", "failed"]
     assert done.stdout == ""
+
+
+async def test_what_one_turn_of_the_loop_logs_is_written_in_one_go_after_it() -> None:
+    written: list[str] = []
+    handler = handler_that_writes_to(written)
+    for number in range(3):
+        handler.handle(LOGGER.makeRecord("tether.test", logging.INFO, "", 0, f"line {number}", (), None))
+    assert written == []
+    await asyncio.sleep(0)
+    assert written == ["line 0\nline 1\nline 2\n"]
+
+
+async def test_a_warning_is_written_at_once_behind_what_waits() -> None:
+    written: list[str] = []
+    handler = handler_that_writes_to(written)
+    handler.handle(LOGGER.makeRecord("tether.test", logging.INFO, "", 0, "before", (), None))
+    handler.handle(LOGGER.makeRecord("tether.test", logging.WARNING, "", 0, "warning", (), None))
+    assert written == ["before\nwarning\n"]
+    await asyncio.to_thread(handler.handle, LOGGER.makeRecord("tether.test", logging.INFO, "", 0, "a thread's", (), None))
+    assert written[1:] == ["a thread's\n"]
+
+
+def test_what_waits_is_written_when_the_process_ends() -> None:
+    program = """
+import asyncio, logging
+from tether_rt.ops import configure_logging, log
+configure_logging()
+async def main():
+    log(logging.getLogger("tether.x"), logging.INFO, "last", number=1)
+    raise SystemExit(3)
+asyncio.run(main())
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert [json.loads(text)["number"] for text in done.stderr.splitlines()] == [1]
+
+
+def handler_that_writes_to(written: list[str]) -> TurnHandler:
+    """Return one whose stream keeps what each write had."""
+
+    class Kept(io.StringIO):
+        def write(self, text: str, /) -> int:
+            written.append(text)
+            return len(text)
+
+    return TurnHandler(Kept())
+
+
+def test_a_line_can_be_formatted_by_anyone() -> None:
+    seen = io.StringIO()
+    handler = logging.StreamHandler(seen)
+    handler.setFormatter(
+        logging.Formatter("%(asctime)s.%(msecs)d %(levelname)s %(filename)s:%(lineno)d %(process)s %(thread)s %(message)s")
+    )
+    LOGGER.addHandler(handler)
+    try:
+        log(LOGGER, logging.WARNING, "something")
+    finally:
+        LOGGER.removeHandler(handler)
+    assert seen.getvalue().endswith(" something\n")
 
 
 # ---------------------------------------------------------------------- metrics

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import weakref
 from collections.abc import AsyncIterator
 
 import pytest
@@ -141,6 +143,20 @@ async def test_a_client_that_leaves_in_the_middle_gives_back_what_was_held_for_i
         await eventually(lambda: site.web.budget.held_bytes == 0)
         assert not site.web.active
     assert [record.fields["status"] for record in logged(caplog)] == [499, 499]
+
+
+async def test_a_request_with_a_body_leaves_nothing_for_the_garbage_collector(site: Site) -> None:
+    async with connection(site.url) as raw:
+        gc.disable()
+        try:
+            await raw.request("POST /slow", {"X-Key": "1", **JSON}, b"{}")
+            await site.working.wait()
+            (handler,) = map(weakref.ref, site.web.active)
+            site.go_on.set()
+            assert (await raw.answer()).status == 200
+            await eventually(lambda: handler() is None)
+        finally:
+            gc.enable()
 
 
 async def test_bodies_past_the_budget_are_503_until_others_are_done(site: Site) -> None:

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import orjson
-from tornado.web import Application, RequestHandler
 
 from tether_rt import samples
 from tether_rt.api import activity, calls, export, files, operations, people, recordings, sessions
@@ -40,6 +38,7 @@ from tether_rt.passwords import PasswordCheck
 from tether_rt.recordings.disk import DiskStore
 from tether_rt.recordings.protocol import RecordingStore
 from tether_rt.recordings.r2 import R2Store
+from tether_rt.routing import Route, Routed
 from tether_rt.settings import Settings
 from tether_rt.store import client as store
 from tether_rt.store.calls import Calls
@@ -62,8 +61,6 @@ CLOSE_S: Final = 1.0
 """What one part's closing may take; each does no more than let go of what it holds."""
 BURST_S: Final = 10
 """A key that was quiet for this long may send at once what it may send in this time."""
-
-Route = tuple[str, type[RequestHandler], dict[str, Any]]
 
 
 class App:
@@ -113,7 +110,10 @@ class App:
         )
         self._closers.append(("hub", self.hub.close))
 
-        writer = BatchWriter(self.client, database)
+        spoken = SpokenWords(database, lambda: self.committer.is_busy)
+        self._closers.append(("spoken", spoken.close))
+        self.supervisor.add("spoken", spoken.run)
+        writer = BatchWriter(self.client, database, spoken.expect)
         self._closers.append(("writer", writer.close))
         self.committer = Committer(writer, self.metrics)
         self.supervisor.add("committer", self.committer.run)
@@ -128,9 +128,6 @@ class App:
         intake = RecordingIntake(self.recordings, fetcher, spool, store.new_id, self._observe_recording)
         self.waveforms = WaveformMaker(Waveforms(database), self.recordings, spool)
         self.supervisor.add("waveforms", self.waveforms.run)
-        spoken = SpokenWords(database, lambda: self.committer.is_busy)
-        self._closers.append(("spoken", spoken.close))
-        self.supervisor.add("spoken", spoken.run)
         duplicates = DuplicateCheck(Known(database))
         self._closers.append(("duplicates", duplicates.close))
         pipeline = Pipeline(contract, duplicates, intake, self.committer, self.waveforms.announce, writer.expect)
@@ -144,8 +141,8 @@ class App:
             key_rate=_key_rate(settings.rate_limit),
         )
         self.routes = self._routes(keyring, contract, pipeline)
-        self.tornado = Application(
-            [(_pattern(path), handler, {"web": self.web, **parts}) for path, handler, parts in self.routes],
+        self.tornado = Routed(
+            [(path, handler, {"web": self.web, **parts}) for path, handler, parts in self.routes],
             default_handler_class=NotFoundHandler,
             default_handler_args={"web": self.web},
             compress_response=True,
@@ -274,10 +271,3 @@ def _page_policy(recording_store: RecordingStore) -> str:
         f"media-src {media}; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; "
         "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
     )
-
-
-def _pattern(path: str) -> str:
-    """Return a route's path as a regular expression: a `{name}` is one segment, `{file}` one of the dashboard's files."""
-    files = r"((?:css|js|vendor)/.+|[^/]+\.(?:css|js|svg|png|ico|webmanifest))"
-    parts = re.split(r"(\{\w+\})", path)
-    return "".join(files if part == "{file}" else "([^/]+)" if part.startswith("{") else re.escape(part) for part in parts)

@@ -11,9 +11,10 @@ import json
 import logging
 import sys
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TextIO, TypeVar
 
 import orjson
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -114,9 +115,52 @@ class JsonLines(logging.Formatter):
             return json.dumps(line, default=str, skipkeys=True)
 
 
+class _Line(logging.LogRecord):
+    """A record of what a line shows. Where in the code it was made, by which thread and process, is not looked for."""
+
+    _UNSAID: Final = vars(logging.makeLogRecord(dict.fromkeys(("process", "processName", "thread", "threadName"))))
+
+    def __init__(self, logger: logging.Logger, level: int, event: str, fields: dict[str, Any]) -> None:
+        vars(self).update(self._UNSAID)
+        self.created = time.time()
+        self.name, self.levelno, self.levelname = logger.name, level, logging.getLevelName(level)
+        self.msg, self.fields = event, fields
+
+
+class TurnHandler(logging.StreamHandler[TextIO]):
+    """Writes what one turn of the event loop logged in one go, after it; warnings, and what other threads log, at once."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._waiting: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._waiting.append(f"{self.format(record)}\n")
+            if record.levelno < logging.WARNING:
+                with suppress(RuntimeError):  # there is no event loop here
+                    asyncio.get_running_loop().call_soon(self.flush)
+                    return
+            self.flush()
+        except Exception:
+            self.handleError(record)
+
+    def flush(self) -> None:
+        """Write what waits. `logging` does so, too, when the process ends."""
+        self.acquire()
+        try:
+            waiting, self._waiting = self._waiting, []
+            if waiting:
+                self.stream.write("".join(waiting))
+                super().flush()
+        finally:
+            self.release()
+
+
 def log(logger: logging.Logger, level: int, event: str, **fields: Any) -> None:
     """Log `event` with its fields as one structured line."""
-    logger.log(level, event, extra={"fields": fields})
+    if logger.isEnabledFor(level):
+        logger.handle(_Line(logger, level, event, fields))
 
 
 def configure_logging(level: int = logging.INFO) -> None:
@@ -124,7 +168,7 @@ def configure_logging(level: int = logging.INFO) -> None:
     # Where in the code a line was written, and by which thread, is in none of ours (logging HOWTO, "Optimization").
     logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    handler = logging.StreamHandler(sys.stderr)
+    handler = TurnHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -16,7 +16,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from typing import Any, Final, NoReturn
 
 import orjson
@@ -88,20 +88,22 @@ class JsonHandler(RequestHandler):
         web.active.add(self)
 
     def clear(self) -> None:
-        """Begin the answer anew, with the headers that every answer has.
-
-        In the place of Tornado's, which checks and formats each of them every time and names itself: 25 µs instead of 10.
-        """
+        """Begin the answer anew, in the place of Tornado's method, which makes and checks its headers at once."""
         if not hasattr(self, "request_id"):  # Tornado clears again for an error; the log has named the id by then
             given = self.request.headers.get("X-Request-Id", "")
             self.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
-        self._headers = HTTPHeaders(_STANDING)
-        self._headers["Date"] = _http_date(int(time.time()))
-        self._headers["X-Request-Id"] = self.request_id
-        self._headers["Content-Security-Policy"] = self.content_security_policy
-        self.set_default_headers()
+        vars(self).pop("_headers", None)
         self._write_buffer = []
         self.set_status(200)
+
+    @cached_property
+    def _headers(self) -> HTTPHeaders:  # type: ignore[override]
+        """The answer's headers, made when the first is named: those that every answer has are all that most have."""
+        return HTTPHeaders(self._standing_headers())
+
+    def _standing_headers(self) -> dict[str, str]:
+        date, policy = _http_date(int(time.time())), self.content_security_policy
+        return {**_STANDING, "Date": date, "X-Request-Id": self.request_id, "Content-Security-Policy": policy}
 
     def compute_etag(self) -> str | None:
         """Answers with data are never stored (`no-store`), so hashing them for an ETag would be work for nothing."""
@@ -223,11 +225,11 @@ class JsonHandler(RequestHandler):
             self.finish(body)
 
     def _is_plain(self) -> bool:
-        """Say if there is nothing to ask about the answer: it is the first, without a cookie, and its connection stays."""
+        """Say if there is nothing to ask about the answer: it is the first, its connection stays, and no header is its own."""
         request = self.request
-        stays = request.headers.get("Connection", "keep-alive").lower() == "keep-alive" and "Connection" not in self._headers
-        usual = request.method == "POST" and request.version == "HTTP/1.1"
-        return stays and usual and not self._finished and not hasattr(self, "_new_cookie")
+        usual = request.method == "POST" and request.version == "HTTP/1.1" and not self._finished
+        stays = request.headers.get("Connection", "keep-alive").lower() == "keep-alive"
+        return usual and stays and vars(self).keys().isdisjoint(("_headers", "_new_cookie"))
 
     def _finish_at_once(self, body: bytes) -> None:
         """Do what `finish` does to a small and plain answer, for a third of the time.
@@ -235,7 +237,7 @@ class JsonHandler(RequestHandler):
         Tornado formats, encodes and checks each header by itself, and asks about ETags and compression. A header block that is
         encoded already goes the way of a body (`HTTPConnection.write` says so).
         """
-        lines = [f"HTTP/1.1 {self._status_code} {self._reason}", *map(": ".join, self._headers.get_all())]
+        lines = [f"HTTP/1.1 {self._status_code} {self._reason}", *map(": ".join, self._standing_headers().items())]
         block = "\r\n".join((*lines, f"Content-Length: {len(body)}", "", ""))
         connection = self.request.connection
         assert isinstance(connection, HTTP1Connection)
@@ -315,6 +317,7 @@ class JsonHandler(RequestHandler):
         )
         if self._body is not None:
             self._body.release()
+            self._body = None
         self.web.leave(self)
 
 
