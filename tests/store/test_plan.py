@@ -111,10 +111,28 @@ def test_a_known_contact_is_touched_and_keeps_its_name(name: str, given_name: st
     made = plan(entry(WHOSE, fromNumber=NUMBER, **changes), contacts=known(name))
     writes = writes_of(made)
     (change,) = writes["update", "contacts"]
-    assert change["q"] == {"_id": CONTACT["_id"], "name": name}
+    assert change["q"] == {"_id": {"$in": [CONTACT["_id"]]}, "name": {"$in": [name]}}
     assert change["u"]["$set"].keys() == {"lastCallAt", "updatedAt"}
     assert writes.keys() == {("update", "contacts"), ("insert", "calls"), ("insert", "messages")}
     assert made.calls[0]["contactName"] == name
+
+
+def test_known_contacts_are_touched_together_but_for_those_that_learn_their_name() -> None:
+    numbers = [f"+1416555010{digit}" for digit in range(3)]
+    contacts = [{**CONTACT, "_id": digit * 24, "number": number} for digit, number in zip("abc", numbers, strict=True)]
+    contacts[0]["name"] = "Ann"
+    contacts[1]["name"] = contacts[2]["name"] = UNKNOWN_CALLER
+    made = plan(
+        *(entry(WHOSE, fromNumber=number) for number in numbers[:2]),
+        entry(WHOSE, fromNumber=numbers[2], callerName="Tom"),
+        contacts=contacts,
+    )
+    learns, touched = writes_of(made)["update", "contacts"]
+    assert learns["q"] == {"_id": "c" * 24, "name": UNKNOWN_CALLER}
+    assert learns["u"]["$set"]["name"] == "Tom"
+    assert touched["multi"] is True
+    assert touched["q"]["_id"] == {"$in": ["a" * 24, "b" * 24]}
+    assert sorted(touched["q"]["name"]["$in"]) == ["Ann", UNKNOWN_CALLER]
 
 
 def test_a_placeholder_is_replaced_only_while_it_is_one() -> None:

@@ -188,7 +188,11 @@ def _took_effect(command: Command, answer: Document) -> bool:
     """Say if a command found everything that it was to change."""
     if "findAndModify" in command.body:
         return answer["value"] is not None
-    return "update" not in command.body or answer["n"] == len(command.documents)
+    return "update" not in command.body or answer["n"] == sum(map(_to_be_found, command.documents))
+
+
+def _to_be_found(change: Document) -> int:
+    return len(change["q"]["_id"]["$in"]) if change.get("multi") else 1
 
 
 def _named(error: Exception) -> Exception:
