@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from types import SimpleNamespace
 
 import pytest
-from pymongo.errors import AutoReconnect
+from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError
 
 from tests.support.entries import caller, entry
 from tether_rt.search import call_terms
@@ -121,8 +121,11 @@ async def test_what_is_forgotten_because_it_is_too_much_is_found_by_its_mark(
     await words.close()
 
 
-async def test_calls_that_mongodb_could_not_be_asked_for_stay_expected(
-    database: store.Database, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("error", "expected"), [(AutoReconnect("connection closed"), 2), (OperationFailure("the document is too large", 17419), 0)]
+)
+async def test_calls_stay_expected_while_mongodb_is_away_and_not_when_it_refuses_them(
+    database: store.Database, monkeypatch: pytest.MonkeyPatch, error: PyMongoError, expected: int
 ) -> None:
     words = SpokenWords(database, lambda: False)
     assert await words.index() == 0
@@ -131,13 +134,13 @@ async def test_calls_that_mongodb_could_not_be_asked_for_stay_expected(
 
     async def away(commands: Sequence[Command]) -> list[store.Document]:
         monkeypatch.setattr(words._line, "ask", ask)
-        raise AutoReconnect("connection closed")
+        raise error
 
     monkeypatch.setattr(words._line, "ask", away)
-    with pytest.raises(AutoReconnect):
+    with pytest.raises(type(error)):
         await words.index()
-    assert await words.index() == 2
-    assert await marked(database) == 0
+    assert await words.index() == expected
+    assert await marked(database) == 2 - expected
     await words.close()
 
 

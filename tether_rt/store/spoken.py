@@ -75,8 +75,10 @@ class SpokenWords:
         ids = [self._ids.popleft() for _ in range(min(len(self._ids), _CALLS_AT_ONCE))]
         try:
             await self._index(ids)
-        except BaseException:
-            self._ids.extendleft(reversed(ids))
+        except DriverError as error:
+            # Otherwise there is one among them that cannot be indexed, and it would be in the way of all that come after.
+            if unavailable(error) is not None:
+                self._ids.extendleft(reversed(ids))
             raise
         return len(ids)
 
