@@ -13,7 +13,6 @@ import pytest
 
 from tests.support.entries import caller, entry, recording
 from tether_rt.store import client as store
-from tether_rt.store import indexes
 from tether_rt.store.calls import Calls
 from tether_rt.store.commit import BatchWriter
 from tether_rt.store.feed import Feed
@@ -96,45 +95,6 @@ async def test_processes_that_start_together_make_them_together(mongodb_uri: str
         await clients[0].drop_database(name)
         for client in clients:
             client.close()
-
-
-async def page_sizes(database: store.Database, collection: str) -> set[str]:
-    """Return up to what size in memory MongoDB lets pages of the collection, and of its indexes, grow."""
-    stats = await database.command("collStats", collection, indexDetails=True)
-    trees = [stats["wiredTiger"], *stats["indexDetails"].values()]
-    return {part.partition("=")[2] for tree in trees for part in tree["creationString"].split(",") if "memory_page_max" in part}
-
-
-async def test_pages_are_small_so_that_nobody_waits_long_for_one(database: store.Database) -> None:
-    for collection in ("calls", "contacts", "messages", "feed"):
-        assert await page_sizes(database, collection) == {"1MB", "512KB"}
-
-
-async def test_a_database_with_usual_pages_goes_on_as_it_is(mongodb_uri: str) -> None:
-    client = store.connect(mongodb_uri)
-    database = store.database(client, f"t{uuid.uuid4().hex[:12]}")
-    try:
-        await database.create_collection("calls")
-        before = await page_sizes(database, "calls")
-        await create_indexes(database, 7)
-        await create_indexes(database, 7)
-        assert await page_sizes(database, "calls") == before
-        assert await page_sizes(database, "contacts") == {"1MB", "512KB"}
-    finally:
-        await client.drop_database(database.name)
-        client.close()
-
-
-async def test_an_engine_without_pages_gets_its_collections_too(mongodb_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(indexes, "_SMALL_PAGES", {"storageEngine": {"another": {"configString": ""}}})
-    client = store.connect(mongodb_uri)
-    database = store.database(client, f"t{uuid.uuid4().hex[:12]}")
-    try:
-        await create_indexes(database, 7)
-        assert {"calls", "counters", "feed"} <= set(await database.list_collection_names())
-    finally:
-        await client.drop_database(database.name)
-        client.close()
 
 
 @pytest.mark.parametrize(

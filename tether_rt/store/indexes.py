@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.errors import CollectionInvalid, OperationFailure
@@ -60,13 +60,6 @@ _REPLACED: Final = {
 }
 """What earlier versions made, and nobody asks any more."""
 _INDEX_NOT_FOUND: Final = 27
-_NAMESPACE_EXISTS: Final = 48
-
-_SMALL_PAGES: Final[dict[str, Any]] = {
-    "storageEngine": {"wiredTiger": {"configString": "memory_page_max=1MB"}},
-    "indexOptionDefaults": {"storageEngine": {"wiredTiger": {"configString": "memory_page_max=512KB"}}},
-}
-"""While MongoDB writes a page of an index to disk, whoever needs that page waits: 100 to 200 ms for one of its usual 5 MB."""
 
 
 async def create_indexes(database: Database, feed_retention_days: int) -> None:
@@ -86,18 +79,13 @@ async def create_indexes(database: Database, feed_retention_days: int) -> None:
 
 
 async def _create_collection(database: Database, name: str) -> None:
-    """Make one with small pages, or as it comes where the server's engine has none; nothing if another process was faster."""
-    for options in (_SMALL_PAGES, {}):
-        try:
-            await database.create_collection(name, **options)
-        except CollectionInvalid:
-            pass  # it was made between the listing and now
-        except OperationFailure as error:
-            if error.code != _NAMESPACE_EXISTS:  # the same race
-                if options:
-                    continue
-                raise
-        return
+    try:
+        await database.create_collection(name)
+    except CollectionInvalid:
+        return  # another process made it between the listing and now
+    except OperationFailure as error:
+        if error.code != 48:  # NamespaceExists, the same race
+            raise
 
 
 async def _drop_index(database: Database, collection: str, index: str) -> None:
