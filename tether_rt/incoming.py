@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from tether_rt.errors import BodyTooSlow, TooLarge
+from tether_rt.errors import BodyTooSlow, TetherError, TooLarge
 from tether_rt.inflight import BodyBudget
 
-TURN_BYTES: Final = 64 * 1024
+_TURN_BYTES: Final = 64 * 1024
 """From here on a body gives the event loop its turn after each piece. What has arrived is read without waiting, so that whoever
 sends fast would have the loop to themself: 5 MB of a refused body were read at once."""
 PACE_WINDOW_S: Final = 10
@@ -41,12 +41,12 @@ class IncomingBody:
         self._watch = asyncio.get_running_loop().call_later(PACE_WINDOW_S, self._judge_pace, 0)
 
     def add(self, piece: bytes) -> bool:
-        """Keep a piece and say if it was kept: what comes once the content is taken or dropped is not.
+        """Keep a piece, or drop it once the content is taken; say if others want their turn before the next one.
 
-        Raises `TooLarge`, `BodyTooSlow` and `Unavailable`, and keeps nothing from then on.
+        Raises `TooLarge`, `BodyTooSlow` and `Unavailable`, and has let go of everything by then.
         """
         if self._content is None:
-            return False
+            return True
         needed_bytes = len(self._content) + len(piece)
         try:
             if self._is_too_slow:
@@ -56,16 +56,11 @@ class IncomingBody:
             if needed_bytes > self._reserved_bytes:
                 self._budget.reserve(needed_bytes - self._reserved_bytes)
                 self._reserved_bytes = needed_bytes
-        except Exception:
-            self._content = None
+        except TetherError:
+            self.release()
             raise
         self._content += piece
-        return True
-
-    @property
-    def is_long(self) -> bool:
-        """Say if so much has come that others want their turn before the next piece."""
-        return self._content is not None and len(self._content) > TURN_BYTES
+        return needed_bytes > _TURN_BYTES
 
     def take(self) -> bytearray:
         """Return the content and let go of it, so that its memory is free once the caller is done."""

@@ -115,18 +115,6 @@ class JsonLines(logging.Formatter):
             return json.dumps(line, default=str, skipkeys=True)
 
 
-class _Line(logging.LogRecord):
-    """A record of what a line shows. Where in the code it was made, by which thread and process, is not looked for."""
-
-    _UNSAID: Final = vars(logging.makeLogRecord(dict.fromkeys(("process", "processName", "thread", "threadName"))))
-
-    def __init__(self, logger: logging.Logger, level: int, event: str, fields: dict[str, Any]) -> None:
-        vars(self).update(self._UNSAID)
-        self.created = time.time()
-        self.name, self.levelno, self.levelname = logger.name, level, logging.getLevelName(level)
-        self.msg, self.fields = event, fields
-
-
 class TurnHandler(logging.StreamHandler[TextIO]):
     """Writes what one turn of the event loop logged in one go, after it; warnings, and what other threads log, at once."""
 
@@ -142,7 +130,7 @@ class TurnHandler(logging.StreamHandler[TextIO]):
                     asyncio.get_running_loop().call_soon(self.flush)
                     return
             self.flush()
-        except Exception:
+        except Exception:  # as in every handler of `logging`: a line that cannot be written stops nobody
             self.handleError(record)
 
     def flush(self) -> None:
@@ -159,8 +147,7 @@ class TurnHandler(logging.StreamHandler[TextIO]):
 
 def log(logger: logging.Logger, level: int, event: str, **fields: Any) -> None:
     """Log `event` with its fields as one structured line."""
-    if logger.isEnabledFor(level):
-        logger.handle(_Line(logger, level, event, fields))
+    logger.log(level, event, extra={"fields": fields})
 
 
 def configure_logging(level: int = logging.INFO) -> None:

@@ -98,7 +98,10 @@ class JsonHandler(RequestHandler):
 
     @cached_property
     def _headers(self) -> HTTPHeaders:  # type: ignore[override]
-        """The answer's headers, made when the first is named: those that every answer has are all that most have."""
+        """The answer's headers, made when the first is named: those that every answer has are all that most have.
+
+        Tornado has an attribute here. This is one, too, that can be set and deleted; mypy takes it for a property that cannot.
+        """
         return HTTPHeaders(self._standing_headers())
 
     def _standing_headers(self) -> dict[str, str]:
@@ -186,13 +189,11 @@ class JsonHandler(RequestHandler):
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         """Keep a piece of the body; a body that nobody wants is read and dropped."""
-        if self._body is None:
-            return asyncio.sleep(0)
         try:
-            is_kept = self._body.add(chunk)
+            is_others_turn = self._body is None or self._body.add(chunk)
         except TetherError as error:
             return self._answer_early(error)
-        return asyncio.sleep(0) if self._body.is_long or not is_kept else None
+        return asyncio.sleep(0) if is_others_turn else None
 
     def _cut_off(self) -> None:
         if not self.request._body_future.done():

@@ -149,8 +149,10 @@ class Line:
 
     def _wind_up(self) -> None:
         # A timer of its own, 10 µs cheaper than a time limit on the task, four times for each call.
-        late = NetworkTimeout("MongoDB did not answer in time")
-        self._timer = asyncio.get_running_loop().call_later(SOCKET_MS / 1000, self._hang_up, late)
+        self._timer = asyncio.get_running_loop().call_later(SOCKET_MS / 1000, self._too_late)
+
+    def _too_late(self) -> None:
+        self._hang_up(NetworkTimeout("MongoDB did not answer in time"))
 
     async def _send(self, messages: bytes, done: asyncio.Future[None]) -> None:
         left = memoryview(messages)
