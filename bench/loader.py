@@ -19,6 +19,7 @@ from tether_rt.search import call_terms
 from tether_rt.store import client as store
 from tether_rt.store.indexes import create_indexes
 from tether_rt.store.plan import Entry, Plan, segment_document
+from tether_rt.turns import at_once
 
 _BATCH: Final = 128
 _KINDS: Final = 2_000
@@ -62,7 +63,7 @@ class _Filling:
 
     def _write(self, entries: list[Entry]) -> None:
         plan = Plan(entries, {}, datetime.now(UTC))
-        plan.fill(self._contacts)
+        at_once(plan.fill(self._contacts))
         for document in plan.calls:
             _index_spoken_words(document)
         for command in plan.commands():

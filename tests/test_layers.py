@@ -34,7 +34,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "domain",
         "phone supervisor",
         "ops",
-        "errors samples assets",
+        "errors samples assets turns",
     )
 )
 

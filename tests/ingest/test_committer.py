@@ -241,9 +241,31 @@ async def test_a_batch_that_failed_for_a_while_is_written_again_and_every_furthe
     assert writer.again[-1] is False
 
 
-@pytest.mark.parametrize("error", [Unavailable("MongoDB is away."), BatchIsStale()])
+async def test_who_was_overtaken_pauses_for_less_than_who_waits_for_mongodb(
+    committer: Committer, writer: ScriptedWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+
+    def noted(shortest_s: float, longest_s: float) -> float:
+        pauses.append(longest_s)
+        return shortest_s
+
+    monkeypatch.setattr("random.uniform", noted)
+    longest: list[float] = []
+    for error in (BatchIsStale(), Unavailable("MongoDB is away.")):
+        writer.script = [error] * 10
+        await committer.submit(calls(1)[0])
+        assert pauses == sorted(pauses)
+        longest.append(pauses[-1])
+        pauses.clear()
+    assert longest == [module._OVERTAKEN_PAUSE_S, module._LONGEST_PAUSE_S]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"), [(Unavailable("MongoDB is away."), "MongoDB is away."), (BatchIsStale(), "busy with other calls")]
+)
 async def test_when_the_database_stays_away_everybody_is_told_to_come_again(
-    committer: Committer, writer: ScriptedWriter, monkeypatch: pytest.MonkeyPatch, error: Exception
+    committer: Committer, writer: ScriptedWriter, monkeypatch: pytest.MonkeyPatch, error: Exception, told: str
 ) -> None:
     monkeypatch.setattr(module, "RETRY_FOR_S", 0.05)
     await held_first(committer, writer)
@@ -253,6 +275,7 @@ async def test_when_the_database_stays_away_everybody_is_told_to_come_again(
     for outcome in await asyncio.gather(*later, return_exceptions=True):
         assert isinstance(outcome, Unavailable)
         assert outcome.retry_after_s
+        assert told in str(outcome)
     # Tried again as a whole: halving it would only multiply the load on a database that is away.
     assert set(writer.sizes) == {1, 10}
     assert writer.stored == []

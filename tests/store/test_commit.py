@@ -6,22 +6,26 @@ import asyncio
 import json
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
+import bson
 import pytest
 
 from tests.hub.harness import eventually
 from tests.support.batches import CutOffWriter, another_process, count_exchanges, counts, events_of, ids
 from tests.support.entries import caller, entry, recording
 from tests.support.service import ROOT
+from tether_rt import turns
 from tether_rt.domain import UNKNOWN_CALLER, Caller
 from tether_rt.errors import Unavailable
+from tether_rt.ingest.committer import MAX_BATCH_CALLS
+from tether_rt.search import MAX_TERMS
+from tether_rt.store import calls
 from tether_rt.store import client as store
 from tether_rt.store import commit as module
 from tether_rt.store.commit import BatchIsStale, BatchWriter, NotStorable, RecordingsNotKept
-from tether_rt.store.plan import Created, Duplicate, Entry, Outcome, Plan
+from tether_rt.store.plan import Created, Duplicate, Entry, Outcome
 
 NUMBER = "+442079460958"
 
@@ -62,6 +66,20 @@ async def test_a_batch_takes_three_round_trips_however_large_it_is(
     whose = caller()
     await writer.write([entry(whose) for _ in range(calls)])
     assert exchanges == [2, 5, 1]  # counter and contacts; contacts, conversations, calls, messages and feed; commit
+
+
+async def test_the_largest_batch_with_the_most_words_is_committed_at_the_first_try(
+    writer: BatchWriter, database: store.Database
+) -> None:
+    # 32,768 entries for one index, which MongoDB holds in pages that it may try to write at each of them.
+    whose = caller()
+    summaries = (" ".join(f"word{number}x{word}" for word in range(MAX_TERMS)) for number in range(MAX_BATCH_CALLS))
+    outcomes = await writer.write([entry(whose, summary=summary) for summary in summaries])
+    assert len({ids(outcome).call_id for outcome in outcomes}) == MAX_BATCH_CALLS
+    (stored,) = (
+        await database["calls"].aggregate([{"$group": {"_id": None, "fewest": {"$min": {"$size": "$terms"}}}}]).to_list(None)
+    )
+    assert stored["fewest"] == MAX_TERMS
 
 
 async def test_a_segment_has_the_form_that_every_reader_expects(writer: BatchWriter, database: store.Database) -> None:
@@ -237,7 +255,7 @@ async def test_a_killed_process_leaves_nothing_and_holds_nobody_up(mongodb_uri: 
         while not outcomes:
             try:
                 outcomes = await writer.write(entries)
-            except Unavailable:  # its transaction holds the counter until it has been idle for long enough to be ended
+            except BatchIsStale:  # its transaction holds the counter until it has been idle for long enough to be ended
                 await asyncio.sleep(0.05)
     assert [ids(outcome).call_id for outcome in outcomes] == [one.call_id for one in entries]
     assert await database["contacts"].count_documents({"number": NUMBER, "name": UNKNOWN_CALLER}) == 1
@@ -257,22 +275,38 @@ async def test_a_duplicate_is_read_with_majority_so_that_it_cannot_be_rolled_bac
     assert [read["command"]["readConcern"]["level"] for read in reads] == ["majority"] * 2
 
 
-@pytest.mark.parametrize(("weight_bytes", "beside"), [(1_000, False), (600_000, True)])
-async def test_a_heavy_batch_is_encoded_beside_the_event_loop(
-    writer: BatchWriter, database: store.Database, monkeypatch: pytest.MonkeyPatch, weight_bytes: int, beside: bool
+async def test_others_have_their_turn_between_the_calls_of_a_batch_and_between_its_documents(
+    writer: BatchWriter, database: store.Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[threading.Thread] = []
-    fill = Plan.fill
+    monkeypatch.setattr(turns, "_TURN_S", 0)
+    passed = 0
+    worked_out: list[int] = []
+    encoded: list[int] = []
+    encode = bson.encode
 
-    def filled(self: Plan, contacts: Iterable[store.Document]) -> None:
-        seen.append(threading.current_thread())
-        fill(self, contacts)
+    async def count() -> None:
+        nonlocal passed
+        while True:
+            await asyncio.sleep(0)
+            passed += 1
 
-    monkeypatch.setattr(Plan, "fill", filled)
+    def call_document(*args: Any) -> store.Document:
+        worked_out.append(passed)
+        return calls.call_document(*args)
+
+    def noted(document: store.Document, **options: Any) -> bytes:
+        if "messageId" in document:
+            encoded.append(passed)
+        return encode(document, **options)
+
+    monkeypatch.setattr("tether_rt.store.plan.call_document", call_document)
+    monkeypatch.setattr(bson, "encode", noted)
+    counting = asyncio.create_task(count())
     whose = caller()
-    await writer.write([entry(whose, weight_bytes=weight_bytes)])
-    assert [thread is not threading.main_thread() for thread in seen] == [beside]
-    assert len(await events_of(database, whose.organization_id)) == 3
+    await writer.write([entry(whose) for _ in range(5)])
+    counting.cancel()
+    assert len(set(worked_out)) == len(set(encoded)) == 5
+    assert len(await events_of(database, whose.organization_id)) == 15
 
 
 async def test_closing_twice_is_closing_once(writer: BatchWriter) -> None:

@@ -9,7 +9,6 @@ import pytest
 
 from tests.support.batches import HesitantWriter, another_process, counts, events_of, ids
 from tests.support.entries import caller, entry
-from tether_rt.errors import Unavailable
 from tether_rt.ingest.committer import Committer
 from tether_rt.ops import Metrics
 from tether_rt.store import client as store
@@ -139,7 +138,7 @@ async def test_the_first_of_two_that_meet_wins_and_the_other_is_told_to_come_aga
 
     async def meet() -> None:
         async with another_process(mongodb_uri, database) as other:
-            with pytest.raises(Unavailable):
+            with pytest.raises(BatchIsStale):
                 await other.write([entry(whose)])
 
     class Slow(HesitantWriter):
@@ -164,7 +163,7 @@ async def test_a_conflict_is_told_although_mongodb_went_away_before_orphans_coul
         async def _commit(self, transaction: Transaction) -> None:
             async with another_process(mongodb_uri, database) as other:
                 other._orphans = Orphans(away)
-                with pytest.raises(Unavailable):
+                with pytest.raises(BatchIsStale):
                     await other.write([entry(whose)])
             await super()._commit(transaction)
 

@@ -16,6 +16,7 @@ from tether_rt.domain import UNKNOWN_CALLER
 from tether_rt.events import CallIds
 from tether_rt.store.known import StoredCall
 from tether_rt.store.plan import Count, Created, Duplicate, Entry, Plan, segment_document
+from tether_rt.turns import at_once
 
 WHOSE = caller()
 NUMBER = "+442079460958"
@@ -24,7 +25,7 @@ CONTACT = {"_id": "c" * 24, "organizationId": WHOSE.organization_id, "number": N
 
 def plan(*entries: Entry, **found: Any) -> Plan:
     made = Plan(entries, found.get("existing", {}), NOW, found.get("committed", {}))
-    made.fill(found.get("contacts", ()))
+    at_once(made.fill(found.get("contacts", ())))
     return made
 
 
@@ -173,7 +174,7 @@ def test_a_call_that_an_earlier_try_has_stored_is_told_so_and_not_written_again(
 def test_times_are_cut_to_the_milliseconds_that_the_database_keeps() -> None:
     moment = NOW.replace(microsecond=567_999)
     made = Plan([entry(WHOSE)], {}, moment)
-    made.fill(())
+    at_once(made.fill(()))
     assert made.now == NOW
     assert made.calls[0]["createdAt"] == NOW
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Sequence
 from types import SimpleNamespace
 
 import pytest
@@ -63,29 +64,37 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return made
 
 
+@pytest.fixture
+async def words(database: store.Database) -> AsyncIterator[SpokenWords]:
+    words = SpokenWords(database, lambda: False)
+    yield words
+    await words.close()
+
+
 async def run(words: Timed) -> None:
     with pytest.raises(asyncio.CancelledError):
         await words.run()
     await words.close()
 
 
-async def test_every_marked_call_is_found_by_its_words_and_its_mark_is_gone(database: store.Database) -> None:
+async def test_every_marked_call_is_found_by_its_words_and_its_mark_is_gone(
+    database: store.Database, words: SpokenWords
+) -> None:
     await commit_spoken(database, 70)
     assert await found(database, "word69") == 0
-    words = SpokenWords(database, lambda: False)
     assert [await words.index() for _ in range(4)] == [32, 32, 6, 0]
     assert [await found(database, f"word{number}") for number in range(70)] == [1] * 70
     assert await found(database, "again") == 70
     assert await database["calls"].count_documents({"unindexed": {"$exists": True}}) == 0
-    await words.close()
 
 
 async def marked(database: store.Database) -> int:
     return await database["calls"].count_documents({"unindexed": True})
 
 
-async def test_calls_that_were_announced_are_not_looked_for(database: store.Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = SpokenWords(database, lambda: False)
+async def test_calls_that_were_announced_are_not_looked_for(
+    database: store.Database, words: SpokenWords, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert await words.index() == 0
     await commit_spoken(database, 3, words)
     await commit_spoken(database, 2)
@@ -94,40 +103,35 @@ async def test_calls_that_were_announced_are_not_looked_for(database: store.Data
     monkeypatch.setattr(words, "_sweep_at_s", time.monotonic())
     assert [await words.index() for _ in range(2)] == [2, 0]
     assert await marked(database) == 0
-    await words.close()
 
 
 async def test_more_marks_than_one_look_finds_are_found_by_the_next(
-    database: store.Database, monkeypatch: pytest.MonkeyPatch
+    database: store.Database, words: SpokenWords, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spoken, "_SWEPT_AT_ONCE", 10)
     await commit_spoken(database, 25)
-    words = SpokenWords(database, lambda: False)
     assert [await words.index() for _ in range(4)] == [10, 10, 5, 0]
     assert await marked(database) == 0
-    await words.close()
 
 
 async def test_what_is_forgotten_because_it_is_too_much_is_found_by_its_mark(
-    database: store.Database, monkeypatch: pytest.MonkeyPatch
+    database: store.Database, words: SpokenWords, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spoken, "_MOST_EXPECTED", 4)
-    words = SpokenWords(database, lambda: False)
+    assert words._ids.maxlen == spoken._MOST_EXPECTED
+    monkeypatch.setattr(words, "_ids", deque(maxlen=4))
     assert await words.index() == 0
     await commit_spoken(database, 6, words)
     assert await words.index() == 4
     monkeypatch.setattr(words, "_sweep_at_s", time.monotonic())
     assert await words.index() == 2
-    await words.close()
 
 
 @pytest.mark.parametrize(
     ("error", "expected"), [(AutoReconnect("connection closed"), 2), (OperationFailure("the document is too large", 17419), 0)]
 )
 async def test_calls_stay_expected_while_mongodb_is_away_and_not_when_it_refuses_them(
-    database: store.Database, monkeypatch: pytest.MonkeyPatch, error: PyMongoError, expected: int
+    database: store.Database, words: SpokenWords, monkeypatch: pytest.MonkeyPatch, error: PyMongoError, expected: int
 ) -> None:
-    words = SpokenWords(database, lambda: False)
     assert await words.index() == 0
     await commit_spoken(database, 2, words)
     ask = words._line.ask
@@ -141,11 +145,10 @@ async def test_calls_stay_expected_while_mongodb_is_away_and_not_when_it_refuses
         await words.index()
     assert await words.index() == expected
     assert await marked(database) == 2 - expected
-    await words.close()
 
 
 async def test_others_have_their_turn_between_the_words_of_any_two_calls(
-    database: store.Database, monkeypatch: pytest.MonkeyPatch
+    database: store.Database, words: SpokenWords, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     turns = 0
     taken_in: list[int] = []
@@ -162,12 +165,10 @@ async def test_others_have_their_turn_between_the_words_of_any_two_calls(
 
     await commit_spoken(database, 10)
     monkeypatch.setattr(spoken, "call_terms", noted)
-    words = SpokenWords(database, lambda: False)
     counting = asyncio.create_task(count())
     assert await words.index() == 10
     counting.cancel()
     assert len(set(taken_in)) == 10
-    await words.close()
 
 
 async def test_a_mongodb_that_was_away_is_waited_for(

@@ -13,6 +13,7 @@ from pymongo.errors import AutoReconnect, DocumentTooLarge, DuplicateKeyError, O
 from tether_rt.store import client as store
 from tether_rt.store.opmsg import Command, find, find_and_modify, insert, update
 from tether_rt.store.transaction import Session
+from tether_rt.turns import at_once
 
 Blocking = BlockingDatabase[dict[str, Any]]
 TOO_LARGE = "x" * (16 << 20)
@@ -72,7 +73,7 @@ async def test_what_went_well_is_committed_at_once_if_that_is_wanted(session: Se
         return well
 
     async with session.transaction() as transaction:
-        encoded = transaction.encode([insert("contacts", [{"_id": 1}]), insert("calls", [{"_id": 2}, {"_id": 3}])])
+        encoded = at_once(transaction.encoding([insert("contacts", [{"_id": 1}]), insert("calls", [{"_id": 2}, {"_id": 3}])]))
         answers, is_committed = await transaction.send_and_commit(encoded, is_well)
         assert [answer["n"] for answer in answers] == [1, 2]
         assert seen == [answers]
@@ -91,10 +92,10 @@ async def test_what_failed_is_not_committed_whoever_finds_it_well(session: Sessi
     commands.insert(bad, insert("contacts", [{"_id": 1}]))
     with pytest.raises(DuplicateKeyError):
         async with session.transaction() as transaction:
-            await transaction.send_and_commit(transaction.encode(commands), lambda answers: True)
+            await transaction.send_and_commit(at_once(transaction.encoding(commands)), lambda answers: True)
     assert stored(blocking, "calls") == stored(blocking, "messages") == []
     async with session.transaction() as transaction:
-        encoded = transaction.encode([insert("calls", [{"_id": 4}])])
+        encoded = at_once(transaction.encoding([insert("calls", [{"_id": 4}])]))
         assert (await transaction.send_and_commit(encoded, lambda answers: True))[1]
     assert stored(blocking, "calls") == [4]
 

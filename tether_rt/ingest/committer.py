@@ -25,7 +25,7 @@ from tether_rt.store.commit import BatchIsStale, NotStorable, RecordingsNotKept,
 from tether_rt.store.plan import Entry, Outcome
 
 MAX_BATCH_CALLS: Final = 128
-"""Planning a call takes the event loop 50 µs, so that the largest batch stays below the 10 ms that anything may."""
+"""Which take MongoDB 40 ms; for that long every other process waits for the organization's counter."""
 MAX_BATCH_BYTES: Final = 8 * 1024 * 1024
 MAX_WAITING_CALLS: Final = 4_096
 _UNDIVIDED_CALLS: Final = 40
@@ -33,8 +33,12 @@ _UNDIVIDED_CALLS: Final = 40
 one batch are not answered, and come back, all at once."""
 _BUSY_CALLS: Final = 8
 RETRY_FOR_S: Final = 3.0
+_LONGEST_PAUSE_S: Final = 0.2
+_OVERTAKEN_PAUSE_S: Final = 0.03
+"""As long as a large batch takes another process. Who pauses for longer is overtaken again and again, for a second and more."""
 _LOG: Final = logging.getLogger("tether.ingest")
 _AWAY: Final = "The database cannot be reached just now; send the request again."
+_BUSY: Final = "The server is busy with other calls; send this one again shortly."
 
 
 class Writer(Protocol):
@@ -88,7 +92,7 @@ class Committer:
         wait and when MongoDB is away, `BadRequest` when MongoDB refuses what the call holds, and what its recording raised.
         """
         if len(self._waiting) >= MAX_WAITING_CALLS:
-            raise Unavailable("The server is busy with other calls; send this one again shortly.", 1, limit="commits")
+            raise Unavailable(_BUSY, 1, limit="commits")
         loop = asyncio.get_running_loop()
         waiting = _Waiting(entry, kept, loop.create_future())
         self._enqueue(waiting)
@@ -180,13 +184,14 @@ class Committer:
         while True:
             try:
                 return await self._writer.write(entries, kept=kept, again=again or tries > 0)
-            except (BatchIsStale, Unavailable):
+            except (BatchIsStale, Unavailable) as error:
                 if time.monotonic() >= give_up_s:
                     raise
+                longest_s = _OVERTAKEN_PAUSE_S if isinstance(error, BatchIsStale) else _LONGEST_PAUSE_S
             tries += 1
             self._metrics.commit_retries.inc()
             # Full jitter: two processes that met at one organization's counter must not meet again in step.
-            await asyncio.sleep(random.uniform(0, min(0.2, 0.002 * 2**tries)))  # noqa: S311
+            await asyncio.sleep(random.uniform(0, min(longest_s, 0.002 * 2**tries)))  # noqa: S311
 
     async def _fail(self, batch: list[_Waiting], error: Exception) -> None:
         away = isinstance(error, (BatchIsStale, Unavailable))
@@ -197,7 +202,7 @@ class Committer:
             return
         answer: TetherError
         if away:
-            answer = error if isinstance(error, Unavailable) else Unavailable(_AWAY, retry_after_s=1)
+            answer = error if isinstance(error, Unavailable) else Unavailable(_BUSY, 1)
             log(_LOG, logging.WARNING, "commit_unavailable", calls=len(batch), reason=type(error.__cause__ or error).__name__)
         elif isinstance(error, NotStorable):
             answer = BadRequest("The call holds more than the database can store: shorten its transcript or metadata")

@@ -10,7 +10,7 @@ wrote them. Which calls are stored already was read before; where that is out of
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -24,9 +24,8 @@ from tether_rt.store.opmsg import Command, Encoded, find_and_modify, insert
 from tether_rt.store.orphans import Orphans
 from tether_rt.store.plan import Count, Entry, Outcome, Plan, segment_document
 from tether_rt.store.transaction import Session, Transaction
+from tether_rt.turns import in_turns
 
-_IN_THREAD_BYTES: Final = 512 * 1024
-"""From here on a batch is filled and encoded in a thread; below, that takes 8 ms at most, for as many calls as there may be."""
 _WRITE_CONFLICT: Final = 112
 _KEPT_WITHIN_S: Final = 0.1
 """How long an organization's lock is held for recordings that are still being flushed: many times what that takes."""
@@ -35,7 +34,7 @@ _UNSTORABLE: Final = frozenset({2, 15, 22, 10334, 17280, 17419, 17420})
 
 
 class BatchIsStale(Exception):
-    """Another process changed what the batch was planned on; nothing was written, plan it again."""
+    """Another process changed what the batch was planned on, or is about to; nothing was written, plan it again."""
 
 
 class NotStorable(Exception):
@@ -90,9 +89,9 @@ class BatchWriter:
                 if self._spoken is not None:
                     self._spoken(call["_id"] for call in plan.calls if "unindexed" in call)
             else:
-                plan.fill(())
+                await in_turns(plan.fill(()))
         except Exception as error:
-            if isinstance(error, OperationFailure) and error.code == _WRITE_CONFLICT:
+            if _code(error) == _WRITE_CONFLICT:
                 await self._orphans.end()
             named = _named(error)
             if named is error:
@@ -127,13 +126,13 @@ class BatchWriter:
                 counters, contacts = foreseen
                 first = [_only_as_foreseen(*each) for each in zip(counting, counters, plan.counts.values(), strict=True)]
 
-            def fill() -> tuple[list[Command], Encoded]:
-                plan.fill(contacts)
+            def fill() -> Generator[None, None, tuple[list[Command], Encoded]]:
+                yield from plan.fill(contacts)
                 segments = [segment_document(one["_id"], one["seq"], plan.events[one["_id"]], one["at"]) for one in counters]
                 commands = [*first, *plan.commands(), insert("feed", segments)]
-                return commands, transaction.encode(commands)
+                return commands, (yield from transaction.encoding(commands))
 
-            commands, encoded = await asyncio.to_thread(fill) if plan.weight_bytes > _IN_THREAD_BYTES else fill()
+            commands, encoded = await in_turns(fill())
             answers, is_committed = await transaction.send_and_commit(
                 encoded, lambda answers: self._is_ready(commands, answers, kept)
             )
@@ -195,11 +194,14 @@ def _to_be_found(change: Document) -> int:
     return len(change["q"]["_id"]["$in"]) if change.get("multi") else 1
 
 
+def _code(error: Exception) -> int | None:
+    return error.code if isinstance(error, OperationFailure) else None
+
+
 def _named(error: Exception) -> Exception:
     """Return the error under the name that tells the committer what to do about it."""
-    if isinstance(error, DuplicateKeyError):
+    if isinstance(error, DuplicateKeyError) or _code(error) == _WRITE_CONFLICT:
         return BatchIsStale()
-    unstorable = isinstance(error, OperationFailure) and error.code in _UNSTORABLE
-    if unstorable or isinstance(error, (DocumentTooLarge, BSONError, OverflowError)):
+    if _code(error) in _UNSTORABLE or isinstance(error, (DocumentTooLarge, BSONError, OverflowError)):
         return NotStorable()
     return unavailable(error) or error

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 import uuid
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Any, Final, NamedTuple
 
 import bson
@@ -16,6 +16,7 @@ from bson.codec_options import CodecOptions
 from pymongo.errors import DocumentTooLarge
 
 from tether_rt.store.client import Document
+from tether_rt.turns import at_once
 
 _OP_MSG: Final = 2013
 _HEADER: Final = struct.Struct("<iiii")
@@ -85,11 +86,22 @@ def encode(commands: Sequence[Command], database: str, options: CodecOptions[Any
     Raises `bson.errors.BSONError` and `OverflowError` for what BSON cannot hold, and `DocumentTooLarge` for what MongoDB would
     answer in other words, or with the end of the connection.
     """
-    return Encoded(b"".join(_message(*each, database, options) for each in enumerate(commands)), len(commands))
+    return at_once(encoding(commands, database, options))
 
 
-def _message(message_id: int, command: Command, database: str, options: CodecOptions[Any]) -> bytes:
-    documents = [bson.encode(document, codec_options=options) for document in command.documents]
+def encoding(commands: Sequence[Command], database: str, options: CodecOptions[Any]) -> Generator[None, None, Encoded]:
+    """Do what `encode` does, a document at a step."""
+    messages = []
+    for each in enumerate(commands):
+        messages.append((yield from _message(*each, database, options)))
+    return Encoded(b"".join(messages), len(messages))
+
+
+def _message(message_id: int, command: Command, database: str, options: CodecOptions[Any]) -> Generator[None, None, bytes]:
+    documents = []
+    for document in command.documents:
+        documents.append(bson.encode(document, codec_options=options))
+        yield
     parts = [_NO_FLAGS, _BODY, bson.encode({**command.body, "$db": database}, codec_options=options)]
     if command.field:
         name = command.field.encode() + b"\0"

@@ -5,7 +5,7 @@ One call yields a call, a message, an update of its contact and conversation (or
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -93,7 +93,6 @@ class Plan:
         self._contacts: dict[ContactKey, _Contact] = {}
         self._touched: dict[ContactKey, _Contact] = {}
         self._told = list(_told(entries, dict(existing), committed))
-        self.weight_bytes = sum(entry.weight_bytes for entry in entries)
         counts: dict[str, Count] = {}
         for entry in self._new():
             count = counts.setdefault(entry.call.organization_id, Count())
@@ -106,12 +105,14 @@ class Plan:
         """Return whose contacts the plan needs to know."""
         return {contact_key(entry.call) for entry in self._new()}
 
-    def fill(self, contacts: Iterable[Document]) -> None:
-        """Work everything out, from the contacts that were found."""
+    def fill(self, contacts: Iterable[Document]) -> Generator[None, None, None]:
+        """Work everything out, from the contacts that were found, a call at a step."""
         for found in contacts:
             contact = _Contact((found["_id"], found["conversationId"]), found["name"], found["name"])
             self._contacts[found["organizationId"], found["number"]] = contact
-        self.outcomes = [Created(self._add(one)) if isinstance(one, Entry) else one for one in self._told]
+        for one in self._told:
+            self.outcomes.append(Created(self._add(one)) if isinstance(one, Entry) else one)
+            yield
 
     def _new(self) -> Iterator[Entry]:
         return (one for one in self._told if isinstance(one, Entry))

@@ -9,7 +9,7 @@ is too large, say, or not allowed: the others are carried out. So nothing is sen
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from bson import Int64
@@ -20,6 +20,7 @@ from tether_rt.store import opmsg
 from tether_rt.store.client import DURABLE, Document
 from tether_rt.store.line import Line
 from tether_rt.store.opmsg import Command, Encoded
+from tether_rt.turns import at_once
 
 
 class Session:
@@ -63,14 +64,14 @@ class Transaction:
 
     async def run(self, commands: Sequence[Command]) -> list[Document]:
         """Carry the commands out in one round trip; return their answers, or raise what the first that failed says."""
-        return await self._line.exchange(self.encode(commands))
+        return await self._line.exchange(at_once(self.encoding(commands)))
 
-    def encode(self, commands: Sequence[Command]) -> Encoded:
-        """Return what `send_and_commit` takes: to encode it may take its time. The first call begins the transaction."""
+    def encoding(self, commands: Sequence[Command]) -> Generator[None, None, Encoded]:
+        """Return what `send_and_commit` takes, in steps: it may take its time. The first call begins the transaction."""
         within = [Command({**one.body, **self._fields}, one.field, one.documents) for one in commands]
         if not self._begun:
             self._begun = within[0].body["startTransaction"] = True
-        return opmsg.encode(within, self._database.name, self._database.codec_options)
+        return opmsg.encoding(within, self._database.name, self._database.codec_options)
 
     async def send_and_commit(self, encoded: Encoded, is_well: Callable[[list[Document]], bool]) -> tuple[list[Document], bool]:
         """Do what `run` does and, when nothing failed and `is_well` says so of the answers, what `commit` does.
