@@ -8,13 +8,15 @@ import resource
 import signal
 import sys
 import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from bench import results
 from bench.install import install
-from bench.lab import Lab
+from bench.lab import CACHE, Lab
 from bench.process import BenchError
-from bench.scale import SCALES
+from bench.scale import SCALES, Scale
 
 SCENARIOS: Final = ("ingest", "fanout", "latency", "memory", "growth", "start", "browser")
 
@@ -28,23 +30,28 @@ def main() -> int:
     scale = SCALES[options.scale]
     failed = []
     peers_python = install()
-    for name in options.only:
-        began_s = time.monotonic()
-        print(f"\n# {name} ({scale.name})\n", flush=True)
-        try:
-            with Lab(peers_python) as lab:
-                report = importlib.import_module(f"bench.scenarios.{name}").run(lab, scale)
-        except BenchError as error:
-            failed.append(name)
-            print(f"{name} failed: {error}", file=sys.stderr)
-            continue
-        content: dict[str, Any] = report.write(scale.name)
-        print("\n".join(results.markdown(content)))
-        for goal in report.goals:
-            print(f"{'reached' if goal.met else 'MISSED '}  {goal.what}: {goal.measured:.2f}, target {goal.wanted}")
-        print(f"\n{name} took {time.monotonic() - began_s:.0f} s", flush=True)
-        results.write_readme()
+    CACHE.mkdir(exist_ok=True)
+    with TemporaryDirectory(prefix="run-", dir=CACHE, ignore_cleanup_errors=True) as folder:
+        for name in options.only:
+            try:
+                _measure(name, scale, Lab(peers_python, Path(folder) / name))
+            except BenchError as error:
+                failed.append(name)
+                print(f"{name} failed: {error}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _measure(name: str, scale: Scale, lab: Lab) -> None:
+    began_s = time.monotonic()
+    print(f"\n# {name} ({scale.name})\n", flush=True)
+    with lab:
+        report = importlib.import_module(f"bench.scenarios.{name}").run(lab, scale)
+    content: dict[str, Any] = report.write(scale.name)
+    print("\n".join(results.markdown(content)))
+    for goal in report.goals:
+        print(f"{'reached' if goal.met else 'MISSED '}  {goal.what}: {goal.measured:.2f}, target {goal.wanted}")
+    print(f"\n{name} took {time.monotonic() - began_s:.0f} s", flush=True)
+    results.write_readme()
 
 
 def _options() -> argparse.Namespace:
