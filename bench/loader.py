@@ -65,7 +65,7 @@ class _Filling:
         plan = Plan(entries, {}, datetime.now(UTC))
         at_once(plan.fill(self._contacts))
         for document in plan.calls:
-            _index_spoken_words(document)
+            _index_words(document)
         for command in plan.commands():
             collection = command.body.get("insert")
             if collection is not None:
@@ -77,11 +77,11 @@ class _Filling:
         self._db["feed"].insert_one(segment_document(self._organization_id, self._number, events, plan.now))
 
 
-def _index_spoken_words(document: dict[str, Any]) -> None:
+def _index_words(document: dict[str, Any]) -> None:
     """Leave a call as it is once its words were indexed: a server would begin with those of all calls that are marked."""
-    if document.pop("unindexed", False):
-        spoken = call_terms((turn["message"] for turn in document["transcription"]), ())
-        document["terms"] = list(dict.fromkeys([*document["terms"], *spoken]))
+    del document["unindexed"]
+    spoken = call_terms((turn["message"] for turn in document["transcription"]), ())
+    document["terms"] = list(dict.fromkeys([*document.pop("newTerms"), *spoken]))
 
 
 def _bodies() -> list[dict[str, Any]]:

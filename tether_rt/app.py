@@ -49,9 +49,9 @@ from tether_rt.store.indexes import create_indexes
 from tether_rt.store.known import Known
 from tether_rt.store.people import People
 from tether_rt.store.sessions import Sessions
-from tether_rt.store.spoken import SpokenWords
 from tether_rt.store.users import Users
 from tether_rt.store.waveforms import Waveforms
+from tether_rt.store.words import WordIndex
 from tether_rt.supervisor import Supervisor
 from tether_rt.web import NotFoundHandler
 
@@ -110,10 +110,10 @@ class App:
         )
         self._closers.append(("hub", self.hub.close))
 
-        spoken = SpokenWords(database, lambda: self.committer.is_busy)
-        self._closers.append(("spoken", spoken.close))
-        self.supervisor.add("spoken", spoken.run)
-        writer = BatchWriter(self.client, database, spoken.expect)
+        self.words = WordIndex(database, lambda: self.committer.is_busy)
+        self._closers.append(("words", self.words.close))
+        self.supervisor.add("words", self.words.run)
+        writer = BatchWriter(self.client, database, self.words.expect)
         self._closers.append(("writer", writer.close))
         self.committer = Committer(writer, self.metrics)
         self.supervisor.add("committer", self.committer.run)
@@ -150,7 +150,7 @@ class App:
 
     def _routes(self, keyring: Keyring, contract: Any, pipeline: Pipeline) -> list[Route]:
         calls_part = {"calls": self.calls}
-        history_part = {"history": CallHistory(self.database)}
+        history_part = {"history": CallHistory(self.database, lambda: self.words.waiting_since)}
         people_part = {"people": self.people, "contract": contract}
         links = recordings.RecordingLinks(self.recordings, keyring)
         assets = Assets(static_folder())

@@ -19,8 +19,6 @@ from tests.support.service import ROOT
 from tether_rt import turns
 from tether_rt.domain import UNKNOWN_CALLER, Caller
 from tether_rt.errors import Unavailable
-from tether_rt.ingest.committer import MAX_BATCH_CALLS
-from tether_rt.search import MAX_TERMS
 from tether_rt.store import calls
 from tether_rt.store import client as store
 from tether_rt.store import commit as module
@@ -68,18 +66,13 @@ async def test_a_batch_takes_three_round_trips_however_large_it_is(
     assert exchanges == [2, 5, 1]  # counter and contacts; contacts, conversations, calls, messages and feed; commit
 
 
-async def test_the_largest_batch_with_the_most_words_is_committed_at_the_first_try(
-    writer: BatchWriter, database: store.Database
-) -> None:
-    # 32,768 entries for one index, which MongoDB holds in pages that it may try to write at each of them.
-    whose = caller()
-    summaries = (" ".join(f"word{number}x{word}" for word in range(MAX_TERMS)) for number in range(MAX_BATCH_CALLS))
-    outcomes = await writer.write([entry(whose, summary=summary) for summary in summaries])
-    assert len({ids(outcome).call_id for outcome in outcomes}) == MAX_BATCH_CALLS
-    (stored,) = (
-        await database["calls"].aggregate([{"$group": {"_id": None, "fewest": {"$min": {"$size": "$terms"}}}}]).to_list(None)
-    )
-    assert stored["fewest"] == MAX_TERMS
+async def test_a_batch_makes_no_entry_in_the_index_of_words(writer: BatchWriter, database: store.Database) -> None:
+    await writer.write([entry(caller(), summary="A parcel was late", transcript=[{"role": "agent", "message": "Hello there"}])])
+    stored = await database["calls"].find_one()
+    assert stored is not None
+    assert "terms" not in stored
+    assert {"parcel", "late", "0100"} <= set(stored["newTerms"])
+    assert stored["unindexed"] == stored["createdAt"]
 
 
 async def test_a_segment_has_the_form_that_every_reader_expects(writer: BatchWriter, database: store.Database) -> None:

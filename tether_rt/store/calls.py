@@ -10,7 +10,7 @@ from tether_rt.events import CallIds
 from tether_rt.search import call_terms
 from tether_rt.store.client import Database, Document
 
-_WITHOUT_INDEX: Final = {"terms": 0, "fingerprint": 0, "unindexed": 0}
+UNSHOWN: Final = {"terms": 0, "newTerms": 0, "fingerprint": 0, "unindexed": 0}
 
 
 def call_document(call: CompletedCall, ids: CallIds, contact_name: str, recording: Recording | None, now: datetime) -> Document:
@@ -37,12 +37,12 @@ def call_document(call: CompletedCall, ids: CallIds, contact_name: str, recordin
         "recordings": [_recording_document(recording)] if recording else [],
         "providerMetadata": {"metadata": call.metadata, "extra": call.extra},
         "fingerprint": call.fingerprint,
-        "terms": call_terms((call.caller_name, call.agent_name, call.summary), (call.from_number, call.to_number)),
+        # To be indexed as `terms`, with what was spoken, when there is time (`words`). Until then a search looks here.
+        "newTerms": call_terms((call.caller_name, call.agent_name, call.summary), (call.from_number, call.to_number)),
+        "unindexed": now,
         "createdAt": now,
         "updatedAt": now,
     }
-    if call.transcript:
-        document["unindexed"] = True  # its spoken words are added to `terms` later (`spoken`)
     if call.external_call_id is not None:
         # Absent rather than null: the unique index holds the calls that have one.
         document["providerCallId"] = call.external_call_id
@@ -68,7 +68,7 @@ class Calls:
 
     async def with_recording_key(self, organization_id: str, call_id: str) -> Document | None:
         """Return one call of the organization with its recordings' keys."""
-        return await self._calls.find_one({"_id": call_id, "organizationId": organization_id}, _WITHOUT_INDEX)
+        return await self._calls.find_one({"_id": call_id, "organizationId": organization_id}, UNSHOWN)
 
     async def recording(self, recording_id: str) -> Document | None:
         """Return {key, contentType, bytes} of a recording; the caller has proved its right by a signed link."""

@@ -33,6 +33,9 @@ _UNSTORABLE: Final = frozenset({2, 15, 22, 10334, 17280, 17419, 17420})
 """BadValue, Overflow, InvalidBSON, BSONObjectTooLarge, KeyTooLong, and a document that an update makes too large."""
 
 
+Stored = Callable[[Iterable[str], datetime], object]
+
+
 class BatchIsStale(Exception):
     """Another process changed what the batch was planned on, or is about to; nothing was written, plan it again."""
 
@@ -48,9 +51,9 @@ class RecordingsNotKept(Exception):
 class BatchWriter:
     """Writes batches, one at a time, over a connection and in a session of its own."""
 
-    def __init__(self, client: Client, database: Database, spoken: Callable[[Iterable[str]], object] | None = None) -> None:
-        """`spoken` is told the ids of calls that were stored and whose spoken words are to be indexed."""
-        self._spoken = spoken
+    def __init__(self, client: Client, database: Database, stored: Stored | None = None) -> None:
+        """`stored` is told the ids of calls that were stored, and when: their words are to be indexed."""
+        self._stored = stored
         self._known = Known(database)
         self._session = Session(database.delegate)
         self._orphans = Orphans(client)
@@ -86,8 +89,8 @@ class BatchWriter:
                         raise
                     plan = await self._plan(entries, again)
                     await self._transact(plan, None, kept)
-                if self._spoken is not None:
-                    self._spoken(call["_id"] for call in plan.calls if "unindexed" in call)
+                if self._stored is not None:
+                    self._stored((call["_id"] for call in plan.calls), plan.now)
             else:
                 await in_turns(plan.fill(()))
         except Exception as error:

@@ -5,24 +5,28 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from bson import Regex
 
 from tether_rt.search import query_terms
+from tether_rt.store.calls import UNSHOWN
 from tether_rt.store.client import Database, Document
 
 MOST_COUNTED: Final = 1_000
 """A filtered list is counted up to here: nobody pages further, and to count ten times as many took longer than
 to find the page."""
 
-UNSHOWN: Final = {"terms": 0, "fingerprint": 0, "unindexed": 0, "recordings.key": 0}
-_LISTED: Final = {**UNSHOWN, "transcription": 0, "providerMetadata": 0}
+_SHOWN: Final = {**UNSHOWN, "recordings.key": 0}
+_LISTED: Final = {**_SHOWN, "transcription": 0, "providerMetadata": 0}
 _NEWEST_FIRST: Final = [("startTime", -1), ("_id", -1)]
 _EXPORTED_AT_ONCE: Final = 500
+_MOST_WAITING: Final = 1_000
+"""Of the calls that match and are not indexed yet, the latest."""
+_EVER: Final = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,9 @@ class Activity:
 class CallHistory:
     """Reads an organization's calls."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, waiting_since: Callable[[], datetime] = lambda: _EVER) -> None:
+        """`waiting_since` says before which time all calls are in the index of words (`WordIndex`)."""
+        self._waiting_since = waiting_since
         self._calls = database["calls"]
         self._contacts = database["contacts"]
         self._counters = database["counters"]
@@ -103,9 +109,9 @@ class CallHistory:
         self, organization_id: str, narrowed: CallFilter, *, limit: int, offset: int = 0, before: str | None = None
     ) -> Page | None:
         """Return one page, newest first (start time, then id); None when there is no call `before` to go on from."""
-        query = listed = narrowed.query(organization_id)
         # Read before the calls are: whatever was committed up to this number will be among them.
         counter = await self._counters.find_one({"_id": organization_id}, {"seq": 1, "calls": 1}) or {}
+        query = listed = await self._query(organization_id, narrowed)
         if before is not None:
             anchor = await self._calls.find_one({"_id": before, "organizationId": organization_id}, {"startTime": 1})
             if anchor is None:
@@ -117,6 +123,20 @@ class CallHistory:
         else:
             calls, (total, is_exact) = await asyncio.gather(cursor.to_list(None), self._count(query))
         return Page(await self._named(calls), total, is_exact, counter.get("seq", 0))
+
+    async def _query(self, organization_id: str, narrowed: CallFilter) -> dict[str, Any]:
+        """Return the filter as a query that finds calls whose words are not indexed yet as well, all but what was spoken.
+
+        They are looked for first: one that is indexed meanwhile is found by the index, or by both.
+        """
+        query = narrowed.query(organization_id)
+        if "terms" in query:
+            terms = query.pop("terms")
+            marked = {**query, "unindexed": {"$gte": self._waiting_since()}, "newTerms": terms}
+            cursor = self._calls.find(marked, {"_id": 1}).hint("unindexed_1").sort("unindexed", -1).limit(_MOST_WAITING)
+            waiting = [call["_id"] for call in await cursor.to_list(None)]
+            query.update({"$or": [{"terms": terms}, {"_id": {"$in": waiting}}]} if waiting else {"terms": terms})
+        return query
 
     async def _count(self, query: dict[str, Any]) -> tuple[int, bool]:
         counted = await self._calls.count_documents(query, limit=MOST_COUNTED + 1)
@@ -131,12 +151,12 @@ class CallHistory:
 
     async def get(self, organization_id: str, call_id: str) -> Document | None:
         """Return one whole call of the organization."""
-        call = await self._calls.find_one({"_id": call_id, "organizationId": organization_id}, UNSHOWN)
+        call = await self._calls.find_one({"_id": call_id, "organizationId": organization_id}, _SHOWN)
         return (await self._named([call]))[0] if call else None
 
     async def every(self, organization_id: str, narrowed: CallFilter) -> AsyncIterator[list[Document]]:
         """Yield all calls of the list, newest first, some hundred at a time; a long list is never held as a whole."""
-        query = narrowed.query(organization_id)
+        query = await self._query(organization_id, narrowed)
         older: list[dict[str, Any]] = []
         while True:
             cursor = self._calls.find({"$and": [query, *older]}, _LISTED).sort(_NEWEST_FIRST).limit(_EXPORTED_AT_ONCE)

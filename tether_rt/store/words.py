@@ -1,9 +1,12 @@
-"""The spoken words of calls, added to what they are found by after they were taken.
+"""The words that calls are found by, indexed after the calls were taken.
 
-A transcript has a hundred words that are worth an index entry. To write those within a call's transaction takes a third off the
-calls that can be taken in a second (measured: 1,470 instead of 2,100). So a call is stored with a mark, and its words follow
-when the server has nothing more urgent to do, a second later as a rule. Whoever stores calls says which (`expect`). The mark
-lies in the call itself: whichever process dies, another one finds it within a minute.
+A transcript has a hundred words that are worth an index entry, and a call's names, numbers and summary another twenty. To write
+those within its transaction takes a third off the calls that can be taken in a second. So a call is stored with a mark, and its
+words follow when the server has nothing more urgent to do, a second later as a rule. Until then a search looks through the
+marked calls themselves, for all but what was spoken (`CallHistory`).
+
+Whoever stores calls says which (`expect`). The mark lies in the call itself: whichever process dies, another one finds it
+within a minute.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from tether_rt.ops import log
@@ -23,6 +27,8 @@ from tether_rt.store.opmsg import find, update
 
 _CALLS_AT_ONCE: Final = 32
 _LOOK_EVERY_S: Final = 1.0
+_CLOCKS_DIFFER_S: Final = 15.0
+"""Between processes, at most; the moment that a sweep takes is in it as well."""
 _SWEEP_EVERY_S: Final = 60.0
 """Not with each look: for five minutes MongoDB keeps the mark of a call that has none any more, and passes by all of those."""
 _SWEPT_AT_ONCE: Final = 1_000
@@ -31,11 +37,14 @@ _MOST_EXPECTED: Final = 20_000
 _REST: Final = 9
 """A busy server indexes for a tenth of the time: how often as long as it took it rests after each turn."""
 
+_MARKED: Final = {"unindexed": {"$exists": True}}
+_EVER: Final = datetime.fromtimestamp(0, UTC)
+
 _LOG: Final = logging.getLogger("tether.store")
 
 
-class SpokenWords:
-    """Indexes what was spoken; `run` it for as long as the process takes calls."""
+class WordIndex:
+    """Indexes what calls are found by; `run` it for as long as the process takes calls."""
 
     def __init__(self, database: Database, is_busy: Callable[[], bool]) -> None:
         self._line = Line(database.delegate)
@@ -43,10 +52,25 @@ class SpokenWords:
         self._ids: deque[str] = deque(maxlen=_MOST_EXPECTED)
         self._sweep_at_s = 0.0
         self._swept_all = True
+        self._oldest: datetime | None = _EVER
+        """Of the marks that this process knows of; at first, whatever there may be."""
 
-    def expect(self, call_ids: Iterable[str]) -> None:
-        """Note calls that were stored with a mark."""
-        self._ids.extend(call_ids)
+    @property
+    def waiting_since(self) -> datetime:
+        """The time before which no call is marked, whichever process stored it.
+
+        An older mark than the last sweep is known. To look through all marks would pass by those of five minutes (see there).
+        """
+        lately = datetime.now(UTC) - timedelta(seconds=_SWEEP_EVERY_S + _CLOCKS_DIFFER_S)
+        return lately if self._oldest is None else min(lately, self._oldest)
+
+    def expect(self, call_ids: Iterable[str], at: datetime) -> None:
+        """Note calls that were stored, and marked, at this time or later."""
+        self._oldest = at if self._oldest is None else min(at, self._oldest)
+        for call_id in call_ids:
+            if len(self._ids) == self._ids.maxlen:
+                self._swept_all = False
+            self._ids.append(call_id)
 
     async def close(self) -> None:
         """Close the connection; idempotent."""
@@ -80,22 +104,28 @@ class SpokenWords:
             if unavailable(error) is not None:
                 self._ids.extendleft(reversed(ids))
             raise
+        if not self._ids and self._swept_all:
+            self._oldest = None
         return len(ids)
 
     async def _sweep(self) -> None:
         """Find what nobody said: calls of a process that died, or more than one remembers."""
-        (answer,) = await self._line.ask([find("calls", {"unindexed": True}, "_id", limit=_SWEPT_AT_ONCE)])
-        found = [call["_id"] for call in answer["cursor"]["firstBatch"]]
-        self.expect(found)
+        oldest_first = {"sort": {"unindexed": 1}, "limit": _SWEPT_AT_ONCE}
+        (answer,) = await self._line.ask([find("calls", _MARKED, "unindexed", **oldest_first)])
+        found = answer["cursor"]["firstBatch"]
         self._swept_all = len(found) < _SWEPT_AT_ONCE
+        if found:
+            at = found[0]["unindexed"]
+            self._oldest = at if isinstance(at, datetime) else _EVER
+            self.expect((call["_id"] for call in found), self._oldest)
         self._sweep_at_s = time.monotonic() + _SWEEP_EVERY_S
 
     async def _index(self, ids: list[str]) -> None:
         if not ids:
             return
         # What was said as plain strings, which the event loop decodes in a ninth of the time that the turns would take it.
-        said = {"projection": {"said": "$transcription.message"}}
-        (answer,) = await self._line.ask([find("calls", {"_id": {"$in": ids}, "unindexed": True}, **said)])
+        said = {"projection": {"said": "$transcription.message", "newTerms": 1, "terms": 1}}
+        (answer,) = await self._line.ask([find("calls", {"_id": {"$in": ids}, **_MARKED}, **said)])
         changes = []
         for call in answer["cursor"]["firstBatch"]:
             changes.append(_change(call))
@@ -107,5 +137,6 @@ class SpokenWords:
 
 
 def _change(call: Document) -> Document:
-    terms = call_terms(call["said"], ())
-    return {"q": {"_id": call["_id"]}, "u": {"$addToSet": {"terms": {"$each": terms}}, "$unset": {"unindexed": ""}}}
+    # An earlier version had the first of them in their place already.
+    terms = dict.fromkeys([*call.get("newTerms", ()), *call.get("terms", ()), *call_terms(call["said"], ())])
+    return {"q": {"_id": call["_id"]}, "u": {"$set": {"terms": list(terms)}, "$unset": {"unindexed": "", "newTerms": ""}}}

@@ -1,4 +1,4 @@
-"""Spoken words are indexed after their calls: all of them, once, and in the time that nobody else needs."""
+"""Words are indexed after their calls: all of them, once, and in the time that nobody else needs."""
 
 from __future__ import annotations
 
@@ -6,21 +6,24 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
 from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError
 
 from tests.support.entries import caller, entry
-from tether_rt.search import call_terms
+from tether_rt.search import MAX_TERMS, call_terms
 from tether_rt.store import client as store
-from tether_rt.store import spoken
+from tether_rt.store import words as module
 from tether_rt.store.commit import BatchWriter
 from tether_rt.store.opmsg import Command
-from tether_rt.store.spoken import SpokenWords
+from tether_rt.store.words import WordIndex
+
+LONG_AGO = datetime(2026, 5, 15, tzinfo=UTC)
 
 
-async def commit_spoken(database: store.Database, count: int, words: SpokenWords | None = None) -> None:
+async def commit_spoken(database: store.Database, count: int, words: WordIndex | None = None) -> None:
     """Store calls in which each says its own word, and say so."""
     whose = caller()
     writer = BatchWriter(database.client, database, words.expect if words else None)
@@ -33,7 +36,7 @@ async def found(database: store.Database, word: str) -> int:
     return await database["calls"].count_documents({"terms": word})
 
 
-class Timed(SpokenWords):
+class Timed(WordIndex):
     """Ends after some turns, and remembers how long each took."""
 
     def __init__(self, database: store.Database, *, busy: bool, turns: int) -> None:
@@ -60,13 +63,13 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
             made.append(seconds)
             await asyncio.sleep(0.01)  # a MongoDB that is away for a moment is not asked a thousand times
 
-    monkeypatch.setattr(spoken, "asyncio", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(module, "asyncio", SimpleNamespace(sleep=sleep))
     return made
 
 
 @pytest.fixture
-async def words(database: store.Database) -> AsyncIterator[SpokenWords]:
-    words = SpokenWords(database, lambda: False)
+async def words(database: store.Database) -> AsyncIterator[WordIndex]:
+    words = WordIndex(database, lambda: False)
     yield words
     await words.close()
 
@@ -77,9 +80,7 @@ async def run(words: Timed) -> None:
     await words.close()
 
 
-async def test_every_marked_call_is_found_by_its_words_and_its_mark_is_gone(
-    database: store.Database, words: SpokenWords
-) -> None:
+async def test_every_marked_call_is_found_by_its_words_and_its_mark_is_gone(database: store.Database, words: WordIndex) -> None:
     await commit_spoken(database, 70)
     assert await found(database, "word69") == 0
     assert [await words.index() for _ in range(4)] == [32, 32, 6, 0]
@@ -88,12 +89,63 @@ async def test_every_marked_call_is_found_by_its_words_and_its_mark_is_gone(
     assert await database["calls"].count_documents({"unindexed": {"$exists": True}}) == 0
 
 
+async def test_calls_with_the_most_words_are_indexed_at_the_first_try(database: store.Database, words: WordIndex) -> None:
+    # 16,384 entries for one index, which MongoDB holds in pages that it may try to write at each of them.
+    whose = caller()
+    writer = BatchWriter(database.client, database)
+    await writer.write(
+        [
+            entry(
+                whose,
+                summary=" ".join(f"word{number}x{word}" for word in range(MAX_TERMS)),
+                transcript=[{"role": "agent", "message": " ".join(f"said{number}x{word}" for word in range(MAX_TERMS))}],
+            )
+            for number in range(32)
+        ]
+    )
+    await writer.close()
+    assert await words.index() == 32
+    by_size = [{"$group": {"_id": {"$size": "$terms"}, "calls": {"$sum": 1}}}]
+    assert await database["calls"].aggregate(by_size).to_list(None) == [{"_id": 2 * MAX_TERMS, "calls": 32}]
+
+
+async def test_what_an_earlier_version_left_marked_is_indexed_and_keeps_its_words(
+    database: store.Database, words: WordIndex
+) -> None:
+    await commit_spoken(database, 1)
+    earlier = {"$set": {"unindexed": True, "terms": ["parcel"]}, "$unset": {"newTerms": ""}}
+    await database["calls"].update_one({}, earlier)
+    assert [await words.index() for _ in range(2)] == [1, 0]
+    assert await found(database, "parcel") == await found(database, "word0") == 1
+    assert await marked(database) == 0
+
+
+def is_lately(at: datetime) -> bool:
+    return timedelta(seconds=60) < datetime.now(UTC) - at < timedelta(minutes=2)
+
+
+async def test_it_is_known_since_when_calls_wait(database: store.Database, words: WordIndex) -> None:
+    assert words.waiting_since.year == 1970  # nobody has looked yet what another process may have left
+    await commit_spoken(database, 40)
+    await database["calls"].update_one({"newTerms": {"$exists": True}}, {"$set": {"unindexed": LONG_AGO}})
+    assert await words.index() == 32
+    assert words.waiting_since == LONG_AGO
+    assert await words.index() == 8
+    assert is_lately(words.waiting_since)
+    await commit_spoken(database, 1, words)
+    assert is_lately(words.waiting_since)
+    words.expect(["a" * 24], LONG_AGO)
+    assert words.waiting_since == LONG_AGO
+    assert [await words.index() for _ in range(2)] == [2, 0]
+    assert is_lately(words.waiting_since)
+
+
 async def marked(database: store.Database) -> int:
-    return await database["calls"].count_documents({"unindexed": True})
+    return await database["calls"].count_documents({"unindexed": {"$exists": True}})
 
 
 async def test_calls_that_were_announced_are_not_looked_for(
-    database: store.Database, words: SpokenWords, monkeypatch: pytest.MonkeyPatch
+    database: store.Database, words: WordIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert await words.index() == 0
     await commit_spoken(database, 3, words)
@@ -106,31 +158,33 @@ async def test_calls_that_were_announced_are_not_looked_for(
 
 
 async def test_more_marks_than_one_look_finds_are_found_by_the_next(
-    database: store.Database, words: SpokenWords, monkeypatch: pytest.MonkeyPatch
+    database: store.Database, words: WordIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spoken, "_SWEPT_AT_ONCE", 10)
+    monkeypatch.setattr(module, "_SWEPT_AT_ONCE", 10)
     await commit_spoken(database, 25)
     assert [await words.index() for _ in range(4)] == [10, 10, 5, 0]
     assert await marked(database) == 0
 
 
 async def test_what_is_forgotten_because_it_is_too_much_is_found_by_its_mark(
-    database: store.Database, words: SpokenWords, monkeypatch: pytest.MonkeyPatch
+    database: store.Database, words: WordIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert words._ids.maxlen == spoken._MOST_EXPECTED
+    assert words._ids.maxlen == module._MOST_EXPECTED
     monkeypatch.setattr(words, "_ids", deque(maxlen=4))
     assert await words.index() == 0
     await commit_spoken(database, 6, words)
+    words.expect((), LONG_AGO)
     assert await words.index() == 4
-    monkeypatch.setattr(words, "_sweep_at_s", time.monotonic())
-    assert await words.index() == 2
+    assert words.waiting_since == LONG_AGO
+    assert [await words.index() for _ in range(2)] == [2, 0]
+    assert await marked(database) == 0
 
 
 @pytest.mark.parametrize(
     ("error", "expected"), [(AutoReconnect("connection closed"), 2), (OperationFailure("the document is too large", 17419), 0)]
 )
 async def test_calls_stay_expected_while_mongodb_is_away_and_not_when_it_refuses_them(
-    database: store.Database, words: SpokenWords, monkeypatch: pytest.MonkeyPatch, error: PyMongoError, expected: int
+    database: store.Database, words: WordIndex, monkeypatch: pytest.MonkeyPatch, error: PyMongoError, expected: int
 ) -> None:
     assert await words.index() == 0
     await commit_spoken(database, 2, words)
@@ -148,7 +202,7 @@ async def test_calls_stay_expected_while_mongodb_is_away_and_not_when_it_refuses
 
 
 async def test_others_have_their_turn_between_the_words_of_any_two_calls(
-    database: store.Database, words: SpokenWords, monkeypatch: pytest.MonkeyPatch
+    database: store.Database, words: WordIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     turns = 0
     taken_in: list[int] = []
@@ -164,7 +218,7 @@ async def test_others_have_their_turn_between_the_words_of_any_two_calls(
         return call_terms(texts, numbers)
 
     await commit_spoken(database, 10)
-    monkeypatch.setattr(spoken, "call_terms", noted)
+    monkeypatch.setattr(module, "call_terms", noted)
     counting = asyncio.create_task(count())
     assert await words.index() == 10
     counting.cancel()
