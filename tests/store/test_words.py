@@ -257,3 +257,21 @@ async def test_a_busy_server_indexes_for_a_tenth_of_the_time(database: store.Dat
     await run(words)
     assert [pause >= 9 * took for pause, took in zip(pauses, words.took_s[:2], strict=False)] == [True, True]
     assert pauses[2] == 1.0
+
+
+@pytest.mark.parametrize(("waiting", "leisure"), [(0, 1), (50, 1), (75, 0.5), (90, 0.2), (100, 0)])
+def test_the_more_calls_wait_the_less_a_busy_server_rests(
+    words: WordIndex, monkeypatch: pytest.MonkeyPatch, waiting: int, leisure: float
+) -> None:
+    monkeypatch.setattr(words, "_ids", deque(map(str, range(waiting)), maxlen=100))
+    assert words._leisure() == pytest.approx(leisure)
+
+
+async def test_with_too_many_that_wait_a_busy_server_does_not_rest(
+    database: store.Database, pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await commit_spoken(database, 64)
+    words = Timed(database, busy=True, turns=3)
+    monkeypatch.setattr(words, "_leisure", lambda: 0.0)
+    await run(words)
+    assert pauses == [1.0]
