@@ -6,8 +6,11 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from tests.support.entries import caller, entry
 from tether_rt.store import client as store
+from tether_rt.store import history as module
 from tether_rt.store.commit import BatchWriter
 from tether_rt.store.history import MOST_COUNTED, CallFilter, CallHistory
 from tether_rt.store.words import WordIndex
@@ -31,7 +34,11 @@ async def test_a_filtered_list_is_counted_up_to_a_limit_and_says_so(database: st
     assert await total() == (MOST_COUNTED, False, 2)
 
 
-async def test_a_call_is_found_before_its_words_are_indexed_while_they_are_and_afterwards(database: store.Database) -> None:
+@pytest.mark.parametrize("named_at_most", [1_000, 4])
+async def test_a_call_is_found_before_its_words_are_indexed_while_they_are_and_afterwards(
+    database: store.Database, monkeypatch: pytest.MonkeyPatch, named_at_most: int
+) -> None:
+    monkeypatch.setattr(module, "_NAMED_AT_MOST", named_at_most)
     whose, somebody_else = caller(), caller()
     writer = BatchWriter(database.client, database)
     words = WordIndex(database, lambda: False)

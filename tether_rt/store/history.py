@@ -24,8 +24,8 @@ _SHOWN: Final = {**UNSHOWN, "recordings.key": 0}
 _LISTED: Final = {**_SHOWN, "transcription": 0, "providerMetadata": 0}
 _NEWEST_FIRST: Final = [("startTime", -1), ("_id", -1)]
 _EXPORTED_AT_ONCE: Final = 500
-_MOST_WAITING: Final = 1_000
-"""Of the calls that match and are not indexed yet, the latest."""
+_NAMED_AT_MOST: Final = 1_000
+"""In a query by their ids."""
 _EVER: Final = datetime.fromtimestamp(0, UTC)
 
 
@@ -132,10 +132,12 @@ class CallHistory:
         query = narrowed.query(organization_id)
         if "terms" in query:
             terms = query.pop("terms")
-            marked = {**query, "unindexed": {"$gte": self._waiting_since()}, "newTerms": terms}
-            cursor = self._calls.find(marked, {"_id": 1}).hint("unindexed_1").sort("unindexed", -1).limit(_MOST_WAITING)
-            waiting = [call["_id"] for call in await cursor.to_list(None)]
-            query.update({"$or": [{"terms": terms}, {"_id": {"$in": waiting}}]} if waiting else {"terms": terms})
+            waiting: Document = {"unindexed": {"$gte": self._waiting_since()}, "newTerms": terms}
+            cursor = self._calls.find({**query, **waiting}, {"_id": 1}).hint("unindexed_1").limit(_NAMED_AT_MOST)
+            found = [call["_id"] for call in await cursor.to_list(None)]
+            if len(found) < _NAMED_AT_MOST:
+                waiting = {"_id": {"$in": found}}
+            query.update({"$or": [{"terms": terms}, waiting]} if found else {"terms": terms})
         return query
 
     async def _count(self, query: dict[str, Any]) -> tuple[int, bool]:
