@@ -97,3 +97,24 @@ async def test_a_call_that_is_indexed_during_the_search_is_found(database: store
     assert (len(page.calls), page.total) == (1, 1)
     await words.close()
     await writer.close()
+
+
+async def test_every_call_up_to_the_lists_number_is_in_it_also_one_that_waits_for_its_words(
+    database: store.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whose = caller()
+    writer = BatchWriter(database.client, database)
+    await writer.write([entry(whose, summary="parcel")])
+    history = CallHistory(database)
+    counters = history._counters
+
+    class Late:
+        async def find_one(self, *args: Any) -> Any:
+            await writer.write([entry(whose, summary="parcel")])
+            return await counters.find_one(*args)
+
+    monkeypatch.setattr(history, "_counters", Late())
+    page = await history.page(whose.organization_id, CallFilter(search="parcel"), limit=50)
+    assert page is not None
+    assert (page.seq, len(page.calls)) == (6, 2)
+    await writer.close()

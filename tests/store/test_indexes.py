@@ -22,6 +22,7 @@ from tether_rt.store.known import Known
 from tether_rt.store.people import People
 from tether_rt.store.sessions import Sessions
 from tether_rt.store.users import Users
+from tether_rt.store.words import WordIndex
 
 WHOSE = caller()
 DAY_S = 86_400
@@ -166,6 +167,12 @@ def known(query: Callable[[Known], Awaitable[object]]) -> Query:
     return run
 
 
+async def sweep(filled: Filled) -> None:
+    words = WordIndex(filled.database, lambda: False)
+    await words._sweep()
+    await words.close()
+
+
 async def batch(filled: Filled) -> None:
     writer = BatchWriter(filled.database.client, filled.database)
     await writer.write([entry(whose, fromNumber="+14165550100") for whose in (WHOSE, caller())])
@@ -191,7 +198,11 @@ SORTED: dict[str, Query] = {
 }
 COUNTED: dict[str, Query] = {"statistics": statistics, "all statistics": all_statistics, "activity": activity}
 FOUND: dict[str, Query] = {
-    "history found": history(search="alex 4165"),
+    "history found among calls that wait": history(search="alex 4165"),
+    "history found": lambda filled: CallHistory(filled.database, lambda: AFTER).page(
+        WHOSE.organization_id, CallFilter(search="alex 4165"), limit=50
+    ),
+    "calls that wait for their words": sweep,
     "duplicates": known(lambda known: known.calls([(WHOSE.user_id, "1"), (WHOSE.user_id, "2"), ("u", "1")])),
     "committed": known(lambda known: known.committed(["a" * 24, "b" * 24])),
     "one call": lambda filled: CallHistory(filled.database).get(WHOSE.organization_id, "a" * 24),

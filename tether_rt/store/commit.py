@@ -32,8 +32,8 @@ _KEPT_WITHIN_S: Final = 0.1
 _UNSTORABLE: Final = frozenset({2, 15, 22, 10334, 17280, 17419, 17420})
 """BadValue, Overflow, InvalidBSON, BSONObjectTooLarge, KeyTooLong, and a document that an update makes too large."""
 
-
 Stored = Callable[[Iterable[str], datetime], object]
+"""Takes the ids of calls that were stored, and their time."""
 
 
 class BatchIsStale(Exception):

@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from bson import Regex
@@ -15,6 +15,7 @@ from bson import Regex
 from tether_rt.search import query_terms
 from tether_rt.store.calls import UNSHOWN
 from tether_rt.store.client import Database, Document
+from tether_rt.store.words import EVER
 
 MOST_COUNTED: Final = 1_000
 """A filtered list is counted up to here: nobody pages further, and to count ten times as many took longer than
@@ -26,7 +27,6 @@ _NEWEST_FIRST: Final = [("startTime", -1), ("_id", -1)]
 _EXPORTED_AT_ONCE: Final = 500
 _NAMED_AT_MOST: Final = 1_000
 """In a query by their ids."""
-_EVER: Final = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class Activity:
 class CallHistory:
     """Reads an organization's calls."""
 
-    def __init__(self, database: Database, waiting_since: Callable[[], datetime] = lambda: _EVER) -> None:
+    def __init__(self, database: Database, waiting_since: Callable[[], datetime] = lambda: EVER) -> None:
         """`waiting_since` says before which time all calls are in the index of words (`WordIndex`)."""
         self._waiting_since = waiting_since
         self._calls = database["calls"]

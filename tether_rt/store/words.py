@@ -26,10 +26,10 @@ from tether_rt.store.line import Line
 from tether_rt.store.opmsg import find, update
 
 _CALLS_AT_ONCE: Final = 32
-_LOOK_EVERY_S: Final = 1.0
+_LOOKEVERY_S: Final = 1.0
 _CLOCKS_DIFFER_S: Final = 15.0
 """Between processes, at most; the moment that a sweep takes is in it as well."""
-_SWEEP_EVERY_S: Final = 60.0
+_SWEEPEVERY_S: Final = 60.0
 """Not with each look: for five minutes MongoDB keeps the mark of a call that has none any more, and passes by all of those."""
 _SWEPT_AT_ONCE: Final = 1_000
 _MOST_EXPECTED: Final = 20_000
@@ -39,7 +39,8 @@ _REST: Final = 9
 those that may wait, less, and in the end not at all: a search looks through them, 5 µs for each."""
 
 _MARKED: Final = {"unindexed": {"$exists": True}}
-_EVER: Final = datetime.fromtimestamp(0, UTC)
+EVER: Final = datetime.fromtimestamp(0, UTC)
+"""Before the mark of any call."""
 
 _LOG: Final = logging.getLogger("tether.store")
 
@@ -53,7 +54,7 @@ class WordIndex:
         self._ids: deque[str] = deque(maxlen=_MOST_EXPECTED)
         self._sweep_at_s = 0.0
         self._swept_all = True
-        self._oldest: datetime | None = _EVER
+        self._oldest: datetime | None = EVER
         """Of the marks that this process knows of; at first, whatever there may be."""
 
     @property
@@ -62,7 +63,7 @@ class WordIndex:
 
         An older mark than the last sweep is known. To look through all marks would pass by those of five minutes (see there).
         """
-        lately = datetime.now(UTC) - timedelta(seconds=_SWEEP_EVERY_S + _CLOCKS_DIFFER_S)
+        lately = datetime.now(UTC) - timedelta(seconds=_SWEEPEVERY_S + _CLOCKS_DIFFER_S)
         return lately if self._oldest is None else min(lately, self._oldest)
 
     def expect(self, call_ids: Iterable[str], at: datetime) -> None:
@@ -89,7 +90,7 @@ class WordIndex:
                 log(_LOG, logging.WARNING, "words_not_indexed", reason=type(error).__name__)
                 indexed = 0
             if not indexed:
-                await asyncio.sleep(_LOOK_EVERY_S)
+                await asyncio.sleep(_LOOKEVERY_S)
             elif self._is_busy():
                 await asyncio.sleep(_REST * self._leisure() * (time.monotonic() - began_s))
 
@@ -120,9 +121,9 @@ class WordIndex:
         self._swept_all = len(found) < _SWEPT_AT_ONCE
         if found:
             at = found[0]["unindexed"]
-            self._oldest = at if isinstance(at, datetime) else _EVER
+            self._oldest = at if isinstance(at, datetime) else EVER
             self.expect((call["_id"] for call in found), self._oldest)
-        self._sweep_at_s = time.monotonic() + _SWEEP_EVERY_S
+        self._sweep_at_s = time.monotonic() + _SWEEPEVERY_S
 
     async def _index(self, ids: list[str]) -> None:
         if not ids:
