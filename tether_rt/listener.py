@@ -22,8 +22,9 @@ from tether_rt.headers import NOTHING_MAY_RUN, SECURITY
 _OWN_FILES: Final = 256
 """Descriptors that are not connections: MongoDB, R2, files, the interpreter's own."""
 
-READ_AHEAD_BYTES: Final = 16 * 1024
-"""How much that nobody waits for yet a connection may have and still listen: a usual request. One more piece comes on top."""
+READ_AHEAD_BYTES: Final = 32 * 1024
+"""How much that nobody waits for yet a connection may have and still listen: a call with a long transcript, of which 200 turns
+take 25 KB. One more piece comes on top."""
 
 _TORNADOS: Final = b"HTTP/1.1 400 Bad Request\r\n\r\n"
 """What Tornado answers, as it is, to what is not HTTP (`HTTP1Connection._read_message_inner`)."""

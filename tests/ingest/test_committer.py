@@ -133,13 +133,13 @@ async def test_calls_that_arrive_during_a_commit_go_together_by_the_next_in_thei
 async def test_it_is_busy_while_many_calls_wait_or_are_committed(committer: Committer, writer: ScriptedWriter) -> None:
     await held_first(committer, writer)
     assert not committer.is_busy
-    later = await submitted(committer, calls(9))
+    later = await submitted(committer, calls(4))
     assert committer.is_busy
     seen: list[tuple[int, bool]] = []
     writer.judge = lambda entries: seen.append((len(entries), committer.is_busy))
     writer.may_end.set()
     await asyncio.gather(*later)
-    assert seen == [(1, True), (9, True)]  # of the nine none waits any more, but none is stored yet
+    assert seen == [(1, True), (4, True)]  # of the four none waits any more, but none is stored yet
     assert not committer.is_busy
 
 

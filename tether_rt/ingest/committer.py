@@ -31,7 +31,7 @@ MAX_WAITING_CALLS: Final = 4_096
 _UNDIVIDED_CALLS: Final = 40
 """Of more calls that wait, a batch takes half: while it is committed there is something left to begin with, and the callers of
 one batch are not answered, and come back, all at once."""
-_BUSY_CALLS: Final = 8
+_BUSY_CALLS: Final = 3
 RETRY_FOR_S: Final = 3.0
 _LONGEST_PAUSE_S: Final = 0.2
 _OVERTAKEN_PAUSE_S: Final = 0.03
