@@ -15,7 +15,7 @@ from pymongo import WriteConcern
 
 from bench.payloads import ID_BYTES, templates
 from tether_rt.domain import Caller, CompletedCall, Recording, completed_call
-from tether_rt.search import call_terms
+from tether_rt.search import by_field, call_terms
 from tether_rt.store import client as store
 from tether_rt.store.indexes import create_indexes
 from tether_rt.store.plan import Entry, Plan, segment_document
@@ -81,7 +81,7 @@ def _index_words(document: dict[str, Any]) -> None:
     """Leave a call as it is once its words were indexed: a server would begin with those of all calls that are marked."""
     del document["unindexed"]
     spoken = call_terms((turn["message"] for turn in document["transcription"]), ())
-    document["terms"] = list(dict.fromkeys([*document.pop("newTerms"), *spoken]))
+    document |= by_field(dict.fromkeys([*document.pop("newTerms"), *spoken]))
 
 
 def _bodies() -> list[dict[str, Any]]:

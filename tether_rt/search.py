@@ -40,8 +40,24 @@ def call_terms(texts: Iterable[str | None], numbers: Iterable[str]) -> list[str]
     return list(terms)[:MAX_TERMS]
 
 
+def by_field(terms: Iterable[str]) -> dict[str, list[str]]:
+    """Return the terms by the names of the fields that a call has them in: `numbers` for what begins with a digit, or `terms`.
+
+    Of numbers a call has a few, so their index can afford what that of words cannot: the order in which calls are listed.
+    """
+    fields: dict[str, list[str]] = {"terms": [], "numbers": []}
+    for term in terms:
+        fields[field_of(term)].append(term)
+    return fields
+
+
+def field_of(term: str) -> str:
+    """Return the name of the field that has this term, or those that begin with it."""
+    return "numbers" if "0" <= term[0] <= "9" else "terms"
+
+
 def query_terms(search: str) -> list[Any]:
-    """Return what `terms` must hold, for `$all`: whole words, and the last one as a prefix, as a person types it."""
+    """Return what the terms must hold, for `$all`: whole words, and the last one as a prefix, as a person types it."""
     asked = words(search)[:MAX_QUERY_TERMS]
     if not asked:
         return []

@@ -101,6 +101,7 @@ async def test_processes_that_start_together_make_them_together(mongodb_uri: str
 @pytest.mark.parametrize(
     "keys",
     [
+        [("organizationId", 1), ("terms", 1)],
         [("organizationId", 1), ("terms", 1), ("startTime", -1)],
         [("organizationId", 1), ("startTime", -1), ("_id", -1)],
         [("organizationId", 1), ("startTime", 1), ("status", 1), ("duration", 1), ("agentName", 1)],
@@ -112,6 +113,25 @@ async def test_an_index_that_was_replaced_goes(database: store.Database, keys: l
     assert name in (await indexes_of(database))["calls"]
     await create_indexes(database, 7)
     assert await indexes_of(database) == before
+
+
+async def test_the_numbers_of_an_earlier_versions_calls_are_found_where_they_belong(database: store.Database) -> None:
+    calls = database["calls"]
+    whose = caller()
+    earlier = {"organizationId": whose.organization_id, "contactId": "c", "contactName": "Tom", "startTime": BEFORE}
+    await calls.drop_index("terms")
+    await calls.create_index([("organizationId", 1), ("terms", 1)])
+    terms = ["14165550100", "0100", "2pm", "parcel", "_1"]
+    await calls.insert_many([{"_id": str(at), **earlier, "terms": terms} for at in range(3)])
+    await calls.insert_one({"_id": "waits", "newTerms": ["0100"], "unindexed": BEFORE})
+    for _ in range(2):
+        await create_indexes(database, 7)
+        indexed = await calls.find({"terms": {"$exists": True}}).to_list(None)
+        assert [call["numbers"] for call in indexed] == [["14165550100", "0100", "2pm"]] * 3
+        assert [call["terms"] for call in indexed] == [["parcel", "_1"]] * 3
+    page = await CallHistory(database).page(whose.organization_id, CallFilter(search="parcel 0100"), limit=50)
+    assert page is not None
+    assert page.total == 3
 
 
 async def test_making_them_again_waits_for_no_transaction(database: store.Database) -> None:
@@ -228,6 +248,21 @@ async def test_no_query_reads_a_whole_collection(filled: Filled, name: str) -> N
 async def test_no_page_is_sorted_in_memory(filled: Filled, name: str) -> None:
     seen = await plans(filled.database, SORTED[name](filled))
     assert [plan["command"] for plan in seen if plan.get("hasSortStage")] == []
+
+
+async def test_of_the_calls_with_a_number_none_is_read_but_those_of_the_page(database: store.Database) -> None:
+    whose = caller()
+    writer = BatchWriter(database.client, database)
+    words = WordIndex(database, lambda: False)
+    wanted: dict[str, Any] = {"fromNumber": "+442079460958", "callStartTime": "2026-05-15T09:00:00.000Z"}
+    await writer.write([*(entry(whose) for _ in range(200)), *(entry(whose, **wanted) for _ in range(50))])
+    while await words.index():
+        pass
+    await words.close()
+    await writer.close()
+    found = CallHistory(database, lambda: AFTER).page(whose.organization_id, CallFilter(search="0958"), limit=5)
+    seen = await plans(database, found)
+    assert [plan["docsExamined"] for plan in seen if "sort" in plan["command"]] == [5]
 
 
 @pytest.mark.parametrize("name", COUNTED)

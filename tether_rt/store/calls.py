@@ -10,7 +10,7 @@ from tether_rt.events import CallIds
 from tether_rt.search import call_terms
 from tether_rt.store.client import Database, Document
 
-UNSHOWN: Final = {"terms": 0, "newTerms": 0, "fingerprint": 0, "unindexed": 0}
+UNSHOWN: Final = {"terms": 0, "numbers": 0, "newTerms": 0, "fingerprint": 0, "unindexed": 0}
 
 
 def call_document(call: CompletedCall, ids: CallIds, contact_name: str, recording: Recording | None, now: datetime) -> Document:
@@ -37,7 +37,7 @@ def call_document(call: CompletedCall, ids: CallIds, contact_name: str, recordin
         "recordings": [_recording_document(recording)] if recording else [],
         "providerMetadata": {"metadata": call.metadata, "extra": call.extra},
         "fingerprint": call.fingerprint,
-        # To be indexed as `terms`, with what was spoken, when there is time (`words`). Until then a search looks here.
+        # To be indexed as `terms` and `numbers`, with what was spoken, later (`words`). Until then a search looks here.
         "newTerms": call_terms((call.caller_name, call.agent_name, call.summary), (call.from_number, call.to_number)),
         "unindexed": now,
         "createdAt": now,

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from bson import Regex
 
-from tether_rt.search import query_terms
+from tether_rt.search import field_of, query_terms
 from tether_rt.store.calls import UNSHOWN
 from tether_rt.store.client import Database, Document
 from tether_rt.store.words import EVER
@@ -45,7 +45,7 @@ class CallFilter:
     most_s: float | None = None
 
     def query(self, organization_id: str) -> dict[str, Any]:
-        """Return the filter as a MongoDB query that holds one organization's calls only."""
+        """Return the filter but for `search` as a MongoDB query that holds one organization's calls only."""
         query: dict[str, Any] = {"organizationId": organization_id}
         named = {
             "contactId": self.contact_id,
@@ -62,8 +62,6 @@ class CallFilter:
         for name, span in spans.items():
             if bounds := {operator: bound for operator, bound in span.items() if bound is not None}:
                 query[name] = bounds
-        if self.search and (terms := query_terms(self.search)):
-            query["terms"] = {"$all": [_without_flags(term) for term in terms]}
         return query
 
     @property
@@ -130,14 +128,14 @@ class CallHistory:
         They are looked for first: one that is indexed meanwhile is found by the index, or by both.
         """
         query = narrowed.query(organization_id)
-        if "terms" in query:
-            terms = query.pop("terms")
-            waiting: Document = {"unindexed": {"$gte": self._waiting_since()}, "newTerms": terms}
+        if asked := list(map(_without_flags, query_terms(narrowed.search or ""))):
+            indexed = _in_their_fields(asked)
+            waiting: Document = {"unindexed": {"$gte": self._waiting_since()}, "newTerms": {"$all": asked}}
             cursor = self._calls.find({**query, **waiting}, {"_id": 1}).hint("unindexed_1").limit(_NAMED_AT_MOST)
             found = [call["_id"] for call in await cursor.to_list(None)]
             if len(found) < _NAMED_AT_MOST:
                 waiting = {"_id": {"$in": found}}
-            query.update({"$or": [{"terms": terms}, waiting]} if found else {"terms": terms})
+            query.update({"$or": [indexed, waiting]} if found else indexed)
         return query
 
     async def _count(self, query: dict[str, Any]) -> tuple[int, bool]:
@@ -223,6 +221,14 @@ class CallHistory:
             # A vendor's durations may add up to more than a number can hold; JSON has no infinity.
             row["totalDuration"] = row["totalDuration"] if math.isfinite(row["totalDuration"]) else 0
         return rows
+
+
+def _in_their_fields(asked: list[str | Regex[str]]) -> Document:
+    fields: dict[str, list[str | Regex[str]]] = {}
+    for term in asked:
+        beginning = term.pattern.removeprefix("^") if isinstance(term, Regex) else term
+        fields.setdefault(field_of(beginning), []).append(term)
+    return {field: {"$all": terms} for field, terms in fields.items()}
 
 
 def _without_flags(term: str | re.Pattern[str]) -> str | Regex[str]:

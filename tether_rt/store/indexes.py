@@ -43,7 +43,16 @@ _INDEXES: Final[dict[str, list[IndexModel]]] = {
         IndexModel([("organizationId", ASCENDING), ("status", ASCENDING), ("startTime", DESCENDING), ("_id", DESCENDING)]),
         IndexModel([("organizationId", ASCENDING), ("agentName", ASCENDING), ("startTime", DESCENDING), ("_id", DESCENDING)]),
         # By words alone: under each, calls lie as they came, so that new ones go to its end whenever they began.
-        IndexModel([("organizationId", ASCENDING), ("terms", ASCENDING)]),
+        IndexModel(
+            [("organizationId", ASCENDING), ("terms", ASCENDING)],
+            name="terms",
+            partialFilterExpression={"terms": {"$exists": True}},
+        ),
+        # With what lists are sorted by: of hundreds of calls with a number, none is read but those of the page.
+        IndexModel(
+            [("organizationId", ASCENDING), ("numbers", ASCENDING), ("startTime", DESCENDING), ("_id", DESCENDING)],
+            partialFilterExpression={"numbers": {"$exists": True}},
+        ),
         IndexModel([("organizationId", ASCENDING), ("createdAt", ASCENDING)]),
         IndexModel([("recordings.recordingId", ASCENDING)], sparse=True),
         IndexModel([("unindexed", ASCENDING)], sparse=True),
@@ -51,8 +60,11 @@ _INDEXES: Final[dict[str, list[IndexModel]]] = {
     "feed": [IndexModel([("organizationId", ASCENDING), ("last", ASCENDING)], unique=True)],
 }
 
+_NUMBERS_AMONG_TERMS: Final = "organizationId_1_terms_1"
+"""Of the time when `terms` had the numbers as well."""
 _REPLACED: Final = {
     "calls": {
+        _NUMBERS_AMONG_TERMS,
         "organizationId_1_terms_1_startTime_-1",
         "organizationId_1_startTime_-1__id_-1",
         "organizationId_1_startTime_1_status_1_duration_1_agentName_1",
@@ -69,6 +81,8 @@ async def create_indexes(database: Database, feed_retention_days: int) -> None:
         if name not in existing:
             # A transaction must not be the first to make a collection: that takes a lock which conflicts with others.
             await _create_collection(database, name)
+    if _NUMBERS_AMONG_TERMS in await database["calls"].index_information():
+        await _take_numbers_out(database)
     for name, models in _INDEXES.items():
         await database[name].create_indexes(models)
     for name, replaced in _REPLACED.items():
@@ -86,6 +100,15 @@ async def _create_collection(database: Database, name: str) -> None:
     except OperationFailure as error:
         if error.code != 48:  # NamespaceExists, the same race
             raise
+
+
+async def _take_numbers_out(database: Database) -> None:
+    """Give calls of an earlier version their field `numbers`; done again, it goes on."""
+    is_number = {"$and": [{"$gte": ["$$term", "0"]}, {"$lt": ["$$term", ":"]}]}
+    fields = {"numbers": is_number, "terms": {"$not": is_number}}
+    filtered = {field: {"$filter": {"input": "$terms", "as": "term", "cond": which}} for field, which in fields.items()}
+    indexed_before = {"terms": {"$exists": True}, "numbers": {"$exists": False}}
+    await database["calls"].update_many(indexed_before, [{"$set": filtered}])
 
 
 async def _drop_index(database: Database, collection: str, index: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pymongo import ReturnDocument
 
-from tether_rt.search import call_terms
+from tether_rt.search import by_field, call_terms
 from tether_rt.store.client import Database, Document
 
 
@@ -49,10 +49,8 @@ class People:
             ours, {"$set": {"name": name, "updatedAt": datetime.now(UTC)}}, return_document=ReturnDocument.AFTER
         )
         if contact is not None:
-            await self._calls.update_many(
-                {"organizationId": organization_id, "contactId": contact_id},
-                {"$addToSet": {"terms": {"$each": call_terms((name,), ())}}},
-            )
+            added = {field: {"$each": terms} for field, terms in by_field(call_terms((name,), ())).items()}
+            await self._calls.update_many({"organizationId": organization_id, "contactId": contact_id}, {"$addToSet": added})
         return contact
 
     async def conversations(self, organization_id: str, contact_id: str) -> list[Document] | None:

@@ -20,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from tether_rt.ops import log
-from tether_rt.search import call_terms
+from tether_rt.search import by_field, call_terms
 from tether_rt.store.client import Database, Document, DriverError, unavailable
 from tether_rt.store.line import Line
 from tether_rt.store.opmsg import find, update
@@ -129,7 +129,7 @@ class WordIndex:
         if not ids:
             return
         # What was said as plain strings, which the event loop decodes in a ninth of the time that the turns would take it.
-        said = {"projection": {"said": "$transcription.message", "newTerms": 1, "terms": 1}}
+        said = {"projection": {"said": "$transcription.message", "newTerms": 1, "terms": 1, "numbers": 1}}
         (answer,) = await self._line.ask([find("calls", {"_id": {"$in": ids}, **_MARKED}, **said)])
         changes = []
         for call in answer["cursor"]["firstBatch"]:
@@ -142,6 +142,7 @@ class WordIndex:
 
 
 def _change(call: Document) -> Document:
-    # An earlier version had the first of them in their place already.
-    terms = dict.fromkeys([*call.get("newTerms", ()), *call.get("terms", ()), *call_terms(call["said"], ())])
-    return {"q": {"_id": call["_id"]}, "u": {"$set": {"terms": list(terms)}, "$unset": {"unindexed": "", "newTerms": ""}}}
+    # A contact's new name may be in its place already; an earlier version had the others there, too.
+    known = [*call.get("newTerms", ()), *call.get("terms", ()), *call.get("numbers", ())]
+    indexed = by_field(dict.fromkeys([*known, *call_terms(call["said"], ())]))
+    return {"q": {"_id": call["_id"]}, "u": {"$set": indexed, "$unset": {"unindexed": "", "newTerms": ""}}}
