@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Sequence
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -21,6 +22,8 @@ from tether_rt.store.opmsg import Command
 from tether_rt.store.words import WordIndex
 
 LONG_AGO = datetime(2026, 5, 15, tzinfo=UTC)
+_is_ours: ContextVar[bool] = ContextVar("is_ours", default=False)
+"""Tells the index under test from one of a server that other tests have running in this process."""
 
 
 async def commit_spoken(database: store.Database, count: int, words: WordIndex | None = None) -> None:
@@ -59,7 +62,9 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     made: list[float] = []
 
     async def sleep(seconds: float) -> None:
-        if seconds:  # else it is a turn given to others
+        if not _is_ours.get():
+            await asyncio.sleep(seconds)
+        elif seconds:  # else it is a turn given to others
             made.append(seconds)
             await asyncio.sleep(0.01)  # a MongoDB that is away for a moment is not asked a thousand times
 
@@ -75,6 +80,7 @@ async def words(database: store.Database) -> AsyncIterator[WordIndex]:
 
 
 async def run(words: Timed) -> None:
+    _is_ours.set(True)
     with pytest.raises(asyncio.CancelledError):
         await words.run()
     await words.close()
@@ -244,11 +250,11 @@ async def test_a_mongodb_that_was_away_is_waited_for(
 
 
 async def test_an_idle_server_indexes_without_a_rest_and_then_looks_every_second(
-    database: store.Database, pauses: list[float], caplog: pytest.LogCaptureFixture
+    database: store.Database, pauses: list[float]
 ) -> None:
     await commit_spoken(database, 64)
     await run(Timed(database, busy=False, turns=4))
-    assert pauses == [1.0, 1.0], [vars(record) for record in caplog.records]
+    assert pauses == [1.0, 1.0]
 
 
 async def test_a_busy_server_indexes_for_a_tenth_of_the_time(database: store.Database, pauses: list[float]) -> None:
