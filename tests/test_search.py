@@ -10,15 +10,16 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from tether_rt.search import MAX_QUERY_TERMS, MAX_TERM_CHARS, MAX_TERMS, call_terms, query_terms, words
+from tether_rt.search import MAX_QUERY_TERMS, MAX_TERM_CHARS, MAX_TERMS, by_field, call_terms, query_terms, words
 
 NUMBERS = ("+14165550100", "+442079460958")
 
 
 def finds(search: str, *texts: str | None, numbers: tuple[str, ...] = ()) -> bool:
     """Say if a call with these texts is found, as MongoDB's `$all` finds it."""
-    terms = call_terms(texts, numbers)
-    return all(_matches(asked, terms) for asked in query_terms(search))
+    fields = by_field(call_terms(texts, numbers))
+    wanted = by_field(query_terms(search))
+    return all(_matches(asked, fields[field]) for field, terms in wanted.items() for asked in terms)
 
 
 def _matches(asked: Any, terms: list[str]) -> bool:

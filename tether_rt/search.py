@@ -9,13 +9,15 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final, TypeVar
 
 MAX_TERMS: Final = 256
 """Of a call's names and summary, and as many again of what was spoken: each is an entry in an index."""
 MAX_TERM_CHARS: Final = 32
 MAX_QUERY_TERMS: Final = 8
 _MAX_TEXT_CHARS: Final = 65_536
+
+_Term = TypeVar("_Term", str, str | re.Pattern[str])
 
 _WORD: Final = re.compile(r"\w+")
 _ASCII: Final = "".join(character if _WORD.match(character) else " " for character in map(chr, range(128))).lower()
@@ -40,28 +42,25 @@ def call_terms(texts: Iterable[str | None], numbers: Iterable[str]) -> list[str]
     return list(terms)[:MAX_TERMS]
 
 
-def by_field(terms: Iterable[str]) -> dict[str, list[str]]:
-    """Return the terms by the names of the fields that a call has them in: `numbers` for what begins with a digit, or `terms`.
+def by_field(terms: Iterable[_Term]) -> dict[str, list[_Term]]:
+    """Return terms, or what is asked of them, by the field that a call has them in.
 
-    Of numbers a call has a few, so their index can afford what that of words cannot: the order in which calls are listed.
+    Those that begin with a digit are in `numbers`, all others in `terms`. Of numbers a call has a few, so their
+    index can afford what that of words cannot: the order in which calls are listed.
     """
-    fields: dict[str, list[str]] = {"terms": [], "numbers": []}
+    fields: dict[str, list[_Term]] = {"terms": [], "numbers": []}
     for term in terms:
-        fields[field_of(term)].append(term)
+        beginning = term if isinstance(term, str) else term.pattern.removeprefix("^")
+        fields["numbers" if "0" <= beginning[0] <= "9" else "terms"].append(term)
     return fields
 
 
-def field_of(term: str) -> str:
-    """Return the name of the field that has this term, or those that begin with it."""
-    return "numbers" if "0" <= term[0] <= "9" else "terms"
-
-
-def query_terms(search: str) -> list[Any]:
+def query_terms(search: str) -> list[str | re.Pattern[str]]:
     """Return what the terms must hold, for `$all`: whole words, and the last one as a prefix, as a person types it."""
     asked = words(search)[:MAX_QUERY_TERMS]
     if not asked:
         return []
-    rare = [word for word in asked[:-1] if word not in _COMMON]
+    rare: list[str | re.Pattern[str]] = [word for word in asked[:-1] if word not in _COMMON]
     if rare and asked[-1] in _COMMON:
         return rare  # "appointment with": no call has such a word among its own
     return [*rare, re.compile("^" + re.escape(asked[-1]))]

@@ -115,12 +115,15 @@ async def test_an_index_that_was_replaced_goes(database: store.Database, keys: l
     assert await indexes_of(database) == before
 
 
-async def test_the_numbers_of_an_earlier_versions_calls_are_found_where_they_belong(database: store.Database) -> None:
+@pytest.mark.parametrize("behind", [[], [("startTime", -1)]])
+async def test_the_numbers_of_an_earlier_versions_calls_are_found_where_they_belong(
+    database: store.Database, behind: list[tuple[str, int]]
+) -> None:
     calls = database["calls"]
     whose = caller()
     earlier = {"organizationId": whose.organization_id, "contactId": "c", "contactName": "Tom", "startTime": BEFORE}
     await calls.drop_index("terms")
-    await calls.create_index([("organizationId", 1), ("terms", 1)])
+    await calls.create_index([("organizationId", 1), ("terms", 1), *behind])
     terms = ["14165550100", "0100", "2pm", "parcel", "_1"]
     await calls.insert_many([{"_id": str(at), **earlier, "terms": terms} for at in range(3)])
     await calls.insert_one({"_id": "waits", "newTerms": ["0100"], "unindexed": BEFORE})

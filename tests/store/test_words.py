@@ -18,7 +18,9 @@ from tether_rt.search import MAX_TERMS, call_terms
 from tether_rt.store import client as store
 from tether_rt.store import words as module
 from tether_rt.store.commit import BatchWriter
+from tether_rt.store.history import CallFilter, CallHistory
 from tether_rt.store.opmsg import Command
+from tether_rt.store.people import People
 from tether_rt.store.words import WordIndex
 
 LONG_AGO = datetime(2026, 5, 15, tzinfo=UTC)
@@ -124,6 +126,33 @@ async def test_what_an_earlier_version_left_marked_is_indexed_and_keeps_its_word
     assert [await words.index() for _ in range(2)] == [1, 0]
     assert await found(database, "parcel") == await found(database, "word0") == 1
     assert await marked(database) == 0
+
+
+async def test_a_name_that_a_call_is_given_while_it_is_indexed_is_not_lost(
+    database: store.Database, words: WordIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await commit_spoken(database, 2)
+    one, other = await database["calls"].find().to_list(None)
+    people = People(database)
+    await people.rename(other["organizationId"], other["contactId"], "Flat 9 Becker")
+    ask = words._line.ask
+
+    async def renamed_meanwhile(commands: Sequence[Command]) -> list[store.Document]:
+        if "update" in commands[0].body:
+            await people.rename(one["organizationId"], one["contactId"], "Room 12 Becker")
+        return await ask(commands)
+
+    monkeypatch.setattr(words._line, "ask", renamed_meanwhile)
+    assert await words.index() == 2
+    monkeypatch.setattr(words._line, "ask", ask)
+    assert [call["_id"] async for call in database["calls"].find({"unindexed": {"$exists": True}})] == [one["_id"]]
+    monkeypatch.setattr(words, "_sweep_at_s", 0)
+    assert [await words.index() for _ in range(2)] == [1, 0]
+    assert await found(database, "becker") == await found(database, "again") == 2
+    for search, call in (("room 12", one), ("12", one), ("flat 9", other), ("9", other)):
+        page = await CallHistory(database).page(call["organizationId"], CallFilter(search=search), limit=5)
+        assert page is not None
+        assert [each["_id"] for each in page.calls] == [call["_id"]]
 
 
 def is_lately(at: datetime) -> bool:

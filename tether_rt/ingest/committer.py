@@ -32,6 +32,7 @@ _UNDIVIDED_CALLS: Final = 40
 """Of more calls that wait, a batch takes half: while it is committed there is something left to begin with, and the callers of
 one batch are not answered, and come back, all at once."""
 _BUSY_CALLS: Final = 3
+"""More are on their way only where several callers send at once: of sixteen, eight are committed while eight are read."""
 RETRY_FOR_S: Final = 3.0
 _LONGEST_PAUSE_S: Final = 0.2
 _OVERTAKEN_PAUSE_S: Final = 0.03

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from bson import Regex
 
-from tether_rt.search import field_of, query_terms
+from tether_rt.search import by_field, query_terms
 from tether_rt.store.calls import UNSHOWN
 from tether_rt.store.client import Database, Document
 from tether_rt.store.words import EVER
@@ -128,9 +128,9 @@ class CallHistory:
         They are looked for first: one that is indexed meanwhile is found by the index, or by both.
         """
         query = narrowed.query(organization_id)
-        if asked := list(map(_without_flags, query_terms(narrowed.search or ""))):
-            indexed = _in_their_fields(asked)
-            waiting: Document = {"unindexed": {"$gte": self._waiting_since()}, "newTerms": {"$all": asked}}
+        if asked := query_terms(narrowed.search or ""):
+            indexed: Document = {field: _all_of(terms) for field, terms in by_field(asked).items() if terms}
+            waiting: Document = {"unindexed": {"$gte": self._waiting_since()}, "newTerms": _all_of(asked)}
             cursor = self._calls.find({**query, **waiting}, {"_id": 1}).hint("unindexed_1").limit(_NAMED_AT_MOST)
             found = [call["_id"] for call in await cursor.to_list(None)]
             if len(found) < _NAMED_AT_MOST:
@@ -223,17 +223,9 @@ class CallHistory:
         return rows
 
 
-def _in_their_fields(asked: list[str | Regex[str]]) -> Document:
-    fields: dict[str, list[str | Regex[str]]] = {}
-    for term in asked:
-        beginning = term.pattern.removeprefix("^") if isinstance(term, Regex) else term
-        fields.setdefault(field_of(beginning), []).append(term)
-    return {field: {"$all": terms} for field, terms in fields.items()}
-
-
-def _without_flags(term: str | re.Pattern[str]) -> str | Regex[str]:
-    """Return a pattern as MongoDB takes it for a range of an index: with the Unicode flag that Python sets, it reads it all."""
-    return Regex(term.pattern) if isinstance(term, re.Pattern) else term
+def _all_of(asked: list[str | re.Pattern[str]]) -> Document:
+    """Return the condition, with patterns without Python's Unicode flag: with it, MongoDB reads an index as a whole."""
+    return {"$all": [Regex(term.pattern) if isinstance(term, re.Pattern) else term for term in asked]}
 
 
 def _older_than(call: Document) -> dict[str, Any]:

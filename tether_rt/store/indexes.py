@@ -60,12 +60,11 @@ _INDEXES: Final[dict[str, list[IndexModel]]] = {
     "feed": [IndexModel([("organizationId", ASCENDING), ("last", ASCENDING)], unique=True)],
 }
 
-_NUMBERS_AMONG_TERMS: Final = "organizationId_1_terms_1"
+_NUMBERS_AMONG_TERMS: Final = frozenset(("organizationId_1_terms_1", "organizationId_1_terms_1_startTime_-1"))
 """Of the time when `terms` had the numbers as well."""
 _REPLACED: Final = {
     "calls": {
-        _NUMBERS_AMONG_TERMS,
-        "organizationId_1_terms_1_startTime_-1",
+        *_NUMBERS_AMONG_TERMS,
         "organizationId_1_startTime_-1__id_-1",
         "organizationId_1_startTime_1_status_1_duration_1_agentName_1",
     }
@@ -81,13 +80,14 @@ async def create_indexes(database: Database, feed_retention_days: int) -> None:
         if name not in existing:
             # A transaction must not be the first to make a collection: that takes a lock which conflicts with others.
             await _create_collection(database, name)
-    if _NUMBERS_AMONG_TERMS in await database["calls"].index_information():
+    # Asked first: to drop even one that is not there waits for every transaction, also for one that a killed process left.
+    outdated = {name: replaced & (await database[name].index_information()).keys() for name, replaced in _REPLACED.items()}
+    if _NUMBERS_AMONG_TERMS & outdated["calls"]:
         await _take_numbers_out(database)
     for name, models in _INDEXES.items():
         await database[name].create_indexes(models)
-    for name, replaced in _REPLACED.items():
-        # Asked first: to drop even one that is not there waits for every transaction, also for one that a killed process left.
-        for index in replaced & (await database[name].index_information()).keys():
+    for name, indexes in outdated.items():
+        for index in indexes:
             await _drop_index(database, name, index)
     await _set_retention(database, feed_retention_days * _DAY_S)
 

@@ -26,10 +26,10 @@ from tether_rt.store.line import Line
 from tether_rt.store.opmsg import find, update
 
 _CALLS_AT_ONCE: Final = 32
-_LOOKEVERY_S: Final = 1.0
+_LOOK_EVERY_S: Final = 1.0
 _CLOCKS_DIFFER_S: Final = 15.0
 """Between processes, at most; the moment that a sweep takes is in it as well."""
-_SWEEPEVERY_S: Final = 60.0
+_SWEEP_EVERY_S: Final = 60.0
 """Not with each look: for five minutes MongoDB keeps the mark of a call that has none any more, and passes by all of those."""
 _SWEPT_AT_ONCE: Final = 1_000
 _MOST_EXPECTED: Final = 20_000
@@ -63,7 +63,7 @@ class WordIndex:
 
         An older mark than the last sweep is known. To look through all marks would pass by those of five minutes (see there).
         """
-        lately = datetime.now(UTC) - timedelta(seconds=_SWEEPEVERY_S + _CLOCKS_DIFFER_S)
+        lately = datetime.now(UTC) - timedelta(seconds=_SWEEP_EVERY_S + _CLOCKS_DIFFER_S)
         return lately if self._oldest is None else min(lately, self._oldest)
 
     def expect(self, call_ids: Iterable[str], at: datetime) -> None:
@@ -90,7 +90,7 @@ class WordIndex:
                 log(_LOG, logging.WARNING, "words_not_indexed", reason=type(error).__name__)
                 indexed = 0
             if not indexed:
-                await asyncio.sleep(_LOOKEVERY_S)
+                await asyncio.sleep(_LOOK_EVERY_S)
             elif self._is_busy():
                 await asyncio.sleep(_REST * self._leisure() * (time.monotonic() - began_s))
 
@@ -123,7 +123,7 @@ class WordIndex:
             at = found[0]["unindexed"]
             self._oldest = at if isinstance(at, datetime) else EVER
             self.expect((call["_id"] for call in found), self._oldest)
-        self._sweep_at_s = time.monotonic() + _SWEEPEVERY_S
+        self._sweep_at_s = time.monotonic() + _SWEEP_EVERY_S
 
     async def _index(self, ids: list[str]) -> None:
         if not ids:
@@ -145,4 +145,6 @@ def _change(call: Document) -> Document:
     # A contact's new name may be in its place already; an earlier version had the others there, too.
     known = [*call.get("newTerms", ()), *call.get("terms", ()), *call.get("numbers", ())]
     indexed = by_field(dict.fromkeys([*known, *call_terms(call["said"], ())]))
-    return {"q": {"_id": call["_id"]}, "u": {"$set": indexed, "$unset": {"unindexed": "", "newTerms": ""}}}
+    # One that was given a name since it was read keeps its mark, and is indexed with it by the next sweep.
+    as_read = {field: call.get(field, {"$exists": False}) for field in indexed}
+    return {"q": {"_id": call["_id"], **as_read}, "u": {"$set": indexed, "$unset": {"unindexed": "", "newTerms": ""}}}
