@@ -107,11 +107,14 @@ class WordIndex:
         except DriverError as error:
             # Otherwise there is one among them that cannot be indexed, and it would be in the way of all that come after.
             if unavailable(error) is not None:
-                self._ids.extendleft(reversed(ids))
+                self._expect_again(ids)
             raise
         if not self._ids and self._swept_all:
             self._oldest = None
         return len(ids)
+
+    def _expect_again(self, ids: list[str]) -> None:
+        self.expect(ids, self._oldest or EVER)
 
     async def _sweep(self) -> None:
         """Find what nobody said: calls of a process that died, or more than one remembers."""
@@ -138,13 +141,15 @@ class WordIndex:
         if changes:
             # Work that is done again when it is lost: it need not wait for a majority.
             how = {"ordered": False, "writeConcern": {"w": 1}}
-            await self._line.ask([update("calls", changes, **how)])
+            (answer,) = await self._line.ask([update("calls", changes, **how)])
+            if answer["n"] < len(changes):
+                self._expect_again(ids)  # which finds those that are still marked
 
 
 def _change(call: Document) -> Document:
     # A contact's new name may be in its place already; an earlier version had the others there, too.
     known = [*call.get("newTerms", ()), *call.get("terms", ()), *call.get("numbers", ())]
     indexed = by_field(dict.fromkeys([*known, *call_terms(call["said"], ())]))
-    # One that was given a name since it was read keeps its mark, and is indexed with it by the next sweep.
+    # One that was given a name since it was read keeps its mark, and is read again.
     as_read = {field: call.get(field, {"$exists": False}) for field in indexed}
     return {"q": {"_id": call["_id"], **as_read}, "u": {"$set": indexed, "$unset": {"unindexed": "", "newTerms": ""}}}
