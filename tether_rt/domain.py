@@ -172,4 +172,6 @@ def parse_time(text: str) -> datetime:
 
 def iso_ms(moment: datetime) -> str:
     """Return an aware datetime as `2026-05-15T09:12:34.000Z`."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"

@@ -25,19 +25,17 @@ class BodyBudget:
     def __init__(self, limit_bytes: int, metrics: Metrics) -> None:
         self.limit_bytes = limit_bytes
         self.held_bytes = 0
-        self._gauge = metrics.bodies_bytes
+        metrics.bodies_bytes.set_function(lambda: self.held_bytes)
 
     def reserve(self, size: int) -> None:
         """Take `size` bytes; raises `Unavailable` when that would pass the limit."""
         if self.held_bytes + size > self.limit_bytes:
             raise Unavailable("The server is busy with other requests; send this one again shortly.", 1, limit="bodies")
         self.held_bytes += size
-        self._gauge.set(self.held_bytes)
 
     def release(self, size: int) -> None:
         """Give `size` bytes back."""
         self.held_bytes -= size
-        self._gauge.set(self.held_bytes)
 
 
 @dataclass(slots=True)

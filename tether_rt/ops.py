@@ -11,7 +11,6 @@ import json
 import logging
 import sys
 import time
-from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final, TextIO, TypeVar
@@ -121,22 +120,31 @@ class TurnHandler(logging.StreamHandler[TextIO]):
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
         self._waiting: list[str] = []
+        self._flushed_by: asyncio.AbstractEventLoop | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             self._waiting.append(f"{self.format(record)}\n")
-            if record.levelno < logging.WARNING:
-                with suppress(RuntimeError):  # there is no event loop here
-                    asyncio.get_running_loop().call_soon(self.flush)
-                    return
-            self.flush()
+            if record.levelno >= logging.WARNING or not self._is_flushed_soon():
+                self.flush()
         except Exception:  # as in every handler of `logging`: a line that cannot be written stops nobody
             self.handleError(record)
+
+    def _is_flushed_soon(self) -> bool:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # there is none here
+            return False
+        if loop is not self._flushed_by:
+            self._flushed_by = loop
+            loop.call_soon(self.flush)
+        return True
 
     def flush(self) -> None:
         """Write what waits. `logging` does so, too, when the process ends."""
         self.acquire()
         try:
+            self._flushed_by = None
             waiting, self._waiting = self._waiting, []
             if waiting:
                 self.stream.write("".join(waiting))

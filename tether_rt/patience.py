@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import time
 from types import TracebackType
-from typing import Final
+from typing import Final, TypeVar
 
 from tether_rt.errors import Unavailable
 
 ANSWER_WITHIN_S: Final = 4.5
 """The rest of the 5 s is for the way there and back, and for a busy event loop."""
+_USED_UP: Final = "The database did not answer in time; send the request again."
+_T = TypeVar("_T")
 
 
 class Patience:
@@ -42,4 +44,22 @@ class Patience:
         try:
             await self._timeout.__aexit__(kind, error, trace)
         except TimeoutError as timeout:
-            raise Unavailable("The database did not answer in time; send the request again.") from timeout
+            raise Unavailable(_USED_UP) from timeout
+
+    async def wait_for(self, answer: asyncio.Future[_T]) -> _T:
+        """Return what will be in `answer`, which is the caller's alone: once the patience is used up, it is given up.
+
+        The same as `async with`, for a third of the time.
+        """
+        entered_s = time.monotonic()
+        giving_up = asyncio.get_running_loop().call_later(self.left_s, _give_up, answer)
+        try:
+            return await answer
+        finally:
+            giving_up.cancel()
+            self.left_s -= time.monotonic() - entered_s
+
+
+def _give_up(answer: asyncio.Future[_T]) -> None:
+    if not answer.done():
+        answer.set_exception(Unavailable(_USED_UP))

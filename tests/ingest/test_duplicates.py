@@ -88,9 +88,9 @@ async def test_questions_that_come_during_a_query_are_asked_together_by_the_next
     calls: WatchedCalls, check: DuplicateCheck
 ) -> None:
     calls.may_end.clear()
-    first = asyncio.create_task(check.find(("u", "0")))
+    first = asyncio.ensure_future(check.find(("u", "0")))
     await calls.begun.wait()
-    later = [asyncio.create_task(check.find(("u", str(number)))) for number in range(10) for _ in range(3)]
+    later = [asyncio.ensure_future(check.find(("u", str(number)))) for number in range(10) for _ in range(3)]
     await asyncio.sleep(0)
     calls.may_end.set()
     assert await asyncio.gather(first, *later) == [None] * 31
@@ -103,10 +103,10 @@ async def test_an_answer_is_never_older_than_its_question(
     whose = caller()
     key = (whose.user_id, "same")
     calls.may_end.clear()
-    early = asyncio.create_task(check.find(key))
+    early = asyncio.ensure_future(check.find(key))
     await calls.begun.wait()
     call_id = await stored(database, whose, "same")
-    late = asyncio.create_task(check.find(key))
+    late = asyncio.ensure_future(check.find(key))
     await asyncio.sleep(0)
     calls.may_end.set()
     assert await late == StoredCall(call_id, "print of same")
@@ -124,7 +124,7 @@ async def test_the_longest_keys_fit_into_one_query_however_many_ask(calls: Watch
 async def test_a_failed_query_fails_those_who_asked_it_and_nobody_later(calls: WatchedCalls, check: DuplicateCheck) -> None:
     calls.error = AutoReconnect("away")
     calls.may_end.clear()
-    asked = [asyncio.create_task(check.find(("u", str(number)))) for number in range(3)]
+    asked = [asyncio.ensure_future(check.find(("u", str(number)))) for number in range(3)]
     await calls.begun.wait()
     calls.may_end.set()
     outcomes = await asyncio.gather(*asked, return_exceptions=True)
@@ -135,7 +135,7 @@ async def test_a_failed_query_fails_those_who_asked_it_and_nobody_later(calls: W
 
 async def test_a_caller_who_left_takes_nobody_along(calls: WatchedCalls, check: DuplicateCheck) -> None:
     calls.may_end.clear()
-    left, stayed = [asyncio.create_task(check.find(("u", "1"))) for _ in range(2)]
+    left, stayed = [asyncio.ensure_future(check.find(("u", "1"))) for _ in range(2)]
     await calls.begun.wait()
     left.cancel()
     calls.may_end.set()

@@ -92,20 +92,24 @@ async def test_a_group_has_a_bound_and_the_rest_waits_for_the_next(store: DiskSt
 
 
 async def test_nobody_is_told_that_it_will_be_soon_while_a_flush_takes_longer_than_usual(
-    store: DiskStore, flushes: Flushes, monkeypatch: pytest.MonkeyPatch
+    store: DiskStore, flushes: Flushes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert store.keeps_soon(4_000)
-    assert not store.keeps_soon(4_000_000)
+    assert store.put_soon(key(0), bytes(4_000_000)) is None
     flushes.go_on.clear()
-    first = asyncio.create_task(store.put(key(0), b"0", "audio/mpeg"))
+    first = store.put_soon(key(1), b"1")
     await asyncio.to_thread(flushes.begun.acquire)
     monkeypatch.setattr(groups, "_USUAL_S", 60)
-    assert store.keeps_soon(4_000)
+    second = store.put_soon(key(2), b"2")
+    assert first is not None
+    assert second is not None
     monkeypatch.setattr(groups, "_USUAL_S", 0)
-    assert not store.keeps_soon(4_000)
+    assert store.put_soon(key(3), b"3") is None
     flushes.go_on.set()
-    await first
-    assert store.keeps_soon(4_000)
+    await asyncio.gather(first, second)
+    again = store.put_soon(key(3), b"3")
+    assert again is not None
+    await again
+    assert [(tmp_path / key(number)).exists() for number in range(4)] == [False, True, True, True]
 
 
 async def test_one_that_cannot_be_written_does_not_take_its_neighbours_down(

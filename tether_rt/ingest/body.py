@@ -55,11 +55,13 @@ def fingerprint(body: dict[str, Any], recording: LargeText | None = None) -> str
     too deep to be digested, which is none that could have been stored.
     """
     digest = hashlib.sha256()
-    if "recording" in body:
+    if recording is not None:
         voice = hashlib.sha256()
-        for piece in recording.pieces() if recording is not None else (body["recording"],):
+        for piece in recording.pieces():
             voice.update(piece.encode())
         digest.update(voice.digest())
+    elif "recording" in body:
+        digest.update(hashlib.sha256(body["recording"].encode()).digest())
     rest = {name: value for name, value in body.items() if name != "recording"}
     try:
         digest.update(orjson.dumps(rest, option=orjson.OPT_SORT_KEYS))
@@ -74,9 +76,9 @@ def require_storable(body: dict[str, Any], raw: bytes | bytearray) -> None:
     The body has passed the schema, so only numbers and free-form fields can be at fault. orjson reads an integer past 64 bits
     as a float; where there is a number that large, the text is read again, once, by a parser that tells the two apart.
     """
-    numbers = [body["duration"], *(turn["timestamp"] for turn in body.get("transcript", ()) if "timestamp" in turn)]
+    numbers = [body["duration"], *[turn["timestamp"] for turn in body.get("transcript", ()) if "timestamp" in turn]]
     free = {name: value for name, value in body.items() if name == "metadata" or name not in KNOWN_FIELDS}
-    if all(_MIN_SURE < number < _MAX_SURE for number in numbers) and next(_large_numbers(free), None) is None:
+    if min(numbers) > _MIN_SURE and max(numbers) < _MAX_SURE and next(_large_numbers(free), None) is None:
         return
     for place, value in _large_numbers(_exact(raw)):
         if isinstance(value, int) and not _MIN_INTEGER <= value <= _MAX_INTEGER:

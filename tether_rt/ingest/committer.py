@@ -80,6 +80,7 @@ class Committer:
         self._writer = writer
         self._metrics = metrics
         self._waiting: deque[_Waiting] = deque()
+        metrics.commit_queue.set_function(lambda: len(self._waiting))
         self._committing = 0
         self._arrived = asyncio.Event()
         self._idle = asyncio.Event()
@@ -105,7 +106,6 @@ class Committer:
 
     def _enqueue(self, waiting: _Waiting, kept: object = None) -> None:
         self._waiting.append(waiting)
-        self._metrics.commit_queue.set(len(self._waiting))
         self._idle.clear()
         self._arrived.set()
 
@@ -145,7 +145,6 @@ class Committer:
                     break
                 batch.append(waiting)
             self._waiting.popleft()
-        self._metrics.commit_queue.set(len(self._waiting))
         return batch
 
     async def _commit(self, batch: list[_Waiting], *, again: bool = False) -> None:

@@ -7,7 +7,8 @@ calls, and an idle one at once for each: the same idea as the group commit, on t
 from __future__ import annotations
 
 import asyncio
-from itertools import islice
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from typing import Final
 
 from tether_rt.store.known import CallKey, Known, StoredCall
@@ -16,26 +17,28 @@ MAX_KEYS: Final = 512
 """In one query: MongoDB takes 16 MB, and the longest keys are 16 KB."""
 
 
+Answer = asyncio.Future[StoredCall | None]
+
+
 class DuplicateCheck:
     """Looks calls up by user and `externalCallId`."""
 
     def __init__(self, known: Known) -> None:
         self._known = known
-        self._asked: dict[CallKey, asyncio.Future[StoredCall | None]] = {}
+        self._asked: dict[CallKey, list[Answer]] = {}
         self._query: asyncio.Task[None] | None = None
 
     async def close(self) -> None:
         """Close the connection; idempotent."""
         await self._known.close()
 
-    async def find(self, key: CallKey) -> StoredCall | None:
-        """Return the stored call, or None; raises the driver's errors."""
-        future = self._asked.get(key)
-        if future is None:
-            future = self._asked[key] = asyncio.get_running_loop().create_future()
+    def find(self, key: CallKey) -> Answer:
+        """Return what will be the stored call, or None; it raises the driver's errors, and may be given up."""
+        answer: Answer = asyncio.get_running_loop().create_future()
+        self._asked.setdefault(key, []).append(answer)
         if self._query is None:
             self._query = asyncio.create_task(self._answer())
-        return await asyncio.shield(future)
+        return answer
 
     async def _answer(self) -> None:
         try:
@@ -44,11 +47,16 @@ class DuplicateCheck:
                 try:
                     found = await self._known.calls(asked)
                 except Exception as error:  # handed to everybody who asked, who raise it
-                    for future in asked.values():
-                        future.set_exception(error)
-                        future.exception()  # one that nobody waits for any more is no unexpected error
+                    for answer in _awaited(chain.from_iterable(asked.values())):
+                        answer.set_exception(error)
                     continue
-                for key, future in asked.items():
-                    future.set_result(found.get(key))
+                for key, answers in asked.items():
+                    for answer in _awaited(answers):
+                        answer.set_result(found.get(key))
         finally:
             self._query = None
+
+
+def _awaited(answers: Iterable[Answer]) -> Iterator[Answer]:
+    """Yield those that nobody has given up."""
+    return (answer for answer in answers if not answer.done())

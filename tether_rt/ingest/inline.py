@@ -27,7 +27,10 @@ _DATA_URL: Final = re.compile(r"\s*data:\s*(?P<type>[^;,\s]*)(?P<parameters>[^,]
 
 def decode_base64(text: str) -> bytes:
     """Return what `text` encodes; see `decode_pieces`, which a large text is better given to, in a thread."""
-    return b"".join(decode_pieces(text))
+    try:
+        return pybase64.b64decode(text, validate=True)  # as nearly all of it is written
+    except ValueError:
+        return b"".join(decode_pieces(text))
 
 
 def decode_pieces(text: str | LargeText) -> Iterator[bytes]:

@@ -79,8 +79,7 @@ class Pipeline:
         if (number := contact_number(body)) is not None:
             self._expect((caller.organization_id, number))
         if (external_id := external_call_id(body)) is not None:
-            async with patience:
-                stored = await self._duplicates.find((caller.user_id, external_id))
+            stored = await patience.wait_for(self._duplicates.find((caller.user_id, external_id)))
             if stored is not None:
                 return Duplicate(stored.call_id, differs=stored.fingerprint != parsed.fingerprint)
         if large:

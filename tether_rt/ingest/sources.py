@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -37,7 +38,7 @@ class Taken(NamedTuple):
     """What is to be kept with a call, and what is done once the recording is stored; None when it is."""
 
     recording: Recording
-    kept: asyncio.Task[None] | None
+    kept: asyncio.Future[None] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,17 +100,18 @@ class RecordingIntake:
             sha256=arrived.sha256,
             duration_s=await self._duration_s(arrived.content),
         )
-        storing = self._store_it(arrived, recording, began_s)
-        if isinstance(arrived.content, bytes) and self._store.keeps_soon(arrived.size_bytes):
-            kept = asyncio.create_task(storing)
-            kept.add_done_callback(_noticed)
+        stored = partial(self._stored, arrived.source, arrived.size_bytes, began_s)
+        if isinstance(arrived.content, bytes) and (kept := self._store.put_soon(recording.key, arrived.content)) is not None:
+            kept.add_done_callback(stored)
             return Taken(recording, kept)
-        await storing
+        await self._store.put(recording.key, arrived.content, recording.content_type)
+        stored()
         return Taken(recording, None)
 
-    async def _store_it(self, arrived: _Arrived, recording: Recording, began_s: float) -> None:
-        await self._store.put(recording.key, arrived.content, recording.content_type)
-        self._observe(arrived.source, arrived.size_bytes, time.perf_counter() - began_s)
+    def _stored(self, source: str, size_bytes: int, began_s: float, kept: asyncio.Future[None] | None = None) -> None:
+        # It is asked what it raised: nobody may be left who waits for it, which is no unexpected error.
+        if kept is None or not (kept.cancelled() or kept.exception()):
+            self._observe(source, size_bytes, time.perf_counter() - began_s)
 
     async def _duration_s(self, content: bytes | Path) -> float | None:
         if isinstance(content, bytes) and len(content) < _INLINE_CHARS:
@@ -153,12 +155,6 @@ def _decode_into(writer: SpoolWriter, text: str | LargeText) -> SpooledFile:
 def _refuse_nothing(content: object) -> None:
     if not content:
         raise BadRequest("recording is empty")
-
-
-def _noticed(kept: asyncio.Task[None]) -> None:
-    """Ask for what was raised: nobody may be left who waits for it, which is no unexpected error."""
-    if not kept.cancelled():
-        kept.exception()
 
 
 def _from_file(source: str, file: SpooledFile) -> _Arrived:

@@ -6,6 +6,7 @@ it gets its name, and the folder after; small ones share one flush of the file s
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
@@ -56,14 +57,14 @@ class DiskStore:
         """Write, flush and remove a small file; raise `Unavailable` when that fails or the space left is low."""
         await self._threads.run(self._folder.probe, self._min_free_bytes)
 
-    def keeps_soon(self, size_bytes: int) -> bool:
-        """Say so of a small one while no flush takes longer than usual."""
-        return FLUSHES_FILE_SYSTEMS and size_bytes <= _SMALL_BYTES and self._groups.is_prompt
+    def put_soon(self, key: str, content: bytes) -> asyncio.Future[None] | None:
+        """Begin with a small one while no flush takes longer than usual."""
+        return self._groups.put(self._path(key), content) if _is_small(content) and self._groups.is_prompt else None
 
     async def put(self, key: str, source: bytes | Path, content_type: str) -> None:
         """Store durably. A file on the same file system is moved, one from elsewhere is copied."""
         path = self._path(key)
-        if FLUSHES_FILE_SYSTEMS and isinstance(source, bytes) and len(source) <= _SMALL_BYTES:
+        if isinstance(source, bytes) and _is_small(source):
             await self._groups.put(path, source)
         else:
             await self._threads.run(self._folder.put, path, source)
@@ -97,6 +98,11 @@ class DiskStore:
 
     def _path(self, key: str) -> Path:
         return self._root / check_key(key)
+
+
+def _is_small(content: bytes) -> bool:
+    """Say if it is stored together with others, where one flush can be for many."""
+    return FLUSHES_FILE_SYSTEMS and len(content) <= _SMALL_BYTES
 
 
 class _Reading:

@@ -43,13 +43,13 @@ class Groups:
         """Say if no group has been under way for longer than usual."""
         return self._writing is None or time.monotonic() - self._began_s < _USUAL_S
 
-    async def put(self, path: Path, content: bytes) -> None:
-        """Return once the file is durable; raises `Unavailable`."""
+    def put(self, path: Path, content: bytes) -> asyncio.Future[None]:
+        """Return what is done once the file is durable; it raises `Unavailable`."""
         waiting = _Waiting((path, content), asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         if self._writing is None:
             self._writing = asyncio.create_task(self._write_all())
-        await waiting.stored
+        return waiting.stored
 
     async def _write_all(self) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -49,8 +50,11 @@ class RecordingStore(Protocol):
         A `Path` may be moved away by the store (disk), the caller removes it if it is still there.
         """
 
-    def keeps_soon(self, size_bytes: int) -> bool:
-        """Say if `put` of so many bytes takes some milliseconds, as far as can be told, so that others may wait for it."""
+    def put_soon(self, key: str, content: bytes) -> asyncio.Future[None] | None:
+        """Begin to do what `put` does if it takes some milliseconds, as far as can be told, and return what tells of its end.
+
+        None where it may take longer, or it has to be waited for.
+        """
 
     async def url(self, key: str, content_type: str, expires_s: int) -> str | None:
         """Return a presigned URL that answers GET with Range for `expires_s` seconds, or None where the server itself

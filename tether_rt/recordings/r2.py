@@ -130,9 +130,9 @@ class R2Store:
         if self._checked is not None:
             raise Unavailable(str(self._checked), self._checked.retry_after_s or 2)
 
-    def keeps_soon(self, size_bytes: int) -> bool:
-        """Never say so: the way there and back is many times a commit's."""
-        return False
+    def put_soon(self, key: str, content: bytes) -> asyncio.Future[None] | None:
+        """Never: the way there and back is many times a commit's."""
+        return None
 
     async def put(self, key: str, source: bytes | Path, content_type: str) -> None:
         """Upload; a file above `PART_BYTES` in parts, streamed from disk, so that its size does not matter to memory."""
