@@ -60,7 +60,7 @@ def test_an_origin_is_not_the_own_one_of_a_request_without_a_host() -> None:
     ],
 )
 def test_a_bearer_token_is_found_in_whatever_case_its_scheme_is(header: str, token: str | None) -> None:
-    assert bearer_token(request_with(Authorization=header)) == token
+    assert bearer_token({"Authorization": header}) == token
 
 
 @pytest.mark.parametrize(
@@ -130,6 +130,5 @@ def test_a_foreign_page_is_known_by_what_the_browser_tells(headers: dict[str, st
     ],
 )
 def test_a_callers_address_is_believed_of_our_proxies_alone(peer: str, forwarded: str | None, address: str) -> None:
-    request = request_with(**({} if forwarded is None else {"X-Forwarded-For": forwarded}))
-    request.remote_ip = peer
-    assert remote_address(request, networks(["10.0.0.0/24", "2001:db8:5::1"])) == address
+    headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
+    assert remote_address(headers, peer, networks(["10.0.0.0/24", "2001:db8:5::1"])) == address

@@ -27,7 +27,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "incoming",
         "inflight",
         "identity admin",
-        "passwords",
+        "passwords answers",
         "headers limits linger patience routing store recordings",
         "auth",
         "search events contract settings",

@@ -12,6 +12,7 @@ import pytest
 from tests.hub.harness import eventually
 from tests.support.raw import connection
 from tests.support.site import JSON, LIMIT, Site, logged, require_refusal, site_on
+from tether_rt.web import JsonHandler
 
 
 @pytest.fixture
@@ -185,6 +186,7 @@ async def test_a_body_that_is_worked_on_is_counted_though_its_sender_has_left(si
         await raw.request("POST /slow", {"X-Key": "1", **JSON}, bytes(LIMIT))
         await site.working.wait()
     (handler,) = site.web.active
+    assert isinstance(handler, JsonHandler)
     await eventually(lambda: handler.request.connection.stream.closed())  # type: ignore[union-attr]
     assert site.web.budget.held_bytes == LIMIT
     site.go_on.set()

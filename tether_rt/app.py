@@ -32,6 +32,7 @@ from tether_rt.ingest.sources import RecordingIntake
 from tether_rt.ingest.spool import Spool
 from tether_rt.ingest.url import Limits, RecordingFetcher
 from tether_rt.ingest.waveform import WaveformMaker
+from tether_rt.ingest.whole import WholeCalls
 from tether_rt.limits import RateLimit
 from tether_rt.ops import Metrics, labelled, log
 from tether_rt.passwords import PasswordCheck
@@ -143,6 +144,7 @@ class App:
         self.routes = self._routes(keyring, contract, pipeline)
         self.tornado = Routed(
             [(path, handler, {"web": self.web, **parts}) for path, handler, parts in self.routes],
+            shortcuts={("POST", "/api/calls/ingest"): WholeCalls(self.web, pipeline)},
             default_handler_class=NotFoundHandler,
             default_handler_args={"web": self.web},
             compress_response=True,

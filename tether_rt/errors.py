@@ -1,7 +1,7 @@
 """Every failure that tether_rt names, as one tree.
 
-Each class carries the HTTP status it is answered with; `web.JsonHandler.write_error` is the one place that turns
-an error into the one JSON shape `{"success": false, "error": "<one plain sentence>"}`.
+Each class carries the HTTP status it is answered with; `answers` is the one place that turns an error into the one JSON
+shape `{"success": false, "error": "<one plain sentence>"}`.
 
     TetherError                 500
     ├── ConfigError             the start is refused (exit status 2)

@@ -6,7 +6,7 @@ Pure.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 from urllib.parse import urlsplit
@@ -27,12 +27,14 @@ SECURITY: Final = {
 """What every answer carries, whatever it is, beside a Content-Security-Policy."""
 NOTHING_MAY_RUN: Final = "default-src 'none'; frame-ancestors 'none'"
 
+Headers = Mapping[str, str]
+"""By their names as Tornado writes them, `Content-Type`."""
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
 
-def bearer_token(request: HTTPServerRequest) -> str | None:
+def bearer_token(headers: Headers) -> str | None:
     """Return the token of `Authorization: Bearer <token>` (RFC 6750 section 2.1; the scheme's case does not matter)."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    scheme, _, token = headers.get("Authorization", "").partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
@@ -82,14 +84,14 @@ def networks(texts: Iterable[str]) -> Networks:
     return tuple(ip_network(text) for text in texts)
 
 
-def remote_address(request: HTTPServerRequest, proxies: Networks) -> str:
-    """Return where the request comes from: the peer or, when that is one of ours, the first before it that is not.
+def remote_address(headers: Headers, peer: str, proxies: Networks) -> str:
+    """Return where a request comes from: the peer or, when that is one of ours, the first before it that is not.
 
     `X-Forwarded-For` is written from left to right, each proxy appending whom it heard. So it is read from the right, and only
     as far as those who wrote it are trusted; what stands further left, a caller may have made up.
     """
-    address = request.remote_ip or ""
-    for heard in reversed(request.headers.get("X-Forwarded-For", "").split(",")):
+    address = peer
+    for heard in reversed(headers.get("X-Forwarded-For", "").split(",")):
         known = _address(address)
         if known is None or not any(known in network for network in proxies):
             break
@@ -130,11 +132,11 @@ def declared_bytes_of(request: HTTPServerRequest) -> int | None:
     return int(length)
 
 
-def require_plain_json(request: HTTPServerRequest) -> None:
+def require_plain_json(headers: Headers) -> None:
     """Raise `UnsupportedMedia` unless the body is declared as JSON, or as nothing, and is not compressed."""
-    kind = request.headers.get("Content-Type")
+    kind = headers.get("Content-Type")
     if kind is not None and kind.partition(";")[0].strip().lower() != "application/json":
         raise UnsupportedMedia("Content-Type must be application/json")
-    coding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    coding = headers.get("Content-Encoding", "identity").strip().lower()
     if coding not in ("", "identity"):
         raise UnsupportedMedia("The body must be sent uncompressed: leave Content-Encoding out")

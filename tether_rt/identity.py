@@ -55,6 +55,11 @@ class _Remembered(Generic[_T]):
         self._asked: dict[str, asyncio.Future[_T | None]] = {}
         self._query: asyncio.Task[None] | None = None
 
+    def remembered(self, key: str) -> _T | None:
+        """Return what was found under `key`, while it holds."""
+        found = self._found.get(key)
+        return found[1] if found is not None and self._clock() < found[0] else None
+
     async def get(self, key: str, patience: Patience) -> _T | None:
         """Return what is known of `key`; raises `Unavailable` when too many strangers wait or `patience`, with which a look-up
         is waited for, is used up, and the driver's errors."""
@@ -139,6 +144,10 @@ class Identity:
         self._passwords = passwords or PasswordCheck()
         self._callers = _Remembered(users.callers_by_key_digest)
         self._live = _Remembered(self._live_by_id)
+
+    def remembered_caller(self, key: str) -> Caller | None:
+        """Return whose API key this is, if that was looked up a moment ago."""
+        return self._callers.remembered(auth.api_key_digest(key)) if auth.looks_like_api_key(key) else None
 
     async def caller(self, key: str, patience: Patience) -> Caller | None:
         """Return whose API key this is, or None; `patience` is what the request has for MongoDB."""

@@ -13,6 +13,7 @@ from asyncio import Future
 from typing import Any, Final
 
 import orjson
+from tornado.http1connection import HTTP1Connection
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream, StreamClosedError, UnsatisfiableReadError
@@ -54,6 +55,12 @@ def allow_open_files(wanted: int) -> int:
         soft = enough if hard == resource.RLIM_INFINITY else min(enough, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     return max(1, min(wanted, soft - _OWN_FILES))
+
+
+def arrived_bytes(connection: HTTP1Connection) -> int:
+    """Return how much of what follows a request's headers is here already."""
+    size_bytes: int = connection.stream._read_buffer_size
+    return size_bytes
 
 
 class _PlainSpokenStream(IOStream):

@@ -11,23 +11,21 @@ import asyncio
 import contextlib
 import http
 import logging
-import re
-import secrets
 import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, partial
 from typing import Any, Final, NoReturn
 
 import orjson
 from tornado.http1connection import HTTP1Connection
-from tornado.httputil import HTTPHeaders, format_timestamp
+from tornado.httputil import HTTPHeaders
 from tornado.iostream import IOStream, StreamClosedError
-from tornado.web import GZipContentEncoding, HTTPError, MissingArgumentError, RequestHandler, stream_request_body
+from tornado.web import GZipContentEncoding, HTTPError, RequestHandler, stream_request_body
 
+from tether_rt import answers
 from tether_rt.domain import iso_ms
 from tether_rt.errors import (
-    BadRequest,
     Forbidden,
     NotFound,
     TetherError,
@@ -36,7 +34,6 @@ from tether_rt.errors import (
 )
 from tether_rt.headers import (
     NOTHING_MAY_RUN,
-    SECURITY,
     SESSION_COOKIE,
     bearer_token,
     declared_bytes_of,
@@ -47,24 +44,11 @@ from tether_rt.identity import Session
 from tether_rt.incoming import PACE_BYTES, TOO_SLOW, IncomingBody, too_large
 from tether_rt.inflight import Web
 from tether_rt.linger import linger
-from tether_rt.ops import labelled, log
 from tether_rt.patience import Patience
-from tether_rt.store.client import unavailable
 
 SMALL_BODY_BYTES: Final = 64 * 1024
 
 _LOG: Final = logging.getLogger("tether.http")
-_STANDING: Final = {"Content-Type": "application/json", **SECURITY, "Cache-Control": "no-store"}
-_CLIENT_LEFT: Final = 499
-"""Logged and counted, never sent: the caller closed the connection before the request was complete (a number nginx made up)."""
-_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
-NOTHING_HERE: Final = "There is nothing at this address."
-_PLAIN: Final = {
-    400: "The request is not valid HTTP for this address.",
-    404: NOTHING_HERE,
-    405: "This address does not take that method.",
-    500: "Something went wrong here; the request may be sent again.",
-}
 
 
 @stream_request_body
@@ -81,7 +65,7 @@ class JsonHandler(RequestHandler):
         self.web = web
         self.started_s = time.perf_counter()
         self.organization_id: str | None = None
-        self.remote = web.remote_of(self.request)
+        self.remote = web.remote_of(self.request.headers, self.request.remote_ip or "")
         self.patience = Patience()
         self._body: IncomingBody | None = None
         self._headers_judged = self._ended = False
@@ -90,8 +74,7 @@ class JsonHandler(RequestHandler):
     def clear(self) -> None:
         """Begin the answer anew, in the place of Tornado's method, which makes and checks its headers at once."""
         if not hasattr(self, "request_id"):  # Tornado clears again for an error; the log has named the id by then
-            given = self.request.headers.get("X-Request-Id", "")
-            self.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+            self.request_id = answers.request_id(self.request.headers)
         vars(self).pop("_headers", None)
         self._write_buffer = []
         self.set_status(200)
@@ -102,11 +85,7 @@ class JsonHandler(RequestHandler):
 
         Tornado has an attribute here. This is one, too, that can be set and deleted; mypy takes it for a property that cannot.
         """
-        return HTTPHeaders(self._standing_headers())
-
-    def _standing_headers(self) -> dict[str, str]:
-        date, policy = _http_date(int(time.time())), self.content_security_policy
-        return {**_STANDING, "Date": date, "X-Request-Id": self.request_id, "Content-Security-Policy": policy}
+        return HTTPHeaders({**answers.standing_headers(self.content_security_policy), "X-Request-Id": self.request_id})
 
     def compute_etag(self) -> str | None:
         """Answers with data are never stored (`no-store`), so hashing them for an ETag would be work for nothing."""
@@ -138,7 +117,8 @@ class JsonHandler(RequestHandler):
                 self._replace_method(partial(_refuse, error))
             else:
                 self.log_exception(type(error), error, error.__traceback__)
-                await self._answer_early(_as_tether_error(error.status_code if isinstance(error, HTTPError) else 500, error))
+                status = error.status_code if isinstance(error, HTTPError) else 500
+                await self._answer_early(answers.as_tether_error(status, error))
 
     def _method(self) -> Callable[..., Awaitable[None] | None]:
         found: Callable[..., Awaitable[None] | None] = getattr(self, (self.request.method or "").lower())
@@ -162,7 +142,7 @@ class JsonHandler(RequestHandler):
         if declared_bytes is not None and declared_bytes > self.max_body_bytes:
             raise too_large(self.max_body_bytes)
         if self.takes_body and declared_bytes != 0:
-            require_plain_json(self.request)
+            require_plain_json(self.request.headers)
             self._body = IncomingBody(self.web.budget, self.max_body_bytes, declared_bytes or 0, self._cut_off)
             if declared_bytes is not None and declared_bytes <= PACE_BYTES:
                 # Two windows are all it has: Tornado's own limit for a body could not come first, and costs 23 µs.
@@ -233,25 +213,19 @@ class JsonHandler(RequestHandler):
         return usual and stays and vars(self).keys().isdisjoint(("_headers", "_new_cookie"))
 
     def _finish_at_once(self, body: bytes) -> None:
-        """Do what `finish` does to a small and plain answer, for a third of the time.
-
-        Tornado formats, encodes and checks each header by itself, and asks about ETags and compression. A header block that is
-        encoded already goes the way of a body (`HTTPConnection.write` says so).
-        """
-        lines = [f"HTTP/1.1 {self._status_code} {self._reason}", *map(": ".join, self._standing_headers().items())]
-        block = "\r\n".join((*lines, f"Content-Length: {len(body)}", "", ""))
+        """Do what `finish` does to a small and plain answer (`plain_answer`)."""
         connection = self.request.connection
         assert isinstance(connection, HTTP1Connection)
         self._headers_written = self._finished = True
         connection.set_close_callback(None)
-        connection.write(block.encode("latin-1") + body)
+        connection.write(answers.plain_answer(self.get_status(), self.request_id, body, policy=self.content_security_policy))
         connection.finish()
         self.on_finish()
         self._break_cycles()
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Turn whatever was raised into the one JSON error shape: the only place that does."""
-        self._fill_error(_as_tether_error(status_code, kwargs.get("exc_info", (None, None))[1]))
+        self._fill_error(answers.as_tether_error(status_code, kwargs.get("exc_info", (None, None))[1]))
         self.finish()
 
     def _say_goodbye(self) -> None:
@@ -262,29 +236,19 @@ class JsonHandler(RequestHandler):
     def _fill_error(self, error: TetherError) -> None:
         self.set_status(error.status)
         self._say_goodbye()
-        for name, value in error.headers.items():
+        for name, value in answers.error_headers(error).items():
             self.set_header(name, value)
-        if error.limit is not None:
-            self.web.metrics.limited.labels(error.limit).inc()
-        if error.retry_after_s is not None:
-            self.set_header("Retry-After", str(error.retry_after_s))
-        if error.status == http.HTTPStatus.UNAUTHORIZED:
-            self.set_header("WWW-Authenticate", "Bearer")
+        self.web.note_limit(error)
         if error.status == http.HTTPStatus.METHOD_NOT_ALLOWED:
             self.set_header("Allow", ", ".join(allowed_methods(type(self))))
         self.set_header("Content-Type", "application/json")
         self._write_buffer = []
-        self.write(orjson.dumps({"success": False, "error": str(error)}))
+        self.write(answers.error_body(error))
 
     def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
-        """Log what nobody expected, with its trace; a refusal is an outcome and has its request line."""
-        if isinstance(value, (TetherError, HTTPError, StreamClosedError)) or (value and unavailable(value)):
-            return
-        _LOG.error(
-            "unexpected_error",
-            exc_info=(typ, value, tb) if value else None,
-            extra={"fields": {"requestId": self.request_id, "path": self.request.path}},
-        )
+        """Log what nobody expected, in the place of Tornado's method."""
+        if value is not None:
+            answers.log_unexpected(value, self.request_id, self.request.path)
 
     def on_connection_close(self) -> None:
         """The caller left. Whoever has the whole request works on to `on_finish`; one that is not complete ends here."""
@@ -292,29 +256,20 @@ class JsonHandler(RequestHandler):
         super().on_connection_close()
         if incomplete and not self._ended:
             RequestHandler.on_connection_close(self)  # `WebSocketHandler` does not call it
-            self.set_status(_CLIENT_LEFT, "Client Closed Request")
+            self.set_status(answers.CLIENT_LEFT, "Client Closed Request")
             self.on_finish()
 
     def on_finish(self) -> None:
         """Write the request's one log line and its metrics, and give back what it held."""
         self._ended = True
-        elapsed_s = time.perf_counter() - self.started_s
-        status = self.get_status()
-        # A caller may make up any number of methods, and each would be a series for ever.
-        method = self.request.method if self.request.method in self.SUPPORTED_METHODS else "other"
-        labelled(self.web.metrics.requests, method, str(status)).inc()
-        labelled(self.web.metrics.request_s, method).observe(elapsed_s)
-        log(
-            _LOG,
-            logging.INFO,
-            "request",
-            requestId=self.request_id,
-            method=self.request.method,
-            path=self.request.path,
-            status=status,
-            ms=round(elapsed_s * 1000, 1),
+        self.web.note(
+            self.request_id,
+            self.request.method or "",
+            self.request.path,
+            self.get_status(),
+            time.perf_counter() - self.started_s,
             remote=self.remote,
-            organizationId=self.organization_id,
+            organization_id=self.organization_id,
         )
         if self._body is not None:
             self._body.release()
@@ -330,7 +285,7 @@ class SessionHandler(JsonHandler):
 
     async def authorize(self) -> None:
         """Find the session; raises `Unauthorized` or, for a cookie from another site's page, `Forbidden`."""
-        token = bearer_token(self.request)
+        token = bearer_token(self.request.headers)
         if token is None:
             token = self.get_cookie(SESSION_COOKIE)
             if token and from_foreign_page(self.request, self.web.allowed_origins):
@@ -347,32 +302,11 @@ class NotFoundHandler(JsonHandler):
 
     async def authorize(self) -> None:
         """Refuse at once, whatever the method."""
-        raise NotFound(NOTHING_HERE)
-
-
-@lru_cache(1)
-def _http_date(now_s: int) -> str:
-    return format_timestamp(now_s)
+        raise NotFound(answers.NOTHING_HERE)
 
 
 def _refuse(error: Exception, *_: Any) -> NoReturn:
     raise error
-
-
-def _as_tether_error(status_code: int, raised: BaseException | None) -> TetherError:
-    if isinstance(raised, TetherError):
-        return raised
-    if isinstance(raised, MissingArgumentError):
-        return BadRequest(f"Missing query parameter: {raised.arg_name}")
-    if raised is not None:
-        away = unavailable(raised)
-        if away is not None:
-            return away
-    if status_code == 400 and isinstance(raised, HTTPError):
-        return BadRequest("The address holds text that is not valid UTF-8.")
-    error = TetherError(_PLAIN.get(status_code, f"{http.HTTPStatus(status_code).phrase}."))
-    error.status = status_code
-    return error
 
 
 def allowed_methods(handler: type[RequestHandler]) -> list[str]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from tether_rt import answers
 from tether_rt.assets import Asset, Assets
 from tether_rt.errors import NotFound
 from tether_rt.inflight import Web
-from tether_rt.web import NOTHING_HERE, JsonHandler
+from tether_rt.web import JsonHandler
 
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
 _ASK_AGAIN: Final = "no-cache"
@@ -38,7 +39,7 @@ class AssetHandler(JsonHandler):
     async def send(self, asset: Asset | None, caching: str) -> None:
         """Answer with a file, compressed where that is understood; to one who has it already, with 304."""
         if asset is None:
-            raise NotFound(NOTHING_HERE)
+            raise NotFound(answers.NOTHING_HERE)
         self._asset = asset
         content = asset.content
         self.set_header("Content-Type", asset.content_type)

@@ -64,7 +64,7 @@ class DashboardSocket(SessionHandler, WebSocketHandler):
         headers = self.request.headers
         if from_foreign_page(self.request, self.web.allowed_origins):
             raise Forbidden("Dashboards on pages of another site are not served.")
-        token = bearer_token(self.request) or subprotocol_token(self._offered())
+        token = bearer_token(self.request.headers) or subprotocol_token(self._offered())
         if token is None and "Origin" in headers:
             token = self.get_cookie(SESSION_COOKIE)
         session = await self.web.identity.session(token, self.patience) if token else None

@@ -11,8 +11,8 @@ from tether_rt.headers import bearer_token
 from tether_rt.inflight import Web
 from tether_rt.ingest.pipeline import Pipeline
 from tether_rt.limits import whole_s
-from tether_rt.ops import labelled
-from tether_rt.store.plan import Created
+from tether_rt.ops import Metrics, labelled
+from tether_rt.store.plan import Created, Outcome
 from tether_rt.web import JsonHandler
 
 
@@ -31,7 +31,7 @@ class IngestHandler(JsonHandler):
         return self.web.max_body_bytes
 
     async def authorize(self) -> None:
-        key = bearer_token(self.request)
+        key = bearer_token(self.request.headers)
         caller = await self.web.identity.caller(key, self.patience) if key else None
         if caller is None:
             raise Unauthorized("Missing or invalid API key: send Authorization: Bearer tk_live_…")
@@ -42,29 +42,31 @@ class IngestHandler(JsonHandler):
             raise TooManyRequests("This API key calls too often; send the call again later.", whole_s(wait_s), limit="key_rate")
 
     async def post(self) -> None:
-        outcome = await self.pipeline.take(self.take_body(), self.caller, self.patience)
-        if isinstance(outcome, Created):
-            ids = outcome.ids
-            self.answer(
-                {
-                    "success": True,
-                    "callId": ids.call_id,
-                    "contactId": ids.contact_id,
-                    "conversationId": ids.conversation_id,
-                },
-                201,
-            )
-            return
-        duplicate: dict[str, Any] = {"success": True, "deduplicated": True, "callId": outcome.call_id}
-        if outcome.differs:
-            duplicate["payloadDiffers"] = True
-        self.answer(duplicate)
+        status, payload = told(await self.pipeline.take(self.take_body(), self.caller, self.patience))
+        self.answer(payload, status)
 
     def on_finish(self) -> None:
         super().on_finish()
         if self.request.method == "POST":
-            labelled(self.web.metrics.ingest, _outcome(self.get_status())).inc()
-            self.web.metrics.ingest_s.observe(time.perf_counter() - self.started_s)
+            note_ingest(self.web.metrics, self.get_status(), time.perf_counter() - self.started_s)
+
+
+def told(outcome: Outcome) -> tuple[int, dict[str, Any]]:
+    """Return what a caller hears of an outcome: the status, and the answer's JSON."""
+    if isinstance(outcome, Created):
+        ids = outcome.ids
+        created = {"callId": ids.call_id, "contactId": ids.contact_id, "conversationId": ids.conversation_id}
+        return 201, {"success": True, **created}
+    duplicate: dict[str, Any] = {"success": True, "deduplicated": True, "callId": outcome.call_id}
+    if outcome.differs:
+        duplicate["payloadDiffers"] = True
+    return 200, duplicate
+
+
+def note_ingest(metrics: Metrics, status: int, elapsed_s: float) -> None:
+    """Count a request for the mission by its outcome."""
+    labelled(metrics.ingest, _outcome(status)).inc()
+    metrics.ingest_s.observe(elapsed_s)
 
 
 def _outcome(status: int) -> str:

@@ -1,0 +1,292 @@
+"""A call that is here as a whole is taken without the request handler, and nobody can tell from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import logging
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import settings_on
+from tests.hub.harness import eventually
+from tests.support.audio import mp3
+from tests.support.raw import RawAnswer, RawConnection, connection
+from tests.support.service import Service, Tenant, missed, running, sample
+from tests.support.site import logged
+from tether_rt.errors import Unavailable
+from tether_rt.ingest.handler import IngestHandler
+
+SHORT = "POST /api/calls/ingest"
+LONG = "POST /api/calls/ingest?"
+"""The same address, and yet another text: the handler's way."""
+JSON = {"Content-Type": "application/json"}
+
+
+class Ways:
+    """Counts the requests that the handler took."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.handled = 0
+        initialize = IngestHandler.initialize
+
+        def counted(handler: IngestHandler, **parts: Any) -> None:
+            self.handled += 1
+            initialize(handler, **parts)
+
+        monkeypatch.setattr(IngestHandler, "initialize", counted)
+
+
+@pytest.fixture
+def ways(monkeypatch: pytest.MonkeyPatch) -> Ways:
+    return Ways(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+async def service(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
+    settings = settings_on(mongodb_uri, tmp_path_factory.mktemp("data"), trusted_proxies="127.0.0.1", rate_limit=1000)
+    async with running(settings) as service:
+        yield service
+
+
+@pytest.fixture
+async def raw(service: Service, tenant: Tenant) -> AsyncIterator[RawConnection]:
+    """A connection of a vendor whose key is known already."""
+    async with connection(service.base_url) as raw:
+        await raw.request(SHORT, {"Authorization": f"Bearer {tenant.api_key}", **JSON}, b"{}")
+        assert (await raw.answer()).status == 400
+        yield raw
+
+
+def body(call: Any) -> bytes:
+    return json.dumps(call).encode()
+
+
+async def asked(raw: RawConnection, tenant: Tenant, line: str, content: bytes, headers: dict[str, str]) -> RawAnswer:
+    fields = {"Authorization": f"Bearer {tenant.api_key}", "X-Request-Id": "one.and.the-same", **JSON, **headers}
+    await raw.request(line, {name: value for name, value in fields.items() if value != "none"}, content)
+    return await raw.answer()
+
+
+def told(answer: RawAnswer) -> tuple[int, dict[str, str], Any]:
+    """Return what an answer says, but for what differs from one to the next."""
+    # The handler could have compressed an error's answer, and says so.
+    headers = {name: value for name, value in answer.headers.items() if name not in ("date", "vary")}
+    return answer.status, headers, {key: value for key, value in answer.body.items() if not key.endswith("Id")}
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[Any]:
+    fields = [dict(record.fields) for record in logged(caplog) if record.getMessage() == "request"]
+    assert all(line.pop("ms") >= 0 for line in fields)
+    return fields
+
+
+def counted(service: Service) -> dict[str, float]:
+    names = ("tether_http_requests_total", "tether_ingest_total", "tether_limited_total", "tether_ingest_seconds_count")
+    text = service.server.app.metrics.exposition().decode()
+    pairs = (line.rsplit(" ", 1) for line in text.splitlines() if line.startswith(names))
+    return {name: float(number) for name, number in pairs}
+
+
+def grown(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
+    return {name: number - before.get(name, 0) for name, number in after.items() if number != before.get(name, 0)}
+
+
+async def require_the_same(
+    service: Service, tenant: Tenant, raw: RawConnection, ways: Ways, caplog: pytest.LogCaptureFixture,
+    content: Callable[[], bytes], headers: dict[str, str],
+) -> tuple[RawAnswer, bool]:  # fmt: skip
+    """Ask by both ways and compare what is answered, logged and counted; return an answer, and if the short way was taken."""
+    caplog.set_level(logging.INFO)
+    caplog.clear()
+    seen = []
+    short = False
+    for line in (SHORT, LONG):
+        ways.handled, before = 0, counted(service)
+        answer = await asked(raw, tenant, line, content(), headers)
+        await eventually(lambda: not service.server.app.web.active)
+        assert service.server.app.web.budget.held_bytes == 0
+        short = short or ways.handled == 0
+        seen.append((told(answer), grown(before, counted(service))))
+    assert ways.handled == 1
+    assert seen[0] == seen[1]
+    first, second = lines(caplog)
+    assert first == second
+    return answer, short
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "status"),
+    [
+        (lambda: body(missed()), {}, 201),
+        (lambda: body(sample(recording=base64.b64encode(mp3()).decode())), {}, 201),
+        (lambda: body(missed()), {"Content-Type": "none"}, 201),
+        (lambda: body(missed()), {"Content-Type": "application/json; charset=utf-8"}, 201),
+        (lambda: body(missed()), {"Connection": "Keep-Alive", "Accept-Encoding": "gzip", "User-Agent": "curl/8"}, 201),
+        (lambda: body(missed()), {"X-Forwarded-For": "203.0.113.7, 198.51.100.9"}, 201),
+        (lambda: body(missed(metadata={"a": "ü" * 4_000})), {}, 201),
+        (lambda: body(missed(externalCallId=...)), {}, 201),
+        (lambda: b"{", {}, 400),
+        (lambda: b"[]", {}, 400),
+        (lambda: body(missed(fromNumber="+1")), {}, 400),
+        (lambda: body(sample(recording="!")), {}, 400),
+        (lambda: body(missed(**{"x" * 3000: 1 << 64})), {"Accept-Encoding": "gzip"}, 400),
+    ],
+    ids=str,
+)
+async def test_both_ways_say_the_same(
+    service: Service, tenant: Tenant, raw: RawConnection, ways: Ways, caplog: pytest.LogCaptureFixture,
+    content: Callable[[], bytes], headers: dict[str, str], status: int,
+) -> None:  # fmt: skip
+    answer, short = await require_the_same(service, tenant, raw, ways, caplog, content, headers)
+    assert answer.status == status
+    assert short
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Authorization": "none"}, 401),
+        ({"Authorization": "Bearer tk_live_0123456789abcdef0123456789abcdef"}, 401),
+        ({"Content-Type": "text/plain"}, 415),
+        ({"Content-Encoding": "gzip"}, 415),
+        ({"Content-Encoding": "identity"}, 201),
+        ({"Connection": "close"}, 201),
+        ({"Expect": "something"}, 201),
+    ],
+    ids=str,
+)
+async def test_whatever_raises_a_question_goes_the_handlers_way(
+    service: Service, tenant: Tenant, ways: Ways, caplog: pytest.LogCaptureFixture, headers: dict[str, str], status: int
+) -> None:
+    for line in (SHORT, LONG):
+        async with connection(service.base_url) as raw:
+            assert (await asked(raw, tenant, SHORT, b"{}", {})).status == 400
+            ways.handled = 0
+            assert (await asked(raw, tenant, line, body(missed()), headers)).status == status
+            assert ways.handled == 1
+
+
+async def test_a_body_that_comes_later_goes_the_handlers_way(tenant: Tenant, raw: RawConnection, ways: Ways) -> None:
+    content = body(missed())
+    head = f"{SHORT} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {tenant.api_key}\r\nContent-Length: {len(content)}\r\n\r\n"
+    await raw.send(head.encode() + content[:-1])
+    await eventually(lambda: ways.handled == 1)
+    await raw.send(content[-1:])
+    assert (await raw.answer()).status == 201
+
+
+async def test_a_duplicate_is_known_by_both_ways(
+    service: Service, tenant: Tenant, raw: RawConnection, ways: Ways, caplog: pytest.LogCaptureFixture
+) -> None:
+    call = missed()
+    first = await asked(raw, tenant, SHORT, body(call), {})
+    for changes, differs in (({}, False), ({"duration": 3}, True)):
+        answer, short = await require_the_same(service, tenant, raw, ways, caplog, partial(body, {**call, **changes}), {})
+        assert short
+        assert (answer.status, answer.body["callId"]) == (200, first.body["callId"])
+        assert answer.body.get("payloadDiffers", False) is differs
+
+
+async def test_requests_sent_behind_one_another_are_answered_in_their_order(tenant: Tenant, raw: RawConnection) -> None:
+    calls = [missed() for _ in range(5)]
+    for call in calls:
+        await raw.request(SHORT, {"Authorization": f"Bearer {tenant.api_key}", **JSON}, body(call))
+    ids = [(await raw.answer()).body["callId"] for _ in calls]
+    stored = [(await tenant.get(f"/api/calls/{call_id}")).body["call"]["providerCallId"] for call_id in ids]
+    assert stored == [call["externalCallId"] for call in calls]
+
+
+async def test_being_away_or_busy_is_said_with_when_to_come_again(
+    service: Service, tenant: Tenant, raw: RawConnection, ways: Ways, caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("tether_rt.ingest.committer.MAX_WAITING_CALLS", 0)
+    answer, short = await require_the_same(service, tenant, raw, ways, caplog, lambda: body(missed()), {})
+    assert short
+    assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+    monkeypatch.setattr(service.server.app.web.budget, "limit_bytes", 10)
+    ways.handled = 0
+    answer = await asked(raw, tenant, SHORT, body(missed()), {})
+    assert (answer.status, answer.headers["retry-after"], ways.handled) == (503, "1", 1)
+    assert service.server.app.web.budget.held_bytes == 0
+
+
+async def test_what_nobody_expected_is_logged_with_its_trace_and_said_in_one_sentence(
+    service: Service, tenant: Tenant, raw: RawConnection, ways: Ways, caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    async def broken(*_: Any, **__: Any) -> None:
+        raise RuntimeError("private words")
+
+    monkeypatch.setattr(service.server.app.committer, "submit", broken)
+    answer, short = await require_the_same(service, tenant, raw, ways, caplog, lambda: body(missed()), {})
+    assert short
+    assert answer.status == 500
+    assert "private" not in answer.body["error"]
+    traces = [record for record in logged(caplog) if record.getMessage() == "unexpected_error"]
+    assert [record.exc_info is not None and record.fields["path"] for record in traces] == ["/api/calls/ingest"] * 2
+
+
+async def test_a_key_that_calls_too_often_is_told_so(mongodb_uri: str, tmp_path: Path) -> None:
+    async with running(settings_on(mongodb_uri, tmp_path, rate_limit=1)) as service:
+        tenant = await service.tenant()
+        answers = []
+        for _ in range(30):  # a refusal that comes before the body ends the connection
+            async with connection(service.base_url) as raw:
+                answers.append(await asked(raw, tenant, SHORT, body(missed()), {}))
+    statuses = [answer.status for answer in answers]
+    assert statuses[:10] == [201] * 10, "what was saved up while the key was quiet"
+    assert statuses.count(429) >= 15
+    assert {answer.headers["retry-after"] for answer in answers if answer.status == 429} == {"1"}
+
+
+async def test_who_leaves_has_sent_a_call_all_the_same(
+    service: Service, tenant: Tenant, raw: RawConnection, ways: Ways
+) -> None:
+    ways.handled = 0
+    call = missed()
+    await raw.request(SHORT, {"Authorization": f"Bearer {tenant.api_key}", **JSON}, body(call))
+    await raw.close()
+    await eventually(lambda: not service.server.app.web.active)
+    query = {"providerCallId": call["externalCallId"]}
+    async with asyncio.timeout(20):
+        while await service.database["calls"].find_one(query) is None:  # noqa: ASYNC110 - MongoDB tells nobody here
+            await asyncio.sleep(0.02)
+    await eventually(lambda: service.server.app.web.budget.held_bytes == 0)
+    assert ways.handled == 0
+
+
+async def test_a_server_that_stops_answers_whom_it_has_and_says_goodbye(
+    service: Service, tenant: Tenant, raw: RawConnection, ways: Ways, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web = service.server.app.web
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def held(*_: Any, **__: Any) -> None:
+        begun.set()
+        await go_on.wait()
+        raise Unavailable("Come again.")
+
+    monkeypatch.setattr(service.server.app.committer, "submit", held)
+    for line in (SHORT, LONG):
+        begun.clear()
+        go_on.clear()
+        asking = asyncio.create_task(asked(raw, tenant, line, body(missed()), {}))
+        await begun.wait()
+        monkeypatch.setattr(web, "draining", True)
+        go_on.set()
+        answer = await asking
+        assert (answer.status, answer.headers["connection"]) == (503, "close")
+        monkeypatch.setattr(web, "draining", False)
+        web.idle.clear()
+    assert ways.handled == 1
+    monkeypatch.setattr(web, "draining", True)
+    assert (await asked(raw, tenant, SHORT, body(missed()), {})).status == 503
+    assert ways.handled == 2
+    web.idle.clear()
