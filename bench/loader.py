@@ -10,6 +10,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import bson
 import pymongo
 from pymongo import WriteConcern
 
@@ -17,7 +18,9 @@ from bench.payloads import ID_BYTES, templates
 from tether_rt.domain import Caller, CompletedCall, Recording, completed_call
 from tether_rt.search import by_field, call_terms
 from tether_rt.store import client as store
+from tether_rt.store.calls import call_elements
 from tether_rt.store.indexes import create_indexes
+from tether_rt.store.opmsg import encoded
 from tether_rt.store.plan import Entry, Plan, segment_document
 from tether_rt.turns import at_once
 
@@ -64,14 +67,16 @@ class _Filling:
     def _write(self, entries: list[Entry]) -> None:
         plan = Plan(entries, {}, datetime.now(UTC))
         at_once(plan.fill(self._contacts))
-        for document in plan.calls:
-            _index_words(document)
         for command in plan.commands():
             collection = command.body.get("insert")
+            documents = [bson.decode(encoded(one, store.CODEC), codec_options=store.CODEC) for one in command.documents]
+            if collection == "calls":
+                for document in documents:
+                    _index_words(document)
             if collection is not None:
-                self._db[collection].insert_many(command.documents, ordered=False)
+                self._db[collection].insert_many(documents, ordered=False)
             if collection == "contacts":
-                self._contacts += command.documents
+                self._contacts += documents
         events = plan.events[self._organization_id]
         self._number += len(events)
         self._db["feed"].insert_one(segment_document(self._organization_id, self._number, events, plan.now))
@@ -99,4 +104,4 @@ def _entry(call: CompletedCall) -> Entry:
         sha256 = uuid.uuid4().hex * 2
         key = f"recordings/{call.organization_id}/{sha256}.mp3"
         recording = Recording(store.new_id(), key, "audio/mpeg", 4_170, sha256, 0.26)
-    return Entry(store.new_id(), unique, recording, 2_000)
+    return Entry(store.new_id(), unique, recording, 2_000, call_elements(unique, recording))

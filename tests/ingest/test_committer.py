@@ -17,7 +17,8 @@ from tether_rt.events import CallIds
 from tether_rt.ingest import committer as module
 from tether_rt.ingest.committer import Committer
 from tether_rt.ops import Metrics
-from tether_rt.store.commit import BatchIsStale, NotStorable, RecordingsNotKept
+from tether_rt.store.calls import NotStorable
+from tether_rt.store.commit import BatchIsStale, RecordingsNotKept
 from tether_rt.store.plan import Created, Entry, Outcome
 
 WHOSE = caller()

@@ -123,21 +123,20 @@ async def require_the_same(
 @pytest.mark.parametrize(
     ("content", "headers", "status"),
     [
-        (lambda: body(missed()), {}, 201),
-        (lambda: body(sample(recording=base64.b64encode(mp3()).decode())), {}, 201),
-        (lambda: body(missed()), {"Content-Type": "none"}, 201),
-        (lambda: body(missed()), {"Content-Type": "application/json; charset=utf-8"}, 201),
-        (lambda: body(missed()), {"Connection": "Keep-Alive", "Accept-Encoding": "gzip", "User-Agent": "curl/8"}, 201),
-        (lambda: body(missed()), {"X-Forwarded-For": "203.0.113.7, 198.51.100.9"}, 201),
-        (lambda: body(missed(metadata={"a": "ü" * 4_000})), {}, 201),
-        (lambda: body(missed(externalCallId=...)), {}, 201),
-        (lambda: b"{", {}, 400),
-        (lambda: b"[]", {}, 400),
-        (lambda: body(missed(fromNumber="+1")), {}, 400),
-        (lambda: body(sample(recording="!")), {}, 400),
-        (lambda: body(missed(**{"x" * 3000: 1 << 64})), {"Accept-Encoding": "gzip"}, 400),
+        pytest.param(lambda: body(missed()), {}, 201, id="a small one"),
+        pytest.param(lambda: body(sample(recording=base64.b64encode(mp3()).decode())), {}, 201, id="with a recording"),
+        pytest.param(lambda: body(missed()), {"Content-Type": "none"}, 201, id="of no type"),
+        pytest.param(lambda: body(missed()), {"Content-Type": "application/json; charset=utf-8"}, 201, id="with a charset"),
+        pytest.param(lambda: body(missed()), {"Connection": "Keep-Alive", "User-Agent": "curl/8"}, 201, id="kept alive"),
+        pytest.param(lambda: body(missed()), {"X-Forwarded-For": "203.0.113.7, 198.51.100.9"}, 201, id="through proxies"),
+        pytest.param(lambda: body(missed(metadata={"a": "ü" * 4_000})), {}, 201, id="a larger one"),
+        pytest.param(lambda: body(missed(externalCallId=...)), {}, 201, id="without an id"),
+        pytest.param(lambda: b"{", {}, 400, id="no JSON"),
+        pytest.param(lambda: b"[]", {}, 400, id="no object"),
+        pytest.param(lambda: body(missed(fromNumber="+1")), {}, 400, id="no number"),
+        pytest.param(lambda: body(sample(recording="!")), {}, 400, id="no recording"),
+        pytest.param(lambda: body(missed(**{"x" * 3000: 1 << 64})), {"Accept-Encoding": "gzip"}, 400, id="too large a number"),
     ],
-    ids=str,
 )
 async def test_both_ways_say_the_same(
     service: Service, tenant: Tenant, raw: RawConnection, ways: Ways, caplog: pytest.LogCaptureFixture,
@@ -151,18 +150,17 @@ async def test_both_ways_say_the_same(
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
-        ({"Authorization": "none"}, 401),
-        ({"Authorization": "Bearer tk_live_0123456789abcdef0123456789abcdef"}, 401),
-        ({"Content-Type": "text/plain"}, 415),
-        ({"Content-Encoding": "gzip"}, 415),
-        ({"Content-Encoding": "identity"}, 201),
-        ({"Connection": "close"}, 201),
-        ({"Expect": "something"}, 201),
+        pytest.param({"Authorization": "none"}, 401, id="no key"),
+        pytest.param({"Authorization": "Bearer tk_live_0123456789abcdef0123456789abcdef"}, 401, id="a wrong key"),
+        pytest.param({"Content-Type": "text/plain"}, 415, id="another type"),
+        pytest.param({"Content-Encoding": "gzip"}, 415, id="compressed"),
+        pytest.param({"Content-Encoding": "identity"}, 201, id="said to be plain"),
+        pytest.param({"Connection": "close"}, 201, id="the last one"),
+        pytest.param({"Expect": "something"}, 201, id="with an expectation"),
     ],
-    ids=str,
 )
 async def test_whatever_raises_a_question_goes_the_handlers_way(
-    service: Service, tenant: Tenant, ways: Ways, caplog: pytest.LogCaptureFixture, headers: dict[str, str], status: int
+    service: Service, tenant: Tenant, ways: Ways, headers: dict[str, str], status: int
 ) -> None:
     for line in (SHORT, LONG):
         async with connection(service.base_url) as raw:

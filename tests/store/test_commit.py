@@ -22,7 +22,9 @@ from tether_rt.errors import Unavailable
 from tether_rt.store import calls
 from tether_rt.store import client as store
 from tether_rt.store import commit as module
-from tether_rt.store.commit import BatchIsStale, BatchWriter, NotStorable, RecordingsNotKept
+from tether_rt.store.calls import NotStorable
+from tether_rt.store.commit import BatchIsStale, BatchWriter, RecordingsNotKept
+from tether_rt.store.opmsg import Spliced
 from tether_rt.store.plan import Created, Duplicate, Entry, Outcome
 
 NUMBER = "+442079460958"
@@ -283,7 +285,7 @@ async def test_others_have_their_turn_between_the_calls_of_a_batch_and_between_i
             await asyncio.sleep(0)
             passed += 1
 
-    def call_document(*args: Any) -> store.Document:
+    def call_document(*args: Any) -> Spliced:
         worked_out.append(passed)
         return calls.call_document(*args)
 

@@ -36,6 +36,17 @@ def test_a_command_with_documents_is_what_the_driver_would_send(documents: list[
     assert count == 2
 
 
+@given(documents=DOCUMENTS, more=DOCUMENTS)
+def test_elements_that_were_encoded_before_stand_behind_a_documents_own(
+    documents: list[dict[str, Any]], more: list[dict[str, Any]]
+) -> None:
+    behind = {f"more {name}": value for name, value in more[0].items()}
+    pieces = [opmsg.Spliced(document, opmsg.elements(behind, OPTIONS)) for document in documents]
+    whole = [{**document, **behind} for document in documents]
+    assert opmsg.encode([opmsg.insert("t", pieces)], "t", OPTIONS) == opmsg.encode([opmsg.insert("t", whole)], "t", OPTIONS)
+    assert [opmsg.encoded(piece, OPTIONS) for piece in pieces] == [bson.encode(document) for document in whole]
+
+
 def test_a_command_without_documents_is_its_body() -> None:
     messages, _ = opmsg.encode([Command({"ping": 1})], "admin", OPTIONS)
     assert bson.decode(messages[21:]) == {"ping": 1, "$db": "admin"}

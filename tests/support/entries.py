@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tether_rt.domain import Caller, Recording, completed_call
+from tether_rt.store.calls import call_elements
 from tether_rt.store.client import new_id
 from tether_rt.store.plan import Entry
 
@@ -38,4 +39,4 @@ def entry(
         **changes,
     }
     call = completed_call(body, whose, now=NOW, fingerprint=fingerprint)
-    return Entry(new_id(), call, voice, weight_bytes)
+    return Entry(new_id(), call, voice, weight_bytes, call_elements(call, voice))

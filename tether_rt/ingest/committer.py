@@ -21,7 +21,8 @@ from typing import Final, Protocol
 from tether_rt.errors import BadRequest, TetherError, Unavailable
 from tether_rt.ops import Metrics, log
 from tether_rt.patience import ANSWER_WITHIN_S
-from tether_rt.store.commit import BatchIsStale, NotStorable, RecordingsNotKept, is_kept
+from tether_rt.store.calls import NotStorable
+from tether_rt.store.commit import BatchIsStale, RecordingsNotKept, is_kept
 from tether_rt.store.plan import Entry, Outcome
 
 MAX_BATCH_CALLS: Final = 128
@@ -40,6 +41,11 @@ _OVERTAKEN_PAUSE_S: Final = 0.03
 _LOG: Final = logging.getLogger("tether.ingest")
 _AWAY: Final = "The database cannot be reached just now; send the request again."
 _BUSY: Final = "The server is busy with other calls; send this one again shortly."
+
+
+def not_storable() -> BadRequest:
+    """Return what a vendor hears of `NotStorable`."""
+    return BadRequest("The call holds more than the database can store: shorten its transcript or metadata")
 
 
 class Writer(Protocol):
@@ -205,7 +211,7 @@ class Committer:
             answer = error if isinstance(error, Unavailable) else Unavailable(_BUSY, 1)
             log(_LOG, logging.WARNING, "commit_unavailable", calls=len(batch), reason=type(error.__cause__ or error).__name__)
         elif isinstance(error, NotStorable):
-            answer = BadRequest("The call holds more than the database can store: shorten its transcript or metadata")
+            answer = not_storable()
         else:
             answer = TetherError("Something went wrong here; the call was not stored and may be sent again.")
             _LOG.error("commit_failed", exc_info=error)

@@ -5,24 +5,29 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
+from bson.errors import BSONError
+
 from tether_rt.domain import CompletedCall, Recording
 from tether_rt.events import CallIds
 from tether_rt.search import call_terms
-from tether_rt.store.client import Database, Document
+from tether_rt.store.client import CODEC, Database, Document
+from tether_rt.store.opmsg import Spliced, elements
 
 UNSHOWN: Final = {"terms": 0, "numbers": 0, "newTerms": 0, "fingerprint": 0, "unindexed": 0}
 
 
-def call_document(call: CompletedCall, ids: CallIds, contact_name: str, recording: Recording | None, now: datetime) -> Document:
-    """Return the document of a call as DESIGN's "Stored call" lists it."""
+class NotStorable(Exception):
+    """MongoDB refuses a document for what it holds; nothing was written."""
+
+
+def call_elements(call: CompletedCall, recording: Recording | None) -> bytes:
+    """Return what a call's document holds of the call itself, encoded: the larger part, made while no batch waits for it.
+
+    Raises `NotStorable` for what BSON cannot hold.
+    """
     document: Document = {
-        "_id": ids.call_id,
-        "callId": ids.call_id,
         "organizationId": call.organization_id,
         "userId": call.user_id,
-        "contactId": ids.contact_id,
-        "contactName": contact_name,
-        "conversationId": ids.conversation_id,
         "provider": "external",
         "direction": call.direction,
         "status": call.status,
@@ -39,14 +44,29 @@ def call_document(call: CompletedCall, ids: CallIds, contact_name: str, recordin
         "fingerprint": call.fingerprint,
         # To be indexed as `terms` and `numbers`, with what was spoken, later (`words`). Until then a search looks here.
         "newTerms": call_terms((call.caller_name, call.agent_name, call.summary), (call.from_number, call.to_number)),
-        "unindexed": now,
-        "createdAt": now,
-        "updatedAt": now,
     }
     if call.external_call_id is not None:
         # Absent rather than null: the unique index holds the calls that have one.
         document["providerCallId"] = call.external_call_id
-    return document
+    try:
+        return elements(document, CODEC)
+    except (BSONError, OverflowError) as error:
+        raise NotStorable from error
+
+
+def call_document(of_the_call: bytes, ids: CallIds, contact_name: str, now: datetime) -> Spliced:
+    """Return the document of a call as DESIGN's "Stored call" lists it; `of_the_call` is what `call_elements` made."""
+    document = {
+        "_id": ids.call_id,
+        "callId": ids.call_id,
+        "contactId": ids.contact_id,
+        "contactName": contact_name,
+        "conversationId": ids.conversation_id,
+        "unindexed": now,
+        "createdAt": now,
+        "updatedAt": now,
+    }
+    return Spliced(document, of_the_call)
 
 
 def _recording_document(recording: Recording) -> Document:

@@ -23,6 +23,7 @@ Database = AsyncIOMotorDatabase[Document]
 DriverError = pymongo.errors.PyMongoError
 """Whatever the driver raises, for those outside `store/` who must handle it: nobody there imports the driver."""
 
+CODEC: Final = CodecOptions[Document](tz_aware=True)
 DURABLE: Final = WriteConcern("majority", j=True)
 MAJORITY: Final = ReadConcern("majority")
 
@@ -88,7 +89,7 @@ def database(client: Client, name: str) -> Database:
     """Return the database with the promises every query stands on: majority, journaled writes, read from the primary."""
     return client.get_database(
         name,
-        codec_options=CodecOptions(tz_aware=True),
+        codec_options=CODEC,
         write_concern=DURABLE,
         read_preference=ReadPreference.PRIMARY,
     )

@@ -17,10 +17,11 @@ from typing import Final
 from bson.errors import BSONError
 from pymongo.errors import DocumentTooLarge, DuplicateKeyError, OperationFailure
 
+from tether_rt.store.calls import NotStorable
 from tether_rt.store.client import Client, Database, Document, unavailable
 from tether_rt.store.foresight import Foreseen, Foresight
 from tether_rt.store.known import Known, contacts_query
-from tether_rt.store.opmsg import Command, Encoded, find_and_modify, insert
+from tether_rt.store.opmsg import Command, Encoded, Spliced, find_and_modify, insert
 from tether_rt.store.orphans import Orphans
 from tether_rt.store.plan import Count, Entry, Outcome, Plan, segment_document
 from tether_rt.store.transaction import Session, Transaction
@@ -38,10 +39,6 @@ Stored = Callable[[Iterable[str], datetime], object]
 
 class BatchIsStale(Exception):
     """Another process changed what the batch was planned on, or is about to; nothing was written, plan it again."""
-
-
-class NotStorable(Exception):
-    """MongoDB refuses a document of the batch for what it holds; nothing was written."""
 
 
 class RecordingsNotKept(Exception):
@@ -90,7 +87,7 @@ class BatchWriter:
                     plan = await self._plan(entries, again)
                     await self._transact(plan, None, kept)
                 if self._stored is not None:
-                    self._stored((call["_id"] for call in plan.calls), plan.now)
+                    self._stored((call.document["_id"] for call in plan.calls), plan.now)
             else:
                 await in_turns(plan.fill(()))
         except Exception as error:
@@ -193,7 +190,8 @@ def _took_effect(command: Command, answer: Document) -> bool:
     return "update" not in command.body or answer["n"] == sum(map(_to_be_found, command.documents))
 
 
-def _to_be_found(change: Document) -> int:
+def _to_be_found(change: Document | Spliced) -> int:
+    assert not isinstance(change, Spliced), "an update is written out"
     return len(change["q"]["_id"]["$in"]) if change.get("multi") else 1
 
 

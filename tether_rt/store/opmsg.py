@@ -25,6 +25,8 @@ _NO_FLAGS: Final = bytes(4)
 _BODY: Final = b"\0"
 _SEQUENCE: Final = b"\1"
 _LENGTH: Final = struct.Struct("<i")
+_END: Final = b"\0"
+"""Of a document (bsonspec.org: its length, its elements, and this)."""
 _ANSWER_BODY: Final = _HEADER.size + len(_NO_FLAGS) + len(_BODY)
 _ALL: Final = 0x7FFF_FFFF
 MAX_DOCUMENT_BYTES: Final = 16 * 1024 * 1024
@@ -32,12 +34,19 @@ MAX_MESSAGE_BYTES: Final = 48_000_000
 """What every MongoDB says in its `hello`: maxBsonObjectSize and maxMessageSizeBytes."""
 
 
+class Spliced(NamedTuple):
+    """A document, and behind its own elements some that were encoded before (`elements`)."""
+
+    document: Document
+    elements: bytes
+
+
 class Command(NamedTuple):
     """A command's own fields, the first of which is its name, and the documents that go with it, under their field's name."""
 
     body: Document
     field: str = ""
-    documents: Sequence[Document] = ()
+    documents: Sequence[Document | Spliced] = ()
 
 
 class Encoded(NamedTuple):
@@ -75,9 +84,22 @@ def update(collection: str, updates: Sequence[Document], **more: Any) -> Command
     return Command({"update": collection, **more}, "updates", updates)
 
 
-def insert(collection: str, documents: Sequence[Document]) -> Command:
+def insert(collection: str, documents: Sequence[Document | Spliced]) -> Command:
     """Return the command for new documents."""
     return Command({"insert": collection}, "documents", documents)
+
+
+def elements(document: Document, options: CodecOptions[Any]) -> bytes:
+    """Return a document's elements, to be `Spliced`; raises what `encode` does, but for a document that is too large."""
+    return bson.encode(document, codec_options=options)[_LENGTH.size : -len(_END)]
+
+
+def encoded(document: Document | Spliced, options: CodecOptions[Any]) -> bytes:
+    """Return a document as BSON; raises as `elements` does."""
+    if not isinstance(document, Spliced):
+        return bson.encode(document, codec_options=options)
+    content = elements(document.document, options) + document.elements
+    return b"".join((_LENGTH.pack(_LENGTH.size + len(content) + len(_END)), content, _END))
 
 
 def encode(commands: Sequence[Command], database: str, options: CodecOptions[Any]) -> Encoded:
@@ -100,7 +122,7 @@ def encoding(commands: Sequence[Command], database: str, options: CodecOptions[A
 def _message(message_id: int, command: Command, database: str, options: CodecOptions[Any]) -> Generator[None, None, bytes]:
     documents = []
     for document in command.documents:
-        documents.append(bson.encode(document, codec_options=options))
+        documents.append(encoded(document, options))
         yield
     parts = [_NO_FLAGS, _BODY, bson.encode({**command.body, "$db": database}, codec_options=options)]
     if command.field:

@@ -16,7 +16,7 @@ from tether_rt.events import CallIds, call_events, count_events, event_text
 from tether_rt.store.calls import call_document
 from tether_rt.store.client import Document, new_id
 from tether_rt.store.known import CallKey, ContactKey, StoredCall, contact_key
-from tether_rt.store.opmsg import Command, insert, update
+from tether_rt.store.opmsg import Command, Spliced, insert, update
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,8 @@ class Entry:
     recording: Recording | None
     weight_bytes: int
     """About what the call takes in a transaction: its JSON without the recording."""
+    elements: bytes
+    """What `calls.call_elements` made of it."""
 
     @property
     def key(self) -> CallKey | None:
@@ -87,7 +89,7 @@ class Plan:
     ) -> None:
         self.now = now.replace(microsecond=now.microsecond // 1000 * 1000)
         self.outcomes: list[Outcome] = []
-        self.calls: list[Document] = []
+        self.calls: list[Spliced] = []
         self.messages: list[Document] = []
         self.events: dict[str, list[tuple[str, dict[str, Any]]]] = {}
         self._contacts: dict[ContactKey, _Contact] = {}
@@ -121,7 +123,7 @@ class Plan:
         call = entry.call
         contact = self._contact(call)
         ids = CallIds(entry.call_id, *contact.ids)
-        self.calls.append(call_document(call, ids, contact.name, entry.recording, self.now))
+        self.calls.append(call_document(entry.elements, ids, contact.name, self.now))
         self.messages.append(
             {
                 "_id": (message_id := new_id()),
