@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
 import json
 import logging
+import weakref
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
@@ -21,6 +23,7 @@ from tests.support.service import Service, Tenant, missed, running, sample
 from tests.support.site import logged
 from tether_rt.errors import Unavailable
 from tether_rt.ingest.handler import IngestHandler
+from tether_rt.ingest.whole import WholeCall
 
 SHORT = "POST /api/calls/ingest"
 LONG = "POST /api/calls/ingest?"
@@ -242,6 +245,31 @@ async def test_a_key_that_calls_too_often_is_told_so(mongodb_uri: str, tmp_path:
     assert statuses[:10] == [201] * 10, "what was saved up while the key was quiet"
     assert statuses.count(429) >= 15
     assert {answer.headers["retry-after"] for answer in answers if answer.status == 429} == {"1"}
+
+
+@pytest.mark.parametrize(
+    "content", [body(missed()), b"{", body(missed(fromNumber="+1"))], ids=["taken", "no JSON", "no number"]
+)
+async def test_nothing_of_it_is_left_to_the_garbage_collector(
+    tenant: Tenant, raw: RawConnection, ways: Ways, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[weakref.ref[WholeCall]] = []
+    end = WholeCall._end
+
+    def noted(call: WholeCall, status: int) -> None:
+        taken.append(weakref.ref(call))
+        end(call, status)
+
+    monkeypatch.setattr(WholeCall, "_end", noted)
+    ways.handled = 0
+    gc.collect()
+    gc.disable()
+    try:
+        await asked(raw, tenant, SHORT, content, {})
+        assert (len(taken), ways.handled) == (1, 0)
+        await eventually(lambda: taken[0]() is None)
+    finally:
+        gc.enable()
 
 
 async def test_who_leaves_has_sent_a_call_all_the_same(

@@ -116,16 +116,19 @@ class WholeCall(HTTPMessageDelegate):
             status, payload = told(await self._pipeline.take(body, self._caller, Patience()))
             content = orjson.dumps(payload)
         except Exception as error:
-            answers.log_unexpected(error, self._request_id, self._path)
-            refusal = answers.as_tether_error(500, error)
-            self._web.note_limit(refusal)
-            status, content = refusal.status, answers.error_body(refusal)
-            more = answers.error_headers(refusal)
+            status, content, more = self._refusal(error)
         if self._web.draining:
             more["Connection"] = "close"
         self._connection.write(answers.plain_answer(status, self._request_id, content, more=more))
         self._connection.finish()
         self._end(status)
+
+    def _refusal(self, error: Exception) -> tuple[int, bytes, dict[str, str]]:
+        # Apart, so that the frame in which the error was raised does not hold it: that would be a cycle.
+        answers.log_unexpected(error, self._request_id, self._path)
+        told_as = answers.as_tether_error(500, error)
+        self._web.note_limit(told_as)
+        return told_as.status, answers.error_body(told_as), answers.error_headers(told_as)
 
     def _end(self, status: int) -> None:
         elapsed_s = time.perf_counter() - self._started_s
