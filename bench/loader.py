@@ -69,12 +69,13 @@ class _Filling:
         at_once(plan.fill(self._contacts))
         for command in plan.commands():
             collection = command.body.get("insert")
+            if collection is None:
+                continue
             documents = [bson.decode(encoded(one, store.CODEC), codec_options=store.CODEC) for one in command.documents]
             if collection == "calls":
                 for document in documents:
                     _index_words(document)
-            if collection is not None:
-                self._db[collection].insert_many(documents, ordered=False)
+            self._db[collection].insert_many(documents, ordered=False)
             if collection == "contacts":
                 self._contacts += documents
         events = plan.events[self._organization_id]
@@ -104,4 +105,4 @@ def _entry(call: CompletedCall) -> Entry:
         sha256 = uuid.uuid4().hex * 2
         key = f"recordings/{call.organization_id}/{sha256}.mp3"
         recording = Recording(store.new_id(), key, "audio/mpeg", 4_170, sha256, 0.26)
-    return Entry(store.new_id(), unique, recording, 2_000, call_elements(unique, recording))
+    return Entry(store.new_id(), unique, recording, call_elements(unique, recording))

@@ -37,7 +37,7 @@ _PLAIN: Final = {
 }
 
 
-def request_id(headers: Mapping[str, str]) -> str:
+def request_id_of(headers: Mapping[str, str]) -> str:
     """Return what a request is called in the log and in its answer: what its caller calls it, if that is a plain word."""
     given = headers.get("X-Request-Id", "")
     return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)

@@ -63,15 +63,15 @@ class _Remembered(Generic[_T]):
     async def get(self, key: str, patience: Patience) -> _T | None:
         """Return what is known of `key`; raises `Unavailable` when too many strangers wait or `patience`, with which a look-up
         is waited for, is used up, and the driver's errors."""
-        now = self._clock()
-        found = self._found.get(key)
-        if found is not None and now < found[0]:
-            return found[1]
-        if found is None and now < self._missing.get(key, now):
+        known = self.remembered(key)
+        if known is not None:
+            return known
+        is_strange, now = key not in self._found, self._clock()
+        if is_strange and now < self._missing.get(key, now):
             return None
         future = self._waiting.get(key) or self._asked.get(key)
         if future is None:
-            if found is None and len(self._waiting) >= MAX_ASKED:
+            if is_strange and len(self._waiting) >= MAX_ASKED:
                 raise Unavailable("The server is busy with requests of unknown callers; send this one again shortly.", 1,
                                   limit="look_ups")  # fmt: skip
             future = self._waiting[key] = asyncio.get_running_loop().create_future()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import http
-import logging
 import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -48,8 +47,6 @@ from tether_rt.patience import Patience
 
 SMALL_BODY_BYTES: Final = 64 * 1024
 
-_LOG: Final = logging.getLogger("tether.http")
-
 
 @stream_request_body
 class JsonHandler(RequestHandler):
@@ -74,7 +71,7 @@ class JsonHandler(RequestHandler):
     def clear(self) -> None:
         """Begin the answer anew, in the place of Tornado's method, which makes and checks its headers at once."""
         if not hasattr(self, "request_id"):  # Tornado clears again for an error; the log has named the id by then
-            self.request_id = answers.request_id(self.request.headers)
+            self.request_id = answers.request_id_of(self.request.headers)
         vars(self).pop("_headers", None)
         self._write_buffer = []
         self.set_status(200)

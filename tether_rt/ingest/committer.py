@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, Protocol
 
-from tether_rt.errors import BadRequest, TetherError, Unavailable
+from tether_rt.errors import TetherError, Unavailable
 from tether_rt.ops import Metrics, log
 from tether_rt.patience import ANSWER_WITHIN_S
 from tether_rt.store.calls import NotStorable
@@ -41,11 +41,6 @@ _OVERTAKEN_PAUSE_S: Final = 0.03
 _LOG: Final = logging.getLogger("tether.ingest")
 _AWAY: Final = "The database cannot be reached just now; send the request again."
 _BUSY: Final = "The server is busy with other calls; send this one again shortly."
-
-
-def not_storable() -> BadRequest:
-    """Return what a vendor hears of `NotStorable`."""
-    return BadRequest("The call holds more than the database can store: shorten its transcript or metadata")
 
 
 class Writer(Protocol):
@@ -146,7 +141,7 @@ class Committer:
             if (loss := waiting.loss) is not None and not waiting.outcome.done():
                 waiting.outcome.set_exception(loss)
             if not waiting.outcome.done():
-                size += waiting.entry.weight_bytes
+                size += len(waiting.entry.elements)
                 if batch and size > MAX_BATCH_BYTES:
                     break
                 batch.append(waiting)
@@ -211,7 +206,7 @@ class Committer:
             answer = error if isinstance(error, Unavailable) else Unavailable(_BUSY, 1)
             log(_LOG, logging.WARNING, "commit_unavailable", calls=len(batch), reason=type(error.__cause__ or error).__name__)
         elif isinstance(error, NotStorable):
-            answer = not_storable()
+            answer = error
         else:
             answer = TetherError("Something went wrong here; the call was not stored and may be sent again.")
             _LOG.error("commit_failed", exc_info=error)

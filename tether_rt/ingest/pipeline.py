@@ -16,12 +16,12 @@ from typing import Any, Final
 from tether_rt.contract import Contract
 from tether_rt.domain import Caller, Recording, completed_call, contact_number, external_call_id
 from tether_rt.ingest.body import fingerprint, has_more_values, parse, require_storable
-from tether_rt.ingest.committer import Committer, not_storable
+from tether_rt.ingest.committer import Committer
 from tether_rt.ingest.duplicates import DuplicateCheck
 from tether_rt.ingest.large import LargeText, lift_recording
 from tether_rt.ingest.sources import RecordingIntake
 from tether_rt.patience import Patience
-from tether_rt.store.calls import NotStorable, call_elements
+from tether_rt.store.calls import call_elements
 from tether_rt.store.client import new_id
 from tether_rt.store.known import ContactKey
 from tether_rt.store.plan import Created, Duplicate, Entry, Outcome
@@ -88,14 +88,10 @@ class Pipeline:
         else:
             require_storable(body, parsed.text)
         call = completed_call(body, caller, now=datetime.now(UTC), fingerprint=parsed.fingerprint or "")
-        weight = len(raw) - len(parsed.recording or "")
         recording = kept = None
         if parsed.recording is not None:
             recording, kept = await self._recordings.take(parsed.recording, caller.organization_id)
-        try:
-            entry = Entry(new_id(), call, recording, weight, call_elements(call, recording))
-        except NotStorable as error:
-            raise not_storable() from error
+        entry = Entry(new_id(), call, recording, call_elements(call, recording))
         del raw, parsed, body  # megabytes, perhaps, that nobody needs while the commit is waited for
         outcome = await self._committer.submit(entry, patience.left_s, kept=kept)
         if recording is not None and isinstance(outcome, Created):

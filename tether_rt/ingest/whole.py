@@ -87,7 +87,7 @@ class WholeCall(HTTPMessageDelegate):
         self._pipeline = calls.pipeline
         self._connection = connection
         self._path = path
-        self._request_id = answers.request_id(said)
+        self._request_id = answers.request_id_of(said)
         self._remote = self._web.remote_of(said, getattr(connection.context, "remote_ip", None) or "")
         self._caller = caller
         self._size_bytes = size_bytes
@@ -95,7 +95,8 @@ class WholeCall(HTTPMessageDelegate):
         self._web.active.add(self)
 
     def headers_received(self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders) -> None:
-        # What is here already is not waited for: Tornado's limit would only cost its timer.
+        # What is here already is not waited for: Tornado's limit would only cost its timer. None is none, and what it has when
+        # nobody sets one (`HTTP1ConnectionParameters`); the method's annotation alone forgot it.
         self._connection.set_body_timeout(None)  # type: ignore[arg-type]
         # Tornado's own limit would answer with an error that is not JSON; ours is known to hold.
         self._connection.set_max_body_size(self._size_bytes)

@@ -8,6 +8,7 @@ from typing import Final
 from bson.errors import BSONError
 
 from tether_rt.domain import CompletedCall, Recording
+from tether_rt.errors import BadRequest
 from tether_rt.events import CallIds
 from tether_rt.search import call_terms
 from tether_rt.store.client import CODEC, Database, Document
@@ -16,8 +17,11 @@ from tether_rt.store.opmsg import Spliced, elements
 UNSHOWN: Final = {"terms": 0, "numbers": 0, "newTerms": 0, "fingerprint": 0, "unindexed": 0}
 
 
-class NotStorable(Exception):
+class NotStorable(BadRequest):
     """MongoDB refuses a document for what it holds; nothing was written."""
+
+    def __init__(self) -> None:
+        super().__init__("The call holds more than the database can store: shorten its transcript or metadata")
 
 
 def call_elements(call: CompletedCall, recording: Recording | None) -> bytes:

@@ -26,10 +26,8 @@ class Entry:
     call_id: str
     call: CompletedCall
     recording: Recording | None
-    weight_bytes: int
-    """About what the call takes in a transaction: its JSON without the recording."""
     elements: bytes
-    """What `calls.call_elements` made of it."""
+    """What `calls.call_elements` made of it: about what the call takes in a transaction."""
 
     @property
     def key(self) -> CallKey | None:
