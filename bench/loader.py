@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import json
 import random
 import uuid
@@ -99,7 +98,7 @@ def _call(body: dict[str, Any], caller: Caller) -> CompletedCall:
 
 
 def _entry(call: CompletedCall) -> Entry:
-    unique = dataclasses.replace(call, external_call_id=uuid.uuid4().hex)
+    unique = call._replace(external_call_id=uuid.uuid4().hex)
     recording = None
     if call.status == "completed":
         sha256 = uuid.uuid4().hex * 2

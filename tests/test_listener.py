@@ -1,12 +1,14 @@
-"""What a connection takes in while a request on it is answered: a little, and the rest afterwards."""
+"""What a connection takes in while a request on it is answered, what it sends out at once, and when it is closed as idle."""
 
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import pytest
+from tornado.http1connection import HTTP1ServerConnection
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
@@ -14,6 +16,10 @@ from tether_rt.listener import READ_AHEAD_BYTES, BoundedServer
 
 _PIECE_BYTES = 64 * 1024
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+MUCH = b"GET /much HTTP/1.1\r\nHost: x\r\n\r\n"
+MUCH_BYTES = 8 * 1024 * 1024
+"""More than sockets on loopback hold."""
+IDLE_S = 0.4
 MANY = 40_000
 """Requests in one go: a megabyte, more than sockets on loopback hold besides."""
 
@@ -30,10 +36,21 @@ class Door:
         self.left = asyncio.Event()
 
     @property
+    def connections(self) -> list[HTTP1ServerConnection]:
+        return list(self._server._connections)
+
+    @property
     def ahead_bytes(self) -> int:
         """What was read and nobody has asked for."""
-        (connection,) = self._server._connections
+        (connection,) = self.connections
         return connection.stream._read_buffer_size
+
+    async def ended(self) -> None:
+        """Return once the server has no connection any more."""
+        for connection in self.connections:
+            serving = connection._serving_future
+            assert serving is not None
+            await asyncio.wait([serving])
 
 
 @pytest.fixture
@@ -53,7 +70,14 @@ async def door() -> AsyncIterator[Door]:
 
     def quiet(_: RequestHandler) -> None: ...
 
-    server = BoundedServer.make(10, Application([("/", Handler)], log_function=quiet))
+    class MuchHandler(RequestHandler):
+        async def get(self) -> None:
+            for piece in (b"a" * 1000, b"b" * MUCH_BYTES, b"c" * 1000):
+                self.write(piece)
+                self.flush()
+
+    routes = [("/", Handler), ("/much", MuchHandler)]
+    server = BoundedServer.make(10, Application(routes, log_function=quiet), idle_s=IDLE_S)
     sockets = bind_sockets(0, address="127.0.0.1")
     server.add_sockets(sockets)
     reader, writer = await asyncio.open_connection(*sockets[0].getsockname()[:2])
@@ -108,3 +132,41 @@ async def test_a_client_that_leaves_while_it_waits_is_noticed(door: Door) -> Non
     await door.waiting.wait()
     door.writer.transport.abort()
     await asyncio.wait_for(door.left.wait(), 20)
+
+
+async def test_what_the_kernel_does_not_take_at_once_follows_in_its_order(door: Door) -> None:
+    for _ in range(2):
+        door.writer.write(MUCH)
+        await door.reader.readuntil(b"\r\n\r\n")
+        await asyncio.sleep(0.05)
+        got = b""
+        while (size := int(await door.reader.readline(), 16)) or not got:
+            got += await door.reader.readexactly(size)
+            await door.reader.readexactly(2)
+        await door.reader.readexactly(2)
+        assert got == b"a" * 1000 + b"b" * MUCH_BYTES + b"c" * 1000
+
+
+async def test_a_client_that_is_gone_is_answered_into_the_void(door: Door, caplog: pytest.LogCaptureFixture) -> None:
+    door.writer.write(REQUEST)
+    await door.waiting.wait()
+    (connection,) = door.connections
+    connection.stream.socket.shutdown(socket.SHUT_RDWR)
+    door.may_answer.set()
+    await asyncio.wait_for(door.ended(), 20)
+    assert not caplog.records
+
+
+async def test_a_connection_is_idle_only_while_no_request_is_under_way(door: Door) -> None:
+    door.writer.write(REQUEST)
+    await door.waiting.wait()
+    await asyncio.sleep(3 * IDLE_S)
+    assert not door.reader.at_eof()
+    door.may_answer.set()
+    await answers(door, 1)
+    for _ in range(6):
+        await asyncio.sleep(IDLE_S / 2)
+        door.writer.write(REQUEST)
+        await answers(door, 1)
+    door.writer.write(REQUEST[:-1])
+    assert await asyncio.wait_for(door.reader.read(), 20) == b""

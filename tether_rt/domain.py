@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tether_rt.errors import BadRequest
 from tether_rt.phone import to_e164
@@ -39,8 +39,7 @@ class Caller:
     organization_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Recording:
+class Recording(NamedTuple):
     """A stored recording; `key` is where it lies in the recording store, `duration_s` None when it cannot be told."""
 
     recording_id: str
@@ -51,8 +50,7 @@ class Recording:
     duration_s: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class CompletedCall:
+class CompletedCall(NamedTuple):
     """A call record as a vendor sent it, checked and normalised: numbers in E.164, times in UTC."""
 
     user_id: str

@@ -6,8 +6,7 @@ payloads are the contract of `schemas/asyncapi.yaml`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -21,8 +20,7 @@ MAX_SUMMARY_CHARS: Final = 16_384
 dashboard is closed (the longest possible text, all control characters, is 6 bytes a character). HTTP has the whole text."""
 
 
-@dataclass(frozen=True, slots=True)
-class CallIds:
+class CallIds(NamedTuple):
     """The ids a call was given or found."""
 
     call_id: str

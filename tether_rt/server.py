@@ -66,7 +66,7 @@ class Server:
         self._http = BoundedServer.make(
             self._max_connections(),
             self.app.tornado,
-            idle_connection_timeout=IDLE_S,
+            idle_s=IDLE_S,
             body_timeout=BODY_S,
             max_header_size=MAX_HEADER_BYTES,
         )

@@ -6,7 +6,6 @@ The writer is the fault boundary: it does what the test says. What it does on a 
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
@@ -63,7 +62,7 @@ def created(one: Entry) -> Created:
 
 
 def calls(count: int, weight_bytes: int = 500) -> list[Entry]:
-    return [dataclasses.replace(entry(WHOSE), elements=bytes(weight_bytes)) for _ in range(count)]
+    return [entry(WHOSE)._replace(elements=bytes(weight_bytes)) for _ in range(count)]
 
 
 @asynccontextmanager

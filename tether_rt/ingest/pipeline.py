@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tether_rt.contract import Contract
 from tether_rt.domain import Caller, Recording, completed_call, contact_number, external_call_id
@@ -38,8 +37,7 @@ _LARGE_AT_ONCE: Final = max(2, min(4, os.cpu_count() or 2))
 _LIFT_BYTES: Final = 256 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class _Parsed:
+class _Parsed(NamedTuple):
     body: dict[str, Any]
     text: bytes | bytearray
     """What was parsed: the body as sent, or what is left of it beside a large recording."""

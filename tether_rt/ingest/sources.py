@@ -7,7 +7,6 @@ import hashlib
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -41,8 +40,7 @@ class Taken(NamedTuple):
     kept: asyncio.Future[None] | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Arrived:
+class _Arrived(NamedTuple):
     """A recording that is here as a whole, and not yet looked at."""
 
     source: str

@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from tether_rt.domain import UNKNOWN_CALLER, CompletedCall, Recording, iso_ms
 from tether_rt.events import CallIds, call_events, count_events, event_text
@@ -19,8 +19,7 @@ from tether_rt.store.known import CallKey, ContactKey, StoredCall, contact_key
 from tether_rt.store.opmsg import Command, Spliced, insert, update
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One call that is ready to be stored; its recording, if any, is in the recording store, or on its way there."""
 
     call_id: str
@@ -36,15 +35,13 @@ class Entry:
         return (self.call.user_id, external) if external is not None else None
 
 
-@dataclass(frozen=True, slots=True)
-class Created:
+class Created(NamedTuple):
     """The call is durable under these ids."""
 
     ids: CallIds
 
 
-@dataclass(frozen=True, slots=True)
-class Duplicate:
+class Duplicate(NamedTuple):
     """The call was there before; `differs` when what was stored came from another body."""
 
     call_id: str
