@@ -15,7 +15,6 @@ from pymongo import WriteConcern
 
 from bench.payloads import ID_BYTES, templates
 from tether_rt.domain import Caller, CompletedCall, Recording, completed_call
-from tether_rt.search import by_field, call_terms
 from tether_rt.store import client as store
 from tether_rt.store.calls import call_elements
 from tether_rt.store.indexes import create_indexes
@@ -71,22 +70,12 @@ class _Filling:
             if collection is None:
                 continue
             documents = [bson.decode(encoded(one, store.CODEC), codec_options=store.CODEC) for one in command.documents]
-            if collection == "calls":
-                for document in documents:
-                    _index_words(document)
             self._db[collection].insert_many(documents, ordered=False)
             if collection == "contacts":
                 self._contacts += documents
         events = plan.events[self._organization_id]
         self._number += len(events)
         self._db["feed"].insert_one(segment_document(self._organization_id, self._number, events, plan.now))
-
-
-def _index_words(document: dict[str, Any]) -> None:
-    """Leave a call as it is once its words were indexed: a server would begin with those of all calls that are marked."""
-    del document["unindexed"]
-    spoken = call_terms((turn["message"] for turn in document["transcription"]), ())
-    document |= by_field(dict.fromkeys([*document.pop("newTerms"), *spoken]))
 
 
 def _bodies() -> list[dict[str, Any]]:
@@ -104,4 +93,5 @@ def _entry(call: CompletedCall) -> Entry:
         sha256 = uuid.uuid4().hex * 2
         key = f"recordings/{call.organization_id}/{sha256}.mp3"
         recording = Recording(store.new_id(), key, "audio/mpeg", 4_170, sha256, 0.26)
-    return Entry(store.new_id(), unique, recording, call_elements(unique, recording))
+    # With its words: a server would begin with those of all calls that wait for theirs.
+    return Entry(store.new_id(), unique, recording, call_elements(unique, recording, is_indexed=True), is_indexed=True)

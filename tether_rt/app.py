@@ -131,7 +131,9 @@ class App:
         self.supervisor.add("waveforms", self.waveforms.run)
         duplicates = DuplicateCheck(Known(database))
         self._closers.append(("duplicates", duplicates.close))
-        pipeline = Pipeline(contract, duplicates, intake, self.committer, self.waveforms.announce, writer.expect)
+        pipeline = Pipeline(
+            contract, duplicates, intake, self.committer, self.waveforms.announce, writer.expect, lambda: self.words.is_behind
+        )
         self.web = Web(
             identity=self.identity,
             metrics=self.metrics,

@@ -42,6 +42,11 @@ def call_terms(texts: Iterable[str | None], numbers: Iterable[str]) -> list[str]
     return list(terms)[:MAX_TERMS]
 
 
+def indexed_terms(known: Iterable[str], said: Iterable[str]) -> dict[str, list[str]]:
+    """Return, by field, the terms that a call is found by: those known (`call_terms`), and the words that were said."""
+    return by_field(dict.fromkeys([*known, *call_terms(said, ())]))
+
+
 def by_field(terms: Iterable[_Term]) -> dict[str, list[_Term]]:
     """Return terms, or what is asked of them, by the field that a call has them in.
 

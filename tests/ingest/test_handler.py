@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.service import SAMPLES, Service, Tenant, missed, sample
 from tether_rt.ingest.body import MAX_JSON_BYTES, MAX_VALUES
+from tether_rt.store.words import WordIndex
 
 CONTRACT_EXAMPLE = {
     "direction": "outbound",
@@ -355,3 +356,16 @@ async def test_unknown_addresses_and_methods_have_the_one_error_shape(tenant: Te
     answer = await tenant.request("GET", "/api/calls/ingest", token=tenant.api_key)
     assert answer.status == 405
     assert answer.headers["Allow"] == "POST"
+
+
+async def test_a_server_that_is_behind_with_words_takes_a_call_with_them_unless_it_is_large(
+    tenant: Tenant, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(WordIndex, "is_behind", True)
+    monkeypatch.setattr(service.server.app.committer._writer, "_stored", None)  # so that a mark stays
+    small, large = missed(transcript=[{"role": "user", "message": "The boiler again"}]), missed(metadata={"a": "x" * 200_000})
+    ids = [(await tenant.post_call(call)).body["callId"] for call in (small, large)]
+    found = (await tenant.get("/api/calls/history?search=boiler")).body["calls"]
+    assert [call["callId"] for call in found] == ids[:1]
+    marked = service.database["calls"].find({"_id": {"$in": ids}, "unindexed": {"$exists": True}})
+    assert [call["_id"] for call in await marked.to_list(None)] == ids[1:]

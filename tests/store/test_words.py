@@ -9,12 +9,13 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError
 
 from tests.support.entries import caller, entry
-from tether_rt.search import MAX_TERMS, call_terms
+from tether_rt.search import MAX_TERMS, indexed_terms
 from tether_rt.store import client as store
 from tether_rt.store import words as module
 from tether_rt.store.commit import BatchWriter
@@ -134,13 +135,13 @@ async def test_a_name_that_a_call_is_given_while_it_is_indexed_is_not_lost(
     await commit_spoken(database, 2)
     one, other = await database["calls"].find().to_list(None)
     people = People(database)
-    await people.rename(other["organizationId"], other["contactId"], "Flat 9 Becker")
+    await people.rename(other["organizationId"], other["contactId"], "Flat 9c Becker")
     await database["calls"].update_many({}, {"$set": {"unindexed": LONG_AGO}})
     ask = words._line.ask
 
     async def renamed_meanwhile(commands: Sequence[Command]) -> list[store.Document]:
         if "update" in commands[0].body:
-            await people.rename(one["organizationId"], one["contactId"], "Room 12 Becker")
+            await people.rename(one["organizationId"], one["contactId"], "Room 12b Becker")
         return await ask(commands)
 
     monkeypatch.setattr(words._line, "ask", renamed_meanwhile)
@@ -150,7 +151,7 @@ async def test_a_name_that_a_call_is_given_while_it_is_indexed_is_not_lost(
     assert words.waiting_since <= LONG_AGO, "a search looks through the call as long as it waits"
     assert [await words.index() for _ in range(2)] == [2, 0], "without a sweep, which may be a minute away"
     assert await found(database, "becker") == await found(database, "again") == 2
-    for search, call in (("room 12", one), ("12", one), ("flat 9", other), ("9", other)):
+    for search, call in (("room 12b", one), ("12b", one), ("flat 9c", other), ("9c", other)):
         page = await CallHistory(database).page(call["organizationId"], CallFilter(search=search), limit=5)
         assert page is not None
         assert [each["_id"] for each in page.calls] == [call["_id"]]
@@ -249,12 +250,12 @@ async def test_others_have_their_turn_between_the_words_of_any_two_calls(
             turns += 1
             await asyncio.sleep(0)
 
-    def noted(texts: Iterable[str | None], numbers: Iterable[str]) -> list[str]:
+    def noted(known: Iterable[str], said: Iterable[str]) -> dict[str, list[str]]:
         taken_in.append(turns)
-        return call_terms(texts, numbers)
+        return indexed_terms(known, said)
 
     await commit_spoken(database, 10)
-    monkeypatch.setattr(module, "call_terms", noted)
+    monkeypatch.setattr(module, "indexed_terms", noted)
     counting = asyncio.create_task(count())
     assert await words.index() == 10
     counting.cancel()
@@ -295,19 +296,36 @@ async def test_a_busy_server_indexes_for_a_tenth_of_the_time(database: store.Dat
     assert pauses[2] == 1.0
 
 
-@pytest.mark.parametrize(("waiting", "leisure"), [(0, 1), (50, 1), (75, 0.5), (90, 0.2), (100, 0)])
-def test_the_more_calls_wait_the_less_a_busy_server_rests(
-    words: WordIndex, monkeypatch: pytest.MonkeyPatch, waiting: int, leisure: float
+async def test_with_enough_that_wait_the_next_come_with_their_words(
+    database: store.Database, words: WordIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(words, "_ids", deque(map(str, range(waiting)), maxlen=100))
-    assert words._leisure() == pytest.approx(leisure)
+    monkeypatch.setattr(module, "_ENOUGH_WAIT", 3)
+    await words.index()
+    for count, is_behind in ((2, False), (1, True)):
+        await commit_spoken(database, count, words)
+        assert words.is_behind is is_behind
+    assert await words.index() == 3
+    assert not words.is_behind
 
 
-async def test_with_too_many_that_wait_a_busy_server_does_not_rest(
-    database: store.Database, pauses: list[float], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await commit_spoken(database, 64)
-    words = Timed(database, busy=True, turns=3)
-    monkeypatch.setattr(words, "_leisure", lambda: 0.0)
-    await run(words)
-    assert pauses == [1.0]
+async def test_a_call_with_its_words_is_as_one_whose_words_came_later(database: store.Database, words: WordIndex) -> None:
+    whose = caller()
+    writer = BatchWriter(database.client, database, words.expect)
+    said = [{"role": "user", "message": "About the boiler again"}, {"role": "agent", "message": ""}]
+    more: dict[str, Any] = {
+        "summary": "Boiler makes noise",
+        "agentName": "Zoë",
+        "callerName": "Ann Bell",
+        "fromNumber": "+14165550199",
+    }
+    both = [entry(whose, transcript=said, is_indexed=at_once, **more) for at_once in (True, False)]
+    assert await words.index() == 0
+    await writer.write(both)
+    await writer.close()
+    assert await marked(database) == 1
+    assert await words.index() == 1
+    calls = [await database["calls"].find_one({"_id": one.call_id}) for one in both]
+    own = {"_id": 0, "callId": 0, "contactName": 0}
+    first, second = ({**call, **own} for call in calls if call is not None)
+    assert first == second
+    assert first["terms"] == ["ann", "bell", "zoe", "boiler", "makes", "noise", "again"]

@@ -56,14 +56,19 @@ class Pipeline:
         committer: Committer,
         announce: Callable[[Recording], None] = lambda recording: None,
         expect: Callable[[ContactKey], None] = lambda key: None,
+        words_at_once: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Take the stations, and who is told: of a recording once its call is durable, of whose call is about to be."""
+        """Take the stations, and who is told: of a recording once its call is durable, of whose call is about to be.
+
+        `words_at_once` says if a call's words are to be indexed with it, and not later.
+        """
         self._contract = contract
         self._duplicates = duplicates
         self._recordings = recordings
         self._committer = committer
         self._announce = announce
         self._expect = expect
+        self._words_at_once = words_at_once
         self._turns = asyncio.Semaphore(_LARGE_AT_ONCE)
 
     async def take(self, raw: bytearray, caller: Caller, patience: Patience) -> Outcome:
@@ -89,7 +94,8 @@ class Pipeline:
         recording = kept = None
         if parsed.recording is not None:
             recording, kept = await self._recordings.take(parsed.recording, caller.organization_id)
-        entry = Entry(new_id(), call, recording, call_elements(call, recording))
+        is_indexed = not large and self._words_at_once()
+        entry = Entry(new_id(), call, recording, call_elements(call, recording, is_indexed=is_indexed), is_indexed)
         del raw, parsed, body  # megabytes, perhaps, that nobody needs while the commit is waited for
         outcome = await self._committer.submit(entry, patience.left_s, kept=kept)
         if recording is not None and isinstance(outcome, Created):

@@ -10,7 +10,7 @@ from bson.errors import BSONError
 from tether_rt.domain import CompletedCall, Recording
 from tether_rt.errors import BadRequest
 from tether_rt.events import CallIds
-from tether_rt.search import call_terms
+from tether_rt.search import call_terms, indexed_terms
 from tether_rt.store.client import CODEC, Database, Document
 from tether_rt.store.opmsg import Spliced, elements
 
@@ -24,11 +24,13 @@ class NotStorable(BadRequest):
         super().__init__("The call holds more than the database can store: shorten its transcript or metadata")
 
 
-def call_elements(call: CompletedCall, recording: Recording | None) -> bytes:
+def call_elements(call: CompletedCall, recording: Recording | None, *, is_indexed: bool = False) -> bytes:
     """Return what a call's document holds of the call itself, encoded: the larger part, made while no batch waits for it.
 
-    Raises `NotStorable` for what BSON cannot hold.
+    `is_indexed` says that its words are to be indexed with it, and not later (`words`). Raises `NotStorable` for what BSON
+    cannot hold.
     """
+    own_terms = call_terms((call.caller_name, call.agent_name, call.summary), (call.from_number, call.to_number))
     document: Document = {
         "organizationId": call.organization_id,
         "userId": call.user_id,
@@ -46,9 +48,12 @@ def call_elements(call: CompletedCall, recording: Recording | None) -> bytes:
         "recordings": [_recording_document(recording)] if recording else [],
         "providerMetadata": {"metadata": call.metadata, "extra": call.extra},
         "fingerprint": call.fingerprint,
-        # To be indexed as `terms` and `numbers`, with what was spoken, later (`words`). Until then a search looks here.
-        "newTerms": call_terms((call.caller_name, call.agent_name, call.summary), (call.from_number, call.to_number)),
     }
+    if is_indexed:
+        document |= indexed_terms(own_terms, (turn["message"] for turn in call.transcript))
+    else:
+        # To be indexed as `terms` and `numbers`, with what was spoken, later. Until then a search looks here.
+        document["newTerms"] = own_terms
     if call.external_call_id is not None:
         # Absent rather than null: the unique index holds the calls that have one.
         document["providerCallId"] = call.external_call_id
@@ -58,7 +63,7 @@ def call_elements(call: CompletedCall, recording: Recording | None) -> bytes:
         raise NotStorable from error
 
 
-def call_document(of_the_call: bytes, ids: CallIds, contact_name: str, now: datetime) -> Spliced:
+def call_document(of_the_call: bytes, is_indexed: bool, ids: CallIds, contact_name: str, now: datetime) -> Spliced:
     """Return the document of a call as DESIGN's "Stored call" lists it; `of_the_call` is what `call_elements` made."""
     document = {
         "_id": ids.call_id,
@@ -66,10 +71,11 @@ def call_document(of_the_call: bytes, ids: CallIds, contact_name: str, now: date
         "contactId": ids.contact_id,
         "contactName": contact_name,
         "conversationId": ids.conversation_id,
-        "unindexed": now,
         "createdAt": now,
         "updatedAt": now,
     }
+    if not is_indexed:
+        document["unindexed"] = now
     return Spliced(document, of_the_call)
 
 

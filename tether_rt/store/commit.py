@@ -34,7 +34,7 @@ _UNSTORABLE: Final = frozenset({2, 15, 22, 10334, 17280, 17419, 17420})
 """BadValue, Overflow, InvalidBSON, BSONObjectTooLarge, KeyTooLong, and a document that an update makes too large."""
 
 Stored = Callable[[Iterable[str], datetime], object]
-"""Takes the ids of calls that were stored, and their time."""
+"""Takes the ids of calls that were stored and are still to be indexed, and their time."""
 
 
 class BatchIsStale(Exception):
@@ -49,7 +49,7 @@ class BatchWriter:
     """Writes batches, one at a time, over a connection and in a session of its own."""
 
     def __init__(self, client: Client, database: Database, stored: Stored | None = None) -> None:
-        """`stored` is told the ids of calls that were stored, and when: their words are to be indexed."""
+        """`stored` is told which calls were stored whose words are to be indexed, and when."""
         self._stored = stored
         self._known = Known(database)
         self._session = Session(database.delegate)
@@ -87,7 +87,8 @@ class BatchWriter:
                     plan = await self._plan(entries, again)
                     await self._transact(plan, None, kept)
                 if self._stored is not None:
-                    self._stored((call.document["_id"] for call in plan.calls), plan.now)
+                    marked = [call.document["_id"] for call in plan.calls if "unindexed" in call.document]
+                    self._stored(marked, plan.now)
             else:
                 await in_turns(plan.fill(()))
         except Exception as error:

@@ -27,6 +27,8 @@ class Entry(NamedTuple):
     recording: Recording | None
     elements: bytes
     """What `calls.call_elements` made of it: about what the call takes in a transaction."""
+    is_indexed: bool = False
+    """Whether that has the terms that the call is found by; otherwise they follow (`words`)."""
 
     @property
     def key(self) -> CallKey | None:
@@ -118,7 +120,7 @@ class Plan:
         call = entry.call
         contact = self._contact(call)
         ids = CallIds(entry.call_id, *contact.ids)
-        self.calls.append(call_document(entry.elements, ids, contact.name, self.now))
+        self.calls.append(call_document(entry.elements, entry.is_indexed, ids, contact.name, self.now))
         self.messages.append(
             {
                 "_id": (message_id := new_id()),

@@ -20,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from tether_rt.ops import log
-from tether_rt.search import by_field, call_terms
+from tether_rt.search import indexed_terms
 from tether_rt.store.client import Database, Document, DriverError, unavailable
 from tether_rt.store.line import Line
 from tether_rt.store.opmsg import find, update
@@ -32,11 +32,12 @@ _CLOCKS_DIFFER_S: Final = 15.0
 _SWEEP_EVERY_S: Final = 60.0
 """Not with each look: for five minutes MongoDB keeps the mark of a call that has none any more, and passes by all of those."""
 _SWEPT_AT_ONCE: Final = 1_000
-_MOST_EXPECTED: Final = 20_000
-"""2 MB of ids. What is forgotten beyond is found by its mark."""
+_ENOUGH_WAIT: Final = 20_000
+"""A search looks through them, 5 µs for each."""
+_MOST_EXPECTED: Final = 25_000
+"""2.5 MB of ids. What is forgotten beyond is found by its mark."""
 _REST: Final = 9
-"""A busy server indexes for a tenth of the time: how often as long as it took it rests after each turn. With more than half of
-those that may wait, less, and in the end not at all: a search looks through them, 5 µs for each."""
+"""A busy server indexes for a tenth of the time: how often as long as it took it rests after each turn."""
 
 _MARKED: Final = {"unindexed": {"$exists": True}}
 EVER: Final = datetime.fromtimestamp(0, UTC)
@@ -74,6 +75,14 @@ class WordIndex:
                 self._swept_all = False
             self._ids.append(call_id)
 
+    @property
+    def is_behind(self) -> bool:
+        """Say if so many calls wait that the next had better be stored with their words (`calls.call_elements`).
+
+        That takes MongoDB a sixth of what it takes to add them afterwards, so that a server without time for that keeps up.
+        """
+        return len(self._ids) >= _ENOUGH_WAIT
+
     async def close(self) -> None:
         """Close the connection; idempotent."""
         await self._line.close()
@@ -92,10 +101,7 @@ class WordIndex:
             if not indexed:
                 await asyncio.sleep(_LOOK_EVERY_S)
             elif self._is_busy():
-                await asyncio.sleep(_REST * self._leisure() * (time.monotonic() - began_s))
-
-    def _leisure(self) -> float:
-        return min(1.0, 2 * (1 - len(self._ids) / (self._ids.maxlen or 1)))
+                await asyncio.sleep(_REST * (time.monotonic() - began_s))
 
     async def index(self) -> int:
         """Index some of the marked calls and return how many were looked at; 0 when none is known to be left."""
@@ -149,7 +155,7 @@ class WordIndex:
 def _change(call: Document) -> Document:
     # A contact's new name may be in its place already; an earlier version had the others there, too.
     known = [*call.get("newTerms", ()), *call.get("terms", ()), *call.get("numbers", ())]
-    indexed = by_field(dict.fromkeys([*known, *call_terms(call["said"], ())]))
+    indexed = indexed_terms(known, call["said"])
     # One that was given a name since it was read keeps its mark, and is read again.
     as_read = {field: call.get(field, {"$exists": False}) for field in indexed}
     return {"q": {"_id": call["_id"], **as_read}, "u": {"$set": indexed, "$unset": {"unindexed": "", "newTerms": ""}}}
