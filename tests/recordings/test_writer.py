@@ -211,6 +211,6 @@ def test_who_dies_before_the_answer_leaves_its_recording_whole_and_no_trace_in_t
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as writer:
         assert writer.stdout is not None
         writer.stdout.close()
-        _, errors = writer.communicate(module.group_message([(tmp_path / key(0), b"0")]), 30)
+        _, errors = writer.communicate(module.group_message([(str(tmp_path / key(0)), b"0")]), 30)
     assert (writer.returncode, errors) == (0, b"")
     assert held_by(tmp_path, range(1)) == [b"0"]

@@ -7,6 +7,7 @@ it gets its name, and the folder after; small ones share one flush of the file s
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
@@ -59,15 +60,14 @@ class DiskStore:
 
     def put_soon(self, key: str, content: bytes) -> asyncio.Future[None] | None:
         """Begin with a small one while no flush takes longer than usual."""
-        return self._groups.put(self._path(key), content) if _is_small(content) and self._groups.is_prompt else None
+        return self._groups.put(self._text(key), content) if _is_small(content) and self._groups.is_prompt else None
 
     async def put(self, key: str, source: bytes | Path, content_type: str) -> None:
         """Store durably. A file on the same file system is moved, one from elsewhere is copied."""
-        path = self._path(key)
         if isinstance(source, bytes) and _is_small(source):
-            await self._groups.put(path, source)
+            await self._groups.put(self._text(key), source)
         else:
-            await self._threads.run(self._folder.put, path, source)
+            await self._threads.run(self._folder.put, self._path(key), source)
 
     async def url(self, key: str, content_type: str, expires_s: int) -> str | None:
         """There is none: the server itself must serve the bytes."""
@@ -97,7 +97,10 @@ class DiskStore:
             raise scratch.unavailable(error) from error
 
     def _path(self, key: str) -> Path:
-        return self._root / check_key(key)
+        return Path(self._text(key))
+
+    def _text(self, key: str) -> str:
+        return f"{self._root}{os.sep}{check_key(key)}"
 
 
 def _is_small(content: bytes) -> bool:

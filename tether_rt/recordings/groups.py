@@ -10,7 +10,6 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from tether_rt.recordings import scratch
@@ -43,7 +42,7 @@ class Groups:
         """Say if no group has been under way for longer than usual."""
         return self._writing is None or time.monotonic() - self._began_s < _USUAL_S
 
-    def put(self, path: Path, content: bytes) -> asyncio.Future[None]:
+    def put(self, path: str, content: bytes) -> asyncio.Future[None]:
         """Return what is done once the file is durable; it raises `Unavailable`."""
         waiting = _Waiting((path, content), asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)

@@ -35,7 +35,7 @@ def create(folder: Path) -> tuple[int, Path]:
     return descriptor, path
 
 
-def appear(path: Path, content: bytes) -> bool:
+def appear(path: str, content: bytes) -> bool:
     """Make a file that is there at once and as a whole; return False where that does not go, whatever the reason.
 
     The file has no name until it is written (open(2), O_TMPFILE), and nothing has to be looked up, locked or renamed: three
@@ -43,7 +43,7 @@ def appear(path: Path, content: bytes) -> bool:
     system without nameless files, a full disk.
     """
     try:
-        descriptor = os.open(path.parent, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(os.path.dirname(path), os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600)
     except OSError:
         return False
     try:

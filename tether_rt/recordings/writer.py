@@ -23,14 +23,14 @@ _HEAD: Final = struct.Struct(">I")
 
 def group_message(files: Sequence[Small]) -> bytes:
     """Return what asks for a group: the length of its head, the head (JSON: each path and size), and the contents."""
-    head = json.dumps([(str(path), len(content)) for path, content in files]).encode()
+    head = json.dumps([(path, len(content)) for path, content in files]).encode()
     return b"".join((_HEAD.pack(len(head)), head, *(content for _, content in files)))
 
 
 def read_group(source: BinaryIO) -> list[Small]:
     """Return the next group; raises `EOFError` when there is none, or not all of it."""
     (size,) = _HEAD.unpack(_read(source, _HEAD.size))
-    return [(Path(path), _read(source, length)) for path, length in json.loads(_read(source, size))]
+    return [(path, _read(source, length)) for path, length in json.loads(_read(source, size))]
 
 
 def _read(source: BinaryIO, size: int) -> bytes:
