@@ -85,7 +85,7 @@ static/vendor: static/.npmrc static/package.json static/package-lock.json static
 
 # The mongod of the wheel is linked against libcurl, which a small Debian does not have.
 mongod: | $(VENV)/demo.stamp
-	@mongod=$$($(VENV)/bin/python -c 'from tether_rt.store.mongod import find_binary; print(find_binary())' 2>/dev/null) || exit 0; \
+	@mongod=$$($(VENV)/bin/python -c 'from tether_rt.mongo.mongod_process import find_binary; print(find_binary())' 2>/dev/null) || exit 0; \
 	$(call need,"$$mongod" --version,libcurl4,mongod needs it)
 
 # Debian's Chromium where there is none and it can be installed, otherwise the one that Playwright fetches for itself.

@@ -16,9 +16,10 @@ import bson
 
 from bench.lab import ROOT, Lab
 from bench.process import Child, cpu_s
-from tether_rt import admin, auth
-from tether_rt.store import client as store
-from tether_rt.store.users import Users
+from tether_rt import accounts
+from tether_rt.auth import credentials
+from tether_rt.mongo import client as store
+from tether_rt.mongo.users import Users
 
 NODE: Final = ROOT / "bench" / "peers" / "node"
 PYTHON: Final = ROOT / "bench" / "peers" / "python"
@@ -125,26 +126,26 @@ def sign_in(port: int) -> str:
     return token
 
 
-def add_organizations(mongodb_uri: str, database: str, count: int) -> list[admin.NewUser]:
+def add_organizations(mongodb_uri: str, database: str, count: int) -> list[accounts.NewUser]:
     """Make the database and so many organizations, each with one user; return the users."""
     return asyncio.run(_add_organizations(mongodb_uri, database, count))
 
 
-async def _add_organizations(mongodb_uri: str, database: str, count: int) -> list[admin.NewUser]:
+async def _add_organizations(mongodb_uri: str, database: str, count: int) -> list[accounts.NewUser]:
     client = store.connect(mongodb_uri, patient=True)
     try:
         db = store.database(client, database)
-        person = admin.Person("Organization 0", EMAIL, "Agent", "agent")
-        added = [await admin.add_user(db, SECRET, person, PASSWORD)]
+        person = accounts.Person("Organization 0", EMAIL, "Agent", "agent")
+        added = [await accounts.add_user(db, SECRET, person, PASSWORD)]
         users = Users(db)
         for number in range(1, count):  # without a password: hashing a thousand would take a minute
-            key = auth.new_api_key()
+            key = credentials.new_api_key()
             organization_id = await users.organization_named(f"Organization {number}")
             user_id = await users.add(
                 organization_id=organization_id, email=f"agent-{number}@example.com", full_name="Agent", role="agent",
-                password_hash=auth.NOBODYS_HASH, api_key_digest=auth.api_key_digest(key), sealed_api_key="",
+                password_hash=credentials.NOBODYS_HASH, api_key_digest=credentials.api_key_digest(key), sealed_api_key="",
             )  # fmt: skip
-            added.append(admin.NewUser(user_id, organization_id, key))
+            added.append(accounts.NewUser(user_id, organization_id, key))
         return added
     finally:
         client.close()

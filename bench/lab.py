@@ -15,7 +15,7 @@ import pymongo
 from pymongo.errors import PyMongoError
 
 from bench.process import BenchError, Child, Tool
-from tether_rt.store.mongod import find_binary
+from tether_rt.mongo.mongod_process import find_binary
 
 ROOT: Final = Path(__file__).parents[1]
 CACHE: Final = ROOT / "bench" / ".cache"

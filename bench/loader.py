@@ -14,13 +14,13 @@ import pymongo
 from pymongo import WriteConcern
 
 from bench.payloads import ID_BYTES, templates
-from tether_rt.domain import Caller, CompletedCall, Recording, completed_call
-from tether_rt.store import client as store
-from tether_rt.store.calls import call_elements
-from tether_rt.store.indexes import create_indexes
-from tether_rt.store.opmsg import encoded
-from tether_rt.store.plan import Entry, Plan, segment_document
-from tether_rt.turns import at_once
+from tether_rt.domain.call import Caller, CompletedCall, Recording, completed_call
+from tether_rt.mongo import client as store
+from tether_rt.mongo.batch_plan import Entry, Plan, segment_document
+from tether_rt.mongo.calls import call_elements
+from tether_rt.mongo.indexes import create_indexes
+from tether_rt.mongo.wire.op_msg import encoded
+from tether_rt.runtime.cooperative import at_once
 
 _BATCH: Final = 128
 _KINDS: Final = 2_000

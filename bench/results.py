@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-from tether_rt.store.mongod import find_binary
+from tether_rt.mongo.mongod_process import find_binary
 
 FOLDER: Final = Path(__file__).parent / "results"
 _ORDER: Final = ("ingest", "fanout", "latency", "memory", "growth", "start", "browser")

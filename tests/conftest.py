@@ -11,8 +11,8 @@ import pytest
 
 from tests.support.s3 import S3Server, s3_server  # noqa: F401 - a fixture
 from tests.support.service import SECRET, Service, Tenant, running
+from tether_rt.mongo.private_mongod import PrivateMongod
 from tether_rt.settings import Settings
-from tether_rt.store.embedded import PrivateMongod
 
 
 @pytest.fixture(scope="session")

@@ -16,11 +16,11 @@ from tests.conftest import settings_on
 from tests.hub.harness import eventually
 from tests.support.raw import connection
 from tests.support.service import SECRET, Service, missed, running
-from tether_rt.contract import load_contract
-from tether_rt.routing import pattern
+from tether_rt.domain.contract import load_contract
+from tether_rt.http.handlers import allowed_methods
+from tether_rt.http.routing import pattern
 from tether_rt.server import Server
 from tether_rt.settings import Settings
-from tether_rt.web import allowed_methods
 
 NOT_IN_THE_CONTRACT = {"/", "/static/{file}", "/static/{version}/{file}"}
 """The dashboard's own files: no client is written against them."""

@@ -14,10 +14,11 @@ from urllib.parse import quote
 
 import pytest
 
-from tether_rt import admin, auth
+from tether_rt import accounts
+from tether_rt.auth import credentials
+from tether_rt.mongo import mongod_process
+from tether_rt.mongo.private_mongod import PrivateMongod
 from tether_rt.settings import SETTINGS, Settings
-from tether_rt.store import mongod
-from tether_rt.store.embedded import PrivateMongod
 
 VARIABLES = {row.variable for row in SETTINGS}
 ADD = ("user", "add", "--org", "Acme", "--email", "ann@acme.example", "--name", "Ann")
@@ -110,7 +111,7 @@ def test_user_add_prints_one_line_of_json_and_keeps_only_hashes(tmp_path: Path) 
     added = json.loads(done.stdout)
     assert done.stdout.count("\n") == 1
     assert set(added) == {"userId", "organizationId", "apiKey"}
-    assert auth.looks_like_api_key(added["apiKey"])
+    assert credentials.looks_like_api_key(added["apiKey"])
     files = b"".join(path.read_bytes() for path in (tmp_path / "mongod/db").rglob("*") if path.is_file())
     assert added["userId"].encode() in files
     assert added["apiKey"].encode() not in files
@@ -124,7 +125,7 @@ def test_user_add_prints_one_line_of_json_and_keeps_only_hashes(tmp_path: Path) 
 
 async def test_user_add_joins_the_mongod_that_a_server_runs(tmp_path: Path) -> None:
     settings = Settings.from_values({"data_dir": tmp_path})
-    async with admin.opened(settings) as database:
+    async with accounts.opened(settings) as database:
         added = []
         for number in range(2):
             done = run(*ADD, "--email", f"{number}@acme.example", stdin=b"secret\n", variables=at(tmp_path))
@@ -134,9 +135,9 @@ async def test_user_add_joins_the_mongod_that_a_server_runs(tmp_path: Path) -> N
         user: dict[str, Any] | None = await database["users"].find_one({"_id": added[1]["userId"]})
         assert user is not None
         assert (user["email"], user["fullName"], user["accessRole"]) == ("1@acme.example", "Ann", "agent")
-        assert auth.password_matches("secret", user["passwordHash"])
-        assert user["apiKeyDigest"] == auth.api_key_digest(added[1]["apiKey"])
-        assert auth.Keyring(settings.resolve_secret()).unseal(user["apiKeySealed"]) == added[1]["apiKey"]
+        assert credentials.password_matches("secret", user["passwordHash"])
+        assert user["apiKeyDigest"] == credentials.api_key_digest(added[1]["apiKey"])
+        assert credentials.Keyring(settings.resolve_secret()).unseal(user["apiKeySealed"]) == added[1]["apiKey"]
         assert await database["counters"].find_one() == {"_id": user["organizationId"], "seq": 0}
 
 
@@ -187,7 +188,7 @@ async def test_indexes_makes_them_and_can_be_repeated(tmp_path: Path) -> None:
     for days in ("3", "5"):
         done = run("indexes", "--feed-retention-days", days, variables=at(tmp_path))
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    async with admin.opened(Settings.from_values({"data_dir": tmp_path})) as database:
+    async with accounts.opened(Settings.from_values({"data_dir": tmp_path})) as database:
         assert "email_1" in await database["users"].index_information()
         assert (await database["feed"].index_information())["retention"]["expireAfterSeconds"] == 5 * 86_400
 
@@ -195,7 +196,7 @@ async def test_indexes_makes_them_and_can_be_repeated(tmp_path: Path) -> None:
 async def test_a_user_added_later_leaves_the_feeds_retention_alone(tmp_path: Path) -> None:
     run("indexes", "--feed-retention-days", "30", variables=at(tmp_path))
     assert run(*ADD, stdin=b"secret\n", variables=at(tmp_path)).returncode == 0
-    async with admin.opened(Settings.from_values({"data_dir": tmp_path})) as database:
+    async with accounts.opened(Settings.from_values({"data_dir": tmp_path})) as database:
         assert (await database["feed"].index_information())["retention"]["expireAfterSeconds"] == 30 * 86_400
 
 
@@ -206,7 +207,7 @@ def test_a_mongodb_that_is_not_there_or_not_a_replica_set_is_said(tmp_path: Path
     socket = tmp_path / "alone.sock"
     with (tmp_path / "log").open("wb") as log:
         alone = subprocess.Popen(
-            [mongod.find_binary(), "--dbpath", str(tmp_path), "--bind_ip", str(socket)], stdout=log, stderr=log
+            [mongod_process.find_binary(), "--dbpath", str(tmp_path), "--bind_ip", str(socket)], stdout=log, stderr=log
         )
     try:
         address = {**away, "MONGODB_URI": f"mongodb://{quote(str(socket), safe='')}"}

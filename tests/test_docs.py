@@ -16,14 +16,16 @@ import orjson
 import pytest
 
 from tests.support.documents import FENCE, ROOT, blocks, text_of
-from tether_rt import phone
 from tether_rt.cli import commands
-from tether_rt.contract import load_contract
-from tether_rt.domain import Caller, completed_call
-from tether_rt.events import EVENT_NAMES, MAX_NAME_CHARS, MAX_SUMMARY_CHARS
+from tether_rt.domain import phone
+from tether_rt.domain.call import Caller, completed_call
+from tether_rt.domain.contract import load_contract
+from tether_rt.domain.events import EVENT_NAMES, MAX_NAME_CHARS, MAX_SUMMARY_CHARS
+from tether_rt.http import json_body
 from tether_rt.hub import hub, protocol, wire
-from tether_rt.ingest import body, committer, guard, url
-from tether_rt.ops import Metrics
+from tether_rt.ingest import group_commit, storable
+from tether_rt.recordings.fetch import fetcher, url_policy
+from tether_rt.runtime.metrics import Metrics
 from tether_rt.settings import SETTINGS
 
 CONTRACT = load_contract()
@@ -118,8 +120,12 @@ def test_the_developers_page_has_every_module() -> None:
         folder = path.parent.relative_to(PACKAGE)
         if path.name.startswith("__"):
             continue
-        by_folder = f"`{folder}/`" in page and folder.name in ("recordings", "api", "samples")
-        assert by_folder or re.search(rf"[`/]{path.name}`", page), path
+        row = (
+            page
+            if folder == Path()
+            else next(line for line in page.splitlines() if line.startswith(f"| `{folder}/`") or f"`{folder.name}/` (" in line)
+        )
+        assert f"`{path.name}`" in row, path
 
 
 # ---------------------------------------------------------------------- routes, events, errors
@@ -146,11 +152,10 @@ def test_the_vendors_page_has_every_field_status_and_error() -> None:
 def refusals() -> Iterator[str]:
     """The constant parts of what a vendor can be told to mend."""
     for path in (
-        *(PACKAGE / "ingest").glob("*.py"),
-        PACKAGE / "domain.py",
-        PACKAGE / "phone.py",
-        PACKAGE / "web.py",
-        PACKAGE / "headers.py",
+        *(PACKAGE / "ingest").rglob("*.py"),
+        *(PACKAGE / "recordings").rglob("*.py"),
+        *(PACKAGE / "domain").rglob("*.py"),
+        *(PACKAGE / "http").rglob("*.py"),
     ):
         kinds = {"BadRequest", "TooLarge", "UnsupportedMedia"}
         for node in ast.walk(ast.parse(path.read_text())):
@@ -187,20 +192,20 @@ def test_messages_in_the_protocols_page_fit_the_contract() -> None:
 
 def test_numbers_in_the_documents_are_the_codes() -> None:
     vendor, deployment, words = (text_of(f"docs/{name}.md") for name in ("quickstart-vendor", "deployment", "protocol"))
-    limits = url.Limits()
+    limits = fetcher.Limits()
     for number in (
-        body.MAX_DEPTH,
-        body.MAX_VALUES,
-        body.MAX_JSON_BYTES >> 20,
-        guard.MAX_URL_CHARS,
+        storable.MAX_DEPTH,
+        json_body.MAX_VALUES,
+        json_body.MAX_JSON_BYTES >> 20,
+        url_policy.MAX_URL_CHARS,
         limits.redirects,
-        committer.MAX_WAITING_CALLS,
+        group_commit.MAX_WAITING_CALLS,
         phone.MAX_CHARS,
     ):
         assert re.search(rf"\b({number}|{number:,})\b", vendor), number
     for seconds in (limits.connect_s, limits.headers_s, limits.total_s):
         assert re.search(rf"\b{seconds:g}\b", vendor), seconds
-    for number in (committer.MAX_BATCH_CALLS, committer.MAX_WAITING_CALLS, hub.MAX_RECENT_BYTES >> 20):
+    for number in (group_commit.MAX_BATCH_CALLS, group_commit.MAX_WAITING_CALLS, hub.MAX_RECENT_BYTES >> 20):
         assert re.search(rf"\b({number}|{number:,})\b", deployment), number
     for number in (MAX_NAME_CHARS, MAX_SUMMARY_CHARS, protocol.MAX_SEQ, int(hub.HEARTBEAT_S), wire.MAX_UNSENT_BYTES >> 20):
         assert re.search(rf"\b({number}|{number:,})\b", words), number
@@ -240,7 +245,7 @@ def test_commands_in_the_documents_exist() -> None:
         assert isinstance(group, click.Group)
         options = {option for parameter in group.commands[words].params for option in parameter.opts}
         assert {"--org", "--email", "--name", "--role"} <= options
-    assert "--simulate" in text_of("run.py") + text_of("tether_rt/demo.py")
+    assert "--simulate" in text_of("run.py") + text_of("tether_rt/demo/demo.py")
 
 
 def test_curl_lines_send_what_the_contract_takes() -> None:

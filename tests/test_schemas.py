@@ -12,10 +12,10 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from tether_rt.api.calls import DIRECTIONS, STATUSES
-from tether_rt.contract import FORMATS, KEYWORDS, load_contract
-from tether_rt.domain import KNOWN_FIELDS, Caller, Recording, completed_call, iso_ms
-from tether_rt.events import EVENT_NAMES, CallIds, call_events, event_text
-from tether_rt.headers import SESSION_COOKIE
+from tether_rt.domain.call import KNOWN_FIELDS, Caller, Recording, completed_call, iso_ms
+from tether_rt.domain.contract import FORMATS, KEYWORDS, load_contract
+from tether_rt.domain.events import EVENT_NAMES, CallIds, call_events, event_text
+from tether_rt.http.headers import SESSION_COOKIE
 from tether_rt.hub import protocol
 
 CONTRACT = load_contract()

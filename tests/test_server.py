@@ -22,7 +22,7 @@ from tests.support.people import signed_in
 from tests.support.raw import connection
 from tests.support.service import ROOT, SAMPLES, SECRET, ServerProcess, missed, sample
 from tests.support.standalone import standalone_mongod
-from tether_rt.store.embedded import PrivateMongod
+from tether_rt.mongo.private_mongod import PrivateMongod
 
 
 def variables(folder: Path, **more: str) -> dict[str, str]:

@@ -91,7 +91,7 @@ def test_it_holds_what_is_served_and_nothing_that_only_builds_it(wheel: Path) ->
     assert {name.removeprefix("tether_rt/static/") for name in names if name.startswith("tether_rt/static/")} == served - tools
     assert any(name.startswith("tether_rt/static/vendor/") for name in names)
     assert {"tether_rt/schemas/openapi.yaml", "tether_rt/schemas/asyncapi.yaml", "tether_rt/py.typed"} <= names
-    assert {"tether_rt/samples/appointment.mp3", "tether_rt/samples/busy.json"} <= names
+    assert {"tether_rt/demo/samples/appointment.mp3", "tether_rt/demo/samples/busy.json"} <= names
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tether_rt").rglob("*.py")}
     assert modules <= names
     assert not any(name.startswith(("tests/", "bench/")) for name in names)

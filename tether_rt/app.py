@@ -13,48 +13,48 @@ from typing import Any, Final
 
 import orjson
 
-from tether_rt import samples
-from tether_rt.api import activity, calls, export, files, operations, people, recordings, sessions
-from tether_rt.assets import Assets, static_folder
-from tether_rt.auth import Keyring
-from tether_rt.contract import load_contract
+from tether_rt.api import activity, calls, contacts, export, operations, recordings, sessions, static_pages
+from tether_rt.auth.credentials import Keyring
+from tether_rt.auth.identity import Identity
+from tether_rt.auth.passwords import PasswordCheck
+from tether_rt.auth.rate_limits import RateLimit
+from tether_rt.demo import samples
+from tether_rt.domain.contract import load_contract
 from tether_rt.errors import Unavailable
-from tether_rt.headers import NOTHING_MAY_RUN, networks
+from tether_rt.http.context import BodyBudget, Web
+from tether_rt.http.handlers import NotFoundHandler
+from tether_rt.http.headers import NOTHING_MAY_RUN, networks
+from tether_rt.http.routing import Route, Routed
+from tether_rt.http.static_files import Assets, static_folder
 from tether_rt.hub.hub import Hub
-from tether_rt.hub.socket import DashboardSocket
-from tether_rt.identity import Identity
-from tether_rt.inflight import BodyBudget, Web
-from tether_rt.ingest.committer import Committer
-from tether_rt.ingest.duplicates import DuplicateCheck
+from tether_rt.hub.websocket_handler import DashboardSocket
+from tether_rt.ingest.deduplication import DuplicateCheck
+from tether_rt.ingest.fast_path import WholeCalls
+from tether_rt.ingest.group_commit import Committer
 from tether_rt.ingest.handler import IngestHandler
 from tether_rt.ingest.pipeline import Pipeline
-from tether_rt.ingest.sources import RecordingIntake
-from tether_rt.ingest.spool import Spool
-from tether_rt.ingest.url import Limits, RecordingFetcher
-from tether_rt.ingest.waveform import WaveformMaker
-from tether_rt.ingest.whole import WholeCalls
-from tether_rt.limits import RateLimit
-from tether_rt.ops import Metrics, labelled, log
-from tether_rt.passwords import PasswordCheck
+from tether_rt.mongo import client as store
+from tether_rt.mongo.batch_writer import BatchWriter
+from tether_rt.mongo.call_history import CallHistory
+from tether_rt.mongo.calls import Calls
+from tether_rt.mongo.contacts import People
+from tether_rt.mongo.indexes import create_indexes
+from tether_rt.mongo.lookups import Known
+from tether_rt.mongo.private_mongod import PrivateMongod
+from tether_rt.mongo.search_index import WordIndex
+from tether_rt.mongo.sessions import Sessions
+from tether_rt.mongo.users import Users
+from tether_rt.mongo.waveforms import Waveforms
 from tether_rt.recordings.disk import DiskStore
-from tether_rt.recordings.protocol import RecordingStore
+from tether_rt.recordings.fetch.fetcher import Limits, RecordingFetcher
+from tether_rt.recordings.intake import RecordingIntake
 from tether_rt.recordings.r2 import R2Store
-from tether_rt.routing import Route, Routed
+from tether_rt.recordings.spool import Spool
+from tether_rt.recordings.store import RecordingStore
+from tether_rt.recordings.waveform.service import WaveformMaker
+from tether_rt.runtime.metrics import Metrics, labelled, log
+from tether_rt.runtime.supervisor import Supervisor
 from tether_rt.settings import Settings
-from tether_rt.store import client as store
-from tether_rt.store.calls import Calls
-from tether_rt.store.commit import BatchWriter
-from tether_rt.store.embedded import PrivateMongod
-from tether_rt.store.history import CallHistory
-from tether_rt.store.indexes import create_indexes
-from tether_rt.store.known import Known
-from tether_rt.store.people import People
-from tether_rt.store.sessions import Sessions
-from tether_rt.store.users import Users
-from tether_rt.store.waveforms import Waveforms
-from tether_rt.store.words import WordIndex
-from tether_rt.supervisor import Supervisor
-from tether_rt.web import NotFoundHandler
 
 _LOG: Final = logging.getLogger("tether.app")
 _MEGABYTE: Final = 1 << 20
@@ -184,20 +184,20 @@ class App:
                 recordings.RecordingHandler,
                 {**calls_part, "store": self.recordings, "keyring": keyring},
             ),
-            ("/api/contacts", people.ContactsHandler, {"people": self.people}),
-            ("/api/contacts/{contactId}", people.ContactHandler, people_part),
-            ("/api/conversation/all", people.ConversationsHandler, people_part),
-            ("/api/conversation/messages", people.MessagesHandler, people_part),
+            ("/api/contacts", contacts.ContactsHandler, {"people": self.people}),
+            ("/api/contacts/{contactId}", contacts.ContactHandler, people_part),
+            ("/api/conversation/all", contacts.ConversationsHandler, people_part),
+            ("/api/conversation/messages", contacts.MessagesHandler, people_part),
             ("/ws", DashboardSocket, {"hub": self.hub}),
             ("/healthz", operations.HealthHandler, {}),
             ("/readyz", operations.ReadyHandler, {"checks": checks}),
             ("/metrics", operations.MetricsHandler, {"metrics": self.metrics}),
             ("/openapi.json", operations.DocumentHandler, {"document": contract.openapi_json()}),
             ("/asyncapi.json", operations.DocumentHandler, {"document": contract.asyncapi_json()}),
-            ("/docs", files.PageHandler, {**docs, "page": "docs.html"}),
-            ("/", files.PageHandler, {**page, "page": "index.html"}),
-            ("/static/{file}", files.AssetHandler, file),
-            ("/static/{version}/{file}", files.AssetHandler, file),
+            ("/docs", static_pages.PageHandler, {**docs, "page": "docs.html"}),
+            ("/", static_pages.PageHandler, {**page, "page": "index.html"}),
+            ("/static/{file}", static_pages.AssetHandler, file),
+            ("/static/{version}/{file}", static_pages.AssetHandler, file),
         ]
 
     async def _prepare_database(self) -> None:

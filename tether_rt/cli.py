@@ -101,11 +101,11 @@ def serve(**values: Any) -> int:
 @settings_options(*_DATABASE, "feed_retention_days")
 def indexes(**values: Any) -> None:
     """Create the indexes that are missing (each start does so, too)."""
-    from tether_rt import admin
-    from tether_rt.store.indexes import create_indexes
+    from tether_rt import accounts
+    from tether_rt.mongo.indexes import create_indexes
 
     async def create(settings: Settings) -> None:
-        async with admin.opened(settings) as database:
+        async with accounts.opened(settings) as database:
             await create_indexes(database, settings.feed_retention_days)
 
     asyncio.run(create(Settings.from_values(values)))
@@ -127,15 +127,15 @@ def add(*, organization: str, email: str, full_name: str, role: str, **values: A
 
     The password is read from standard input (one line), or asked for in a terminal.
     """
-    from tether_rt import admin
+    from tether_rt import accounts
 
     settings = Settings.from_values(values)
-    person = admin.Person(organization=organization, email=email, full_name=full_name, role=role)
+    person = accounts.Person(organization=organization, email=email, full_name=full_name, role=role)
     password = _password()
 
-    async def add_user() -> admin.NewUser:
-        async with admin.opened(settings) as database:
-            return await admin.add_user(database, settings.resolve_secret(), person, password)
+    async def add_user() -> accounts.NewUser:
+        async with accounts.opened(settings) as database:
+            return await accounts.add_user(database, settings.resolve_secret(), person, password)
 
     added = asyncio.run(add_user())
     click.echo(json.dumps({"userId": added.user_id, "organizationId": added.organization_id, "apiKey": added.api_key}))

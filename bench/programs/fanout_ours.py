@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 import uvloop
 
 from bench.contestants import EMAIL, PASSWORD, SECRET
-from tether_rt import admin
+from tether_rt import accounts
 from tether_rt.hub.room import Room
 from tether_rt.server import Server
 from tether_rt.settings import Settings
@@ -34,8 +34,8 @@ async def main(mongodb_uri: str, database: str, data_dir: str) -> None:
     await server.start()
     server.app.hub.heartbeat_s = 36_000  # the receivers do not answer pings
     try:
-        person = admin.Person("Fan-out", EMAIL, "Agent", "agent")
-        added = await admin.add_user(server.app.database, SECRET, person, PASSWORD)
+        person = accounts.Person("Fan-out", EMAIL, "Agent", "agent")
+        added = await accounts.add_user(server.app.database, SECRET, person, PASSWORD)
         print(json.dumps({"port": int(server.url.rpartition(":")[2])}), flush=True)
         await obey(server, added.organization_id)
     finally:

@@ -18,7 +18,7 @@ from bench.loader import fill
 from bench.process import BenchError
 from bench.results import Goal, Report, Table
 from bench.scale import Scale
-from tether_rt.domain import Caller
+from tether_rt.domain.call import Caller
 
 _LIVE_ROWS: Final = 10_000
 _EVENTS_S: Final = 50

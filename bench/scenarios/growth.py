@@ -17,7 +17,7 @@ from bench.loader import fill
 from bench.process import BenchError
 from bench.results import Goal, Report, Table
 from bench.scale import Scale
-from tether_rt.domain import Caller
+from tether_rt.domain.call import Caller
 
 _CONNECTIONS: Final = 128
 _QUERY_MS: Final = 10_000

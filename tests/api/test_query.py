@@ -15,7 +15,7 @@ from tornado.web import RequestHandler
 
 from tests.support.bodies import VALID_TIMES, tried
 from tether_rt.api import query
-from tether_rt.domain import iso_ms, parse_time
+from tether_rt.domain.call import iso_ms, parse_time
 from tether_rt.errors import BadRequest
 
 

@@ -16,7 +16,7 @@ from tests.conftest import settings_on
 from tests.support.audio import wav
 from tests.support.raw import RawAnswer, connection
 from tests.support.service import SAMPLES, SECRET, Service, Tenant, running, sample
-from tether_rt.auth import Keyring
+from tether_rt.auth.credentials import Keyring
 
 AUDIO = (SAMPLES / "delivery.mp3").read_bytes()
 KEYS = Keyring(SECRET)

@@ -12,7 +12,7 @@ import pytest
 from tests.attacks.conftest import answers_to
 from tests.support import audio
 from tests.support.service import Answer, Service, Tenant, missed, sample
-from tether_rt.headers import NOTHING_MAY_RUN
+from tether_rt.http.headers import NOTHING_MAY_RUN
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 PAGES = ("/", "/docs")

@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import r2_settings, settings_on
 from tests.support.s3 import S3Server
 from tests.support.service import SAMPLES, SECRET, Answer, Service, Tenant, running, sample
-from tether_rt.auth import Keyring
+from tether_rt.auth.credentials import Keyring
 
 KEYRING = Keyring(SECRET)
 VOICE = (SAMPLES / "appointment.mp3").read_bytes()

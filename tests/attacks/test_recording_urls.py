@@ -18,9 +18,9 @@ from tests.support.service import Answer, Service, Tenant, running, sample
 from tests.support.vendor import Answer as VendorAnswer
 from tests.support.vendor import Vendor, body, head, raw, redirect, repeated, status, vendor_server
 from tether_rt import app
-from tether_rt.ingest.url import Limits
+from tether_rt.recordings.fetch.fetcher import Limits
 
-CORPUS = json.loads((Path(__file__).parents[1] / "ingest" / "ssrf_corpus.json").read_text("utf-8"))
+CORPUS = json.loads((Path(__file__).parents[1] / "recordings" / "fetch" / "ssrf_corpus.json").read_text("utf-8"))
 RECORDING = audio.mp3()
 QUICK = Limits(connect_s=1, headers_s=0.3, total_s=5, window_s=0.3, window_bytes=3000)
 

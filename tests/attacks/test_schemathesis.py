@@ -22,10 +22,10 @@ import schemathesis
 from pymongo import MongoClient
 
 from tests.support.service import PASSWORD, SECRET, ServerProcess, sample
-from tether_rt import admin
-from tether_rt.auth import Keyring, SessionClaims
-from tether_rt.contract import load_contract
-from tether_rt.store import client as store
+from tether_rt import accounts
+from tether_rt.auth.credentials import Keyring, SessionClaims
+from tether_rt.domain.contract import load_contract
+from tether_rt.mongo import client as store
 
 EXAMPLES = 25
 """Made up for each operation, beside those that follow from its limits and examples one by one."""
@@ -74,7 +74,7 @@ class Site:
 
     url: str
     api_key: str
-    agent: admin.Person
+    agent: accounts.Person
     claims: SessionClaims
     sessions: Any
     http: requests.Session = field(default_factory=requests.Session)
@@ -113,12 +113,12 @@ def site(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     name = f"t{uuid.uuid4().hex[:12]}"
     folder = tmp_path_factory.mktemp("asked")
     process = ServerProcess(folder, MONGODB_URI=mongodb_uri, TETHER_DATABASE=name, TETHER_TRUSTED_PROXIES="127.0.0.1")
-    people = [admin.Person(name, f"{uuid.uuid4().hex}@example.com", "Agent Smith", "agent") for _ in range(2)]
+    people = [accounts.Person(name, f"{uuid.uuid4().hex}@example.com", "Agent Smith", "agent") for _ in range(2)]
 
-    async def begin() -> tuple[admin.NewUser, ...]:
+    async def begin() -> tuple[accounts.NewUser, ...]:
         await process.start()
         client = store.connect(mongodb_uri)
-        added = [await admin.add_user(store.database(client, name), SECRET, person, PASSWORD) for person in people]
+        added = [await accounts.add_user(store.database(client, name), SECRET, person, PASSWORD) for person in people]
         client.close()
         return tuple(added)
 

@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.support.doors import SIGNED_IN, UPGRADE
 from tests.support.service import PASSWORD, SECRET, Answer, Service, Tenant, missed, sample
-from tether_rt import auth
-from tether_rt.auth import Keyring, SessionClaims
-from tether_rt.store.client import new_id
+from tether_rt.auth import credentials
+from tether_rt.auth.credentials import Keyring, SessionClaims
+from tether_rt.mongo.client import new_id
 
 KEYRING = Keyring(SECRET)
 RSA_KEY = rsa.generate_private_key(65537, 2048)
@@ -315,9 +315,9 @@ async def test_what_is_stored_gives_no_secret_away(service: Service, tenant: Ten
     assert user is not None
     text = str(user)
     assert tenant.api_key not in text
-    assert tenant.api_key.removeprefix(auth.API_KEY_PREFIX) not in text
+    assert tenant.api_key.removeprefix(credentials.API_KEY_PREFIX) not in text
     assert PASSWORD not in text
-    assert user["apiKeyDigest"] == auth.api_key_digest(tenant.api_key)
+    assert user["apiKeyDigest"] == credentials.api_key_digest(tenant.api_key)
     assert user["passwordHash"].startswith("$argon2id$")
     assert KEYRING.unseal(user["apiKeySealed"]) == tenant.api_key
     assert Keyring("another secret that is long enough").unseal(user["apiKeySealed"]) is None

@@ -18,9 +18,10 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 from tests.conftest import settings_on
 from tests.e2e.conftest import ARGUMENTS
 from tests.support.service import PASSWORD, ROOT, Service, Tenant, running
-from tether_rt import admin, samples
-from tether_rt.simulation import sample_call
-from tether_rt.store.embedded import PrivateMongod
+from tether_rt import accounts
+from tether_rt.demo import samples
+from tether_rt.demo.simulation import sample_call
+from tether_rt.mongo.private_mongod import PrivateMongod
 
 IMAGES: Final = ROOT / "docs/images"
 CALLS: Final = 260
@@ -35,8 +36,8 @@ LOOKS: Final[dict[str, dict[str, Any]]] = {
 
 async def _person(service: Service) -> Tenant:
     secret = service.server.settings.resolve_secret()
-    person = admin.Person("Maple Dental", "robin@example.com", "Robin Vale", "agent")
-    added = await admin.add_user(service.database, secret, person, PASSWORD)
+    person = accounts.Person("Maple Dental", "robin@example.com", "Robin Vale", "agent")
+    added = await accounts.add_user(service.database, secret, person, PASSWORD)
     return Tenant(service.base_url, service.http, added.user_id, added.organization_id, person.email, added.api_key)
 
 

@@ -13,7 +13,7 @@ from playwright.async_api import expect
 from tests.e2e.conftest import NewAgent, on_disk
 from tests.e2e.wire import wire_to
 from tests.support.service import PASSWORD, SECRET, ServerProcess, Service, Tenant, missed
-from tether_rt.admin import Person, add_user, opened
+from tether_rt.accounts import Person, add_user, opened
 from tether_rt.settings import Settings
 
 

@@ -11,7 +11,7 @@ from tests.support.jumping import Clock
 from tests.support.program import eventually, mixed_calls, program
 from tests.support.verify import verify
 from tests.support.watcher import watching
-from tether_rt.store import client as store
+from tether_rt.mongo import client as store
 
 HOUR_S = 3600.0
 DAY_S = 24 * HOUR_S

@@ -11,7 +11,7 @@ from tests.faults.load import load_on
 from tests.support.database import OwnMongod
 from tests.support.program import program
 from tests.support.proxy import proxy_to_unix
-from tether_rt.store import client as store
+from tether_rt.mongo import client as store
 
 
 async def kill_change_streams(client: store.Client, database: str) -> int:

@@ -16,8 +16,9 @@ import pytest
 
 from tests.conftest import settings_on
 from tests.support.service import PASSWORD, SAMPLES, SECRET, ServerProcess, Service, Tenant, missed, running, sample
-from tether_rt import admin, incoming, server
-from tether_rt.store import client as store
+from tether_rt import accounts, server
+from tether_rt.http import request_body
+from tether_rt.mongo import client as store
 
 BODIES_MB = 128
 RESIDENT_MB = BODIES_MB * 2 + 192
@@ -34,8 +35,8 @@ async def flooded(mongodb_uri: str, tmp_path: Path) -> AsyncIterator[tuple[Serve
     client = store.connect(mongodb_uri)
     try:
         await process.start()
-        person = admin.Person(uuid.uuid4().hex, f"{uuid.uuid4().hex}@example.com", "Agent Smith", "agent")
-        added = await admin.add_user(store.database(client, name), SECRET, person, PASSWORD)
+        person = accounts.Person(uuid.uuid4().hex, f"{uuid.uuid4().hex}@example.com", "Agent Smith", "agent")
+        added = await accounts.add_user(store.database(client, name), SECRET, person, PASSWORD)
         async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), connector=aiohttp.TCPConnector(limit=0)) as http:
             yield process, Tenant(process.url, http, added.user_id, added.organization_id, person.email, added.api_key)
     finally:
@@ -94,7 +95,7 @@ async def test_sixty_bodies_of_20_mb_at_once_stay_within_the_stated_memory(flood
 async def test_a_body_that_does_not_come_is_cut_off_and_its_place_given_back(
     mongodb_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trickles: bool
 ) -> None:
-    monkeypatch.setattr(incoming, "PACE_WINDOW_S", 1)
+    monkeypatch.setattr(request_body, "PACE_WINDOW_S", 1)
     async with running(settings_on(mongodb_uri, tmp_path)) as service:
         tenant = await service.tenant()
         reader, writer = await _connect(service)

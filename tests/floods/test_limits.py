@@ -20,8 +20,8 @@ from tests.conftest import settings_on
 from tests.support.doors import UPGRADE
 from tests.support.raw import connection
 from tests.support.service import PASSWORD, Answer, Service, Tenant, missed, running
-from tether_rt import auth
-from tether_rt.passwords import AT_ONCE, PasswordCheck
+from tether_rt.auth import credentials
+from tether_rt.auth.passwords import AT_ONCE, PasswordCheck
 
 WRONG = "not the password"
 
@@ -39,8 +39,8 @@ class Clock:
 def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     """argon2id that costs a millisecond: what is counted here is how often it is asked, not what it takes."""
     hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-    monkeypatch.setattr(auth, "_HASHER", hasher)
-    monkeypatch.setattr(auth, "NOBODYS_HASH", hasher.hash("nobody's"))
+    monkeypatch.setattr(credentials, "_HASHER", hasher)
+    monkeypatch.setattr(credentials, "NOBODYS_HASH", hasher.hash("nobody's"))
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ async def test_a_rate_is_judged_before_the_body_is_awaited_and_after_the_key(lim
         await raw.request("POST /api/calls/ingest", headers)
         answer = await raw.answer()
         assert (answer.status, answer.headers["retry-after"]) == (429, "5")
-    tenant.api_key = auth.new_api_key()
+    tenant.api_key = credentials.new_api_key()
     assert (await tenant.post_call(missed())).status == 401
 
 
@@ -191,7 +191,7 @@ async def test_a_flood_of_sign_ins_takes_its_turns_and_everybody_else_is_served(
     tenant = await limited.tenant()
     limited.server.app.web.key_rate = None
     lock, running_now, most_at_once, names = threading.Lock(), 0, 0, set()
-    matches = auth.password_matches
+    matches = credentials.password_matches
 
     def counted(password: str, hashed: str) -> bool:
         nonlocal running_now, most_at_once
@@ -206,7 +206,7 @@ async def test_a_flood_of_sign_ins_takes_its_turns_and_everybody_else_is_served(
             with lock:
                 running_now -= 1
 
-    monkeypatch.setattr(auth, "password_matches", counted)
+    monkeypatch.setattr(credentials, "password_matches", counted)
     limited.server.app.identity._passwords = crowd = PasswordCheck(max_waiting=40)
     flood = [asyncio.create_task(sign_in(tenant, WRONG, f"10.1.{number}.1", f"u{number}@example.com")) for number in range(100)]
     while not any(task.done() for task in flood):  # noqa: ASYNC110 - the line is full by then
@@ -237,7 +237,7 @@ async def test_thousands_of_random_keys_cost_few_queries_and_a_good_key_gets_thr
         tenant = await service.tenant()
         profile = service.database["system.profile"]
         await service.database.command("profile", 2)
-        keys = iter([auth.new_api_key() for _ in range(5000)])
+        keys = iter([credentials.new_api_key() for _ in range(5000)])
         statuses: Counter[int] = Counter()
         calls = []
         done = asyncio.Event()
@@ -271,7 +271,7 @@ async def test_what_cannot_be_a_key_or_a_token_costs_no_query_at_all(service: Se
     await profile.drop()
     await service.database.command("profile", 2)
     try:
-        good = auth.new_api_key()
+        good = credentials.new_api_key()
         shapes: list[Any] = [good[:-1], good + "A", good.upper(), good[8:], "tk_test_" + good[8:], good[:-1] + "é", "x" * 8000]
         for token in [*shapes, secrets.token_urlsafe(32), tenant.token, tenant.token[:-2] + "xx"]:
             for method, path in (("POST", "/api/calls/ingest"), ("GET", "/api/calls/history")):

@@ -18,8 +18,10 @@ from tornado.iostream import IOStream
 
 from tests.support.audio import mp3_of
 from tests.support.service import Service, Tenant, sample
-from tether_rt.contract import Contract
-from tether_rt.ingest import body, inline, large, pipeline
+from tether_rt.domain.contract import Contract
+from tether_rt.http import json_body
+from tether_rt.ingest import pipeline
+from tether_rt.recordings import base64_audio, embedded_recording
 
 ON_THE_LOOP_BYTES = 128 * 1024
 """The most that is read, checked, decoded or hashed there at once: less than a millisecond's work."""
@@ -79,9 +81,9 @@ async def test_large_json_and_base64_are_read_checked_and_decoded_beside_the_eve
     sent = await asyncio.to_thread(lambda: json.dumps(make()).encode())
     watched = Watched()
     heavy = len(sent) if make is not large_recording else 0  # what is left of it beside its recording is small
-    for module in (body, large):
+    for module in (json_body, embedded_recording):
         monkeypatch.setattr(module, "orjson", _Watching(orjson, loads=watched.sized("loads", orjson.loads)))
-    monkeypatch.setattr(inline, "pybase64", _Watching(pybase64, b64decode=watched.sized("decode", pybase64.b64decode)))
+    monkeypatch.setattr(base64_audio, "pybase64", _Watching(pybase64, b64decode=watched.sized("decode", pybase64.b64decode)))
     monkeypatch.setattr(Contract, "check", watched.all_of_it("check", Contract.check, heavy))
     for name in ("fingerprint", "require_storable"):
         monkeypatch.setattr(pipeline, name, watched.all_of_it(name, getattr(pipeline, name), heavy))

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.hub.harness import Process, SignedIn, World, process_in, world_on
-from tether_rt.store.client import new_id
+from tether_rt.mongo.client import new_id
 
 
 @pytest.fixture(scope="session")

@@ -25,18 +25,18 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application
 
-from tether_rt.auth import Keyring, SessionClaims
+from tether_rt.auth.credentials import Keyring, SessionClaims
+from tether_rt.auth.identity import Identity
+from tether_rt.http.context import BodyBudget, Web
+from tether_rt.http.handlers import NotFoundHandler
 from tether_rt.hub.hub import Hub
-from tether_rt.hub.socket import DashboardSocket
-from tether_rt.identity import Identity
-from tether_rt.inflight import BodyBudget, Web
-from tether_rt.ops import Metrics
-from tether_rt.store import client as store
-from tether_rt.store.indexes import create_indexes
-from tether_rt.store.sessions import Sessions
-from tether_rt.store.users import Users
-from tether_rt.supervisor import Supervisor
-from tether_rt.web import NotFoundHandler
+from tether_rt.hub.websocket_handler import DashboardSocket
+from tether_rt.mongo import client as store
+from tether_rt.mongo.indexes import create_indexes
+from tether_rt.mongo.sessions import Sessions
+from tether_rt.mongo.users import Users
+from tether_rt.runtime.metrics import Metrics
+from tether_rt.runtime.supervisor import Supervisor
 
 KEYRING = Keyring("a secret for tests that is long enough to sign with")
 FOR_EVER = timedelta(days=1)
@@ -54,7 +54,7 @@ class World:
         """Begin a session of some user of the organization."""
         expires_at = (datetime.now(UTC) + lifetime).replace(microsecond=0)
         claims = SessionClaims(store.new_id(), store.new_id(), organization_id, expires_at)
-        await Sessions(self.database).add(claims)
+        await Sessions(self.database).add(claims.session_id, claims.user_id, claims.organization_id, claims.expires_at)
         return SignedIn(claims, KEYRING.session_token(claims))
 
     async def commit(self, organization_id: str, events: int = 4, size: int = 100) -> int:

@@ -12,9 +12,9 @@ import pytest
 
 from tests.hub.harness import Process, RawClient, SignedIn, World, eventually, process_in
 from tether_rt.errors import Unavailable
-from tether_rt.hub.socket import DashboardSocket
-from tether_rt.store.client import new_id
-from tether_rt.store.sessions import Sessions
+from tether_rt.hub.websocket_handler import DashboardSocket
+from tether_rt.mongo.client import new_id
+from tether_rt.mongo.sessions import Sessions
 
 
 @pytest.fixture

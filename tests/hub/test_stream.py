@@ -15,7 +15,7 @@ from tests.support.certificate import contexts
 from tether_rt.hub import room as room_module
 from tether_rt.hub.protocol import EXPIRED, FROM_THE_FUTURE, frame
 from tether_rt.hub.room import MAX_RECENT_BYTES, Room
-from tether_rt.store.client import new_id
+from tether_rt.mongo.client import new_id
 
 
 async def room_of(process: Process, organization: str) -> Room:

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from tests.support.service import SAMPLES, Service, Tenant, missed, sample
-from tether_rt.ingest.body import MAX_JSON_BYTES, MAX_VALUES
-from tether_rt.store.words import WordIndex
+from tether_rt.http.json_body import MAX_JSON_BYTES, MAX_VALUES
+from tether_rt.mongo.search_index import WordIndex
 
 CONTRACT_EXAMPLE = {
     "direction": "outbound",

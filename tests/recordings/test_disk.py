@@ -13,10 +13,10 @@ import pytest
 from tests.support import audio
 from tests.support.small_disk import small_disk
 from tether_rt.errors import NotFound, Unavailable
-from tether_rt.recordings import scratch
+from tether_rt.recordings import partial_files
+from tether_rt.recordings.audio_type import MP3
 from tether_rt.recordings.disk import DiskStore
-from tether_rt.recordings.protocol import PIECE_BYTES, recording_key
-from tether_rt.recordings.sniff import MP3
+from tether_rt.recordings.store import PIECE_BYTES, recording_key
 
 KEY = recording_key("a" * 24, "b" * 64, MP3)
 
@@ -162,8 +162,8 @@ async def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
 
 WRITER = """
 import sys, pathlib
-from tether_rt.recordings import scratch
-descriptor, path = scratch.create(pathlib.Path(sys.argv[1]))
+from tether_rt.recordings import partial_files
+descriptor, path = partial_files.create(pathlib.Path(sys.argv[1]))
 print(path, flush=True)
 sys.stdin.read()
 """
@@ -180,10 +180,10 @@ def test_a_killed_writer_s_file_is_swept_and_a_living_one_s_is_not(tmp_path: Pat
         dead, living = (Path(writer.stdout.readline().strip()) for writer in writers if writer.stdout)
         writers[0].kill()
         writers[0].wait()
-        assert scratch.sweep(tmp_path) == 0, "files this young are left alone"
+        assert partial_files.sweep(tmp_path) == 0, "files this young are left alone"
         for path in (dead, living):
             os.utime(path, (0, 0))
-        assert scratch.sweep(tmp_path) == 1
+        assert partial_files.sweep(tmp_path) == 1
         assert files(tmp_path) == [living]
     finally:
         for writer in writers:

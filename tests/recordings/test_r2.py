@@ -15,9 +15,9 @@ from tests.support import audio
 from tests.support.s3 import S3Server
 from tests.support.vendor import Answer, Request, head, raw, vendor_server
 from tether_rt.errors import NotFound, Unavailable
-from tether_rt.recordings.protocol import PIECE_BYTES, recording_key
+from tether_rt.recordings.audio_type import MP3
 from tether_rt.recordings.r2 import R2Store
-from tether_rt.recordings.sniff import MP3
+from tether_rt.recordings.store import PIECE_BYTES, recording_key
 
 KEY = recording_key("a" * 24, "b" * 64, MP3)
 PART_BYTES = 5 * 1024 * 1024

@@ -16,11 +16,11 @@ from tests.hub.harness import eventually
 from tests.support.writers import writers_of
 from tether_rt.errors import Unavailable
 from tether_rt.recordings import writer as module
+from tether_rt.recordings.audio_type import MP3
 from tether_rt.recordings.disk import DiskStore
-from tether_rt.recordings.flush import FLUSHES_FILE_SYSTEMS
-from tether_rt.recordings.folder import Folder
-from tether_rt.recordings.protocol import recording_key
-from tether_rt.recordings.sniff import MP3
+from tether_rt.recordings.fsync import FLUSHES_FILE_SYSTEMS
+from tether_rt.recordings.recording_dir import Folder
+from tether_rt.recordings.store import recording_key
 
 assert FLUSHES_FILE_SYSTEMS  # what these tests are about is for Linux
 

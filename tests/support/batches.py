@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from pymongo.errors import AutoReconnect
 
-from tether_rt.store import client as store
-from tether_rt.store.commit import BatchWriter
-from tether_rt.store.line import Follow, Line
-from tether_rt.store.opmsg import Encoded
-from tether_rt.store.plan import Created, Outcome
-from tether_rt.store.transaction import Transaction
+from tether_rt.mongo import client as store
+from tether_rt.mongo.batch_plan import Created, Outcome
+from tether_rt.mongo.batch_writer import BatchWriter
+from tether_rt.mongo.wire.loop_connection import Follow, Line
+from tether_rt.mongo.wire.op_msg import Encoded
+from tether_rt.mongo.wire.transaction import Transaction
 
 COLLECTIONS = ("counters", "contacts", "conversations", "calls", "messages", "feed")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tether_rt.contract import load_contract
+from tether_rt.domain.contract import load_contract
 from tether_rt.errors import BadRequest
 
 INGEST = "CallsIngestExternalCallRequest"

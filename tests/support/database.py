@@ -12,9 +12,9 @@ from pathlib import Path
 
 from pymongo.errors import AutoReconnect
 
-from tether_rt.store import client as store
-from tether_rt.store.embedded import PrivateMongod
-from tether_rt.store.mongod import find_binary, socket_path
+from tether_rt.mongo import client as store
+from tether_rt.mongo.mongod_process import find_binary, socket_path
+from tether_rt.mongo.private_mongod import PrivateMongod
 
 
 class OwnMongod:

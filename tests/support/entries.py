@@ -6,10 +6,10 @@ import itertools
 from datetime import UTC, datetime
 from typing import Any
 
-from tether_rt.domain import Caller, Recording, completed_call
-from tether_rt.store.calls import call_elements
-from tether_rt.store.client import new_id
-from tether_rt.store.plan import Entry
+from tether_rt.domain.call import Caller, Recording, completed_call
+from tether_rt.mongo.batch_plan import Entry
+from tether_rt.mongo.calls import call_elements
+from tether_rt.mongo.client import new_id
 
 NOW = datetime(2026, 5, 15, 9, 12, 34, 567_000, tzinfo=UTC)
 _unique = itertools.count(1)

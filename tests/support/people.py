@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 import aiohttp
 
 from tests.support.service import PASSWORD, SECRET, ServerProcess, Tenant
-from tether_rt import admin
-from tether_rt.store import client as store
+from tether_rt import accounts
+from tether_rt.mongo import client as store
 
 
 @asynccontextmanager
@@ -20,8 +20,8 @@ async def signed_in(process: ServerProcess, mongodb_uri: str) -> AsyncIterator[T
     try:
         database = store.database(client, process.variables.get("TETHER_DATABASE", "tether"))
         email = f"{uuid.uuid4().hex}@example.com"
-        person = admin.Person(uuid.uuid4().hex, email, "Agent Smith", "agent")
-        added = await admin.add_user(database, SECRET, person, PASSWORD)
+        person = accounts.Person(uuid.uuid4().hex, email, "Agent Smith", "agent")
+        added = await accounts.add_user(database, SECRET, person, PASSWORD)
         async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
             tenant = Tenant(process.url, http, added.user_id, added.organization_id, email, added.api_key)
             answer = await tenant.request("POST", "/api/auth/login", json={"email": email, "password": PASSWORD})

@@ -18,9 +18,9 @@ import aiohttp
 from tests.support.audio import mp3
 from tests.support.retrying import RetryingVendor
 from tests.support.service import PASSWORD, SECRET, ServerProcess, Tenant, missed, sample
-from tether_rt import admin
-from tether_rt.store import client as store
-from tether_rt.store.embedded import PrivateMongod
+from tether_rt import accounts
+from tether_rt.mongo import client as store
+from tether_rt.mongo.private_mongod import PrivateMongod
 
 PATIENCE_S: Final = 240.0
 NO_VARIABLES: Final[Mapping[str, str]] = MappingProxyType({})
@@ -45,8 +45,8 @@ class Program:
     async def tenant(self, organization: str | None = None) -> Tenant:
         """Add a user, of a new organization unless one is named, and sign in."""
         email = f"{uuid.uuid4().hex}@example.com"
-        person = admin.Person(organization or uuid.uuid4().hex, email, "Agent Smith", "agent")
-        added = await admin.add_user(self.database, SECRET, person, PASSWORD)
+        person = accounts.Person(organization or uuid.uuid4().hex, email, "Agent Smith", "agent")
+        added = await accounts.add_user(self.database, SECRET, person, PASSWORD)
         tenant = Tenant(self.server.url, self.http, added.user_id, added.organization_id, email, added.api_key)
         answer = await tenant.request("POST", "/api/auth/login", json={"email": email, "password": PASSWORD})
         assert answer.status == 200, answer.body

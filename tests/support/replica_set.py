@@ -15,7 +15,7 @@ from typing import Any
 from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
-from tether_rt.store.mongod import find_binary
+from tether_rt.mongo.mongod_process import find_binary
 
 _NAME = "three"
 _SETTINGS = {"electionTimeoutMillis": 2_000, "heartbeatIntervalMillis": 500, "chainingAllowed": False}

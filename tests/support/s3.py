@@ -1,6 +1,6 @@
 """A real S3 server over HTTP (moto) in a process of its own, and one bucket to begin with.
 
-from tests.support.s3 import s3_server  # noqa: F401  makes the fixture known to a conftest.py
+from tests.support.s3 import s3_server# noqa: F401  makes the fixture known to a conftest.py
 
 def test_something(s3_server: S3Server) -> None:
     bucket = s3_server.create_bucket()

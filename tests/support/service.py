@@ -23,13 +23,13 @@ from typing import Any
 
 import aiohttp
 
-from tether_rt import admin
+from tether_rt import accounts
+from tether_rt.mongo import client as store
 from tether_rt.server import Server
 from tether_rt.settings import Settings
-from tether_rt.store import client as store
 
 ROOT = Path(__file__).parents[2]
-SAMPLES = ROOT / "tether_rt" / "samples"
+SAMPLES = ROOT / "tether_rt" / "demo" / "samples"
 SECRET = "a secret for tests that is long enough to sign with"
 PASSWORD = "correct horse battery staple"
 _unique = itertools.count(1)
@@ -160,8 +160,8 @@ class Service:
     async def tenant(self, organization: str | None = None) -> Tenant:
         """Add a user, of a new organization unless one is named, and sign in."""
         email = f"{uuid.uuid4().hex}@example.com"
-        person = admin.Person(organization or uuid.uuid4().hex, email, "Agent Smith", "agent")
-        added = await admin.add_user(self.database, self.server.settings.resolve_secret(), person, PASSWORD)
+        person = accounts.Person(organization or uuid.uuid4().hex, email, "Agent Smith", "agent")
+        added = await accounts.add_user(self.database, self.server.settings.resolve_secret(), person, PASSWORD)
         tenant = Tenant(self.base_url, self.http, added.user_id, added.organization_id, email, added.api_key)
         answer = await tenant.request("POST", "/api/auth/login", json={"email": email, "password": PASSWORD})
         assert answer.status == 200, answer.body

@@ -15,15 +15,15 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application
 
 from tests.support.raw import RawAnswer
-from tether_rt.auth import Keyring
+from tether_rt.auth.credentials import Keyring
+from tether_rt.auth.identity import Identity
 from tether_rt.errors import Unauthorized
-from tether_rt.identity import Identity
-from tether_rt.inflight import BodyBudget, Web
-from tether_rt.ops import Metrics
-from tether_rt.store import client as store
-from tether_rt.store.sessions import Sessions
-from tether_rt.store.users import Users
-from tether_rt.web import JsonHandler, NotFoundHandler
+from tether_rt.http.context import BodyBudget, Web
+from tether_rt.http.handlers import JsonHandler, NotFoundHandler
+from tether_rt.mongo import client as store
+from tether_rt.mongo.sessions import Sessions
+from tether_rt.mongo.users import Users
+from tether_rt.runtime.metrics import Metrics
 
 LIMIT = 1 << 20
 BUDGET = 3 << 19

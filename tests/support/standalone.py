@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from tether_rt.store.mongod import find_binary
+from tether_rt.mongo.mongod_process import find_binary
 
 
 @asynccontextmanager

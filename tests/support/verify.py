@@ -16,8 +16,8 @@ from typing import Any
 
 from tests.support.retrying import Delivery
 from tests.support.service import Tenant
-from tether_rt.domain import UNKNOWN_CALLER
-from tether_rt.store.client import Database, Document
+from tether_rt.domain.call import UNKNOWN_CALLER
+from tether_rt.mongo.client import Database, Document
 
 _READS_AT_ONCE = 8
 

@@ -12,8 +12,8 @@ import aiohttp
 import pytest
 
 from tests.support.service import PASSWORD, SECRET, ServerProcess, Tenant, missed, sample
-from tether_rt import admin
-from tether_rt.store import client as store
+from tether_rt import accounts
+from tether_rt.mongo import client as store
 
 
 @dataclass
@@ -28,8 +28,8 @@ class Pair:
     async def tenant(self) -> tuple[Tenant, Tenant]:
         """A new user, as seen by each of the processes."""
         email = f"{uuid.uuid4().hex}@example.com"
-        person = admin.Person(uuid.uuid4().hex, email, "Agent Smith", "agent")
-        added = await admin.add_user(self.database, SECRET, person, PASSWORD)
+        person = accounts.Person(uuid.uuid4().hex, email, "Agent Smith", "agent")
+        added = await accounts.add_user(self.database, SECRET, person, PASSWORD)
         tenant = Tenant(self.one.url, self.http, added.user_id, added.organization_id, email, added.api_key)
         answer = await tenant.request("POST", "/api/auth/login", json={"email": email, "password": PASSWORD})
         tenant.token = answer.body["token"]

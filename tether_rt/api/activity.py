@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tether_rt.api import query
 from tether_rt.api.calls import HistoryBase
-from tether_rt.domain import iso_ms
+from tether_rt.domain.call import iso_ms
 from tether_rt.errors import BadRequest
-from tether_rt.store.history import Activity
+from tether_rt.mongo.call_history import Activity
 
 DAYS: Final = 30
 MINUTES: Final = 60

@@ -6,12 +6,12 @@ from typing import Any, Final, Protocol
 
 from tether_rt.api import query
 from tether_rt.errors import BadRequest, NotFound
-from tether_rt.headers import arrived_over_tls
-from tether_rt.inflight import Web
-from tether_rt.ingest.waveform import WaveformMaker
-from tether_rt.store.calls import Calls
-from tether_rt.store.history import CallFilter, CallHistory
-from tether_rt.web import SessionHandler
+from tether_rt.http.context import Web
+from tether_rt.http.handlers import SessionHandler
+from tether_rt.http.headers import arrived_over_tls
+from tether_rt.mongo.call_history import CallFilter, CallHistory
+from tether_rt.mongo.calls import Calls
+from tether_rt.recordings.waveform.service import WaveformMaker
 
 STATUSES: Final = ("completed", "no-answer", "busy", "failed")
 DIRECTIONS: Final = ("inbound", "outbound")

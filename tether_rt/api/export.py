@@ -11,7 +11,7 @@ from typing import Any, Final
 from tornado.iostream import StreamClosedError
 
 from tether_rt.api.calls import HistoryBase
-from tether_rt.domain import iso_ms
+from tether_rt.domain.call import iso_ms
 
 _COLUMNS: Final = {
     "callId": "callId",

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from tether_rt.errors import TetherError
-from tether_rt.inflight import Web
-from tether_rt.ops import Metrics
-from tether_rt.web import JsonHandler
+from tether_rt.http.context import Web
+from tether_rt.http.handlers import JsonHandler
+from tether_rt.runtime.metrics import Metrics
 
 Check = Callable[[], Awaitable[None]]
 """Returns when a part can do its work, raises when it cannot."""

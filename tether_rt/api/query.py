@@ -8,7 +8,7 @@ from typing import Final
 
 from tornado.web import RequestHandler
 
-from tether_rt.domain import parse_time
+from tether_rt.domain.call import parse_time
 from tether_rt.errors import BadRequest
 
 MAX_TEXT_CHARS: Final = 512

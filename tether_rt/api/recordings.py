@@ -10,12 +10,12 @@ from urllib.parse import urlencode
 
 from tornado.iostream import StreamClosedError
 
-from tether_rt.auth import Keyring
+from tether_rt.auth.credentials import Keyring
 from tether_rt.errors import BadRequest, Forbidden, NotFound, RangeNotSatisfiable
-from tether_rt.inflight import Web
-from tether_rt.recordings.protocol import RecordingStore
-from tether_rt.store.calls import Calls
-from tether_rt.web import JsonHandler
+from tether_rt.http.context import Web
+from tether_rt.http.handlers import JsonHandler
+from tether_rt.mongo.calls import Calls
+from tether_rt.recordings.store import RecordingStore
 
 _RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from tether_rt.contract import Contract
+from tether_rt.domain.contract import Contract
 from tether_rt.errors import Forbidden, NotFound, Unauthorized
-from tether_rt.headers import SESSION_COOKIE, arrived_over_tls, from_foreign_page
+from tether_rt.http.context import Web
+from tether_rt.http.handlers import JsonHandler, SessionHandler
+from tether_rt.http.headers import SESSION_COOKIE, arrived_over_tls, from_foreign_page
+from tether_rt.http.json_body import parse
 from tether_rt.hub.hub import Hub
-from tether_rt.inflight import Web
-from tether_rt.ingest.body import parse
-from tether_rt.web import JsonHandler, SessionHandler
 
 
 class LoginHandler(JsonHandler):

@@ -15,16 +15,16 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
+from tether_rt.auth.identity import Identity, Session
 from tether_rt.errors import TooManyRequests, Unavailable
 from tether_rt.hub import wire
-from tether_rt.hub.dashboard import Dashboard
-from tether_rt.hub.feed import FeedTail
+from tether_rt.hub.dashboard_connection import Dashboard
+from tether_rt.hub.feed_tail import FeedTail
 from tether_rt.hub.protocol import PING, Close
 from tether_rt.hub.room import Room
-from tether_rt.identity import Identity, Session
-from tether_rt.ops import Metrics, log
-from tether_rt.store.client import Database
-from tether_rt.store.feed import Feed
+from tether_rt.mongo.client import Database
+from tether_rt.mongo.feed import Feed
+from tether_rt.runtime.metrics import Metrics, log
 
 HEARTBEAT_S: Final = 20
 """Between two pings to one dashboard; one that left two of them unanswered is cut off."""

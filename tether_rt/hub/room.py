@@ -17,21 +17,11 @@ from typing import Final, Protocol
 from tornado.iostream import IOStream
 
 from tether_rt.hub import wire
-from tether_rt.hub.backoff import backoff_s
-from tether_rt.hub.protocol import (
-    EXPIRED,
-    FROM_THE_FUTURE,
-    Close,
-    Segment,
-    Start,
-    cut,
-    resync,
-    segments_of,
-    start_of_stream,
-)
-from tether_rt.ops import Metrics, log
-from tether_rt.store.client import Document
-from tether_rt.store.feed import Feed
+from tether_rt.hub.protocol import EXPIRED, FROM_THE_FUTURE, Close, Segment, Start, cut, resync, segments_of, start_of_stream
+from tether_rt.mongo.client import Document
+from tether_rt.mongo.feed import Feed
+from tether_rt.runtime.backoff import backoff_s
+from tether_rt.runtime.metrics import Metrics, log
 
 MAX_RECENT_BYTES: Final = 2 << 20
 """A room keeps so many bytes of its newest events; who has missed more is served from `feed`."""

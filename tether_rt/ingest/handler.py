@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from tether_rt.domain import Caller
+from tether_rt.auth.rate_limits import whole_s
+from tether_rt.domain.call import Caller
 from tether_rt.errors import TooManyRequests, Unauthorized
-from tether_rt.headers import bearer_token
-from tether_rt.inflight import Web
+from tether_rt.http.context import Web
+from tether_rt.http.handlers import JsonHandler
+from tether_rt.http.headers import bearer_token
 from tether_rt.ingest.pipeline import Pipeline
-from tether_rt.limits import whole_s
-from tether_rt.ops import Metrics, labelled
-from tether_rt.store.plan import Created, Outcome
-from tether_rt.web import JsonHandler
+from tether_rt.mongo.batch_plan import Created, Outcome
+from tether_rt.runtime.metrics import Metrics, labelled
 
 
 class IngestHandler(JsonHandler):

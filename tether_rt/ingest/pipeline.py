@@ -12,18 +12,19 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
-from tether_rt.contract import Contract
-from tether_rt.domain import Caller, Recording, completed_call, contact_number, external_call_id
-from tether_rt.ingest.body import fingerprint, has_more_values, parse, require_storable
-from tether_rt.ingest.committer import Committer
-from tether_rt.ingest.duplicates import DuplicateCheck
-from tether_rt.ingest.large import LargeText, lift_recording
-from tether_rt.ingest.sources import RecordingIntake
-from tether_rt.patience import Patience
-from tether_rt.store.calls import call_elements
-from tether_rt.store.client import new_id
-from tether_rt.store.known import ContactKey
-from tether_rt.store.plan import Created, Duplicate, Entry, Outcome
+from tether_rt.domain.call import Caller, Recording, completed_call, contact_number, external_call_id
+from tether_rt.domain.contract import Contract
+from tether_rt.http.json_body import has_more_values, parse
+from tether_rt.ingest.deduplication import DuplicateCheck
+from tether_rt.ingest.group_commit import Committer
+from tether_rt.ingest.storable import fingerprint, require_storable
+from tether_rt.mongo.batch_plan import Created, Duplicate, Entry, Outcome
+from tether_rt.mongo.calls import call_elements
+from tether_rt.mongo.client import new_id
+from tether_rt.mongo.lookups import ContactKey
+from tether_rt.recordings.embedded_recording import LargeText, lift_recording
+from tether_rt.recordings.intake import RecordingIntake
+from tether_rt.runtime.deadlines import Patience
 
 REQUEST_SCHEMA: Final = "CallsIngestExternalCallRequest"
 _IN_THREAD_BYTES: Final = 128 * 1024

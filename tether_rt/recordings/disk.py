@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from tether_rt.errors import NotFound
-from tether_rt.recordings import scratch
-from tether_rt.recordings.flush import FLUSHES_FILE_SYSTEMS
-from tether_rt.recordings.folder import Folder, Small
-from tether_rt.recordings.groups import Groups
+from tether_rt.recordings import partial_files
+from tether_rt.recordings.fsync import FLUSHES_FILE_SYSTEMS
 from tether_rt.recordings.process import WriterGone, WriterProcess
-from tether_rt.recordings.protocol import PIECE_BYTES, check_key
+from tether_rt.recordings.recording_dir import Folder, Small
+from tether_rt.recordings.store import PIECE_BYTES, check_key
 from tether_rt.recordings.threads import FileThreads
+from tether_rt.recordings.write_groups import Groups
 
 MIN_FREE_BYTES: Final = 256 * 1024 * 1024
 """Below this, `check` says no while calls without a recording, and small ones, still go through."""
@@ -94,7 +94,7 @@ class DiskStore:
             # A file may be there already: then it is found whole, and flushed.
             return await self._threads.run(self._folder.put_together, files)
         except OSError as error:
-            raise scratch.unavailable(error) from error
+            raise partial_files.unavailable(error) from error
 
     def _path(self, key: str) -> Path:
         return Path(self._text(key))

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from tether_rt.ops import log
 from tether_rt.recordings import writer
-from tether_rt.recordings.folder import Small
+from tether_rt.recordings.recording_dir import Small
+from tether_rt.runtime.metrics import log
 
 _LOG: Final = logging.getLogger("tether.recordings")
 _PAUSE_S: Final = 5.0

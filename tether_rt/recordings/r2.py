@@ -27,7 +27,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError,
 from botocore.handlers import add_expect_header
 
 from tether_rt.errors import NotFound, TetherError, Unavailable
-from tether_rt.recordings.protocol import PIECE_BYTES, check_key
+from tether_rt.recordings.store import PIECE_BYTES, check_key
 
 _log = logging.getLogger("tether.recordings")
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from tether_rt.recordings import scratch
+from tether_rt.recordings import partial_files
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -28,7 +28,7 @@ class FileThreads:
         try:
             return await asyncio.shield(asyncio.wrap_future(future))
         except OSError as error:
-            raise scratch.unavailable(error) from error
+            raise partial_files.unavailable(error) from error
 
     def later(self, work: Callable[[], object]) -> None:
         """Have `work` run in a thread (here and now once closed), without waiting for it; an `OSError` is logged."""
@@ -46,4 +46,4 @@ def _logged(work: Callable[[], object]) -> None:
     try:
         work()
     except OSError as error:
-        scratch.unavailable(error)
+        partial_files.unavailable(error)

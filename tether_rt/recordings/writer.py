@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from tether_rt.recordings.folder import Folder, Small
+from tether_rt.recordings.recording_dir import Folder, Small
 
 _HEAD: Final = struct.Struct(">I")
 

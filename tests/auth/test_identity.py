@@ -1,0 +1,254 @@
+"""What is remembered of keys and sessions, with a database that the test holds up, and a clock that it turns."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.support.service import PASSWORD, SECRET
+from tether_rt import accounts
+from tether_rt.auth import identity
+from tether_rt.auth.credentials import Keyring, SessionClaims
+from tether_rt.auth.identity import Identity, _Remembered
+from tether_rt.domain.call import Caller
+from tether_rt.errors import Unavailable
+from tether_rt.mongo import client as store
+from tether_rt.mongo.sessions import Sessions
+from tether_rt.mongo.users import Users
+from tether_rt.runtime.deadlines import Patience
+
+
+class Database:
+    """Knows `keys`; answers when the gate is open, and notes what it was asked."""
+
+    def __init__(self, keys: Iterable[str] = ()) -> None:
+        self.keys = {key: key.upper() for key in keys}
+        self.asked: list[list[str]] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.now = 0.0
+        self.failure: Exception | None = None
+
+    async def find(self, keys: list[str]) -> dict[str, str]:
+        self.asked.append(keys)
+        answer = {key: self.keys[key] for key in keys if key in self.keys}
+        await self.gate.wait()
+        if self.failure is not None:
+            raise self.failure
+        return answer
+
+    def remembered(self) -> _Remembered[str]:
+        return _Remembered(self.find, lambda: self.now)
+
+
+async def settled() -> None:
+    """Let every task run until it waits."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_what_is_known_is_asked_once_in_four_seconds_also_when_it_is_not_there() -> None:
+    database = Database(["a"])
+    remembered = database.remembered()
+    for _ in range(5):
+        assert await remembered.get("a", Patience()) == "A"
+        assert await remembered.get("b", Patience()) is None
+    assert database.asked == [["a"], ["b"]]
+    database.now = 3.99
+    assert await remembered.get("a", Patience()) == "A"
+    database.keys.clear()
+    database.now = 4.0
+    assert await remembered.get("a", Patience()) is None
+    assert database.asked[2:] == [["a"]]
+
+
+async def test_callers_that_wait_for_the_same_key_share_the_answer() -> None:
+    database = Database(["a"])
+    database.gate.clear()
+    remembered = database.remembered()
+    asking = [asyncio.create_task(remembered.get("a", Patience())) for _ in range(50)]
+    await settled()
+    database.gate.set()
+    assert await asyncio.gather(*asking) == ["A"] * 50
+    assert database.asked == [["a"]]
+
+
+async def test_keys_that_come_while_a_query_is_under_way_are_asked_for_together() -> None:
+    database = Database(f"k{number}" for number in range(0, 3000, 2))
+    database.gate.clear()
+    remembered = database.remembered()
+    asking = [asyncio.create_task(remembered.get(f"k{number}", Patience())) for number in range(3000)]
+    await settled()
+    database.gate.set()
+    answers = await asyncio.gather(*asking)
+    assert answers == [None if number % 2 else f"K{number}" for number in range(3000)]
+    assert [len(keys) for keys in database.asked] == [1000, 1000, 1000]
+
+
+async def test_a_key_that_was_good_goes_before_strangers_and_is_not_driven_out_by_them() -> None:
+    database = Database(["good"])
+    remembered = database.remembered()
+    assert await remembered.get("good", Patience()) == "GOOD"
+    for start in range(0, 3 * identity._REMEMBER_ENTRIES, 1000):
+        await asyncio.gather(*(remembered.get(f"random{start + number}", Patience()) for number in range(1000)))
+    before = len(database.asked)
+    assert await remembered.get("good", Patience()) == "GOOD"
+    assert len(database.asked) == before, "still remembered"
+    assert len(remembered._missing) == identity._REMEMBER_ENTRIES
+
+    database.now = 4.0  # what was remembered has run out
+    database.gate.clear()
+    strangers = [asyncio.create_task(remembered.get(f"other{number}", Patience())) for number in range(2500)]
+    await settled()
+    asking = asyncio.create_task(remembered.get("good", Patience()))
+    await settled()
+    database.gate.set()
+    assert await asking == "GOOD"
+    await asyncio.gather(*strangers)
+    assert database.asked[before + 1][0] == "good", "in the next query, and its first"
+
+
+async def test_too_many_strangers_are_told_to_come_back_and_a_good_key_is_not() -> None:
+    database = Database(["good"])
+    remembered = database.remembered()
+    await remembered.get("good", Patience())
+    database.now = 4.0
+    database.gate.clear()
+    first = asyncio.create_task(remembered.get("first", Patience()))
+    await settled()
+    waiting = [asyncio.create_task(remembered.get(f"random{number}", Patience())) for number in range(identity.MAX_ASKED)]
+    await settled()
+    with pytest.raises(Unavailable) as refusal:
+        await remembered.get("one too many", Patience())
+    assert refusal.value.retry_after_s == 1
+    good = asyncio.create_task(remembered.get("good", Patience()))
+    await settled()
+    database.gate.set()
+    assert await good == "GOOD"
+    assert set(await asyncio.gather(first, *waiting)) == {None}
+
+
+async def test_a_key_that_is_forgotten_while_it_is_looked_up_is_looked_up_again() -> None:
+    """An answer from before the change must not be remembered after it."""
+    database = Database(["old"])
+    database.gate.clear()
+    remembered = database.remembered()
+    before = asyncio.create_task(remembered.get("old", Patience()))
+    await settled()
+    database.keys.clear()
+    remembered.forget("old")
+    database.gate.set()
+    assert await before == "OLD", "who asked before the change is answered as it was then"
+    assert await remembered.get("old", Patience()) is None
+    assert await remembered.get("old", Patience()) is None
+    assert len(database.asked) == 2
+
+
+async def test_a_failure_is_told_to_all_who_wait_and_remembered_by_nobody() -> None:
+    """Who waits would otherwise find out one query after the other, each as slow as a database that is away."""
+    database = Database(["a", "b"])
+    database.gate.clear()
+    database.failure = Unavailable("away")
+    remembered = database.remembered()
+    asking = [asyncio.create_task(remembered.get("a", Patience()))]
+    await settled()
+    asking.append(asyncio.create_task(remembered.get("b", Patience())))
+    await settled()
+    database.gate.set()
+    assert [str(answer) for answer in await asyncio.gather(*asking, return_exceptions=True)] == ["away", "away"]
+    assert database.asked == [["a"]]
+    database.failure = None
+    assert await remembered.get("a", Patience()) == "A"
+    assert await remembered.get("b", Patience()) == "B"
+
+
+async def test_a_caller_that_leaves_takes_the_answer_from_nobody() -> None:
+    database = Database(["a"])
+    database.gate.clear()
+    remembered = database.remembered()
+    leaving, staying = (
+        asyncio.create_task(remembered.get("a", Patience())),
+        asyncio.create_task(remembered.get("a", Patience())),
+    )
+    await settled()
+    leaving.cancel()
+    await settled()
+    database.gate.set()
+    assert await staying == "A"
+
+
+# ---------------------------------------------------------------------- on a real database
+
+
+@pytest.fixture
+async def database(mongodb_uri: str) -> AsyncIterator[store.Database]:
+    client = store.connect(mongodb_uri)
+    database = store.database(client, f"t{uuid.uuid4().hex[:12]}")
+    yield database
+    await client.drop_database(database.name)
+    client.close()
+
+
+async def somebody(database: store.Database) -> accounts.NewUser:
+    person = accounts.Person("Acme", f"{uuid.uuid4().hex}@example.com", "Agent Smith", "agent")
+    return await accounts.add_user(database, SECRET, person, PASSWORD)
+
+
+def identity_with(database: store.Database, secret: str = SECRET) -> Identity:
+    return Identity(Users(database), Sessions(database), Keyring(secret))
+
+
+async def test_a_key_is_its_users_and_its_organizations(database: store.Database) -> None:
+    added = await somebody(database)
+    found = await identity_with(database).caller(added.api_key, Patience())
+    assert found == Caller(added.user_id, added.organization_id)
+
+
+async def test_a_key_sealed_with_another_secret_still_works_is_not_shown_and_can_be_replaced(database: store.Database) -> None:
+    added = await somebody(database)
+    moved = identity_with(database, "another secret, after a move without the old one")
+    assert await moved.caller(added.api_key, Patience()) is not None
+    assert await moved.api_key(added.user_id) is None
+    new = await moved.regenerate_api_key(added.user_id)
+    assert new is not None
+    assert await moved.api_key(added.user_id) == new
+    assert await moved.caller(new, Patience()) is not None
+    assert await moved.caller(added.api_key, Patience()) is None
+
+
+async def test_who_is_gone_has_no_key_and_gets_none(database: store.Database) -> None:
+    asked = identity_with(database)
+    assert await asked.api_key("0" * 24) is None
+    assert await asked.regenerate_api_key("0" * 24) is None
+
+
+async def test_a_session_holds_until_it_is_ended_however_good_its_token(database: store.Database) -> None:
+    added = await somebody(database)
+    sessions = Sessions(database)
+    claims = SessionClaims(store.new_id(), added.user_id, added.organization_id, datetime.now(UTC) + timedelta(hours=1))
+    claims = replace(claims, expires_at=claims.expires_at.replace(microsecond=0))
+    await sessions.add(claims.session_id, claims.user_id, claims.organization_id, claims.expires_at)
+    token = Keyring(SECRET).session_token(claims)
+    asked = identity_with(database)
+    assert await asked.session(token, Patience()) == claims
+    assert await asked.live_sessions([claims.session_id, "0" * 24]) == {claims.session_id}
+    await asked.sign_out(claims.session_id)
+    assert await asked.session(token, Patience()) is None
+    assert await asked.live_sessions([claims.session_id]) == set()
+    await asked.sign_out(claims.session_id)
+
+
+@pytest.mark.parametrize("token", ["", "x", "a.b.c", "tk_live_" + "x" * 43])
+async def test_what_is_no_token_or_key_needs_no_look_up(database: store.Database, token: str) -> None:
+    asked = identity_with(database)
+    await database.client.drop_database(database.name)
+    await database.command("profile", 2)
+    assert await asked.session(token, Patience()) is None
+    assert await asked.caller(token[:-1], Patience()) is None
+    await database.command("profile", 0)
+    assert await database["system.profile"].count_documents({"op": "query"}) == 0

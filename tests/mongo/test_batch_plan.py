@@ -1,0 +1,214 @@
+"""What a batch will write, worked out without a database."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import bson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.entries import NOW, caller, entry, recording
+from tether_rt.domain.call import UNKNOWN_CALLER
+from tether_rt.domain.events import CallIds
+from tether_rt.mongo.batch_plan import Count, Created, Duplicate, Entry, Plan, segment_document
+from tether_rt.mongo.client import CODEC
+from tether_rt.mongo.lookups import StoredCall
+from tether_rt.mongo.wire.op_msg import Spliced, encoded
+from tether_rt.runtime.cooperative import at_once
+
+WHOSE = caller()
+NUMBER = "+442079460958"
+CONTACT = {"_id": "c" * 24, "organizationId": WHOSE.organization_id, "number": NUMBER, "conversationId": "d" * 24}
+
+
+def plan(*entries: Entry, **found: Any) -> Plan:
+    made = Plan(entries, found.get("existing", {}), NOW, found.get("committed", {}))
+    at_once(made.fill(found.get("contacts", ())))
+    return made
+
+
+def known(name: str) -> list[dict[str, Any]]:
+    """Return one contact as it was found, with this name."""
+    return [{**CONTACT, "name": name}]
+
+
+def as_stored(document: dict[str, Any] | Spliced) -> dict[str, Any]:
+    """Return a document as MongoDB would give it back."""
+    return bson.decode(encoded(document, CODEC), codec_options=CODEC)
+
+
+def calls_of(made: Plan) -> list[dict[str, Any]]:
+    return [as_stored(call) for call in made.calls]
+
+
+def writes_of(made: Plan) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """Return what each kind of write to each collection brings."""
+    found = {}
+    for command in made.commands():
+        ((kind, collection),) = command.body.items()
+        found[kind, collection] = [as_stored(document) for document in command.documents]
+    return found
+
+
+def test_a_first_call_makes_a_contact_a_conversation_a_call_and_a_message_that_name_each_other() -> None:
+    one = entry(WHOSE, fromNumber=NUMBER, summary="Hello.", callerName="Tom", externalCallId="x", custom=1)
+    made = plan(one)
+    (outcome,) = made.outcomes
+    assert isinstance(outcome, Created)
+    ids = outcome.ids
+    assert ids.call_id == one.call_id
+    (call,), (message,) = calls_of(made), map(as_stored, made.messages)
+    writes = writes_of(made)
+    (contact,) = writes["insert", "contacts"]
+    (conversation,) = writes["insert", "conversations"]
+    assert (writes["insert", "calls"], writes["insert", "messages"], len(writes)) == ([call], [message], 4)
+    assert contact["_id"] == contact["contactId"] == call["contactId"] == message["contactId"] == ids.contact_id
+    assert conversation["_id"] == contact["conversationId"] == call["conversationId"] == ids.conversation_id
+    assert (contact["number"], contact["name"], conversation["contactId"]) == (NUMBER, "Tom", ids.contact_id)
+    assert {document["organizationId"] for document in (call, message, contact, conversation)} == {WHOSE.organization_id}
+    assert (message["type"], message["content"], message["callId"]) == ("call", "Hello.", ids.call_id)
+    expected = (
+        "_id callId organizationId userId contactId conversationId provider providerCallId direction status from to duration "
+        "startTime endTime summary agentName transcription recordings providerMetadata createdAt updatedAt"
+    )
+    assert set(expected.split()) <= call.keys()
+    assert call["providerMetadata"] == {"metadata": None, "extra": {"custom": 1}}
+
+
+def test_a_call_without_an_external_id_has_no_such_field() -> None:
+    made = plan(entry(WHOSE))
+    assert "providerCallId" not in calls_of(made)[0]
+
+
+def test_a_recording_is_kept_with_everything_that_serves_it() -> None:
+    voice = recording()
+    (call,) = calls_of(plan(entry(WHOSE, voice=voice)))
+    assert call["recordings"] == [
+        {
+            "recordingId": voice.recording_id,
+            "key": voice.key,
+            "contentType": "audio/mpeg",
+            "bytes": 123_456,
+            "sha256": voice.sha256,
+            "duration": 31.3,
+        }
+    ]
+
+
+def test_calls_of_one_number_in_one_batch_share_one_contact() -> None:
+    entries = [entry(WHOSE, fromNumber=NUMBER), entry(WHOSE, direction="outbound", toNumber=NUMBER, callerName="Tom")]
+    made = plan(*entries, entry(WHOSE, fromNumber=NUMBER, callerName="Jerry"))
+    writes = writes_of(made)
+    assert [len(writes["insert", name]) for name in ("contacts", "conversations")] == [1, 1]
+    assert writes["insert", "contacts"][0]["name"] == "Tom"
+    assert [call["contactName"] for call in calls_of(made)] == [UNKNOWN_CALLER, "Tom", "Tom"]
+    assert len({call["contactId"] for call in calls_of(made)}) == 1
+
+
+def test_one_number_is_another_contact_in_another_organization() -> None:
+    other = caller()
+    made = plan(entry(WHOSE, fromNumber=NUMBER), entry(other, fromNumber=NUMBER))
+    assert len({call["contactId"] for call in calls_of(made)}) == 2
+    assert set(made.events) == {WHOSE.organization_id, other.organization_id}
+
+
+@pytest.mark.parametrize(("name", "given_name"), [("Ann", "Tom"), ("Ann", None), (UNKNOWN_CALLER, None)])
+def test_a_known_contact_is_touched_and_keeps_its_name(name: str, given_name: str | None) -> None:
+    changes: dict[str, Any] = {"callerName": given_name} if given_name else {}
+    made = plan(entry(WHOSE, fromNumber=NUMBER, **changes), contacts=known(name))
+    writes = writes_of(made)
+    (change,) = writes["update", "contacts"]
+    assert change["q"] == {"_id": {"$in": [CONTACT["_id"]]}, "name": {"$in": [name]}}
+    assert change["u"]["$set"].keys() == {"lastCallAt", "updatedAt"}
+    assert writes.keys() == {("update", "contacts"), ("insert", "calls"), ("insert", "messages")}
+    assert calls_of(made)[0]["contactName"] == name
+
+
+def test_known_contacts_are_touched_together_but_for_those_that_learn_their_name() -> None:
+    numbers = [f"+1416555010{digit}" for digit in range(3)]
+    contacts = [{**CONTACT, "_id": digit * 24, "number": number} for digit, number in zip("abc", numbers, strict=True)]
+    contacts[0]["name"] = "Ann"
+    contacts[1]["name"] = contacts[2]["name"] = UNKNOWN_CALLER
+    made = plan(
+        *(entry(WHOSE, fromNumber=number) for number in numbers[:2]),
+        entry(WHOSE, fromNumber=numbers[2], callerName="Tom"),
+        contacts=contacts,
+    )
+    learns, touched = writes_of(made)["update", "contacts"]
+    assert learns["q"] == {"_id": "c" * 24, "name": UNKNOWN_CALLER}
+    assert learns["u"]["$set"]["name"] == "Tom"
+    assert touched["multi"] is True
+    assert touched["q"]["_id"] == {"$in": ["a" * 24, "b" * 24]}
+    assert sorted(touched["q"]["name"]["$in"]) == ["Ann", UNKNOWN_CALLER]
+
+
+def test_a_placeholder_is_replaced_only_while_it_is_one() -> None:
+    made = plan(entry(WHOSE, fromNumber=NUMBER, callerName="$Tom.B"), contacts=known(UNKNOWN_CALLER))
+    (change,) = writes_of(made)["update", "contacts"]
+    assert change["q"] == {"_id": CONTACT["_id"], "name": UNKNOWN_CALLER}
+    assert change["u"]["$set"]["name"] == "$Tom.B"
+
+
+def test_a_stored_call_is_a_duplicate_that_writes_nothing() -> None:
+    same = entry(WHOSE, externalCallId="x", fingerprint="one")
+    existing = {(WHOSE.user_id, "x"): StoredCall("a" * 24, "one")}
+    made = plan(same, entry(WHOSE, externalCallId="x", fingerprint="two", callerName="New"), existing=existing)
+    assert made.outcomes == [Duplicate("a" * 24, differs=False), Duplicate("a" * 24, differs=True)]
+    assert (made.calls, made.messages, made.events, made.counts) == ([], [], {}, {})
+    assert made.commands() == []
+
+
+def test_the_second_of_two_in_one_batch_is_a_duplicate_of_the_first() -> None:
+    first, second = (entry(WHOSE, externalCallId="x", fingerprint=text) for text in ("one", "two"))
+    made = plan(first, second, entry(caller(), externalCallId="x"), entry(WHOSE), entry(WHOSE))
+    assert made.outcomes[1] == Duplicate(first.call_id, differs=True)
+    assert [type(outcome) for outcome in made.outcomes] == [Created, Duplicate, Created, Created, Created]
+    assert len(made.calls) == 4
+
+
+def test_a_call_that_an_earlier_try_has_stored_is_told_so_and_not_written_again() -> None:
+    one = entry(WHOSE, externalCallId="x")
+    ids = CallIds(one.call_id, "c" * 24, "d" * 24)
+    existing = {(WHOSE.user_id, "x"): StoredCall(one.call_id, "f")}
+    made = plan(one, entry(WHOSE), existing=existing, committed={one.call_id: ids})
+    assert made.outcomes[0] == Created(ids)
+    assert [Created(CallIds(call["callId"], call["contactId"], call["conversationId"])) for call in calls_of(made)] == [
+        made.outcomes[1]
+    ]
+
+
+def test_times_are_cut_to_the_milliseconds_that_the_database_keeps() -> None:
+    moment = NOW.replace(microsecond=567_999)
+    made = Plan([entry(WHOSE)], {}, moment)
+    at_once(made.fill(()))
+    assert made.now == NOW
+    assert calls_of(made)[0]["createdAt"] == NOW
+
+
+def test_organizations_are_locked_in_one_order_whatever_order_their_calls_came_in() -> None:
+    whose = [caller() for _ in range(5)]
+    random.shuffle(whose)
+    made = plan(*[entry(one) for one in whose])
+    assert list(made.counts) == sorted(one.organization_id for one in whose)
+
+
+@given(kinds=st.lists(st.tuples(st.integers(0, 2), st.booleans()), min_size=1, max_size=12))
+def test_a_segment_holds_every_event_of_its_organization_in_the_order_of_its_calls(kinds: list[tuple[int, bool]]) -> None:
+    organizations = [caller() for _ in range(3)]
+    entries = [entry(organizations[which], voice=recording() if voice else None) for which, voice in kinds]
+    made = plan(*entries)
+    for organization_id, events in made.events.items():
+        own = [one for one in entries if one.call.organization_id == organization_id]
+        assert len(events) == sum(4 if one.recording else 3 for one in own)
+        assert made.counts[organization_id] == Count(calls=len(own), events=len(events))
+        segment = segment_document(organization_id, 1000, events, made.now)
+        texts = [json.loads(text) for text in segment["events"]]
+        assert [text["seq"] for text in texts] == list(range(segment["first"], 1001))
+        assert segment["last"] == 1000
+        assert segment["at"] == made.now
+        order = dict.fromkeys(text["data"]["callId"] for text in texts)
+        assert list(order) == [one.call_id for one in own]

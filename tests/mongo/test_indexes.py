@@ -1,0 +1,275 @@
+"""Indexes: made once, whoever is first; and every query that users wait for has one."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.support.entries import caller, entry, recording
+from tether_rt.mongo import client as store
+from tether_rt.mongo.batch_writer import BatchWriter
+from tether_rt.mongo.call_history import CallFilter, CallHistory
+from tether_rt.mongo.calls import Calls
+from tether_rt.mongo.contacts import People
+from tether_rt.mongo.feed import Feed
+from tether_rt.mongo.indexes import create_indexes
+from tether_rt.mongo.lookups import Known
+from tether_rt.mongo.search_index import WordIndex
+from tether_rt.mongo.sessions import Sessions
+from tether_rt.mongo.users import Users
+
+WHOSE = caller()
+DAY_S = 86_400
+BEFORE, AFTER = (datetime.now(UTC) + timedelta(days=days) for days in (-1, 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A database with calls of two organizations, and the ids of one of them."""
+
+    database: store.Database
+    contact_id: str
+    conversation_id: str
+    message_id: str
+
+
+@pytest.fixture(scope="module")
+async def filled(mongodb_uri: str) -> AsyncIterator[Filled]:
+    client = store.connect(mongodb_uri)
+    database = store.database(client, f"t{uuid.uuid4().hex[:12]}")
+    await create_indexes(database, 7)
+    writer = BatchWriter(database.client, database)
+    for whose in (WHOSE, caller()):
+        for number in range(3):
+            changes: dict[str, Any] = {"externalCallId": str(number), "agentName": "Alex", "callerName": "Tom"}
+            await writer.write([entry(whose, voice=recording(), **changes)])
+    await writer.close()
+    message = await database["messages"].find_one({"organizationId": WHOSE.organization_id})
+    assert message is not None
+    yield Filled(database, message["contactId"], message["conversationId"], message["_id"])
+    await client.drop_database(database.name)
+    client.close()
+
+
+async def plans(database: store.Database, run: Awaitable[Any]) -> list[dict[str, Any]]:
+    """Return what MongoDB's profiler saw while `run` ran."""
+    await database["system.profile"].drop()
+    await database.command("profile", 2)
+    try:
+        await run
+    finally:
+        await database.command("profile", 0)
+    seen = await database["system.profile"].find({"ns": {"$ne": f"{database.name}.system.profile"}}).to_list(None)
+    return [plan for plan in seen if "planSummary" in plan]
+
+
+async def indexes_of(database: store.Database) -> dict[str, Any]:
+    names = await database.list_collection_names()
+    return {name: await database[name].index_information() for name in sorted(names)}
+
+
+async def test_making_them_again_changes_nothing(database: store.Database) -> None:
+    before = await indexes_of(database)
+    await create_indexes(database, 7)
+    assert await indexes_of(database) == before
+    assert set(before) == {
+        *("organizations", "users", "sessions", "counters"),
+        *("contacts", "conversations", "calls", "messages", "peaks", "feed"),
+    }
+
+
+async def test_processes_that_start_together_make_them_together(mongodb_uri: str) -> None:
+    clients = [store.connect(mongodb_uri) for _ in range(4)]
+    name = f"t{uuid.uuid4().hex[:12]}"
+    try:
+        await asyncio.gather(*[create_indexes(store.database(client, name), 7) for client in clients])
+        found = await indexes_of(store.database(clients[0], name))
+        assert len(found) == 10
+        assert found["feed"]["retention"]["expireAfterSeconds"] == 7 * DAY_S
+    finally:
+        await clients[0].drop_database(name)
+        for client in clients:
+            client.close()
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        [("organizationId", 1), ("terms", 1)],
+        [("organizationId", 1), ("terms", 1), ("startTime", -1)],
+        [("organizationId", 1), ("startTime", -1), ("_id", -1)],
+        [("organizationId", 1), ("startTime", 1), ("status", 1), ("duration", 1), ("agentName", 1)],
+    ],
+)
+async def test_an_index_that_was_replaced_goes(database: store.Database, keys: list[tuple[str, int]]) -> None:
+    before = await indexes_of(database)
+    name = await database["calls"].create_index(keys)
+    assert name in (await indexes_of(database))["calls"]
+    await create_indexes(database, 7)
+    assert await indexes_of(database) == before
+
+
+@pytest.mark.parametrize("behind", [[], [("startTime", -1)]])
+async def test_the_numbers_of_an_earlier_versions_calls_are_found_where_they_belong(
+    database: store.Database, behind: list[tuple[str, int]]
+) -> None:
+    calls = database["calls"]
+    whose = caller()
+    earlier = {"organizationId": whose.organization_id, "contactId": "c", "contactName": "Tom", "startTime": BEFORE}
+    await calls.drop_index("terms")
+    await calls.create_index([("organizationId", 1), ("terms", 1), *behind])
+    terms = ["14165550100", "0100", "2pm", "parcel", "_1"]
+    await calls.insert_many([{"_id": str(at), **earlier, "terms": terms} for at in range(3)])
+    await calls.insert_one({"_id": "waits", "newTerms": ["0100"], "unindexed": BEFORE})
+    for _ in range(2):
+        await create_indexes(database, 7)
+        indexed = await calls.find({"terms": {"$exists": True}}).to_list(None)
+        assert [call["numbers"] for call in indexed] == [["14165550100", "0100", "2pm"]] * 3
+        assert [call["terms"] for call in indexed] == [["parcel", "_1"]] * 3
+    page = await CallHistory(database).page(whose.organization_id, CallFilter(search="parcel 0100"), limit=50)
+    assert page is not None
+    assert page.total == 3
+
+
+async def test_making_them_again_waits_for_no_transaction(database: store.Database) -> None:
+    async with await database.client.start_session() as session, session.start_transaction():
+        await database["calls"].insert_one({"_id": "of a process that was killed"}, session=session)
+        async with asyncio.timeout(3):
+            await create_indexes(database, 7)
+        await session.abort_transaction()
+
+
+@pytest.mark.parametrize("days", [1, 30])
+async def test_the_feeds_retention_follows_the_setting(database: store.Database, days: int) -> None:
+    await create_indexes(database, days)
+    assert (await database["feed"].index_information())["retention"]["expireAfterSeconds"] == days * DAY_S
+
+
+Query = Callable[[Filled], Awaitable[Any]]
+
+
+def history(**narrowed: Any) -> Query:
+    return lambda filled: CallHistory(filled.database).page(WHOSE.organization_id, CallFilter(**narrowed), limit=50)
+
+
+def statistics(filled: Filled) -> Awaitable[Any]:
+    return CallHistory(filled.database).statistics(WHOSE.organization_id, CallFilter(start=BEFORE, end=AFTER))
+
+
+def all_statistics(filled: Filled) -> Awaitable[Any]:
+    return CallHistory(filled.database).statistics(WHOSE.organization_id, CallFilter())
+
+
+def activity(filled: Filled) -> Awaitable[Any]:
+    midnights = [AFTER - timedelta(days=days) for days in (30, 3, 2, 1)]
+    return CallHistory(filled.database).activity(WHOSE.organization_id, now=AFTER, midnights=midnights)
+
+
+def contacts(search: str | None) -> Query:
+    return lambda filled: People(filled.database).contacts(WHOSE.organization_id, search=search, skip=0, limit=50)
+
+
+def messages(before: Callable[[Filled], datetime | str | None]) -> Query:
+    return lambda filled: People(filled.database).messages(
+        WHOSE.organization_id, filled.conversation_id, before=before(filled), limit=50
+    )
+
+
+def known(query: Callable[[Known], Awaitable[object]]) -> Query:
+    async def run(filled: Filled) -> None:
+        known = Known(filled.database)
+        await query(known)
+        await known.close()
+
+    return run
+
+
+async def sweep(filled: Filled) -> None:
+    words = WordIndex(filled.database, lambda: False)
+    await words._sweep()
+    await words.close()
+
+
+async def batch(filled: Filled) -> None:
+    writer = BatchWriter(filled.database.client, filled.database)
+    await writer.write([entry(whose, fromNumber="+14165550100") for whose in (WHOSE, caller())])
+    await writer.close()
+
+
+SORTED: dict[str, Query] = {
+    "history": history(),
+    "history of a span": history(start=BEFORE, end=AFTER),
+    "history of a contact": history(contact_id="c"),
+    "history of a user": history(user_id=WHOSE.user_id),
+    "history of a status": history(status="busy"),
+    "history of a direction": history(direction="inbound"),
+    "history of an agent": history(agent_name="Alex"),
+    "contacts": contacts(None),
+    "contacts found": contacts("4165"),
+    "messages": messages(lambda filled: None),
+    "messages before a time": messages(lambda filled: AFTER),
+    "messages before another": messages(lambda filled: filled.message_id),
+    "newest events": lambda filled: Feed(filled.database).newest(WHOSE.organization_id, 10),
+    "oldest event": lambda filled: Feed(filled.database).oldest_number_after(WHOSE.organization_id, 3),
+    "events between": lambda filled: Feed(filled.database).between(WHOSE.organization_id, 1, 9, 10),
+}
+COUNTED: dict[str, Query] = {"statistics": statistics, "all statistics": all_statistics, "activity": activity}
+FOUND: dict[str, Query] = {
+    "history found among calls that wait": history(search="alex 4165"),
+    "history found": lambda filled: CallHistory(filled.database, lambda: AFTER).page(
+        WHOSE.organization_id, CallFilter(search="alex 4165"), limit=50
+    ),
+    "calls that wait for their words": sweep,
+    "duplicates": known(lambda known: known.calls([(WHOSE.user_id, "1"), (WHOSE.user_id, "2"), ("u", "1")])),
+    "committed": known(lambda known: known.committed(["a" * 24, "b" * 24])),
+    "one call": lambda filled: CallHistory(filled.database).get(WHOSE.organization_id, "a" * 24),
+    "one recording": lambda filled: Calls(filled.database).recording("a" * 24),
+    "a batch": batch,
+    "conversations": lambda filled: People(filled.database).conversations(WHOSE.organization_id, filled.contact_id),
+    "user by address": lambda filled: Users(filled.database).by_email("a@example.com"),
+    "API key": lambda filled: Users(filled.database).sealed_key(WHOSE.user_id),
+    "live sessions": lambda filled: Sessions(filled.database).live(["5" * 24]),
+    "session ended": lambda filled: Sessions(filled.database).end("5" * 24),
+    "last numbers": lambda filled: Feed(filled.database).last_numbers([WHOSE.organization_id]),
+}
+
+
+@pytest.mark.parametrize("name", [*SORTED, *COUNTED, *FOUND])
+async def test_no_query_reads_a_whole_collection(filled: Filled, name: str) -> None:
+    seen = await plans(filled.database, {**SORTED, **COUNTED, **FOUND}[name](filled))
+    assert seen
+    assert [plan["planSummary"] for plan in seen if "COLLSCAN" in plan["planSummary"]] == []
+
+
+@pytest.mark.parametrize("name", SORTED)
+async def test_no_page_is_sorted_in_memory(filled: Filled, name: str) -> None:
+    seen = await plans(filled.database, SORTED[name](filled))
+    assert [plan["command"] for plan in seen if plan.get("hasSortStage")] == []
+
+
+async def test_of_the_calls_with_a_number_none_is_read_but_those_of_the_page(database: store.Database) -> None:
+    whose = caller()
+    writer = BatchWriter(database.client, database)
+    words = WordIndex(database, lambda: False)
+    wanted: dict[str, Any] = {"fromNumber": "+442079460958", "callStartTime": "2026-05-15T09:00:00.000Z"}
+    await writer.write([*(entry(whose) for _ in range(200)), *(entry(whose, **wanted) for _ in range(50))])
+    while await words.index():
+        pass
+    await words.close()
+    await writer.close()
+    found = CallHistory(database, lambda: AFTER).page(whose.organization_id, CallFilter(search="0958"), limit=5)
+    seen = await plans(database, found)
+    assert [plan["docsExamined"] for plan in seen if "sort" in plan["command"]] == [5]
+
+
+@pytest.mark.parametrize("name", COUNTED)
+async def test_figures_are_counted_without_reading_a_call(filled: Filled, name: str) -> None:
+    seen = await plans(filled.database, COUNTED[name](filled))
+    assert seen
+    assert [plan["planSummary"] for plan in seen if plan["docsExamined"]] == []

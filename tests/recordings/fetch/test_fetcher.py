@@ -1,0 +1,283 @@
+"""Fetching, against vendors' servers on real sockets that misbehave in every way they can."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import hashlib
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.recordings.fetch.fetching import PATIENT, QUICK, RECORDING, SLOWNESS, fetch, refusal
+from tests.support import audio
+from tests.support.certificate import contexts
+from tests.support.small_disk import small_disk
+from tests.support.vendor import Answer, Vendor, body, head, raw, redirect, repeated, status, vendor_server
+from tether_rt.errors import BadRequest, Unavailable
+from tether_rt.recordings.fetch.fetcher import Limits, RecordingFetcher
+from tether_rt.recordings.fetch.slots import Lanes
+from tether_rt.recordings.fetch.url_policy import Address
+from tether_rt.recordings.spool import Spool
+
+pytestmark = pytest.mark.usefixtures("no_vendor_makes_us_log_an_error")
+
+
+def chunked(*pieces: bytes, end: bytes = b"0\r\n\r\n") -> bytes:
+    return head(200, Transfer_Encoding="chunked") + b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in pieces) + end
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        body(RECORDING),
+        body(RECORDING, Content_Encoding="identity", Content_Type="text/plain"),
+        raw(head(200) + RECORDING),
+        raw(chunked(RECORDING[:10], RECORDING[10:5000], RECORDING[5000:])),
+        raw(head(103, Link="</x>") + head(200, Content_Length=len(RECORDING)) + RECORDING),
+        raw(head(200, Content_Length=len(RECORDING)), RECORDING[:5], RECORDING[5:], pause_s=0.02),
+    ],
+    ids=["length", "identity", "until close", "chunked", "early hints", "late"],
+)
+async def test_what_the_vendor_sends_arrives(answer: Answer, vendor: Vendor, fetcher: RecordingFetcher, spool: Spool) -> None:
+    file, content = await fetch(fetcher, spool, vendor.serve("/call.mp3", answer))
+    assert content == RECORDING
+    assert file.size_bytes == len(RECORDING)
+    assert file.sha256 == hashlib.sha256(RECORDING).hexdigest()
+    assert file.head == RECORDING[: 64 * 1024]
+
+
+async def test_nothing_of_ours_is_sent(vendor: Vendor, fetcher: RecordingFetcher, spool: Spool) -> None:
+    vendor.serve("/b.mp3", body(RECORDING))
+    await fetch(fetcher, spool, vendor.serve("/a", status(302, Location="/b.mp3", Set_Cookie="id=1")) + "?x=%20y#part")
+    assert [request.target for request in vendor.requests] == ["/a?x=%20y", "/b.mp3"]
+    for request in vendor.requests:
+        assert request.method == "GET"
+        assert request.headers == {
+            "host": vendor.host,
+            "user-agent": "tether-rt",
+            "accept": "audio/*, */*;q=0.5",
+            "accept-encoding": "identity",
+            "connection": "close",
+        }
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+async def test_redirects_are_followed(code: int, vendor: Vendor, fetcher: RecordingFetcher, spool: Spool) -> None:
+    vendor.serve("/folder/call.mp3", body(RECORDING))
+    vendor.serve("/two", redirect("folder/call.mp3", code))
+    vendor.serve("/one", redirect(vendor.url("/two"), code))
+    _, content = await fetch(fetcher, spool, vendor.serve("/start", redirect("//" + vendor.host + "/one", code)))
+    assert content == RECORDING
+
+
+async def test_the_fourth_redirect_is_one_too_many(vendor: Vendor, fetcher: RecordingFetcher, spool: Spool) -> None:
+    url = vendor.serve("/loop", redirect("/loop"))
+    assert await refusal(fetcher, spool, url) == "recording could not be fetched: more than 3 redirects"
+    assert vendor.connections == 4
+
+
+@pytest.mark.parametrize(
+    ("to", "reason"),
+    [
+        ("http://127.0.0.1/", "not public"),
+        ("http://169.254.169.254/latest/meta-data/", "not public"),
+        ("http://localhost/", "not public"),
+        ("http://[::1]/", "not public"),
+        ("http://2130706433/", "neither a plain name nor a plain IP address"),
+        ("file:///etc/passwd", "http:// or https://"),
+        ("javascript:alert(1)", "http:// or https://"),
+        ("http://user:pass@vendor.example/", "user name or password"),
+        ("https://93.184.216.34:22/", "port 22"),
+        ("http://[", "valid URL"),
+        ("http://\tlocalhost/", "control character"),
+    ],
+)
+async def test_each_hop_is_judged_again(to: str, reason: str, vendor: Vendor, fetcher: RecordingFetcher, spool: Spool) -> None:
+    sentence = await refusal(fetcher, spool, vendor.serve("/", redirect(to)))
+    assert reason in sentence
+    assert "after a redirect" in sentence
+    assert vendor.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (status(404), "answered 404"),
+        (status(500), "answered 500"),
+        (status(204), "answered 204"),
+        (status(206), "answered 206"),
+        (status(304), "answered 304"),
+        (status(302), "answered 302"),
+        (status(401, WWW_Authenticate="Basic"), "answered 401"),
+        (body(b""), "sent nothing"),
+        (raw(head(200)), "sent nothing"),
+        (raw(chunked()), "sent nothing"),
+        (raw(), "not HTTP"),
+        (raw(b"SSH-2.0-OpenSSH_9.2\r\n"), "not HTTP"),
+        (raw(b"\x15\x03\x01\x00\x02\x02F" * 20), "not HTTP"),
+        (raw(b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n"), "not HTTP"),
+        (raw(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 40_000 + b"\r\n\r\n"), "not HTTP"),
+        (repeated(b"HTTP/1.1 200 OK\r\n", b"X-Y: zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz\r\n"), "not HTTP"),
+        (repeated(b"", head(103)), "not HTTP"),
+        (raw(head(200, Content_Length=len(RECORDING)) + RECORDING[:-1]), "broke off"),
+        (raw(head(200, Content_Length=len(RECORDING)) + RECORDING[:-1], then="reset"), "broke off"),
+        (raw(head(200) + RECORDING, then="reset"), "broke off"),
+        (raw(chunked(RECORDING, end=b"")), "broke off"),
+        (raw(chunked(RECORDING, end=b"5\r\nab")), "broke off"),
+        (raw(chunked(RECORDING, end=b"xyz\r\n")), "broke off"),
+        (raw(chunked(RECORDING, end=b"ffffffffffffffffffff\r\n")), "broke off"),
+        (raw(head(200, Content_Length=-5) + RECORDING), "broke off"),
+        (raw(head(200, Content_Length="5, 6") + RECORDING), "broke off"),
+        (raw(head(200, Content_Length="1" * 5000) + RECORDING), "larger than 0 MB"),
+        (raw(head(200, Content_Length=1_000_001) + RECORDING), "larger than 0 MB"),
+        (raw(head(200, Transfer_Encoding="gzip, chunked") + RECORDING), "broke off"),
+        (body(gzip.compress(bytes(1_000_000)), Content_Encoding="gzip"), "compressed"),
+        (body(RECORDING, Content_Encoding="br"), "compressed"),
+        (repeated(head(200), bytes(60_000)), "larger than 0 MB"),
+        (repeated(head(200, Transfer_Encoding="chunked"), b"ea60\r\n" + bytes(60_000) + b"\r\n"), "larger than 0 MB"),
+        (repeated(head(200, Transfer_Encoding="chunked"), (b"64\r\n" + bytes(100) + b"\r\n") * 100), "larger than 0 MB"),
+        (repeated(head(200), b"x", pause_s=0.02), "too slowly"),
+        (repeated(head(200, Content_Length=900_000), b"x", pause_s=0.02), "too slowly"),
+        (repeated(head(200, Transfer_Encoding="chunked"), b"1\r\nx\r\n", pause_s=0.02), "too slowly"),
+        (raw(head(200, Content_Length=len(RECORDING)) + RECORDING[:-1], then="hang"), "too slowly"),
+        (raw(then="hang"), "did not answer in time"),
+        (repeated(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n", pause_s=0.05), "did not answer in time"),
+        (repeated(b"", b"H", pause_s=0.05), "did not answer in time"),
+        (repeated(b"", head(103), pause_s=0.05), "did not answer in time"),
+    ],
+)
+async def test_a_vendor_that_does_not_deliver_is_cut_off_with_the_reason(
+    answer: Answer, reason: str, vendor: Vendor, spool: Spool
+) -> None:
+    fetcher = RecordingFetcher(spool, [vendor.host], QUICK if reason in SLOWNESS else PATIENT)
+    assert reason in await refusal(fetcher, spool, vendor.serve("/", answer))
+
+
+async def test_the_time_for_everything_is_bounded(vendor: Vendor, spool: Spool) -> None:
+    fetcher = RecordingFetcher(spool, [vendor.host], Limits(total_s=0.5, window_s=0.1, window_bytes=10))
+    url = vendor.serve("/", repeated(head(200), bytes(100), pause_s=0.01))
+    assert "too slowly" in await refusal(fetcher, spool, url)
+    slow = vendor.serve("/slow", raw(b"", head(302, Location="/slow"), pause_s=0.2))
+    assert "too slowly" in await refusal(fetcher, spool, slow)
+
+
+async def test_nobody_listens_there(fetcher: RecordingFetcher, spool: Spool, vendor: Vendor) -> None:
+    async with vendor_server() as gone:
+        url, host = gone.url("/"), gone.host
+    sentence = await refusal(RecordingFetcher(spool, [host], PATIENT), spool, url)
+    assert "refuses the connection or is not reachable" in sentence
+
+
+async def loopback(host: str) -> list[Address]:
+    return [ip_address("127.0.0.1")]
+
+
+async def test_https_is_fetched_when_the_certificate_holds(spool: Spool, tmp_path: Path) -> None:
+    server, client = contexts(tmp_path, "vendor.example")
+    async with vendor_server(tls=server) as vendor:
+        vendor.serve("/", body(RECORDING))
+        url = f"https://vendor.example:{vendor.port}/"
+        listed = [f"vendor.example:{vendor.port}", f"other.example:{vendor.port}"]
+        trusting = RecordingFetcher(spool, listed, PATIENT, lookup=loopback, tls=client)
+        assert (await fetch(trusting, spool, url))[1] == RECORDING
+        other = url.replace("vendor.example", "other.example")
+        assert "certificate does not hold" in await refusal(trusting, spool, other)
+        assert "certificate does not hold" in await refusal(
+            RecordingFetcher(spool, listed, PATIENT, lookup=loopback), spool, url
+        )
+
+
+async def test_https_where_there_is_none(spool: Spool) -> None:
+    async with vendor_server() as silent:
+        fetcher = RecordingFetcher(spool, [silent.host], QUICK)
+        assert "did not answer in time" in await refusal(fetcher, spool, f"https://{silent.host}/")
+    greeting = await asyncio.start_server(lambda reader, writer: writer.write(b"220 smtp.vendor.example\r\n"), "127.0.0.1", 0)
+    async with greeting:
+        host = f"127.0.0.1:{greeting.sockets[0].getsockname()[1]}"
+        fetcher = RecordingFetcher(spool, [host], PATIENT)
+        assert "does not speak HTTPS" in await refusal(fetcher, spool, f"https://{host}/")
+
+
+async def test_a_full_disk_is_ours_and_said_so(vendor: Vendor, tmp_path: Path) -> None:
+    url = vendor.serve("/", body(audio.mp3_of(3_000_000)))
+    with small_disk(tmp_path / "small", 1_000_000) as folder:
+        spool = Spool(folder)
+        await spool.start()
+        fetcher = RecordingFetcher(spool, [vendor.host])
+        with pytest.raises(Unavailable, match="full"):
+            await fetch(fetcher, spool, url)
+        await spool.close()
+        assert list(folder.iterdir()) == []
+
+
+async def test_a_cancelled_fetch_closes_its_connection_and_leaves_no_file(
+    vendor: Vendor, fetcher: RecordingFetcher, spool: Spool
+) -> None:
+    """The fixture of the spool looks for the file, pytest for tasks and sockets that were left."""
+    started, ended = asyncio.Event(), asyncio.Event()
+
+    async def endless(request: object, writer: asyncio.StreamWriter) -> None:
+        writer.write(head(200))
+        try:
+            while True:
+                writer.write(bytes(50_000))
+                await writer.drain()
+                started.set()
+                await asyncio.sleep(0.05)
+        finally:
+            ended.set()
+
+    task = asyncio.create_task(fetch(fetcher, spool, vendor.serve("/", endless)))
+    await started.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await asyncio.wait_for(ended.wait(), 10)
+
+
+async def test_one_vendor_cannot_take_every_place() -> None:
+    lanes = Lanes(total=3, each=2, wait_s=0.05)
+    async with lanes.place("slow"), lanes.place("slow"):
+        with pytest.raises(Unavailable, match="busy"):
+            async with lanes.place("slow"):
+                raise AssertionError
+        async with lanes.place("other"):
+            with pytest.raises(Unavailable, match="busy"):
+                async with lanes.place("third"):
+                    raise AssertionError
+        async with lanes.place("third"):
+            pass
+    async with lanes.place("slow"), lanes.place("slow"):
+        pass
+    assert not lanes._lanes, "nothing is kept for names that are gone"
+
+
+async def test_many_fetches_at_once_wait_for_each_other(vendor: Vendor, fetcher: RecordingFetcher, spool: Spool) -> None:
+    url = vendor.serve("/", raw(head(200, Content_Length=len(RECORDING)), RECORDING, pause_s=0.05))
+    files = await asyncio.gather(*(fetch(fetcher, spool, url) for _ in range(40)))
+    assert all(content == RECORDING for _, content in files)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    st.binary(max_size=200),
+    st.sampled_from(
+        [b"", b"HTTP/1.1 200 OK\r\n", head(200, Content_Length=5), head(200, Transfer_Encoding="chunked"), b"HTTP/1."]
+    ),
+)
+def test_any_answer_is_a_recording_or_a_reason(tmp_path: Path, garbage: bytes, start: bytes) -> None:
+    async def one() -> None:
+        spool = Spool(tmp_path)
+        await spool.start()
+        async with vendor_server() as vendor:
+            url = vendor.serve("/", raw(start + garbage))
+            with contextlib.suppress(BadRequest):
+                await fetch(RecordingFetcher(spool, [vendor.host], PATIENT), spool, url)
+        await spool.close()
+
+    asyncio.run(one())

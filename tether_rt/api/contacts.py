@@ -1,0 +1,113 @@
+"""Contacts, their conversations and the messages in them."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any
+
+from tether_rt.api import query
+from tether_rt.domain.call import parse_time
+from tether_rt.domain.contract import Contract
+from tether_rt.errors import BadRequest, NotFound
+from tether_rt.http.context import Web
+from tether_rt.http.handlers import SessionHandler
+from tether_rt.http.json_body import parse
+from tether_rt.mongo.contacts import People
+
+
+class ContactsHandler(SessionHandler):
+    """`GET /api/contacts`: one page, the last called first."""
+
+    def initialize(self, web: Web, people: People) -> None:  # type: ignore[override]
+        super().initialize(web)
+        self.people = people
+
+    async def get(self) -> None:
+        size = query.whole(self, "size", 50, 1, 200)
+        page = query.whole(self, "page", 1, 1, query.MAX_OFFSET // 200)
+        contacts, total = await self.people.contacts(
+            self.session.organization_id, search=query.text(self, "search"), skip=(page - 1) * size, limit=size
+        )
+        self.answer({"success": True, "data": contacts, "total": total})
+
+
+class ContactHandler(SessionHandler):
+    """`/api/contacts/{contactId}`: GET shows a contact, PATCH gives it a name."""
+
+    takes_body = True
+
+    def initialize(self, web: Web, people: People, contract: Contract) -> None:  # type: ignore[override]
+        super().initialize(web)
+        self.people = people
+        self.contract = contract
+
+    async def get(self, contact_id: str) -> None:
+        self._show(await self.people.contact(self.session.organization_id, contact_id))
+
+    async def patch(self, contact_id: str) -> None:
+        body = parse(self.take_body())
+        self.contract.check("ContactRenameRequest", body)
+        name = body["name"].strip()
+        if not name:
+            raise BadRequest("name must not be empty")
+        self._show(await self.people.rename(self.session.organization_id, contact_id, name))
+
+    def _show(self, contact: dict[str, Any] | None) -> None:
+        if contact is None:
+            raise NotFound("There is no such contact.")
+        self.answer({"success": True, "contact": contact})
+
+
+class _ConversationHandler(SessionHandler):
+    takes_body = True
+    schema = ""
+
+    def initialize(self, web: Web, people: People, contract: Contract) -> None:  # type: ignore[override]
+        super().initialize(web)
+        self.people = people
+        self.contract = contract
+
+    def body(self) -> dict[str, Any]:
+        body = parse(self.take_body())
+        self.contract.check(self.schema, body)
+        return dict(body)
+
+
+class ConversationsHandler(_ConversationHandler):
+    """`POST /api/conversation/all`: a contact's conversations."""
+
+    schema = "ConversationAllRequest"
+
+    async def post(self) -> None:
+        conversations = await self.people.conversations(self.session.organization_id, self.body()["contactId"])
+        if conversations is None:
+            raise NotFound("There is no such contact.")
+        self.answer({"success": True, "conversations": conversations})
+
+
+class MessagesHandler(_ConversationHandler):
+    """`POST /api/conversation/messages`: the last messages of a conversation, or those before one of them."""
+
+    schema = "ConversationMessagesRequest"
+
+    async def post(self) -> None:
+        body = self.body()
+        messages = await self.people.messages(
+            self.session.organization_id,
+            body["conversationId"],
+            before=_before(body.get("before")),
+            limit=int(body.get("limit", 50)),  # 50.0 is a whole number in JSON Schema
+        )
+        if messages is None:
+            raise NotFound("There is no such conversation.")
+        self.answer({"success": True, "messages": messages})
+
+
+def _before(text: str | None) -> datetime | str | None:
+    if text is None or re.fullmatch(r"[0-9a-f]{24}", text):
+        return text
+    try:
+        return parse_time(text)
+    except (ValueError, OverflowError) as error:
+        raise BadRequest("before must be a messageId or a time such as 2026-05-15T09:10:00Z") from error

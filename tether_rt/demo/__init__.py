@@ -1,0 +1,1 @@
+"""The demo: a server to try out, sample calls, a simulation."""

@@ -1,0 +1,1 @@
+"""What HTTP handlers share: base handlers, responses, request bodies, connections, routing, static files."""

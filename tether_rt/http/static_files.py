@@ -1,0 +1,135 @@
+"""The dashboard's files as they are served: under an address that names their content, compressed once.
+
+All files together have a version, the digest of whatever is served. A page asks for its files under that version, so a browser
+may keep them for ever and asks for none again; another version is another address. Versions are told by content alone: several
+processes with the same files agree.
+
+A file that changes on disk is read again, so a developer only reloads the page.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+_FOLDERS: Final = ("css", "js", "vendor")
+_TYPES: Final = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".ico": "image/x-icon",
+    ".js": "text/javascript; charset=utf-8",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+    ".webmanifest": "application/manifest+json",
+}
+"""What is served at all, by a file's suffix, and as what."""
+
+_Stamp = tuple[int, int]
+"""When a file was changed and how long it is: what tells a changed file without reading it."""
+
+
+def static_folder() -> Path:
+    """Return the dashboard's files: in the package in a wheel, beside the package in a checkout."""
+    package = Path(__file__).parents[1]
+    installed = package / "static"
+    return installed if installed.is_dir() else package.parent / "static"
+
+
+@dataclass(slots=True)
+class Asset:
+    """One file's content; `stamp` is that of its file."""
+
+    content: bytes
+    content_type: str
+    stamp: _Stamp
+    digest: str = field(init=False)
+    _gzipped: bytes | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        self.digest = _digest(self.content)
+
+    @property
+    def etag(self) -> str:
+        """Return a tag for it, weak because the compressed form has the same."""
+        return f'W/"{self.digest}"'
+
+    def gzipped(self) -> bytes:
+        """Return it compressed: done once, and 50 ms for each megabyte that time."""
+        if self._gzipped is None:
+            self._gzipped = gzip.compress(self.content, 9, mtime=0)
+        return self._gzipped
+
+
+class Assets:
+    """The files of one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files: dict[str, Asset] = {}
+        self.version = ""
+        """The version that the latest page was given."""
+
+    def file(self, path: str) -> Asset | None:
+        """Return a file by its path below the folder, such as `js/main.js`; None when it is none that is served."""
+        known = self._files.get(path)
+        # A path is only ever looked up among those that the walk has found, so none leads out of the folder.
+        if known is None or known.stamp != _stamp_of(self._folder / path):
+            self._walk()
+        return self._files.get(path)
+
+    def page(self, path: str) -> Asset | None:
+        """Return a page, its own files asked for under the present version."""
+        self._walk()
+        page = self._files.get(path)
+        if page is None:
+            return None
+        content = page.content.replace(b'="/static/', f'="/static/{self.version}/'.encode())
+        return Asset(content, page.content_type, page.stamp)
+
+    def _walk(self) -> None:
+        found: dict[str, Asset] = {}
+        for path, entry in sorted(_entries(self._folder), key=lambda one: one[0]):
+            stamp = _stamp(entry.stat())
+            known = self._files.get(path)
+            found[path] = known if known is not None and known.stamp == stamp else _read(Path(entry.path), stamp)
+        self._files = found
+        self.version = _digest("\n".join(f"{path} {asset.digest}" for path, asset in found.items()).encode())
+
+
+def _entries(root: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    folders = [""]
+    while folders:
+        folder = folders.pop()
+        with os.scandir(root / folder) as entries:
+            for entry in entries:
+                path = folder + entry.name
+                if entry.is_dir():
+                    if folder or entry.name in _FOLDERS:
+                        folders.append(f"{path}/")
+                elif Path(entry.name).suffix in _TYPES:
+                    yield path, entry
+
+
+def _read(path: Path, stamp: _Stamp) -> Asset:
+    return Asset(path.read_bytes(), _TYPES[path.suffix], stamp)
+
+
+def _stamp_of(path: Path) -> _Stamp | None:
+    try:
+        return _stamp(path.stat())
+    except OSError:  # removed since it was found
+        return None
+
+
+def _stamp(found: os.stat_result) -> _Stamp:
+    return found.st_mtime_ns, found.st_size
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:20]

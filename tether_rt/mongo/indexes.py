@@ -1,0 +1,128 @@
+"""Every index, in one table. Creating them is idempotent and happens at each start."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo.errors import CollectionInvalid, OperationFailure
+
+from tether_rt.mongo.client import Database
+
+_DAY_S: Final = 86_400
+
+_INDEXES: Final[dict[str, list[IndexModel]]] = {
+    "organizations": [IndexModel([("name", ASCENDING)], unique=True)],
+    "users": [
+        IndexModel([("email", ASCENDING)], unique=True),
+        IndexModel([("apiKeyDigest", ASCENDING)], unique=True),
+    ],
+    "sessions": [IndexModel([("expiresAt", ASCENDING)], expireAfterSeconds=0)],
+    "contacts": [
+        IndexModel([("organizationId", ASCENDING), ("number", ASCENDING)], unique=True),
+        IndexModel([("organizationId", ASCENDING), ("lastCallAt", DESCENDING), ("_id", DESCENDING)]),
+    ],
+    "conversations": [IndexModel([("contactId", ASCENDING), ("type", ASCENDING)], unique=True)],
+    "messages": [IndexModel([("conversationId", ASCENDING), ("createdAt", DESCENDING), ("_id", DESCENDING)])],
+    "calls": [
+        IndexModel(
+            [("userId", ASCENDING), ("providerCallId", ASCENDING)],
+            unique=True,
+            partialFilterExpression={"providerCallId": {"$exists": True}},
+        ),
+        # For lists, and then whatever the figures are counted from, so that no call is read for them: a million take a second.
+        IndexModel(
+            [
+                ("organizationId", ASCENDING),
+                ("startTime", DESCENDING),
+                ("_id", DESCENDING),
+                *((name, ASCENDING) for name in ("status", "duration", "agentName")),
+            ]
+        ),
+        IndexModel([("organizationId", ASCENDING), ("contactId", ASCENDING), ("startTime", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel([("organizationId", ASCENDING), ("status", ASCENDING), ("startTime", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel([("organizationId", ASCENDING), ("agentName", ASCENDING), ("startTime", DESCENDING), ("_id", DESCENDING)]),
+        # By words alone: under each, calls lie as they came, so that new ones go to its end whenever they began.
+        IndexModel(
+            [("organizationId", ASCENDING), ("terms", ASCENDING)],
+            name="terms",
+            partialFilterExpression={"terms": {"$exists": True}},
+        ),
+        # With what lists are sorted by: of hundreds of calls with a number, none is read but those of the page.
+        IndexModel(
+            [("organizationId", ASCENDING), ("numbers", ASCENDING), ("startTime", DESCENDING), ("_id", DESCENDING)],
+            partialFilterExpression={"numbers": {"$exists": True}},
+        ),
+        IndexModel([("organizationId", ASCENDING), ("createdAt", ASCENDING)]),
+        IndexModel([("recordings.recordingId", ASCENDING)], sparse=True),
+        IndexModel([("unindexed", ASCENDING)], sparse=True),
+    ],
+    "feed": [IndexModel([("organizationId", ASCENDING), ("last", ASCENDING)], unique=True)],
+}
+
+_NUMBERS_AMONG_TERMS: Final = frozenset(("organizationId_1_terms_1", "organizationId_1_terms_1_startTime_-1"))
+"""Of the time when `terms` had the numbers as well."""
+_REPLACED: Final = {
+    "calls": {
+        *_NUMBERS_AMONG_TERMS,
+        "organizationId_1_startTime_-1__id_-1",
+        "organizationId_1_startTime_1_status_1_duration_1_agentName_1",
+    }
+}
+"""What earlier versions made, and nobody asks any more."""
+_INDEX_NOT_FOUND: Final = 27
+
+
+async def create_indexes(database: Database, feed_retention_days: int) -> None:
+    """Create every collection and index that is missing, and set the feed's retention to what the setting says now."""
+    existing = set(await database.list_collection_names())
+    for name in (*_INDEXES, "counters", "peaks"):
+        if name not in existing:
+            # A transaction must not be the first to make a collection: that takes a lock which conflicts with others.
+            await _create_collection(database, name)
+    # Asked first: to drop even one that is not there waits for every transaction, also for one that a killed process left.
+    outdated = {name: replaced & (await database[name].index_information()).keys() for name, replaced in _REPLACED.items()}
+    if _NUMBERS_AMONG_TERMS & outdated["calls"]:
+        await _take_numbers_out(database)
+    for name, models in _INDEXES.items():
+        await database[name].create_indexes(models)
+    for name, indexes in outdated.items():
+        for index in indexes:
+            await _drop_index(database, name, index)
+    await _set_retention(database, feed_retention_days * _DAY_S)
+
+
+async def _create_collection(database: Database, name: str) -> None:
+    try:
+        await database.create_collection(name)
+    except CollectionInvalid:
+        return  # another process made it between the listing and now
+    except OperationFailure as error:
+        if error.code != 48:  # NamespaceExists, the same race
+            raise
+
+
+async def _take_numbers_out(database: Database) -> None:
+    """Give calls of an earlier version their field `numbers`; done again, it goes on."""
+    is_number = {"$and": [{"$gte": ["$$term", "0"]}, {"$lt": ["$$term", ":"]}]}
+    fields = {"numbers": is_number, "terms": {"$not": is_number}}
+    filtered = {field: {"$filter": {"input": "$terms", "as": "term", "cond": which}} for field, which in fields.items()}
+    indexed_before = {"terms": {"$exists": True}, "numbers": {"$exists": False}}
+    await database["calls"].update_many(indexed_before, [{"$set": filtered}])
+
+
+async def _drop_index(database: Database, collection: str, index: str) -> None:
+    try:
+        await database[collection].drop_index(index)
+    except OperationFailure as error:
+        if error.code != _INDEX_NOT_FOUND:  # another process was faster
+            raise
+
+
+async def _set_retention(database: Database, seconds: int) -> None:
+    information = await database["feed"].index_information()
+    current = information.get("retention")
+    if current is None:
+        await database["feed"].create_index([("at", ASCENDING)], name="retention", expireAfterSeconds=seconds)
+    elif current.get("expireAfterSeconds") != seconds:
+        await database.command("collMod", "feed", index={"name": "retention", "expireAfterSeconds": seconds})

@@ -1,0 +1,1 @@
+"""Waveforms: peaks of a recording, decoded in a process of its own."""
