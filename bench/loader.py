@@ -20,7 +20,7 @@ from tether_rt.mongo.batch_plan import Entry, Plan, segment_document
 from tether_rt.mongo.calls import call_elements
 from tether_rt.mongo.indexes import create_indexes
 from tether_rt.mongo.wire.op_msg import encoded
-from tether_rt.runtime.cooperative import at_once
+from tether_rt.runtime.cooperative import run_to_completion
 
 _BATCH: Final = 128
 _KINDS: Final = 2_000
@@ -64,7 +64,7 @@ class _Filling:
 
     def _write(self, entries: list[Entry]) -> None:
         plan = Plan(entries, {}, datetime.now(UTC))
-        at_once(plan.fill(self._contacts))
+        run_to_completion(plan.fill(self._contacts))
         for command in plan.commands():
             collection = command.body.get("insert")
             if collection is None:

@@ -21,11 +21,11 @@ from tether_rt.auth.rate_limits import RateLimit
 from tether_rt.demo import samples
 from tether_rt.domain.contract import load_contract
 from tether_rt.errors import Unavailable
-from tether_rt.http.context import BodyBudget, Web
+from tether_rt.http.context import BodyBudget, HttpContext
 from tether_rt.http.handlers import NotFoundHandler
 from tether_rt.http.headers import NOTHING_MAY_RUN, networks
-from tether_rt.http.routing import Route, Routed
-from tether_rt.http.static_files import Assets, static_folder
+from tether_rt.http.routing import Route, RoutedApplication
+from tether_rt.http.static_files import StaticFiles, static_folder
 from tether_rt.hub.hub import Hub
 from tether_rt.hub.websocket_handler import DashboardSocket
 from tether_rt.ingest.deduplication import DuplicateCheck
@@ -39,9 +39,9 @@ from tether_rt.mongo.call_history import CallHistory
 from tether_rt.mongo.calls import Calls
 from tether_rt.mongo.contacts import People
 from tether_rt.mongo.indexes import create_indexes
-from tether_rt.mongo.lookups import Known
+from tether_rt.mongo.lookups import Lookups
 from tether_rt.mongo.private_mongod import PrivateMongod
-from tether_rt.mongo.search_index import WordIndex
+from tether_rt.mongo.search_index import SearchIndexer
 from tether_rt.mongo.sessions import Sessions
 from tether_rt.mongo.users import Users
 from tether_rt.mongo.waveforms import Waveforms
@@ -111,7 +111,7 @@ class App:
         )
         self._closers.append(("hub", self.hub.close))
 
-        self.words = WordIndex(database, lambda: self.committer.is_busy)
+        self.words = SearchIndexer(database, lambda: self.committer.is_busy)
         self._closers.append(("words", self.words.close))
         self.supervisor.add("words", self.words.run)
         writer = BatchWriter(self.client, database, self.words.expect)
@@ -129,12 +129,18 @@ class App:
         intake = RecordingIntake(self.recordings, fetcher, spool, store.new_id, self._observe_recording)
         self.waveforms = WaveformMaker(Waveforms(database), self.recordings, spool)
         self.supervisor.add("waveforms", self.waveforms.run)
-        duplicates = DuplicateCheck(Known(database))
+        duplicates = DuplicateCheck(Lookups(database))
         self._closers.append(("duplicates", duplicates.close))
         pipeline = Pipeline(
-            contract, duplicates, intake, self.committer, self.waveforms.announce, writer.expect, lambda: self.words.is_behind
+            contract,
+            duplicates,
+            intake,
+            self.committer,
+            self.waveforms.announce,
+            writer.expect,
+            lambda: self.words.is_backlog_full,
         )
-        self.web = Web(
+        self.web = HttpContext(
             identity=self.identity,
             metrics=self.metrics,
             budget=BodyBudget(settings.bodies_in_flight_mb * _MEGABYTE, self.metrics),
@@ -144,7 +150,7 @@ class App:
             key_rate=_key_rate(settings.rate_limit),
         )
         self.routes = self._routes(keyring, contract, pipeline)
-        self.tornado = Routed(
+        self.tornado = RoutedApplication(
             [(path, handler, {"web": self.web, **parts}) for path, handler, parts in self.routes],
             shortcuts={("POST", "/api/calls/ingest"): WholeCalls(self.web, pipeline)},
             default_handler_class=NotFoundHandler,
@@ -157,7 +163,7 @@ class App:
         history_part = {"history": CallHistory(self.database, lambda: self.words.waiting_since)}
         people_part = {"people": self.people, "contract": contract}
         links = recordings.RecordingLinks(self.recordings, keyring)
-        assets = Assets(static_folder())
+        assets = StaticFiles(static_folder())
         page = {"assets": assets, "policy": _page_policy(self.recordings)}
         docs = {"assets": assets, "policy": _DOCS_POLICY}
         file = {"assets": assets, "policy": NOTHING_MAY_RUN}

@@ -77,7 +77,7 @@ class Server:
         self.url = f"http://{host}:{port}"
         log(_LOG, logging.INFO, "listening", url=self.url, host=settings.host, port=port)
 
-    async def _let_in_who_waits(self) -> None:
+    async def _accept_pending(self) -> None:
         """Accept and begin to read what the kernel has accepted: closing the listening sockets would reset all of that."""
         waiting = select.poll()
         for one in self._sockets:
@@ -101,7 +101,7 @@ class Server:
         """Stop accepting, finish what is in flight within the deadline, close everything; idempotent."""
         if self._http is not None:
             self.app.web.draining = True
-            await self._let_in_who_waits()
+            await self._accept_pending()
             self._http.stop()
             try:
                 async with asyncio.timeout(self.settings.shutdown_s):
@@ -117,7 +117,7 @@ class Server:
             log(_LOG, logging.WARNING, "close_cut_off", afterS=_LAST_STEPS_S)
 
 
-def _spare_the_collector() -> None:
+def _tune_garbage_collector() -> None:
     """Have the garbage collector leave alone what was built at the start, which lasts, and look less often at the rest.
 
     There are 90,000 objects and more of the first, and each full collection, which can begin at any allocation in any thread,
@@ -152,7 +152,7 @@ async def serve(settings: Settings, meanwhile: Callable[[Server], Awaitable[None
         await asyncio.wait({starting})
         if not starting.cancelled():
             starting.result()
-            _spare_the_collector()
+            _tune_garbage_collector()
         if meanwhile is not None and not stopping.is_set():
             beside = asyncio.ensure_future(meanwhile(server))
             beside.add_done_callback(lambda done: None if done.cancelled() or done.exception() is None else stopping.set())

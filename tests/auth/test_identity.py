@@ -14,13 +14,13 @@ from tests.support.service import PASSWORD, SECRET
 from tether_rt import accounts
 from tether_rt.auth import identity
 from tether_rt.auth.credentials import Keyring, SessionClaims
-from tether_rt.auth.identity import Identity, _Remembered
+from tether_rt.auth.identity import Identity, LookupCache
 from tether_rt.domain.call import Caller
 from tether_rt.errors import Unavailable
 from tether_rt.mongo import client as store
 from tether_rt.mongo.sessions import Sessions
 from tether_rt.mongo.users import Users
-from tether_rt.runtime.deadlines import Patience
+from tether_rt.runtime.deadlines import Deadline
 
 
 class Database:
@@ -42,8 +42,8 @@ class Database:
             raise self.failure
         return answer
 
-    def remembered(self) -> _Remembered[str]:
-        return _Remembered(self.find, lambda: self.now)
+    def remembered(self) -> LookupCache[str]:
+        return LookupCache(self.find, lambda: self.now)
 
 
 async def settled() -> None:
@@ -56,14 +56,14 @@ async def test_what_is_known_is_asked_once_in_four_seconds_also_when_it_is_not_t
     database = Database(["a"])
     remembered = database.remembered()
     for _ in range(5):
-        assert await remembered.get("a", Patience()) == "A"
-        assert await remembered.get("b", Patience()) is None
+        assert await remembered.get("a", Deadline()) == "A"
+        assert await remembered.get("b", Deadline()) is None
     assert database.asked == [["a"], ["b"]]
     database.now = 3.99
-    assert await remembered.get("a", Patience()) == "A"
+    assert await remembered.get("a", Deadline()) == "A"
     database.keys.clear()
     database.now = 4.0
-    assert await remembered.get("a", Patience()) is None
+    assert await remembered.get("a", Deadline()) is None
     assert database.asked[2:] == [["a"]]
 
 
@@ -71,7 +71,7 @@ async def test_callers_that_wait_for_the_same_key_share_the_answer() -> None:
     database = Database(["a"])
     database.gate.clear()
     remembered = database.remembered()
-    asking = [asyncio.create_task(remembered.get("a", Patience())) for _ in range(50)]
+    asking = [asyncio.create_task(remembered.get("a", Deadline())) for _ in range(50)]
     await settled()
     database.gate.set()
     assert await asyncio.gather(*asking) == ["A"] * 50
@@ -82,7 +82,7 @@ async def test_keys_that_come_while_a_query_is_under_way_are_asked_for_together(
     database = Database(f"k{number}" for number in range(0, 3000, 2))
     database.gate.clear()
     remembered = database.remembered()
-    asking = [asyncio.create_task(remembered.get(f"k{number}", Patience())) for number in range(3000)]
+    asking = [asyncio.create_task(remembered.get(f"k{number}", Deadline())) for number in range(3000)]
     await settled()
     database.gate.set()
     answers = await asyncio.gather(*asking)
@@ -93,19 +93,19 @@ async def test_keys_that_come_while_a_query_is_under_way_are_asked_for_together(
 async def test_a_key_that_was_good_goes_before_strangers_and_is_not_driven_out_by_them() -> None:
     database = Database(["good"])
     remembered = database.remembered()
-    assert await remembered.get("good", Patience()) == "GOOD"
+    assert await remembered.get("good", Deadline()) == "GOOD"
     for start in range(0, 3 * identity._REMEMBER_ENTRIES, 1000):
-        await asyncio.gather(*(remembered.get(f"random{start + number}", Patience()) for number in range(1000)))
+        await asyncio.gather(*(remembered.get(f"random{start + number}", Deadline()) for number in range(1000)))
     before = len(database.asked)
-    assert await remembered.get("good", Patience()) == "GOOD"
+    assert await remembered.get("good", Deadline()) == "GOOD"
     assert len(database.asked) == before, "still remembered"
     assert len(remembered._missing) == identity._REMEMBER_ENTRIES
 
     database.now = 4.0  # what was remembered has run out
     database.gate.clear()
-    strangers = [asyncio.create_task(remembered.get(f"other{number}", Patience())) for number in range(2500)]
+    strangers = [asyncio.create_task(remembered.get(f"other{number}", Deadline())) for number in range(2500)]
     await settled()
-    asking = asyncio.create_task(remembered.get("good", Patience()))
+    asking = asyncio.create_task(remembered.get("good", Deadline()))
     await settled()
     database.gate.set()
     assert await asking == "GOOD"
@@ -116,17 +116,17 @@ async def test_a_key_that_was_good_goes_before_strangers_and_is_not_driven_out_b
 async def test_too_many_strangers_are_told_to_come_back_and_a_good_key_is_not() -> None:
     database = Database(["good"])
     remembered = database.remembered()
-    await remembered.get("good", Patience())
+    await remembered.get("good", Deadline())
     database.now = 4.0
     database.gate.clear()
-    first = asyncio.create_task(remembered.get("first", Patience()))
+    first = asyncio.create_task(remembered.get("first", Deadline()))
     await settled()
-    waiting = [asyncio.create_task(remembered.get(f"random{number}", Patience())) for number in range(identity.MAX_ASKED)]
+    waiting = [asyncio.create_task(remembered.get(f"random{number}", Deadline())) for number in range(identity.MAX_ASKED)]
     await settled()
     with pytest.raises(Unavailable) as refusal:
-        await remembered.get("one too many", Patience())
+        await remembered.get("one too many", Deadline())
     assert refusal.value.retry_after_s == 1
-    good = asyncio.create_task(remembered.get("good", Patience()))
+    good = asyncio.create_task(remembered.get("good", Deadline()))
     await settled()
     database.gate.set()
     assert await good == "GOOD"
@@ -138,14 +138,14 @@ async def test_a_key_that_is_forgotten_while_it_is_looked_up_is_looked_up_again(
     database = Database(["old"])
     database.gate.clear()
     remembered = database.remembered()
-    before = asyncio.create_task(remembered.get("old", Patience()))
+    before = asyncio.create_task(remembered.get("old", Deadline()))
     await settled()
     database.keys.clear()
     remembered.forget("old")
     database.gate.set()
     assert await before == "OLD", "who asked before the change is answered as it was then"
-    assert await remembered.get("old", Patience()) is None
-    assert await remembered.get("old", Patience()) is None
+    assert await remembered.get("old", Deadline()) is None
+    assert await remembered.get("old", Deadline()) is None
     assert len(database.asked) == 2
 
 
@@ -155,16 +155,16 @@ async def test_a_failure_is_told_to_all_who_wait_and_remembered_by_nobody() -> N
     database.gate.clear()
     database.failure = Unavailable("away")
     remembered = database.remembered()
-    asking = [asyncio.create_task(remembered.get("a", Patience()))]
+    asking = [asyncio.create_task(remembered.get("a", Deadline()))]
     await settled()
-    asking.append(asyncio.create_task(remembered.get("b", Patience())))
+    asking.append(asyncio.create_task(remembered.get("b", Deadline())))
     await settled()
     database.gate.set()
     assert [str(answer) for answer in await asyncio.gather(*asking, return_exceptions=True)] == ["away", "away"]
     assert database.asked == [["a"]]
     database.failure = None
-    assert await remembered.get("a", Patience()) == "A"
-    assert await remembered.get("b", Patience()) == "B"
+    assert await remembered.get("a", Deadline()) == "A"
+    assert await remembered.get("b", Deadline()) == "B"
 
 
 async def test_a_caller_that_leaves_takes_the_answer_from_nobody() -> None:
@@ -172,8 +172,8 @@ async def test_a_caller_that_leaves_takes_the_answer_from_nobody() -> None:
     database.gate.clear()
     remembered = database.remembered()
     leaving, staying = (
-        asyncio.create_task(remembered.get("a", Patience())),
-        asyncio.create_task(remembered.get("a", Patience())),
+        asyncio.create_task(remembered.get("a", Deadline())),
+        asyncio.create_task(remembered.get("a", Deadline())),
     )
     await settled()
     leaving.cancel()
@@ -205,20 +205,20 @@ def identity_with(database: store.Database, secret: str = SECRET) -> Identity:
 
 async def test_a_key_is_its_users_and_its_organizations(database: store.Database) -> None:
     added = await somebody(database)
-    found = await identity_with(database).caller(added.api_key, Patience())
+    found = await identity_with(database).caller(added.api_key, Deadline())
     assert found == Caller(added.user_id, added.organization_id)
 
 
 async def test_a_key_sealed_with_another_secret_still_works_is_not_shown_and_can_be_replaced(database: store.Database) -> None:
     added = await somebody(database)
     moved = identity_with(database, "another secret, after a move without the old one")
-    assert await moved.caller(added.api_key, Patience()) is not None
+    assert await moved.caller(added.api_key, Deadline()) is not None
     assert await moved.api_key(added.user_id) is None
     new = await moved.regenerate_api_key(added.user_id)
     assert new is not None
     assert await moved.api_key(added.user_id) == new
-    assert await moved.caller(new, Patience()) is not None
-    assert await moved.caller(added.api_key, Patience()) is None
+    assert await moved.caller(new, Deadline()) is not None
+    assert await moved.caller(added.api_key, Deadline()) is None
 
 
 async def test_who_is_gone_has_no_key_and_gets_none(database: store.Database) -> None:
@@ -235,10 +235,10 @@ async def test_a_session_holds_until_it_is_ended_however_good_its_token(database
     await sessions.add(claims.session_id, claims.user_id, claims.organization_id, claims.expires_at)
     token = Keyring(SECRET).session_token(claims)
     asked = identity_with(database)
-    assert await asked.session(token, Patience()) == claims
+    assert await asked.session(token, Deadline()) == claims
     assert await asked.live_sessions([claims.session_id, "0" * 24]) == {claims.session_id}
     await asked.sign_out(claims.session_id)
-    assert await asked.session(token, Patience()) is None
+    assert await asked.session(token, Deadline()) is None
     assert await asked.live_sessions([claims.session_id]) == set()
     await asked.sign_out(claims.session_id)
 
@@ -248,7 +248,7 @@ async def test_what_is_no_token_or_key_needs_no_look_up(database: store.Database
     asked = identity_with(database)
     await database.client.drop_database(database.name)
     await database.command("profile", 2)
-    assert await asked.session(token, Patience()) is None
-    assert await asked.caller(token[:-1], Patience()) is None
+    assert await asked.session(token, Deadline()) is None
+    assert await asked.caller(token[:-1], Deadline()) is None
     await database.command("profile", 0)
     assert await database["system.profile"].count_documents({"op": "query"}) == 0

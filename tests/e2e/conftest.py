@@ -30,7 +30,7 @@ ARGUMENTS: Final = (
     "--disable-sync",
     "--autoplay-policy=no-user-gesture-required",
 )
-PATIENCE_MS: Final = 20_000
+TIMEOUT_MS: Final = 20_000
 """How long a test waits for what must come; nothing is concluded from how long it took."""
 
 # Chromium itself reports answers that are part of a test: a refused password, a missing call, a server that is away.
@@ -134,7 +134,7 @@ NewAgent = Callable[..., Awaitable[Agent]]
 @pytest.fixture(scope="session")
 async def browser() -> AsyncIterator[Browser]:
     """Debian's Chromium, or the one that Playwright has installed."""
-    expect.set_options(timeout=PATIENCE_MS)
+    expect.set_options(timeout=TIMEOUT_MS)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(ARGUMENTS))
         yield browser
@@ -148,7 +148,7 @@ async def new_agent(browser: Browser) -> AsyncIterator[NewAgent]:
 
     async def create(base_url: str, *, beside: Agent | None = None, **options: Any) -> Agent:
         context = beside.page.context if beside else await browser.new_context(locale="en-GB", **options)
-        context.set_default_timeout(PATIENCE_MS)
+        context.set_default_timeout(TIMEOUT_MS)
         agent = Agent(await context.new_page(), base_url)
         await agent.watch()
         agents.append(agent)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tether_rt.http.static_files import Asset, Assets, static_folder
+from tether_rt.http.static_files import StaticFile, StaticFiles, static_folder
 
 PAGE = b'<link href="/static/css/base.css"><script src="/static/js/main.js"></script><a href="/">x</a>'
 
@@ -41,19 +41,19 @@ def change(path: Path, content: bytes) -> None:
     os.utime(path, ns=(before + 1, before + 1))
 
 
-def found(assets: Assets, name: str) -> Asset:
+def found(assets: StaticFiles, name: str) -> StaticFile:
     asset = assets.file(name)
     assert asset is not None
     return asset
 
 
-def version_of(assets: Assets) -> str:
+def version_of(assets: StaticFiles) -> str:
     assert assets.page("index.html") is not None
     return assets.version
 
 
 def test_a_page_asks_for_its_own_files_under_their_version(folder: Path) -> None:
-    assets = Assets(folder)
+    assets = StaticFiles(folder)
     page = assets.page("index.html")
     assert page is not None
     assert page.content == PAGE.replace(b"/static/", f"/static/{assets.version}/".encode())
@@ -65,14 +65,14 @@ def test_the_same_files_have_the_same_version_wherever_and_whenever_they_lie(fol
     folder.rename(copy)
     for path in copy.rglob("*"):
         os.utime(path, (1, 1))
-    first = version_of(Assets(copy))
+    first = version_of(StaticFiles(copy))
     copy.rename(folder)
-    assert version_of(Assets(folder)) == first
+    assert version_of(StaticFiles(folder)) == first
 
 
 @pytest.mark.parametrize("name", ["js/main.js", "js/deep/other.js", "css/base.css", "index.html"])
 def test_a_file_that_changes_is_read_again_and_makes_another_version(folder: Path, name: str) -> None:
-    assets = Assets(folder)
+    assets = StaticFiles(folder)
     before = version_of(assets)
     etag = found(assets, name).etag
     change(folder / name, PAGE + b" ")
@@ -84,7 +84,7 @@ def test_a_file_that_changes_is_read_again_and_makes_another_version(folder: Pat
 
 
 def test_a_file_that_comes_or_goes_is_noticed(folder: Path) -> None:
-    assets = Assets(folder)
+    assets = StaticFiles(folder)
     before = version_of(assets)
     assert assets.file("js/new.js") is None
     (folder / "js/new.js").write_bytes(b"2;")
@@ -102,18 +102,18 @@ def test_a_file_that_comes_or_goes_is_noticed(folder: Path) -> None:
     ],
 )  # fmt: skip
 def test_nothing_else_is_a_file(folder: Path, path: str) -> None:
-    assert Assets(folder).file(path) is None
+    assert StaticFiles(folder).file(path) is None
 
 
 def test_compressing_loses_nothing_and_is_done_once() -> None:
-    asset = Assets(static_folder()).file("js/main.js")
+    asset = StaticFiles(static_folder()).file("js/main.js")
     assert asset is not None
     assert gzip.decompress(asset.gzipped()) == asset.content
     assert asset.gzipped() is asset.gzipped()
 
 
 def test_text_is_utf_8_and_a_script_a_script(folder: Path) -> None:
-    assets = Assets(folder)
+    assets = StaticFiles(folder)
     kinds = {name: found(assets, name).content_type for name in ("index.html", "js/main.js", "css/base.css")}
     assert kinds == {
         "index.html": "text/html; charset=utf-8",

@@ -27,7 +27,7 @@ from tornado.web import Application
 
 from tether_rt.auth.credentials import Keyring, SessionClaims
 from tether_rt.auth.identity import Identity
-from tether_rt.http.context import BodyBudget, Web
+from tether_rt.http.context import BodyBudget, HttpContext
 from tether_rt.http.handlers import NotFoundHandler
 from tether_rt.hub.hub import Hub
 from tether_rt.hub.websocket_handler import DashboardSocket
@@ -123,7 +123,7 @@ class Process:
     hub: Hub
     metrics: Metrics
     identity: Identity
-    web: Web
+    web: HttpContext
     http: HTTPServer
     supervisor: Supervisor
     client: store.Client
@@ -301,7 +301,7 @@ async def process_in(world: World, *, tls: ssl.SSLContext | None = None, **hub_o
     metrics = Metrics()
     identity = Identity(Users(database), Sessions(database), KEYRING)
     hub = Hub(database, identity, metrics, **hub_options)
-    web = Web(identity, metrics, BodyBudget(1 << 20, metrics), 1 << 20, ("https://allowed.example",))
+    web = HttpContext(identity, metrics, BodyBudget(1 << 20, metrics), 1 << 20, ("https://allowed.example",))
     application = Application(
         [("/ws", DashboardSocket, {"web": web, "hub": hub})],
         default_handler_class=NotFoundHandler,

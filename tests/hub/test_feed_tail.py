@@ -16,7 +16,7 @@ from tether_rt.errors import Unavailable
 from tether_rt.hub.feed_tail import RESTORED
 from tether_rt.hub.protocol import EXPIRED
 from tether_rt.mongo.private_mongod import PrivateMongod
-from tether_rt.runtime.deadlines import Patience
+from tether_rt.runtime.deadlines import Deadline
 
 
 @pytest.fixture
@@ -209,7 +209,7 @@ async def test_a_frozen_mongod_refuses_newcomers_in_time_and_forgets_them(tmp_pa
     try:
         async with world_on(uri) as world, process_in(world) as process:
             agent = await world.session("organization")
-            assert await process.identity.session(agent.token, Patience()) is not None  # from now on remembered
+            assert await process.identity.session(agent.token, Deadline()) is not None  # from now on remembered
             assert mongod.pid is not None
             os.kill(mongod.pid, signal.SIGSTOP)
             try:

@@ -15,7 +15,17 @@ from hypothesis import strategies as st
 
 from tether_rt.errors import BadRequest
 from tether_rt.hub import protocol
-from tether_rt.hub.protocol import MAX_SEQ, SEGMENT_BYTES, Segment, Start, cut, frame, parse_after, segments_of, start_of_stream
+from tether_rt.hub.protocol import (
+    MAX_SEQ,
+    SEGMENT_BYTES,
+    Segment,
+    Start,
+    frame,
+    frames_after,
+    parse_after,
+    segments_of,
+    start_of_stream,
+)
 
 AT = datetime(2026, 5, 15, tzinfo=UTC)
 
@@ -119,7 +129,7 @@ def test_a_cut_begins_right_after_the_number_and_ends_with_a_segment(
     run: tuple[list[Segment], list[bytes], int], seq: int, limit: int
 ) -> None:
     segments, events, before = run
-    part = cut(segments, seq, limit)
+    part = frames_after(segments, seq, limit)
     if seq < before or seq >= before + len(events):
         assert part is None
         return
@@ -137,7 +147,7 @@ def test_cuts_one_after_the_other_have_no_gap_and_no_repeat(
     segments, events, before = run
     start = seq = data.draw(st.integers(before, before + len(events)))
     received: list[bytes] = []
-    while part := cut(segments, seq, data.draw(st.integers(0, 500))):
+    while part := frames_after(segments, seq, data.draw(st.integers(0, 500))):
         received += payloads(part.frames)
         seq = part.last
     assert seq == before + len(events)
@@ -145,9 +155,9 @@ def test_cuts_one_after_the_other_have_no_gap_and_no_repeat(
 
 
 def test_a_cut_never_jumps_over_a_gap() -> None:
-    assert cut([segment(5, ["a"]), segment(6, ["b"])], 3, 1000) is None
-    assert cut([], 0, 1000) is None
-    part = cut([segment(1, ["a"]), segment(2, ["b"]), segment(4, ["d"])], 0, 1000)
+    assert frames_after([segment(5, ["a"]), segment(6, ["b"])], 3, 1000) is None
+    assert frames_after([], 0, 1000) is None
+    part = frames_after([segment(1, ["a"]), segment(2, ["b"]), segment(4, ["d"])], 0, 1000)
     assert part is not None
     assert (part.last, payloads(part.frames)) == (2, [b"a", b"b"])
 

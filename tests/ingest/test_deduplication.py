@@ -15,10 +15,10 @@ from tether_rt.ingest.deduplication import MAX_KEYS, DuplicateCheck
 from tether_rt.mongo import client as store
 from tether_rt.mongo.batch_writer import BatchWriter
 from tether_rt.mongo.indexes import create_indexes
-from tether_rt.mongo.lookups import CallKey, Known, StoredCall
+from tether_rt.mongo.lookups import CallKey, Lookups, StoredCall
 
 
-class WatchedCalls(Known):
+class WatchedCalls(Lookups):
     """The real queries, counted, held back when the test says so, and failing when it says so."""
 
     def __init__(self, database: store.Database) -> None:

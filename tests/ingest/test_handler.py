@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.service import SAMPLES, Service, Tenant, missed, sample
 from tether_rt.http.json_body import MAX_JSON_BYTES, MAX_VALUES
-from tether_rt.mongo.search_index import WordIndex
+from tether_rt.mongo.search_index import SearchIndexer
 
 CONTRACT_EXAMPLE = {
     "direction": "outbound",
@@ -361,7 +361,7 @@ async def test_unknown_addresses_and_methods_have_the_one_error_shape(tenant: Te
 async def test_a_server_that_is_behind_with_words_takes_a_call_with_them_unless_it_is_large(
     tenant: Tenant, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(WordIndex, "is_behind", True)
+    monkeypatch.setattr(SearchIndexer, "is_behind", True)
     monkeypatch.setattr(service.server.app.committer._writer, "_stored", None)  # so that a mark stays
     small, large = missed(transcript=[{"role": "user", "message": "The boiler again"}]), missed(metadata={"a": "x" * 200_000})
     ids = [(await tenant.post_call(call)).body["callId"] for call in (small, large)]

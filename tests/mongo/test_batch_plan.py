@@ -18,7 +18,7 @@ from tether_rt.mongo.batch_plan import Count, Created, Duplicate, Entry, Plan, s
 from tether_rt.mongo.client import CODEC
 from tether_rt.mongo.lookups import StoredCall
 from tether_rt.mongo.wire.op_msg import Spliced, encoded
-from tether_rt.runtime.cooperative import at_once
+from tether_rt.runtime.cooperative import run_to_completion
 
 WHOSE = caller()
 NUMBER = "+442079460958"
@@ -27,7 +27,7 @@ CONTACT = {"_id": "c" * 24, "organizationId": WHOSE.organization_id, "number": N
 
 def plan(*entries: Entry, **found: Any) -> Plan:
     made = Plan(entries, found.get("existing", {}), NOW, found.get("committed", {}))
-    at_once(made.fill(found.get("contacts", ())))
+    run_to_completion(made.fill(found.get("contacts", ())))
     return made
 
 
@@ -184,7 +184,7 @@ def test_a_call_that_an_earlier_try_has_stored_is_told_so_and_not_written_again(
 def test_times_are_cut_to_the_milliseconds_that_the_database_keeps() -> None:
     moment = NOW.replace(microsecond=567_999)
     made = Plan([entry(WHOSE)], {}, moment)
-    at_once(made.fill(()))
+    run_to_completion(made.fill(()))
     assert made.now == NOW
     assert calls_of(made)[0]["createdAt"] == NOW
 

@@ -11,7 +11,7 @@ from tests.support.batches import HesitantWriter, another_process, counts, event
 from tests.support.entries import caller, entry
 from tether_rt.ingest.group_commit import Committer
 from tether_rt.mongo import client as store
-from tether_rt.mongo.abandoned_transactions import Orphans
+from tether_rt.mongo.abandoned_transactions import AbandonedTransactions
 from tether_rt.mongo.batch_plan import Created, Duplicate, Entry, Outcome, Plan
 from tether_rt.mongo.batch_writer import BatchIsStale, BatchWriter
 from tether_rt.mongo.wire.transaction import Transaction
@@ -162,7 +162,7 @@ async def test_a_conflict_is_told_although_mongodb_went_away_before_orphans_coul
     class Slow(HesitantWriter):
         async def _commit(self, transaction: Transaction) -> None:
             async with another_process(mongodb_uri, database) as other:
-                other._orphans = Orphans(away)
+                other._abandoned = AbandonedTransactions(away)
                 with pytest.raises(BatchIsStale):
                     await other.write([entry(whose)])
             await super()._commit(transaction)

@@ -13,7 +13,7 @@ from tether_rt.mongo import call_history as module
 from tether_rt.mongo import client as store
 from tether_rt.mongo.batch_writer import BatchWriter
 from tether_rt.mongo.call_history import MOST_COUNTED, CallFilter, CallHistory
-from tether_rt.mongo.search_index import WordIndex
+from tether_rt.mongo.search_index import SearchIndexer
 
 
 async def test_a_filtered_list_is_counted_up_to_a_limit_and_says_so(database: store.Database) -> None:
@@ -41,7 +41,7 @@ async def test_a_call_is_found_before_its_words_are_indexed_while_they_are_and_a
     monkeypatch.setattr(module, "_NAMED_AT_MOST", named_at_most)
     whose, somebody_else = caller(), caller()
     writer = BatchWriter(database.client, database)
-    words = WordIndex(database, lambda: False)
+    words = SearchIndexer(database, lambda: False)
     history = CallHistory(database, lambda: words.waiting_since)
     wanted: dict[str, Any] = {"fromNumber": "+442079460958", "agentName": "Zo\u00eb", "summary": "A parcel that was late"}
     written = [entry(whose, **wanted, callStartTime=f"2026-05-15T09:{minute}:00.000Z") for minute in range(10, 18)]
@@ -83,7 +83,7 @@ async def test_a_call_is_found_before_its_words_are_indexed_while_they_are_and_a
 async def test_a_call_that_is_indexed_during_the_search_is_found(database: store.Database) -> None:
     whose = caller()
     writer = BatchWriter(database.client, database)
-    words = WordIndex(database, lambda: False)
+    words = SearchIndexer(database, lambda: False)
     await writer.write([entry(whose, summary="parcel")])
 
     class Slow(CallHistory):

@@ -19,8 +19,8 @@ from tether_rt.mongo.calls import Calls
 from tether_rt.mongo.contacts import People
 from tether_rt.mongo.feed import Feed
 from tether_rt.mongo.indexes import create_indexes
-from tether_rt.mongo.lookups import Known
-from tether_rt.mongo.search_index import WordIndex
+from tether_rt.mongo.lookups import Lookups
+from tether_rt.mongo.search_index import SearchIndexer
 from tether_rt.mongo.sessions import Sessions
 from tether_rt.mongo.users import Users
 
@@ -181,9 +181,9 @@ def messages(before: Callable[[Filled], datetime | str | None]) -> Query:
     )
 
 
-def known(query: Callable[[Known], Awaitable[object]]) -> Query:
+def known(query: Callable[[Lookups], Awaitable[object]]) -> Query:
     async def run(filled: Filled) -> None:
-        known = Known(filled.database)
+        known = Lookups(filled.database)
         await query(known)
         await known.close()
 
@@ -191,7 +191,7 @@ def known(query: Callable[[Known], Awaitable[object]]) -> Query:
 
 
 async def sweep(filled: Filled) -> None:
-    words = WordIndex(filled.database, lambda: False)
+    words = SearchIndexer(filled.database, lambda: False)
     await words._sweep()
     await words.close()
 
@@ -256,7 +256,7 @@ async def test_no_page_is_sorted_in_memory(filled: Filled, name: str) -> None:
 async def test_of_the_calls_with_a_number_none_is_read_but_those_of_the_page(database: store.Database) -> None:
     whose = caller()
     writer = BatchWriter(database.client, database)
-    words = WordIndex(database, lambda: False)
+    words = SearchIndexer(database, lambda: False)
     wanted: dict[str, Any] = {"fromNumber": "+442079460958", "callStartTime": "2026-05-15T09:00:00.000Z"}
     await writer.write([*(entry(whose) for _ in range(200)), *(entry(whose, **wanted) for _ in range(50))])
     while await words.index():

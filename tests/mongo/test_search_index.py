@@ -21,7 +21,7 @@ from tether_rt.mongo import search_index as module
 from tether_rt.mongo.batch_writer import BatchWriter
 from tether_rt.mongo.call_history import CallFilter, CallHistory
 from tether_rt.mongo.contacts import People
-from tether_rt.mongo.search_index import WordIndex
+from tether_rt.mongo.search_index import SearchIndexer
 from tether_rt.mongo.wire.op_msg import Command
 
 LONG_AGO = datetime(2026, 5, 15, tzinfo=UTC)
@@ -29,7 +29,7 @@ _is_ours: ContextVar[bool] = ContextVar("is_ours", default=False)
 """Tells the index under test from one of a server that other tests have running in this process."""
 
 
-async def commit_spoken(database: store.Database, count: int, words: WordIndex | None = None) -> None:
+async def commit_spoken(database: store.Database, count: int, words: SearchIndexer | None = None) -> None:
     """Store calls in which each says its own word, and say so."""
     whose = caller()
     writer = BatchWriter(database.client, database, words.expect if words else None)
@@ -42,7 +42,7 @@ async def found(database: store.Database, word: str) -> int:
     return await database["calls"].count_documents({"terms": word})
 
 
-class Timed(WordIndex):
+class Timed(SearchIndexer):
     """Ends after some turns, and remembers how long each took."""
 
     def __init__(self, database: store.Database, *, busy: bool, turns: int) -> None:
@@ -76,8 +76,8 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 @pytest.fixture
-async def words(database: store.Database) -> AsyncIterator[WordIndex]:
-    words = WordIndex(database, lambda: False)
+async def words(database: store.Database) -> AsyncIterator[SearchIndexer]:
+    words = SearchIndexer(database, lambda: False)
     yield words
     await words.close()
 
@@ -89,7 +89,7 @@ async def run(words: Timed) -> None:
     await words.close()
 
 
-async def test_every_marked_call_is_found_by_its_words_and_its_mark_is_gone(database: store.Database, words: WordIndex) -> None:
+async def test_a_marked_call_is_found_by_its_words_and_its_mark_is_gone(database: store.Database, words: SearchIndexer) -> None:
     await commit_spoken(database, 70)
     assert await found(database, "word69") == 0
     assert [await words.index() for _ in range(4)] == [32, 32, 6, 0]
@@ -98,7 +98,7 @@ async def test_every_marked_call_is_found_by_its_words_and_its_mark_is_gone(data
     assert await database["calls"].count_documents({"unindexed": {"$exists": True}}) == 0
 
 
-async def test_calls_with_the_most_words_are_indexed_at_the_first_try(database: store.Database, words: WordIndex) -> None:
+async def test_calls_with_the_most_words_are_indexed_at_the_first_try(database: store.Database, words: SearchIndexer) -> None:
     # 16,384 entries for one index, which MongoDB holds in pages that it may try to write at each of them.
     whose = caller()
     writer = BatchWriter(database.client, database)
@@ -119,7 +119,7 @@ async def test_calls_with_the_most_words_are_indexed_at_the_first_try(database: 
 
 
 async def test_what_an_earlier_version_left_marked_is_indexed_and_keeps_its_words(
-    database: store.Database, words: WordIndex
+    database: store.Database, words: SearchIndexer
 ) -> None:
     await commit_spoken(database, 1)
     earlier = {"$set": {"unindexed": True, "terms": ["parcel"]}, "$unset": {"newTerms": ""}}
@@ -130,23 +130,23 @@ async def test_what_an_earlier_version_left_marked_is_indexed_and_keeps_its_word
 
 
 async def test_a_name_that_a_call_is_given_while_it_is_indexed_is_not_lost(
-    database: store.Database, words: WordIndex, monkeypatch: pytest.MonkeyPatch
+    database: store.Database, words: SearchIndexer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await commit_spoken(database, 2)
     one, other = await database["calls"].find().to_list(None)
     people = People(database)
     await people.rename(other["organizationId"], other["contactId"], "Flat 9c Becker")
     await database["calls"].update_many({}, {"$set": {"unindexed": LONG_AGO}})
-    ask = words._line.ask
+    ask = words._connection.ask
 
     async def renamed_meanwhile(commands: Sequence[Command]) -> list[store.Document]:
         if "update" in commands[0].body:
             await people.rename(one["organizationId"], one["contactId"], "Room 12b Becker")
         return await ask(commands)
 
-    monkeypatch.setattr(words._line, "ask", renamed_meanwhile)
+    monkeypatch.setattr(words._connection, "ask", renamed_meanwhile)
     assert await words.index() == 2
-    monkeypatch.setattr(words._line, "ask", ask)
+    monkeypatch.setattr(words._connection, "ask", ask)
     assert [call["_id"] async for call in database["calls"].find({"unindexed": {"$exists": True}})] == [one["_id"]]
     assert words.waiting_since <= LONG_AGO, "a search looks through the call as long as it waits"
     assert [await words.index() for _ in range(2)] == [2, 0], "without a sweep, which may be a minute away"
@@ -161,7 +161,7 @@ def is_lately(at: datetime) -> bool:
     return timedelta(seconds=60) < datetime.now(UTC) - at < timedelta(minutes=2)
 
 
-async def test_it_is_known_since_when_calls_wait(database: store.Database, words: WordIndex) -> None:
+async def test_it_is_known_since_when_calls_wait(database: store.Database, words: SearchIndexer) -> None:
     assert words.waiting_since.year == 1970  # nobody has looked yet what another process may have left
     await commit_spoken(database, 40)
     await database["calls"].update_one({"newTerms": {"$exists": True}}, {"$set": {"unindexed": LONG_AGO}})
@@ -182,7 +182,7 @@ async def marked(database: store.Database) -> int:
 
 
 async def test_calls_that_were_announced_are_not_looked_for(
-    database: store.Database, words: WordIndex, monkeypatch: pytest.MonkeyPatch
+    database: store.Database, words: SearchIndexer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert await words.index() == 0
     await commit_spoken(database, 3, words)
@@ -195,7 +195,7 @@ async def test_calls_that_were_announced_are_not_looked_for(
 
 
 async def test_more_marks_than_one_look_finds_are_found_by_the_next(
-    database: store.Database, words: WordIndex, monkeypatch: pytest.MonkeyPatch
+    database: store.Database, words: SearchIndexer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_SWEPT_AT_ONCE", 10)
     await commit_spoken(database, 25)
@@ -204,7 +204,7 @@ async def test_more_marks_than_one_look_finds_are_found_by_the_next(
 
 
 async def test_what_is_forgotten_because_it_is_too_much_is_found_by_its_mark(
-    database: store.Database, words: WordIndex, monkeypatch: pytest.MonkeyPatch
+    database: store.Database, words: SearchIndexer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert words._ids.maxlen == module._MOST_EXPECTED
     monkeypatch.setattr(words, "_ids", deque(maxlen=4))
@@ -221,17 +221,17 @@ async def test_what_is_forgotten_because_it_is_too_much_is_found_by_its_mark(
     ("error", "expected"), [(AutoReconnect("connection closed"), 2), (OperationFailure("the document is too large", 17419), 0)]
 )
 async def test_calls_stay_expected_while_mongodb_is_away_and_not_when_it_refuses_them(
-    database: store.Database, words: WordIndex, monkeypatch: pytest.MonkeyPatch, error: PyMongoError, expected: int
+    database: store.Database, words: SearchIndexer, monkeypatch: pytest.MonkeyPatch, error: PyMongoError, expected: int
 ) -> None:
     assert await words.index() == 0
     await commit_spoken(database, 2, words)
-    ask = words._line.ask
+    ask = words._connection.ask
 
     async def away(commands: Sequence[Command]) -> list[store.Document]:
-        monkeypatch.setattr(words._line, "ask", ask)
+        monkeypatch.setattr(words._connection, "ask", ask)
         raise error
 
-    monkeypatch.setattr(words._line, "ask", away)
+    monkeypatch.setattr(words._connection, "ask", away)
     with pytest.raises(type(error)):
         await words.index()
     assert await words.index() == expected
@@ -239,7 +239,7 @@ async def test_calls_stay_expected_while_mongodb_is_away_and_not_when_it_refuses
 
 
 async def test_others_have_their_turn_between_the_words_of_any_two_calls(
-    database: store.Database, words: WordIndex, monkeypatch: pytest.MonkeyPatch
+    database: store.Database, words: SearchIndexer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     turns = 0
     taken_in: list[int] = []
@@ -267,13 +267,13 @@ async def test_a_mongodb_that_was_away_is_waited_for(
 ) -> None:
     await commit_spoken(database, 1)
     words = Timed(database, busy=False, turns=2)
-    ask = words._line.ask
+    ask = words._connection.ask
 
     async def away(commands: Sequence[Command]) -> list[store.Document]:
-        monkeypatch.setattr(words._line, "ask", ask)
+        monkeypatch.setattr(words._connection, "ask", ask)
         raise AutoReconnect("connection closed")
 
-    monkeypatch.setattr(words._line, "ask", away)
+    monkeypatch.setattr(words._connection, "ask", away)
     await run(words)
     assert [record.getMessage() for record in caplog.records if record.name == "tether.store"] == ["words_not_indexed"]
     assert pauses == [1.0, 1.0]
@@ -297,18 +297,18 @@ async def test_a_busy_server_indexes_for_a_tenth_of_the_time(database: store.Dat
 
 
 async def test_with_enough_that_wait_the_next_come_with_their_words(
-    database: store.Database, words: WordIndex, monkeypatch: pytest.MonkeyPatch
+    database: store.Database, words: SearchIndexer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_ENOUGH_WAIT", 3)
     await words.index()
-    for count, is_behind in ((2, False), (1, True)):
+    for count, is_backlog_full in ((2, False), (1, True)):
         await commit_spoken(database, count, words)
-        assert words.is_behind is is_behind
+        assert words.is_backlog_full is is_backlog_full
     assert await words.index() == 3
-    assert not words.is_behind
+    assert not words.is_backlog_full
 
 
-async def test_a_call_with_its_words_is_as_one_whose_words_came_later(database: store.Database, words: WordIndex) -> None:
+async def test_a_call_with_its_words_is_as_one_whose_words_came_later(database: store.Database, words: SearchIndexer) -> None:
     whose = caller()
     writer = BatchWriter(database.client, database, words.expect)
     said = [{"role": "user", "message": "About the boiler again"}, {"role": "agent", "message": ""}]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.recordings.fetch.fetching import PATIENT
+from tests.recordings.fetch.fetching import LONG_LIMITS
 from tests.support.vendor import Vendor, vendor_server
 from tether_rt.recordings.fetch.fetcher import RecordingFetcher
 from tether_rt.recordings.spool import Spool
@@ -31,7 +31,7 @@ async def spool(tmp_path: Path) -> AsyncIterator[Spool]:
 
 @pytest.fixture
 def fetcher(spool: Spool, vendor: Vendor) -> RecordingFetcher:
-    return RecordingFetcher(spool, [vendor.host], PATIENT)
+    return RecordingFetcher(spool, [vendor.host], LONG_LIMITS)
 
 
 @pytest.fixture

@@ -94,19 +94,19 @@ async def test_a_group_has_a_bound_and_the_rest_waits_for_the_next(store: DiskSt
 async def test_nobody_is_told_that_it_will_be_soon_while_a_flush_takes_longer_than_usual(
     store: DiskStore, flushes: Flushes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert store.put_soon(key(0), bytes(4_000_000)) is None
+    assert store.start_put(key(0), bytes(4_000_000)) is None
     flushes.go_on.clear()
-    first = store.put_soon(key(1), b"1")
+    first = store.start_put(key(1), b"1")
     await asyncio.to_thread(flushes.begun.acquire)
     monkeypatch.setattr(write_groups, "_USUAL_S", 60)
-    second = store.put_soon(key(2), b"2")
+    second = store.start_put(key(2), b"2")
     assert first is not None
     assert second is not None
     monkeypatch.setattr(write_groups, "_USUAL_S", 0)
-    assert store.put_soon(key(3), b"3") is None
+    assert store.start_put(key(3), b"3") is None
     flushes.go_on.set()
     await asyncio.gather(first, second)
-    again = store.put_soon(key(3), b"3")
+    again = store.start_put(key(3), b"3")
     assert again is not None
     await again
     assert [(tmp_path / key(number)).exists() for number in range(4)] == [False, True, True, True]

@@ -19,7 +19,7 @@ from tether_rt.recordings import writer as module
 from tether_rt.recordings.audio_type import MP3
 from tether_rt.recordings.disk import DiskStore
 from tether_rt.recordings.fsync import FLUSHES_FILE_SYSTEMS
-from tether_rt.recordings.recording_dir import Folder
+from tether_rt.recordings.recording_dir import RecordingDir
 from tether_rt.recordings.store import recording_key
 
 assert FLUSHES_FILE_SYSTEMS  # what these tests are about is for Linux
@@ -206,7 +206,7 @@ async def test_it_ends_with_a_server_that_was_killed(tmp_path: Path) -> None:
 
 
 def test_who_dies_before_the_answer_leaves_its_recording_whole_and_no_trace_in_the_log(tmp_path: Path) -> None:
-    Folder(tmp_path).prepare()
+    RecordingDir(tmp_path).prepare()
     command = (sys.executable, "-m", module.__name__, str(tmp_path))
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as writer:
         assert writer.stdout is not None

@@ -8,7 +8,7 @@ from collections.abc import Generator
 import pytest
 
 from tether_rt.runtime import cooperative
-from tether_rt.runtime.cooperative import at_once, in_turns
+from tether_rt.runtime.cooperative import run_cooperatively, run_to_completion
 
 
 def steps(done: list[int], count: int) -> Generator[None, None, str]:
@@ -20,7 +20,7 @@ def steps(done: list[int], count: int) -> Generator[None, None, str]:
 
 def test_at_once_is_the_same_without_anybody_else() -> None:
     done: list[int] = []
-    assert at_once(steps(done, 3)) == "all of it"
+    assert run_to_completion(steps(done, 3)) == "all of it"
     assert done == [0, 1, 2]
 
 
@@ -38,7 +38,7 @@ async def test_others_have_their_turn_whenever_the_steps_have_taken_long_enough(
             await asyncio.sleep(0)
 
     looking = asyncio.create_task(look())
-    assert await in_turns(steps(done, 4)) == "all of it"
+    assert await run_cooperatively(steps(done, 4)) == "all of it"
     looking.cancel()
     assert done == [0, 1, 2, 3]
     assert others == seen
@@ -50,6 +50,6 @@ async def test_what_a_step_raises_is_raised() -> None:
         raise ValueError("this one")
 
     with pytest.raises(ValueError, match="this one"):
-        await in_turns(broken())
+        await run_cooperatively(broken())
     with pytest.raises(ValueError, match="this one"):
-        at_once(broken())
+        run_to_completion(broken())

@@ -13,7 +13,7 @@ from pymongo.errors import AutoReconnect
 from tether_rt.mongo import client as store
 from tether_rt.mongo.batch_plan import Created, Outcome
 from tether_rt.mongo.batch_writer import BatchWriter
-from tether_rt.mongo.wire.loop_connection import Follow, Line
+from tether_rt.mongo.wire.loop_connection import Continuation, LoopConnection
 from tether_rt.mongo.wire.op_msg import Encoded
 from tether_rt.mongo.wire.transaction import Transaction
 
@@ -79,9 +79,9 @@ async def events_of(database: store.Database, organization_id: str) -> list[dict
 def count_exchanges(monkeypatch: pytest.MonkeyPatch, database: store.Database) -> list[int]:
     """Return a list that grows by one number with each round trip to the database from now on: how many commands it has."""
     exchanges: list[int] = []
-    exchange = Line.exchange
+    exchange = LoopConnection.exchange
 
-    async def counted(self: Line, encoded: Encoded, follow: Follow | None = None) -> list[dict[str, Any]]:
+    async def counted(self: LoopConnection, encoded: Encoded, follow: Continuation | None = None) -> list[dict[str, Any]]:
         def note(sent: Encoded) -> None:
             if self._database.name == database.name:
                 exchanges.append(sent.number)
@@ -95,5 +95,5 @@ def count_exchanges(monkeypatch: pytest.MonkeyPatch, database: store.Database) -
         note(encoded)
         return await exchange(self, encoded, followed)
 
-    monkeypatch.setattr(Line, "exchange", counted)
+    monkeypatch.setattr(LoopConnection, "exchange", counted)
     return exchanges

@@ -18,7 +18,7 @@ from tests.support.raw import RawAnswer
 from tether_rt.auth.credentials import Keyring
 from tether_rt.auth.identity import Identity
 from tether_rt.errors import Unauthorized
-from tether_rt.http.context import BodyBudget, Web
+from tether_rt.http.context import BodyBudget, HttpContext
 from tether_rt.http.handlers import JsonHandler, NotFoundHandler
 from tether_rt.mongo import client as store
 from tether_rt.mongo.sessions import Sessions
@@ -35,7 +35,7 @@ class Site:
     """A server with the handlers below and a body limit of 1 MB, a budget of 1.5."""
 
     url: str
-    web: Web
+    web: HttpContext
     working: asyncio.Event = field(default_factory=asyncio.Event)
     """Set while a request to `/slow` is being worked on."""
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
@@ -56,13 +56,13 @@ class Bodies(JsonHandler):
             raise Unauthorized("Send a key.")
 
     async def post(self) -> None:
-        self.answer({"bytes": len(self.take_body())})
+        self.respond({"bytes": len(self.take_body())})
 
 
 class Slow(Bodies):
     """Has the body and works until the test lets it go on."""
 
-    def initialize(self, web: Web, site: list[Site]) -> None:  # type: ignore[override]
+    def initialize(self, web: HttpContext, site: list[Site]) -> None:  # type: ignore[override]
         super().initialize(web)
         (self.site,) = site
 
@@ -70,14 +70,14 @@ class Slow(Bodies):
         body = self.take_body()
         self.site.working.set()
         await self.site.go_on.wait()
-        self.answer({"bytes": len(body)})
+        self.respond({"bytes": len(body)})
 
 
 class Things(JsonHandler):
     """Has an address with a part that varies."""
 
     async def get(self, name: str) -> None:
-        self.answer({"name": name, "query": self.get_query_argument("q", "")})
+        self.respond({"name": name, "query": self.get_query_argument("q", "")})
 
 
 class Breaks(JsonHandler):
@@ -102,7 +102,7 @@ async def site_on(mongodb_uri: str) -> AsyncIterator[Site]:
     database = store.database(client, "unused")
     metrics = Metrics()
     identity = Identity(Users(database), Sessions(database), Keyring("a secret"))
-    web = Web(identity, metrics, BodyBudget(BUDGET, metrics), max_body_bytes=LIMIT)
+    web = HttpContext(identity, metrics, BodyBudget(BUDGET, metrics), max_body_bytes=LIMIT)
     sites: list[Site] = []
     routes: list[Any] = [
         ("/bodies", Bodies, {"web": web}),
@@ -127,10 +127,10 @@ def logged(caplog: pytest.LogCaptureFixture) -> list[Any]:
     return [record for record in caplog.records if record.name == "tether.http"]
 
 
-def require_refusal(answer: RawAnswer, status: int) -> str:
+def require_refusal(respond: RawAnswer, status: int) -> str:
     """Return the sentence of an error in the one shape that errors have."""
-    assert answer.status == status, answer
-    assert answer.headers["content-type"] == "application/json"
-    assert set(answer.body) == {"success", "error"}
-    assert answer.body["success"] is False
-    return str(answer.body["error"])
+    assert respond.status == status, respond
+    assert respond.headers["content-type"] == "application/json"
+    assert set(respond.body) == {"success", "error"}
+    assert respond.body["success"] is False
+    return str(respond.body["error"])

@@ -29,7 +29,7 @@ class ActivityHandler(HistoryBase):
         activity = await self.history.activity(self.session.organization_id, now=now, midnights=midnights)
         counts = [activity.by_day.get(midnight, 0) for midnight in midnights]
         per_day = [{"date": day.isoformat(), "count": count} for day, count in zip(days, counts, strict=True)]
-        self.answer({"success": True, "timeZone": zone.key, **figures(activity, now), "perDay": per_day})
+        self.respond({"success": True, "timeZone": zone.key, **figures(activity, now), "perDay": per_day})
 
 
 def figures(activity: Activity, now: datetime) -> dict[str, Any]:

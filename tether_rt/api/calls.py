@@ -6,7 +6,7 @@ from typing import Any, Final, Protocol
 
 from tether_rt.api import query
 from tether_rt.errors import BadRequest, NotFound
-from tether_rt.http.context import Web
+from tether_rt.http.context import HttpContext
 from tether_rt.http.handlers import SessionHandler
 from tether_rt.http.headers import arrived_over_tls
 from tether_rt.mongo.call_history import CallFilter, CallHistory
@@ -30,7 +30,7 @@ class Links(Protocol):
 class HistoryBase(SessionHandler):
     """What every answer about many calls has: the list of calls, and the filter of the query string."""
 
-    def initialize(self, web: Web, history: CallHistory) -> None:  # type: ignore[override]
+    def initialize(self, web: HttpContext, history: CallHistory) -> None:  # type: ignore[override]
         super().initialize(web)
         self.history = history
 
@@ -45,8 +45,8 @@ class HistoryBase(SessionHandler):
             search=query.text(self, "search"),
             start=query.moment(self, "startDate"),
             end=query.moment(self, "endDate", end=True),
-            least_s=query.number(self, "minDuration"),
-            most_s=query.number(self, "maxDuration"),
+            min_duration_s=query.number(self, "minDuration"),
+            max_duration_s=query.number(self, "maxDuration"),
         )
 
 
@@ -54,14 +54,14 @@ class HistoryHandler(HistoryBase):
     """`GET /api/calls/history`: one page of calls, newest first."""
 
     async def get(self) -> None:
-        narrowed = self.filter()
+        call_filter = self.filter()
         limit = query.whole(self, "limit", 50, 1, 200)
         offset = query.whole(self, "offset", 0, 0, query.MAX_OFFSET)
         before = query.text(self, "before")
-        page = await self.history.page(self.session.organization_id, narrowed, limit=limit, offset=offset, before=before)
+        page = await self.history.page(self.session.organization_id, call_filter, limit=limit, offset=offset, before=before)
         if page is None:
             raise BadRequest("before must be the callId of a call")
-        self.answer(
+        self.respond(
             {
                 "success": True,
                 "calls": page.calls,
@@ -93,20 +93,20 @@ class StatisticsHandler(HistoryBase):
                 for row in rows
             },
         }
-        self.answer({"success": True, "statistics": statistics})
+        self.respond({"success": True, "statistics": statistics})
 
 
 class AgentsHandler(HistoryBase):
     """`GET /api/calls/agents`: the names of agents, to choose from."""
 
     async def get(self) -> None:
-        self.answer({"success": True, "agents": await self.history.agents(self.session.organization_id, MOST_AGENTS)})
+        self.respond({"success": True, "agents": await self.history.agents(self.session.organization_id, MOST_AGENTS)})
 
 
 class OneCallHandler(SessionHandler):
     """What every answer about one call has."""
 
-    def initialize(self, web: Web, calls: Calls) -> None:  # type: ignore[override]
+    def initialize(self, web: HttpContext, calls: Calls) -> None:  # type: ignore[override]
         super().initialize(web)
         self.calls = calls
 
@@ -127,13 +127,13 @@ class CallHandler(HistoryBase):
         call = await self.history.get(self.session.organization_id, call_id)
         if call is None:
             raise NotFound("There is no such call.")
-        self.answer({"success": True, "call": call})
+        self.respond({"success": True, "call": call})
 
 
 class CallRecordingHandler(OneCallHandler):
     """`GET /api/calls/{callId}/recording`: a link to its recording, and the words."""
 
-    def initialize(self, web: Web, calls: Calls, links: Links) -> None:  # type: ignore[override]
+    def initialize(self, web: HttpContext, calls: Calls, links: Links) -> None:  # type: ignore[override]
         super().initialize(web, calls)
         self.links = links
 
@@ -142,7 +142,7 @@ class CallRecordingHandler(OneCallHandler):
         url = await self.links.link(recording, LINK_S)
         if url.startswith("/"):
             url = f"{'https' if arrived_over_tls(self.request) else 'http'}://{self.request.host}{url}"
-        self.answer(
+        self.respond(
             {
                 "success": True,
                 "audioUrl": url,
@@ -162,16 +162,16 @@ class PeaksHandler(OneCallHandler):
 
     answers_in_time = False
 
-    def initialize(self, web: Web, calls: Calls, waveforms: WaveformMaker) -> None:  # type: ignore[override]
+    def initialize(self, web: HttpContext, calls: Calls, waveforms: WaveformMaker) -> None:  # type: ignore[override]
         super().initialize(web, calls)
         self.waveforms = waveforms
 
     async def get(self, call_id: str) -> None:
-        async with self.patience:
+        async with self.deadline:
             call, recording = await self.recording(call_id)
-        peaks = await self.waveforms.peaks(recording, self.patience)
+        peaks = await self.waveforms.peaks(recording, self.deadline)
         self.set_header("Cache-Control", "private, max-age=86400, immutable")
-        self.answer(
+        self.respond(
             {
                 "success": True,
                 "duration": recording["duration"] if recording["duration"] is not None else call["duration"],

@@ -10,7 +10,7 @@ from tether_rt.api import query
 from tether_rt.domain.call import parse_time
 from tether_rt.domain.contract import Contract
 from tether_rt.errors import BadRequest, NotFound
-from tether_rt.http.context import Web
+from tether_rt.http.context import HttpContext
 from tether_rt.http.handlers import SessionHandler
 from tether_rt.http.json_body import parse
 from tether_rt.mongo.contacts import People
@@ -19,7 +19,7 @@ from tether_rt.mongo.contacts import People
 class ContactsHandler(SessionHandler):
     """`GET /api/contacts`: one page, the last called first."""
 
-    def initialize(self, web: Web, people: People) -> None:  # type: ignore[override]
+    def initialize(self, web: HttpContext, people: People) -> None:  # type: ignore[override]
         super().initialize(web)
         self.people = people
 
@@ -29,7 +29,7 @@ class ContactsHandler(SessionHandler):
         contacts, total = await self.people.contacts(
             self.session.organization_id, search=query.text(self, "search"), skip=(page - 1) * size, limit=size
         )
-        self.answer({"success": True, "data": contacts, "total": total})
+        self.respond({"success": True, "data": contacts, "total": total})
 
 
 class ContactHandler(SessionHandler):
@@ -37,7 +37,7 @@ class ContactHandler(SessionHandler):
 
     takes_body = True
 
-    def initialize(self, web: Web, people: People, contract: Contract) -> None:  # type: ignore[override]
+    def initialize(self, web: HttpContext, people: People, contract: Contract) -> None:  # type: ignore[override]
         super().initialize(web)
         self.people = people
         self.contract = contract
@@ -56,14 +56,14 @@ class ContactHandler(SessionHandler):
     def _show(self, contact: dict[str, Any] | None) -> None:
         if contact is None:
             raise NotFound("There is no such contact.")
-        self.answer({"success": True, "contact": contact})
+        self.respond({"success": True, "contact": contact})
 
 
 class _ConversationHandler(SessionHandler):
     takes_body = True
     schema = ""
 
-    def initialize(self, web: Web, people: People, contract: Contract) -> None:  # type: ignore[override]
+    def initialize(self, web: HttpContext, people: People, contract: Contract) -> None:  # type: ignore[override]
         super().initialize(web)
         self.people = people
         self.contract = contract
@@ -83,7 +83,7 @@ class ConversationsHandler(_ConversationHandler):
         conversations = await self.people.conversations(self.session.organization_id, self.body()["contactId"])
         if conversations is None:
             raise NotFound("There is no such contact.")
-        self.answer({"success": True, "conversations": conversations})
+        self.respond({"success": True, "conversations": conversations})
 
 
 class MessagesHandler(_ConversationHandler):
@@ -101,7 +101,7 @@ class MessagesHandler(_ConversationHandler):
         )
         if messages is None:
             raise NotFound("There is no such conversation.")
-        self.answer({"success": True, "messages": messages})
+        self.respond({"success": True, "messages": messages})
 
 
 def _before(text: str | None) -> datetime | str | None:

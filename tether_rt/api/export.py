@@ -39,12 +39,12 @@ class ExportHandler(HistoryBase):
     answers_in_time = False
 
     async def get(self) -> None:
-        narrowed = self.filter()
+        call_filter = self.filter()
         self.set_header("Content-Type", "text/csv; charset=utf-8")
         self.set_header("Content-Disposition", f'attachment; filename="calls-{datetime.now(UTC):%Y-%m-%d}.csv"')
         self.write(_BYTE_ORDER_MARK + _lines([list(_COLUMNS)]))
         try:
-            async for calls in self.history.every(self.session.organization_id, narrowed):
+            async for calls in self.history.every(self.session.organization_id, call_filter):
                 self.write(_lines([[cell(call.get(field)) for field in _COLUMNS.values()] for call in calls]))
                 await self.flush()
         except StreamClosedError:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from tether_rt.errors import TetherError
-from tether_rt.http.context import Web
+from tether_rt.http.context import HttpContext
 from tether_rt.http.handlers import JsonHandler
 from tether_rt.runtime.metrics import Metrics
 
@@ -22,13 +22,13 @@ class HealthHandler(JsonHandler):
     """`GET /healthz`: the process is alive and its loop turns."""
 
     async def get(self) -> None:
-        self.answer({"status": "ok"})
+        self.respond({"status": "ok"})
 
 
 class ReadyHandler(JsonHandler):
     """`GET /readyz`: each part that serving needs, and whether it is there."""
 
-    def initialize(self, web: Web, checks: Mapping[str, Check]) -> None:  # type: ignore[override]
+    def initialize(self, web: HttpContext, checks: Mapping[str, Check]) -> None:  # type: ignore[override]
         super().initialize(web)
         self.checks = checks
 
@@ -38,9 +38,9 @@ class ReadyHandler(JsonHandler):
         if missing:
             self.set_header("Retry-After", "2")
             error = f"Not ready: {', '.join(missing)}."
-            self.answer({"success": False, "error": error, "ready": False, "checks": found}, 503)
+            self.respond({"success": False, "error": error, "ready": False, "checks": found}, 503)
             return
-        self.answer({"success": True, "ready": True, "checks": found})
+        self.respond({"success": True, "ready": True, "checks": found})
 
 
 async def _judge(check: Check) -> str:
@@ -59,7 +59,7 @@ async def _judge(check: Check) -> str:
 class MetricsHandler(JsonHandler):
     """`GET /metrics`: Prometheus' text format."""
 
-    def initialize(self, web: Web, metrics: Metrics) -> None:  # type: ignore[override]
+    def initialize(self, web: HttpContext, metrics: Metrics) -> None:  # type: ignore[override]
         super().initialize(web)
         self.metrics = metrics
 
@@ -71,7 +71,7 @@ class MetricsHandler(JsonHandler):
 class DocumentHandler(JsonHandler):
     """`GET /openapi.json` and `/asyncapi.json`: the contract as it is checked."""
 
-    def initialize(self, web: Web, document: bytes) -> None:  # type: ignore[override]
+    def initialize(self, web: HttpContext, document: bytes) -> None:  # type: ignore[override]
         super().initialize(web)
         self.document = document
 

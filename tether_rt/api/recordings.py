@@ -12,7 +12,7 @@ from tornado.iostream import StreamClosedError
 
 from tether_rt.auth.credentials import Keyring
 from tether_rt.errors import BadRequest, Forbidden, NotFound, RangeNotSatisfiable
-from tether_rt.http.context import Web
+from tether_rt.http.context import HttpContext
 from tether_rt.http.handlers import JsonHandler
 from tether_rt.mongo.calls import Calls
 from tether_rt.recordings.store import RecordingStore
@@ -40,14 +40,14 @@ class RecordingLinks:
 class RecordingHandler(JsonHandler):
     """`GET /api/recordings/{recordingId}`: the audio, whole or one range of it (RFC 9110 section 14)."""
 
-    def initialize(self, web: Web, calls: Calls, store: RecordingStore, keyring: Keyring) -> None:  # type: ignore[override]
+    def initialize(self, web: HttpContext, calls: Calls, store: RecordingStore, keyring: Keyring) -> None:  # type: ignore[override]
         super().initialize(web)
         self.calls = calls
         self.store = store
         self.keyring = keyring
 
     async def get(self, recording_id: str) -> None:
-        async with self.patience:
+        async with self.deadline:
             recording = await self._judged(recording_id)
         size: int = recording["bytes"]
         start, end = self._range(size)

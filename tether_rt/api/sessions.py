@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tether_rt.domain.contract import Contract
 from tether_rt.errors import Forbidden, NotFound, Unauthorized
-from tether_rt.http.context import Web
+from tether_rt.http.context import HttpContext
 from tether_rt.http.handlers import JsonHandler, SessionHandler
 from tether_rt.http.headers import SESSION_COOKIE, arrived_over_tls, from_foreign_page
 from tether_rt.http.json_body import parse
@@ -16,7 +16,7 @@ class LoginHandler(JsonHandler):
 
     takes_body = True
 
-    def initialize(self, web: Web, contract: Contract) -> None:  # type: ignore[override]
+    def initialize(self, web: HttpContext, contract: Contract) -> None:  # type: ignore[override]
         super().initialize(web)
         self.contract = contract
 
@@ -27,7 +27,7 @@ class LoginHandler(JsonHandler):
     async def post(self) -> None:
         body = parse(self.take_body())
         self.contract.check("LoginRequest", body)
-        signed_in = await self.web.identity.sign_in(body["email"], body["password"], self.remote, self.patience)
+        signed_in = await self.web.identity.sign_in(body["email"], body["password"], self.remote, self.deadline)
         if signed_in is None:
             raise Unauthorized("The email address or the password is wrong.")
         self.organization_id = signed_in.claims.organization_id
@@ -39,14 +39,14 @@ class LoginHandler(JsonHandler):
             samesite="Strict",
             secure=arrived_over_tls(self.request),
         )
-        self.answer({"success": True, "token": signed_in.token, "user": signed_in.user})
+        self.respond({"success": True, "token": signed_in.token, "user": signed_in.user})
 
 
 class VerifyTokenHandler(SessionHandler):
     """`GET /api/auth/verify-token`."""
 
     async def get(self) -> None:
-        self.answer({"message": "Token is good"})
+        self.respond({"message": "Token is good"})
 
 
 class UserHandler(SessionHandler):
@@ -56,13 +56,13 @@ class UserHandler(SessionHandler):
         user = await self.web.identity.user(self.session.user_id)
         if user is None:
             raise NotFound("This user no longer exists.")
-        self.answer({"success": True, "user": user})
+        self.respond({"success": True, "user": user})
 
 
 class LogoutHandler(SessionHandler):
     """`POST /api/auth/logout`: ends the session and closes its dashboards."""
 
-    def initialize(self, web: Web, hub: Hub) -> None:  # type: ignore[override]
+    def initialize(self, web: HttpContext, hub: Hub) -> None:  # type: ignore[override]
         super().initialize(web)
         self.hub = hub
 
@@ -70,7 +70,7 @@ class LogoutHandler(SessionHandler):
         await self.web.identity.sign_out(self.session.session_id)
         self.hub.end_session(self.session.session_id)
         self.clear_cookie(SESSION_COOKIE)
-        self.answer({"success": True, "message": "Signed out"})
+        self.respond({"success": True, "message": "Signed out"})
 
 
 class ApiKeyHandler(SessionHandler):
@@ -80,7 +80,7 @@ class ApiKeyHandler(SessionHandler):
         key = await self.web.identity.api_key(self.session.user_id)
         if key is None:
             raise NotFound("The API key cannot be shown; regenerate it to have a new one.")
-        self.answer({"success": True, "data": {"apiKey": key}})
+        self.respond({"success": True, "data": {"apiKey": key}})
 
 
 class RegenerateApiKeyHandler(SessionHandler):
@@ -90,4 +90,4 @@ class RegenerateApiKeyHandler(SessionHandler):
         key = await self.web.identity.regenerate_api_key(self.session.user_id)
         if key is None:
             raise NotFound("This user no longer exists.")
-        self.answer({"success": True, "data": {"apiKey": key}})
+        self.respond({"success": True, "data": {"apiKey": key}})

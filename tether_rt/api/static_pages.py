@@ -7,9 +7,9 @@ from typing import Final
 
 from tether_rt.errors import NotFound
 from tether_rt.http import responses
-from tether_rt.http.context import Web
+from tether_rt.http.context import HttpContext
 from tether_rt.http.handlers import JsonHandler
-from tether_rt.http.static_files import Asset, Assets
+from tether_rt.http.static_files import StaticFile, StaticFiles
 
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
 _ASK_AGAIN: Final = "no-cache"
@@ -22,12 +22,12 @@ _SMALL_BYTES: Final = 512
 class AssetHandler(JsonHandler):
     """A file of the dashboard: kept for ever under its version's address, asked about at each use under any other."""
 
-    def initialize(self, web: Web, assets: Assets, policy: str) -> None:  # type: ignore[override]
+    def initialize(self, web: HttpContext, assets: StaticFiles, policy: str) -> None:  # type: ignore[override]
         self.content_security_policy = policy
         super().initialize(web)
         self.assets = assets
         self.set_header("Content-Security-Policy", policy)
-        self._asset: Asset | None = None
+        self._asset: StaticFile | None = None
 
     async def get(self, *address: str) -> None:
         *version, path = address
@@ -36,7 +36,7 @@ class AssetHandler(JsonHandler):
         is_ours = version == [self.assets.version]
         await self.send(asset, _FOR_EVER if is_ours else _ASK_AGAIN)
 
-    async def send(self, asset: Asset | None, caching: str) -> None:
+    async def send(self, asset: StaticFile | None, caching: str) -> None:
         """Answer with a file, compressed where that is understood; to one who has it already, with 304."""
         if asset is None:
             raise NotFound(responses.NOTHING_HERE)
@@ -58,7 +58,7 @@ class AssetHandler(JsonHandler):
 class PageHandler(AssetHandler):
     """One page at an address of its own: `/` and `/docs`."""
 
-    def initialize(self, web: Web, assets: Assets, policy: str, page: str) -> None:  # type: ignore[override]
+    def initialize(self, web: HttpContext, assets: StaticFiles, policy: str, page: str) -> None:  # type: ignore[override]
         super().initialize(web, assets, policy)
         self.page = page
 

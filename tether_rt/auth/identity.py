@@ -1,7 +1,7 @@
 """Who is calling: API keys and sessions, looked up once and remembered for a few seconds.
 
 The cache is what makes "the old key stops working within 5 s in other processes" true. It is also why requests without a right
-cost little (`_Remembered`): one key, or thousands of random ones, do not become a storm of look-ups.
+cost little (`LookupCache`): one key, or thousands of random ones, do not become a storm of look-ups.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tether_rt.errors import Unavailable
 from tether_rt.mongo.client import Document, new_id
 from tether_rt.mongo.sessions import Sessions
 from tether_rt.mongo.users import Users, normal_email
-from tether_rt.runtime.deadlines import Patience
+from tether_rt.runtime.deadlines import Deadline
 
 SESSION_LIFETIME: Final = timedelta(days=7)
 _REMEMBER_S: Final = 4.0
@@ -36,7 +36,7 @@ Session = SessionClaims
 _T = TypeVar("_T")
 
 
-class _Remembered(Generic[_T]):
+class LookupCache(Generic[_T]):
     """A bounded memory over look-ups, of what is not there as well.
 
     One query at a time: keys that are asked for meanwhile go into the next one, those that were found before first. So a storm
@@ -60,8 +60,8 @@ class _Remembered(Generic[_T]):
         found = self._found.get(key)
         return found[1] if found is not None and self._clock() < found[0] else None
 
-    async def get(self, key: str, patience: Patience) -> _T | None:
-        """Return what is known of `key`; raises `Unavailable` when too many strangers wait or `patience`, with which a look-up
+    async def get(self, key: str, deadline: Deadline) -> _T | None:
+        """Return what is known of `key`; raises `Unavailable` when too many strangers wait or `deadline`, with which a look-up
         is waited for, is used up, and the driver's errors."""
         known = self.remembered(key)
         if known is not None:
@@ -77,7 +77,7 @@ class _Remembered(Generic[_T]):
             future = self._waiting[key] = asyncio.get_running_loop().create_future()
             if self._query is None:
                 self._query = asyncio.create_task(self._answer())
-        async with patience:
+        async with deadline:
             return await asyncio.shield(future)
 
     def forget(self, key: str) -> None:
@@ -142,23 +142,23 @@ class Identity:
         self._sessions = sessions
         self._keyring = keyring
         self._passwords = passwords or PasswordCheck()
-        self._callers = _Remembered(users.callers_by_key_digest)
-        self._live = _Remembered(self._live_by_id)
+        self._callers = LookupCache(users.callers_by_key_digest)
+        self._live = LookupCache(self._live_by_id)
 
     def remembered_caller(self, key: str) -> Caller | None:
         """Return whose API key this is, if that was looked up a moment ago."""
         return self._callers.remembered(credentials.api_key_digest(key)) if credentials.looks_like_api_key(key) else None
 
-    async def caller(self, key: str, patience: Patience) -> Caller | None:
-        """Return whose API key this is, or None; `patience` is what the request has for MongoDB."""
+    async def caller(self, key: str, deadline: Deadline) -> Caller | None:
+        """Return whose API key this is, or None; `deadline` is what the request has for MongoDB."""
         return (
-            await self._callers.get(credentials.api_key_digest(key), patience) if credentials.looks_like_api_key(key) else None
+            await self._callers.get(credentials.api_key_digest(key), deadline) if credentials.looks_like_api_key(key) else None
         )
 
-    async def session(self, token: str, patience: Patience) -> Session | None:
-        """Return the session of a token, or None when it is forged, expired or ended; `patience` as for `caller`."""
+    async def session(self, token: str, deadline: Deadline) -> Session | None:
+        """Return the session of a token, or None when it is forged, expired or ended; `deadline` as for `caller`."""
         claims = self._keyring.session_claims(token)
-        if claims is None or await self._live.get(claims.session_id, patience) is None:
+        if claims is None or await self._live.get(claims.session_id, deadline) is None:
             return None
         return claims
 
@@ -169,15 +169,15 @@ class Identity:
         """Return those of the ids that have not been ended; one query, past the cache."""
         return await self._sessions.live(list(session_ids))
 
-    async def sign_in(self, email: str, password: str, address: str, patience: Patience) -> SignedIn | None:
+    async def sign_in(self, email: str, password: str, address: str, deadline: Deadline) -> SignedIn | None:
         """Check a password and begin a session; None when either is wrong, after the same time.
 
-        `address` is where the attempt comes from, `patience` what the request has for MongoDB. Raises `TooManyRequests` and
+        `address` is where the attempt comes from, `deadline` what the request has for MongoDB. Raises `TooManyRequests` and
         `Unavailable` as `PasswordCheck.matches`.
         """
         account = normal_email(email)
         self._passwords.require_allowed(account, address)
-        async with patience:
+        async with deadline:
             user = await self._users.by_email(account)
         hashed = user["passwordHash"] if user else None
         if not await self._passwords.matches(password, hashed, account, address) or user is None:
@@ -188,7 +188,7 @@ class Identity:
             organization_id=user["organizationId"],
             expires_at=(datetime.now(UTC) + SESSION_LIFETIME).replace(microsecond=0),
         )
-        async with patience:
+        async with deadline:
             await self._sessions.add(claims.session_id, claims.user_id, claims.organization_id, claims.expires_at)
         return SignedIn(self._keyring.session_token(claims), claims, _shown(user))
 

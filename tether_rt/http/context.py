@@ -38,7 +38,7 @@ class BodyBudget:
 
 
 @dataclass(slots=True)
-class Web:
+class HttpContext:
     """What handlers need from the composition root; one for the process."""
 
     identity: Identity
@@ -56,7 +56,7 @@ class Web:
     """Set while draining once `active` is empty."""
     _proxy_noted: bool = False
 
-    def remote_of(self, headers: Headers, peer: str) -> str:
+    def remote_address_of(self, headers: Headers, peer: str) -> str:
         """Return the address that a request of this peer comes from."""
         if not self.trusted_proxies and not self._proxy_noted and "X-Forwarded-For" in headers:
             # Behind a proxy that is not believed, all callers have one address and share the limits of one.
@@ -64,12 +64,12 @@ class Web:
             log(_LOG, logging.WARNING, "proxy_not_trusted", proxy=peer, setting="TETHER_TRUSTED_PROXIES")
         return remote_address(headers, peer, self.trusted_proxies) if self.trusted_proxies else peer
 
-    def note_limit(self, error: TetherError) -> None:
+    def count_limit(self, error: TetherError) -> None:
         """Count an error that says that a limit was met."""
         if error.limit is not None:
             self.metrics.limited.labels(error.limit).inc()
 
-    def note(
+    def log_request(
         self,
         request_id: str,
         method: str,
@@ -104,7 +104,7 @@ class Web:
         if self.active:
             await self.idle.wait()
 
-    def leave(self, request: object) -> None:
+    def finish_request(self, request: object) -> None:
         """Note that a request is no longer in flight; idempotent."""
         self.active.discard(request)
         if self.draining and not self.active:

@@ -2,7 +2,7 @@
 
 Bodies are streamed (`stream_request_body`) for one reason: a request is judged when its headers are read. An unknown key,
 a wrong content type or a declared length past the limit is answered before the body is awaited, and the answer reaches a
-client that is still sending (`linger`).
+client that is still sending (`lingering_close`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tether_rt.auth.identity import Session
 from tether_rt.domain.call import iso_ms
 from tether_rt.errors import Forbidden, NotFound, TetherError, Unauthorized, Unavailable
 from tether_rt.http import responses
-from tether_rt.http.context import Web
+from tether_rt.http.context import HttpContext
 from tether_rt.http.headers import (
     NOTHING_MAY_RUN,
     SESSION_COOKIE,
@@ -35,16 +35,16 @@ from tether_rt.http.headers import (
     from_foreign_page,
     require_plain_json,
 )
-from tether_rt.http.lingering_close import linger
-from tether_rt.http.request_body import PACE_BYTES, TOO_SLOW, IncomingBody, too_large
-from tether_rt.runtime.deadlines import Patience
+from tether_rt.http.lingering_close import lingering_close
+from tether_rt.http.request_body import PACE_BYTES, TOO_SLOW, RequestBody, too_large
+from tether_rt.runtime.deadlines import Deadline
 
 SMALL_BODY_BYTES: Final = 64 * 1024
 
 
 @stream_request_body
 class JsonHandler(RequestHandler):
-    """The base of every handler. A subclass sets `max_body_bytes` and `authorize`, and answers with `answer`."""
+    """The base of every handler. A subclass sets `max_body_bytes` and `authorize`, and answers with `respond`."""
 
     takes_body = False
     answers_in_time = False
@@ -52,13 +52,13 @@ class JsonHandler(RequestHandler):
     it says itself what is to be done in time."""
     content_security_policy = NOTHING_MAY_RUN
 
-    def initialize(self, web: Web) -> None:
+    def initialize(self, web: HttpContext) -> None:
         self.web = web
         self.started_s = time.perf_counter()
         self.organization_id: str | None = None
-        self.remote = web.remote_of(self.request.headers, self.request.remote_ip or "")
-        self.patience = Patience()
-        self._body: IncomingBody | None = None
+        self.remote = web.remote_address_of(self.request.headers, self.request.remote_ip or "")
+        self.deadline = Deadline()
+        self._body: RequestBody | None = None
         self._headers_judged = self._ended = False
         web.active.add(self)
 
@@ -76,7 +76,7 @@ class JsonHandler(RequestHandler):
 
         Tornado has an attribute here. This is one, too, that can be set and deleted; mypy takes it for a property that cannot.
         """
-        return HTTPHeaders({**responses.standing_headers(self.content_security_policy), "X-Request-Id": self.request_id})
+        return HTTPHeaders({**responses.default_headers(self.content_security_policy), "X-Request-Id": self.request_id})
 
     def compute_etag(self) -> str | None:
         """Answers with data are never stored (`no-store`), so hashing them for an ETag would be work for nothing."""
@@ -109,7 +109,7 @@ class JsonHandler(RequestHandler):
             else:
                 self.log_exception(type(error), error, error.__traceback__)
                 status = error.status_code if isinstance(error, HTTPError) else 500
-                await self._answer_early(responses.as_tether_error(status, error))
+                await self._answer_early(responses.public_error_of(status, error))
 
     def _method(self) -> Callable[..., Awaitable[None] | None]:
         found: Callable[..., Awaitable[None] | None] = getattr(self, (self.request.method or "").lower())
@@ -119,7 +119,7 @@ class JsonHandler(RequestHandler):
         setattr(self, (self.request.method or "").lower(), method)
 
     async def _in_time(self, method: Callable[..., Awaitable[None] | None], *args: str) -> None:
-        async with self.patience:
+        async with self.deadline:
             answering = method(*args)
             if answering is not None:
                 await answering
@@ -134,7 +134,7 @@ class JsonHandler(RequestHandler):
             raise too_large(self.max_body_bytes)
         if self.takes_body and declared_bytes != 0:
             require_plain_json(self.request.headers)
-            self._body = IncomingBody(self.web.budget, self.max_body_bytes, declared_bytes or 0, self._cut_off)
+            self._body = RequestBody(self.web.budget, self.max_body_bytes, declared_bytes or 0, self._cut_off)
             if declared_bytes is not None and declared_bytes <= PACE_BYTES:
                 # Two windows are all it has: Tornado's own limit for a body could not come first, and costs 23 µs.
                 self.request.connection.set_body_timeout(None)  # type: ignore[union-attr]
@@ -143,7 +143,7 @@ class JsonHandler(RequestHandler):
 
     async def _answer_early(self, error: TetherError) -> None:
         """Answer before the body has been read and close, but read on for a while, so that the answer is not lost."""
-        await linger(await self._send_refusal(error))
+        await lingering_close(await self._send_refusal(error))
 
     async def _send_refusal(self, error: TetherError) -> IOStream:
         stream: IOStream = self.request.connection.stream  # type: ignore[union-attr]
@@ -186,10 +186,10 @@ class JsonHandler(RequestHandler):
         """Answer as to GET, without the content, which Tornado leaves out (RFC 9110 section 9.3.2)."""
         await self.get(*args, **kwargs)  # type: ignore[misc]
 
-    def answer(self, payload: Any, status: int = 200) -> None:
+    def respond(self, payload: Any, status: int = 200) -> None:
         """Answer with `payload` as JSON, times as `2026-05-15T09:12:34.000Z`."""
         self.set_status(status)
-        self._say_goodbye()
+        self._announce_close()
         body = orjson.dumps(payload, default=_in_json, option=orjson.OPT_PASSTHROUGH_DATETIME)
         if len(body) < GZipContentEncoding.MIN_LENGTH and self._is_plain():
             self._finish_at_once(body)
@@ -216,20 +216,20 @@ class JsonHandler(RequestHandler):
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Turn whatever was raised into the one JSON error shape: the only place that does."""
-        self._fill_error(responses.as_tether_error(status_code, kwargs.get("exc_info", (None, None))[1]))
+        self._fill_error(responses.public_error_of(status_code, kwargs.get("exc_info", (None, None))[1]))
         self.finish()
 
-    def _say_goodbye(self) -> None:
+    def _announce_close(self) -> None:
         # Not judged: Tornado has refused the request by its method or address, and closes.
         if self.web.draining or not self._headers_judged:
             self.set_header("Connection", "close")
 
     def _fill_error(self, error: TetherError) -> None:
         self.set_status(error.status)
-        self._say_goodbye()
+        self._announce_close()
         for name, value in responses.error_headers(error).items():
             self.set_header(name, value)
-        self.web.note_limit(error)
+        self.web.count_limit(error)
         if error.status == http.HTTPStatus.METHOD_NOT_ALLOWED:
             self.set_header("Allow", ", ".join(allowed_methods(type(self))))
         self.set_header("Content-Type", "application/json")
@@ -253,7 +253,7 @@ class JsonHandler(RequestHandler):
     def on_finish(self) -> None:
         """Write the request's one log line and its metrics, and give back what it held."""
         self._ended = True
-        self.web.note(
+        self.web.log_request(
             self.request_id,
             self.request.method or "",
             self.request.path,
@@ -265,7 +265,7 @@ class JsonHandler(RequestHandler):
         if self._body is not None:
             self._body.release()
             self._body = None
-        self.web.leave(self)
+        self.web.finish_request(self)
 
 
 class SessionHandler(JsonHandler):
@@ -281,7 +281,7 @@ class SessionHandler(JsonHandler):
             token = self.get_cookie(SESSION_COOKIE)
             if token and from_foreign_page(self.request, self.web.allowed_origins):
                 raise Forbidden("Requests from pages of another site are not taken.")
-        session = await self.web.identity.session(token, self.patience) if token else None
+        session = await self.web.identity.session(token, self.deadline) if token else None
         if session is None:
             raise Unauthorized("Sign in first: the session is missing, expired or ended.")
         self.session = session

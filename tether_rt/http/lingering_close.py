@@ -17,7 +17,7 @@ LINGER_BYTES: Final = 256 * 1024 * 1024
 _PIECE_BYTES: Final = 64 * 1024
 
 
-async def linger(stream: IOStream) -> None:
+async def lingering_close(stream: IOStream) -> None:
     """Read and drop what the client still sends, within `LINGER_S` and `LINGER_BYTES`, then close."""
     dropped = 0
     try:

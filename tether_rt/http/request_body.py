@@ -26,7 +26,7 @@ def too_large(limit_bytes: int) -> TooLarge:
     return TooLarge(f"The body is too large: {limit} is the limit.")
 
 
-class IncomingBody:
+class RequestBody:
     """One body. What it was promised room for stays in the budget until `release`, whoever has its bytes by then."""
 
     def __init__(self, budget: BodyBudget, limit_bytes: int, declared_bytes: int, cut_off: Callable[[], object]) -> None:

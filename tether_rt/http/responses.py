@@ -43,7 +43,7 @@ def request_id_of(headers: Mapping[str, str]) -> str:
     return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
 
 
-def standing_headers(policy: str = NOTHING_MAY_RUN) -> dict[str, str]:
+def default_headers(policy: str = NOTHING_MAY_RUN) -> dict[str, str]:
     """Return what every answer has beside its request's id; `policy` is its Content-Security-Policy."""
     return {**_STANDING, "Date": _http_date(int(time.time())), "Content-Security-Policy": policy}
 
@@ -70,7 +70,7 @@ def plain_answer(
 
 @lru_cache(8)
 def _beginning(status: int, policy: str, now_s: int) -> str:
-    lines = [f"HTTP/1.1 {status} {responses[status]}", *map(": ".join, standing_headers(policy).items())]
+    lines = [f"HTTP/1.1 {status} {responses[status]}", *map(": ".join, default_headers(policy).items())]
     return "\r\n".join([*lines, ""])
 
 
@@ -79,7 +79,7 @@ def _http_date(now_s: int) -> str:
     return format_timestamp(now_s)
 
 
-def as_tether_error(status_code: int, raised: BaseException | None) -> TetherError:
+def public_error_of(status_code: int, raised: BaseException | None) -> TetherError:
     """Return what the caller is told of whatever was raised; `status_code` is for what has none of its own."""
     if isinstance(raised, TetherError):
         return raised

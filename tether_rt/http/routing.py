@@ -23,7 +23,7 @@ Shortcuts = Mapping[tuple[str, str], Shortcut]
 _FILES: Final = r"((?:css|js|vendor)/.+|[^/]+\.(?:css|js|svg|png|ico|webmanifest))"
 
 
-class Routed(Application):
+class RoutedApplication(Application):
     """The application of some routes. A path without variables is found by one look, not by trying each pattern in turn."""
 
     def __init__(self, routes: Sequence[Route], shortcuts: Shortcuts = MappingProxyType({}), **settings: Any) -> None:

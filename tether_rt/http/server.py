@@ -172,10 +172,10 @@ class BoundedServer(HTTPServer):
                 stream.__class__ = _PlainSpokenStream
             super().handle_stream(stream, address)
             return
-        self._turned_away = asyncio.ensure_future(_turn_away(stream))
+        self._turned_away = asyncio.ensure_future(_refuse_connection(stream))
 
 
-async def _turn_away(stream: IOStream) -> None:
+async def _refuse_connection(stream: IOStream) -> None:
     with contextlib.suppress(StreamClosedError):
         await stream.write(
             _refusal("503 Service Unavailable", "The server has too many connections; try again shortly.", "Retry-After: 2")

@@ -42,7 +42,7 @@ def static_folder() -> Path:
 
 
 @dataclass(slots=True)
-class Asset:
+class StaticFile:
     """One file's content; `stamp` is that of its file."""
 
     content: bytes
@@ -66,16 +66,16 @@ class Asset:
         return self._gzipped
 
 
-class Assets:
+class StaticFiles:
     """The files of one folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._files: dict[str, Asset] = {}
+        self._files: dict[str, StaticFile] = {}
         self.version = ""
         """The version that the latest page was given."""
 
-    def file(self, path: str) -> Asset | None:
+    def file(self, path: str) -> StaticFile | None:
         """Return a file by its path below the folder, such as `js/main.js`; None when it is none that is served."""
         known = self._files.get(path)
         # A path is only ever looked up among those that the walk has found, so none leads out of the folder.
@@ -83,17 +83,17 @@ class Assets:
             self._walk()
         return self._files.get(path)
 
-    def page(self, path: str) -> Asset | None:
+    def page(self, path: str) -> StaticFile | None:
         """Return a page, its own files asked for under the present version."""
         self._walk()
         page = self._files.get(path)
         if page is None:
             return None
         content = page.content.replace(b'="/static/', f'="/static/{self.version}/'.encode())
-        return Asset(content, page.content_type, page.stamp)
+        return StaticFile(content, page.content_type, page.stamp)
 
     def _walk(self) -> None:
-        found: dict[str, Asset] = {}
+        found: dict[str, StaticFile] = {}
         for path, entry in sorted(_entries(self._folder), key=lambda one: one[0]):
             stamp = _stamp(entry.stat())
             known = self._files.get(path)
@@ -116,8 +116,8 @@ def _entries(root: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
                     yield path, entry
 
 
-def _read(path: Path, stamp: _Stamp) -> Asset:
-    return Asset(path.read_bytes(), _TYPES[path.suffix], stamp)
+def _read(path: Path, stamp: _Stamp) -> StaticFile:
+    return StaticFile(path.read_bytes(), _TYPES[path.suffix], stamp)
 
 
 def _stamp_of(path: Path) -> _Stamp | None:

@@ -15,8 +15,8 @@ from tornado.iostream import IOStream, StreamClosedError
 
 from tether_rt.auth.identity import Session
 from tether_rt.hub import wire
-from tether_rt.hub.protocol import EXPIRED, Close, Cut, cut, hello, resync
-from tether_rt.hub.room import STEP_BYTES, Pages, Room
+from tether_rt.hub.protocol import EXPIRED, Close, Frames, frames_after, hello, resync
+from tether_rt.hub.room import STEP_BYTES, FeedReader, Room
 from tether_rt.runtime.backoff import backoff_s
 from tether_rt.runtime.metrics import Metrics, log
 
@@ -31,7 +31,7 @@ _logger = logging.getLogger("tether.hub")
 
 
 class Dashboard:
-    """One connection. `admit`, then `start` once the upgrade is done, `leave` at the end, whichever way it comes."""
+    """One connection. `admit`, then `start` once the upgrade is done, `detach` at the end, whichever way it comes."""
 
     def __init__(self, session: Session, room: Room, after: int | None, metrics: Metrics) -> None:
         self.session = session
@@ -42,9 +42,9 @@ class Dashboard:
         self._after = after
         self._place = 0
         """Until it is live: everything up to this number has been handed to the socket."""
-        self._obstacle: str | None = None
+        self._resume_refusal: str | None = None
         self._metrics = metrics
-        self._hang_up: Callable[[int, str], None] | None = None
+        self._close_socket: Callable[[int, str], None] | None = None
         self._following: asyncio.Task[None] | None = None
         room.members.add(self)
 
@@ -52,19 +52,19 @@ class Dashboard:
         """Find out where the stream starts; raises the driver's errors when that cannot be told now."""
         await self._room.open()
         if self._after is not None:
-            self._obstacle = await self._room.obstacle(self._after)
+            self._resume_refusal = await self._room.resume_refusal(self._after)
 
     def start(self, stream: IOStream, hang_up: Callable[[int, str], None], heartbeat_s: float) -> None:
         """Greet the client and begin its stream. `hang_up(code, reason)` closes the WebSocket."""
         self.stream = stream
-        self._hang_up = hang_up
+        self._close_socket = hang_up
         wire.prepare(stream)
         room = self._room
-        self._place = room.last if self._after is None or self._obstacle is not None else self._after
+        self._place = room.last if self._after is None or self._resume_refusal is not None else self._after
         self._write(hello(room.organization_id, self._place, room.last, heartbeat_s))
-        if self._obstacle is not None:
-            self._write(resync(self._place, self._obstacle))
-        missed = cut(room.recent, self._place, STEP_BYTES)
+        if self._resume_refusal is not None:
+            self._write(resync(self._place, self._resume_refusal))
+        missed = frames_after(room.recent, self._place, STEP_BYTES)
         if missed is not None and missed.last == room.last:
             self._count(missed.last - self._place, missed.frames)
             self._write(missed.frames)
@@ -74,13 +74,13 @@ class Dashboard:
 
     def close(self, code: Close) -> None:
         """Leave the room now and say goodbye; a peer that does not answer is cut off after Tornado's 5 s."""
-        hang_up = self._hang_up
+        hang_up = self._close_socket
         if hang_up is not None:
             self._leave_room()
             self._metrics.closes.labels(str(int(code))).inc()
             hang_up(code, _REASONS[code])
 
-    def cut_off(self) -> None:
+    def abort(self) -> None:
         """End the connection without a goodbye: nobody is there to hear it, or there is no more time."""
         self._leave_room()
         if self.stream is not None:
@@ -92,7 +92,7 @@ class Dashboard:
         if self._following is not None:
             await asyncio.wait({self._following})
 
-    def leave(self) -> None:
+    def detach(self) -> None:
         """Forget the connection."""
         self._leave_room()
         self._room.members.discard(self)
@@ -100,10 +100,10 @@ class Dashboard:
     @property
     def is_streaming(self) -> bool:
         """Say if it has been greeted and not yet been told goodbye."""
-        return self._hang_up is not None
+        return self._close_socket is not None
 
     def _leave_room(self) -> None:
-        self._hang_up = None
+        self._close_socket = None
         if self.stream is not None:
             self._room.live.pop(self.stream, None)
         if self._following is not None:
@@ -140,13 +140,13 @@ class Dashboard:
                 log(_logger, logging.WARNING, "dashboard_behind", organizationId=room.organization_id, reason=str(error))
                 await asyncio.sleep(backoff_s(failures))
 
-    async def _next(self, pages: Pages) -> Cut | None:
+    async def _next(self, pages: FeedReader) -> Frames | None:
         """Return what follows, from memory or else from `feed`; None when it is not to be had."""
         room = self._room
         if self._place > room.last:
             return None  # the room was restarted
-        recent = cut(room.recent, self._place, STEP_BYTES)
-        return recent or cut(await pages.read(self._place, room.last), self._place, STEP_BYTES)
+        recent = frames_after(room.recent, self._place, STEP_BYTES)
+        return recent or frames_after(await pages.read(self._place, room.last), self._place, STEP_BYTES)
 
     def _write(self, frames: bytes | memoryview) -> None:
         if self.stream is not None:

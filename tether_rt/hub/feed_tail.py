@@ -67,7 +67,7 @@ class FeedTail:
         numbers = await self._feed.last_numbers(list(self._rooms))
         for organization_id, number in numbers.items():
             if room := self._rooms.get(organization_id):
-                room.hear_of(number)
+                room.note_committed(number)
 
     async def _fill_in(self, stream: FeedStream) -> None:
         """Let rooms catch up with what was committed before the stream began."""
@@ -84,7 +84,7 @@ class FeedTail:
                     # What a majority had committed is gone: only a restore from a backup does that.
                     room.restart(number, RESTORED)
                 else:
-                    room.hear_of(number)
+                    room.note_committed(number)
 
     def _deliver(self, documents: Sequence[Document]) -> None:
         now_s = time.time()

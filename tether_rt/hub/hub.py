@@ -118,7 +118,7 @@ class Hub:
 
     def discharge(self, dashboard: Dashboard) -> None:
         """Forget a dashboard whose connection is over, and its room when it was the last one there."""
-        dashboard.leave()
+        dashboard.detach()
         if self.dashboards.pop(dashboard, None) is not None:
             self._of_user[dashboard.session.user_id] -= 1
             if not self._of_user[dashboard.session.user_id]:
@@ -151,7 +151,7 @@ class Hub:
             if its_beat != beat or dashboard.stream is None or not dashboard.is_streaming:
                 continue
             if dashboard.unanswered >= 2:
-                dashboard.cut_off()
+                dashboard.abort()
             else:
                 dashboard.unanswered += 1
                 due.append(dashboard.stream)
@@ -211,6 +211,6 @@ class Hub:
         """Cut off whoever is left; idempotent."""
         self._closing = True
         for dashboard in list(self.dashboards):
-            dashboard.cut_off()
+            dashboard.abort()
         for room in self.rooms.values():
             room.close()

@@ -109,14 +109,14 @@ def segments_of(documents: Iterable[Mapping[str, Any]]) -> list[Segment]:
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class Frames:
     """A run of frames that starts right after one number and ends with the event numbered `last`."""
 
     frames: bytes | memoryview
     last: int
 
 
-def cut(segments: Sequence[Segment], seq: int, limit_bytes: int) -> Cut | None:
+def frames_after(segments: Sequence[Segment], seq: int, limit_bytes: int) -> Frames | None:
     """Return frames from right after `seq`: whole segments up to `limit_bytes`, but one at least, and up to the first gap.
 
     `segments` are in order. None when nothing in them follows `seq` immediately.
@@ -132,7 +132,7 @@ def cut(segments: Sequence[Segment], seq: int, limit_bytes: int) -> Cut | None:
             break
         parts.append(memoryview(segment.frames))
         last = segment.last
-    return Cut(parts[0] if len(parts) == 1 else b"".join(parts), last)
+    return Frames(parts[0] if len(parts) == 1 else b"".join(parts), last)
 
 
 class Start(Enum):

@@ -17,7 +17,17 @@ from typing import Final, Protocol
 from tornado.iostream import IOStream
 
 from tether_rt.hub import wire
-from tether_rt.hub.protocol import EXPIRED, FROM_THE_FUTURE, Close, Segment, Start, cut, resync, segments_of, start_of_stream
+from tether_rt.hub.protocol import (
+    EXPIRED,
+    FROM_THE_FUTURE,
+    Close,
+    Segment,
+    Start,
+    frames_after,
+    resync,
+    segments_of,
+    start_of_stream,
+)
 from tether_rt.mongo.client import Document
 from tether_rt.mongo.feed import Feed
 from tether_rt.runtime.backoff import backoff_s
@@ -44,7 +54,7 @@ class Listener(Protocol):
         """Say goodbye with `code`."""
 
 
-class Pages:
+class FeedReader:
     """Reads one organization's `feed` in order, about `STEP_BYTES` at a time.
 
     How large segments are is known only once some were read, so it begins with two and adapts.
@@ -107,7 +117,7 @@ class Room:
             self.is_open = True
         finally:
             self._opening = None
-        self.hear_of(self._heard_of)
+        self.note_committed(self._heard_of)
 
     def close(self) -> None:
         """End what is under way."""
@@ -119,9 +129,9 @@ class Room:
         """Publish what the tail has read for this organization, with one write to each dashboard."""
         if self.is_open and self._catching_up is None:
             self._publish(segments_of(document for document in documents if document["last"] > self.last), _BURST_BYTES)
-        self.hear_of(documents[-1]["last"])
+        self.note_committed(documents[-1]["last"])
 
-    def hear_of(self, seq: int) -> None:
+    def note_committed(self, seq: int) -> None:
         """Take note that everything up to `seq` is committed; what was not published yet is read from `feed`."""
         self._heard_of = max(self._heard_of, seq)
         if self.is_open and self.last < self._heard_of and self._catching_up is None:
@@ -133,7 +143,7 @@ class Room:
         while self._catching_up is not None:
             await asyncio.wait({self._catching_up})
 
-    async def obstacle(self, after: int) -> str | None:
+    async def resume_refusal(self, after: int) -> str | None:
         """Say why nobody can resume after `after`; None when it works, and then `after` is not beyond `last`.
 
         Raises the driver's errors.
@@ -141,7 +151,7 @@ class Room:
         if self._start(after) is Start.AHEAD:
             if after > await self._feed.last_number(self.organization_id):
                 return FROM_THE_FUTURE
-            self.hear_of(after)
+            self.note_committed(after)
             await self.caught_up()
         if self._start(after) is Start.FEED:
             oldest = await self._feed.oldest_number_after(self.organization_id, after)
@@ -164,9 +174,9 @@ class Room:
         while self.recent_bytes > limit_bytes:
             self.recent_bytes -= len(self.recent.popleft().frames)
 
-    def pages(self) -> Pages:
+    def pages(self) -> FeedReader:
         """Return a reader of this organization's `feed`."""
-        return Pages(self._feed, self.organization_id)
+        return FeedReader(self._feed, self.organization_id)
 
     async def _catch_up(self) -> None:
         """Publish from `feed` until nothing is known to be missing; in the same step the tail takes over again."""
@@ -194,7 +204,7 @@ class Room:
             self._catching_up = None
 
     def _publish(self, segments: Sequence[Segment], limit_bytes: int) -> bool:
-        part = cut(segments, self.last, limit_bytes)
+        part = frames_after(segments, self.last, limit_bytes)
         if part is None:
             return False
         for segment in segments:

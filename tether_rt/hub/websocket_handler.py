@@ -15,7 +15,7 @@ from tornado.web import RequestHandler
 from tornado.websocket import WebSocketHandler, WebSocketProtocol, WebSocketProtocol13, _WebSocketParams
 
 from tether_rt.errors import BadRequest, Forbidden, TetherError, Unauthorized
-from tether_rt.http.context import Web
+from tether_rt.http.context import HttpContext
 from tether_rt.http.handlers import SessionHandler
 from tether_rt.http.headers import SESSION_COOKIE, bearer_token, from_foreign_page
 from tether_rt.hub.dashboard_connection import Dashboard
@@ -47,7 +47,7 @@ class DashboardSocket(SessionHandler, WebSocketHandler):
     answers_in_time = False
     head: Any = RequestHandler.head  # no method but GET asks for an upgrade (RFC 6455 section 4.1)
 
-    def initialize(self, web: Web, hub: Hub) -> None:  # type: ignore[override]
+    def initialize(self, web: HttpContext, hub: Hub) -> None:  # type: ignore[override]
         super().initialize(web)
         self.hub = hub
         self._dashboard: Dashboard | None = None
@@ -67,7 +67,7 @@ class DashboardSocket(SessionHandler, WebSocketHandler):
         token = bearer_token(self.request.headers) or subprotocol_token(self._offered())
         if token is None and "Origin" in headers:
             token = self.get_cookie(SESSION_COOKIE)
-        session = await self.web.identity.session(token, self.patience) if token else None
+        session = await self.web.identity.session(token, self.deadline) if token else None
         if session is None:
             raise Unauthorized("Sign in first: the session is missing, expired or ended.")
         self.session = session
@@ -77,7 +77,7 @@ class DashboardSocket(SessionHandler, WebSocketHandler):
         """Admit the dashboard and upgrade; from then on the connection looks after itself."""
         self._require_upgrade()
         after = parse_after(self.get_query_argument("after", None, strip=False))
-        async with self.patience:
+        async with self.deadline:
             self._dashboard = await self.hub.admit(self.session, after)
         try:
             await super().get()

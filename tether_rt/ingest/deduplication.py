@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import Final
 
-from tether_rt.mongo.lookups import CallKey, Known, StoredCall
+from tether_rt.mongo.lookups import CallKey, Lookups, StoredCall
 
 MAX_KEYS: Final = 512
 """In one query: MongoDB takes 16 MB, and the longest keys are 16 KB."""
@@ -23,7 +23,7 @@ Answer = asyncio.Future[StoredCall | None]
 class DuplicateCheck:
     """Looks calls up by user and `externalCallId`."""
 
-    def __init__(self, known: Known) -> None:
+    def __init__(self, known: Lookups) -> None:
         self._known = known
         self._asked: dict[CallKey, list[Answer]] = {}
         self._query: asyncio.Task[None] | None = None

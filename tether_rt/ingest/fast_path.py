@@ -19,12 +19,12 @@ from tornado.httputil import HTTPHeaders, HTTPMessageDelegate, RequestStartLine,
 from tether_rt.domain.call import Caller
 from tether_rt.errors import Unavailable, UnsupportedMedia
 from tether_rt.http import responses
-from tether_rt.http.context import Web
+from tether_rt.http.context import HttpContext
 from tether_rt.http.headers import Headers, bearer_token, require_plain_json
 from tether_rt.http.server import arrived_bytes
-from tether_rt.ingest.handler import note_ingest, told
+from tether_rt.ingest.handler import note_ingest, outcome_response
 from tether_rt.ingest.pipeline import Pipeline
-from tether_rt.runtime.deadlines import Patience
+from tether_rt.runtime.deadlines import Deadline
 
 _QUESTIONS: Final = frozenset(("Transfer-Encoding", "Content-Encoding", "Expect", "Upgrade"))
 _HOST: Final = re.compile(r"[A-Za-z0-9.:_\[\]-]+")
@@ -34,7 +34,7 @@ _LENGTH: Final = re.compile(r"[1-9][0-9]{0,6}", re.ASCII)
 class WholeCalls:
     """Finds the requests that are whole and raise no question; a `routing.Shortcut`."""
 
-    def __init__(self, web: Web, pipeline: Pipeline) -> None:
+    def __init__(self, web: HttpContext, pipeline: Pipeline) -> None:
         self.web = web
         self.pipeline = pipeline
 
@@ -88,7 +88,7 @@ class WholeCall(HTTPMessageDelegate):
         self._connection = connection
         self._path = path
         self._request_id = responses.request_id_of(said)
-        self._remote = self._web.remote_of(said, getattr(connection.context, "remote_ip", None) or "")
+        self._remote = self._web.remote_address_of(said, getattr(connection.context, "remote_ip", None) or "")
         self._caller = caller
         self._size_bytes = size_bytes
         self._body = bytearray()
@@ -114,7 +114,7 @@ class WholeCall(HTTPMessageDelegate):
         body, self._body = self._body, bytearray()
         more: dict[str, str] = {}
         try:
-            status, payload = told(await self._pipeline.take(body, self._caller, Patience()))
+            status, payload = outcome_response(await self._pipeline.take(body, self._caller, Deadline()))
             content = orjson.dumps(payload)
         except Exception as error:
             status, content, more = self._refusal(error)
@@ -127,16 +127,16 @@ class WholeCall(HTTPMessageDelegate):
     def _refusal(self, error: Exception) -> tuple[int, bytes, dict[str, str]]:
         # Apart, so that the frame in which the error was raised does not hold it: that would be a cycle.
         responses.log_unexpected(error, self._request_id, self._path)
-        told_as = responses.as_tether_error(500, error)
-        self._web.note_limit(told_as)
-        return told_as.status, responses.error_body(told_as), responses.error_headers(told_as)
+        public_error = responses.public_error_of(500, error)
+        self._web.count_limit(public_error)
+        return public_error.status, responses.error_body(public_error), responses.error_headers(public_error)
 
     def _end(self, status: int) -> None:
         elapsed_s = time.perf_counter() - self._started_s
         organization_id = self._caller.organization_id
-        self._web.note(
+        self._web.log_request(
             self._request_id, "POST", self._path, status, elapsed_s, remote=self._remote, organization_id=organization_id
         )
         note_ingest(self._web.metrics, status, elapsed_s)
         self._web.budget.release(self._size_bytes)
-        self._web.leave(self)
+        self._web.finish_request(self)

@@ -20,7 +20,7 @@ from typing import Final, Protocol
 
 from tether_rt.errors import TetherError, Unavailable
 from tether_rt.mongo.batch_plan import Entry, Outcome
-from tether_rt.mongo.batch_writer import BatchIsStale, RecordingsNotKept, is_kept
+from tether_rt.mongo.batch_writer import BatchIsStale, RecordingsNotKept, is_durable
 from tether_rt.mongo.calls import NotStorable
 from tether_rt.runtime.deadlines import ANSWER_WITHIN_S
 from tether_rt.runtime.metrics import Metrics, log
@@ -170,7 +170,7 @@ class Committer:
         """Return those whose recordings are safe; the others wait again once they know about theirs."""
         ready: list[_Waiting] = []
         for waiting in batch:
-            if waiting.kept is None or is_kept(waiting.kept):
+            if waiting.kept is None or is_durable(waiting.kept):
                 ready.append(waiting)
             else:
                 waiting.kept.add_done_callback(partial(self._enqueue, waiting))

@@ -8,7 +8,7 @@ from typing import Any
 from tether_rt.auth.rate_limits import whole_s
 from tether_rt.domain.call import Caller
 from tether_rt.errors import TooManyRequests, Unauthorized
-from tether_rt.http.context import Web
+from tether_rt.http.context import HttpContext
 from tether_rt.http.handlers import JsonHandler
 from tether_rt.http.headers import bearer_token
 from tether_rt.ingest.pipeline import Pipeline
@@ -22,7 +22,7 @@ class IngestHandler(JsonHandler):
     takes_body = True
     caller: Caller
 
-    def initialize(self, web: Web, pipeline: Pipeline) -> None:  # type: ignore[override]
+    def initialize(self, web: HttpContext, pipeline: Pipeline) -> None:  # type: ignore[override]
         super().initialize(web)
         self.pipeline = pipeline
 
@@ -32,7 +32,7 @@ class IngestHandler(JsonHandler):
 
     async def authorize(self) -> None:
         key = bearer_token(self.request.headers)
-        caller = await self.web.identity.caller(key, self.patience) if key else None
+        caller = await self.web.identity.caller(key, self.deadline) if key else None
         if caller is None:
             raise Unauthorized("Missing or invalid API key: send Authorization: Bearer tk_live_…")
         self.caller = caller
@@ -42,8 +42,8 @@ class IngestHandler(JsonHandler):
             raise TooManyRequests("This API key calls too often; send the call again later.", whole_s(wait_s), limit="key_rate")
 
     async def post(self) -> None:
-        status, payload = told(await self.pipeline.take(self.take_body(), self.caller, self.patience))
-        self.answer(payload, status)
+        status, payload = outcome_response(await self.pipeline.take(self.take_body(), self.caller, self.deadline))
+        self.respond(payload, status)
 
     def on_finish(self) -> None:
         super().on_finish()
@@ -51,7 +51,7 @@ class IngestHandler(JsonHandler):
             note_ingest(self.web.metrics, self.get_status(), time.perf_counter() - self.started_s)
 
 
-def told(outcome: Outcome) -> tuple[int, dict[str, Any]]:
+def outcome_response(outcome: Outcome) -> tuple[int, dict[str, Any]]:
     """Return what a caller hears of an outcome: the status, and the answer's JSON."""
     if isinstance(outcome, Created):
         ids = outcome.ids

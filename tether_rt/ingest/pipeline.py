@@ -24,7 +24,7 @@ from tether_rt.mongo.client import new_id
 from tether_rt.mongo.lookups import ContactKey
 from tether_rt.recordings.embedded_recording import LargeText, lift_recording
 from tether_rt.recordings.intake import RecordingIntake
-from tether_rt.runtime.deadlines import Patience
+from tether_rt.runtime.deadlines import Deadline
 
 REQUEST_SCHEMA: Final = "CallsIngestExternalCallRequest"
 _IN_THREAD_BYTES: Final = 128 * 1024
@@ -72,10 +72,10 @@ class Pipeline:
         self._words_at_once = words_at_once
         self._turns = asyncio.Semaphore(_LARGE_AT_ONCE)
 
-    async def take(self, raw: bytearray, caller: Caller, patience: Patience) -> Outcome:
+    async def take(self, raw: bytearray, caller: Caller, deadline: Deadline) -> Outcome:
         """Return `Created` or `Duplicate` once it is durable.
 
-        `patience` is what the request has left for MongoDB. Raises `BadRequest` for what the vendor can mend, `Unavailable`
+        `deadline` is what the request has left for MongoDB. Raises `BadRequest` for what the vendor can mend, `Unavailable`
         for what passes by itself.
         """
         large = len(raw) >= _IN_THREAD_BYTES or (len(raw) >= _SURELY_FEW_BYTES and has_more_values(raw, _IN_THREAD_VALUES))
@@ -84,7 +84,7 @@ class Pipeline:
         if (number := contact_number(body)) is not None:
             self._expect((caller.organization_id, number))
         if (external_id := external_call_id(body)) is not None:
-            stored = await patience.wait_for(self._duplicates.find((caller.user_id, external_id)))
+            stored = await deadline.wait_for(self._duplicates.find((caller.user_id, external_id)))
             if stored is not None:
                 return Duplicate(stored.call_id, differs=stored.fingerprint != parsed.fingerprint)
         if large:
@@ -98,7 +98,7 @@ class Pipeline:
         is_indexed = not large and self._words_at_once()
         entry = Entry(new_id(), call, recording, call_elements(call, recording, is_indexed=is_indexed), is_indexed)
         del raw, parsed, body  # megabytes, perhaps, that nobody needs while the commit is waited for
-        outcome = await self._committer.submit(entry, patience.left_s, kept=kept)
+        outcome = await self._committer.submit(entry, deadline.remaining_s, kept=kept)
         if recording is not None and isinstance(outcome, Created):
             self._announce(recording)
         return outcome

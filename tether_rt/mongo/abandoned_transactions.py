@@ -23,7 +23,7 @@ _LOOK_EVERY_S: Final = 0.5
 _LOG: Final = logging.getLogger("tether.store")
 
 
-class Orphans:
+class AbandonedTransactions:
     """Ends orphaned transactions when asked, at most twice a second."""
 
     def __init__(self, client: Client) -> None:

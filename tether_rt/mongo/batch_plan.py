@@ -91,7 +91,7 @@ class Plan:
         self.events: dict[str, list[tuple[str, dict[str, Any]]]] = {}
         self._contacts: dict[ContactKey, _Contact] = {}
         self._touched: dict[ContactKey, _Contact] = {}
-        self._told = list(_told(entries, dict(existing), committed))
+        self._resolve_duplicates = list(_resolve_duplicates(entries, dict(existing), committed))
         counts: dict[str, Count] = {}
         for entry in self._new():
             count = counts.setdefault(entry.call.organization_id, Count())
@@ -109,12 +109,12 @@ class Plan:
         for found in contacts:
             contact = _Contact((found["_id"], found["conversationId"]), found["name"], found["name"])
             self._contacts[found["organizationId"], found["number"]] = contact
-        for one in self._told:
+        for one in self._resolve_duplicates:
             self.outcomes.append(Created(self._add(one)) if isinstance(one, Entry) else one)
             yield
 
     def _new(self) -> Iterator[Entry]:
-        return (one for one in self._told if isinstance(one, Entry))
+        return (one for one in self._resolve_duplicates if isinstance(one, Entry))
 
     def _add(self, entry: Entry) -> CallIds:
         call = entry.call
@@ -214,7 +214,7 @@ class Plan:
         }
 
 
-def _told(
+def _resolve_duplicates(
     entries: Sequence[Entry], known: dict[CallKey, StoredCall], committed: Mapping[str, CallIds]
 ) -> Iterator[Entry | Outcome]:
     """Yield for each entry its outcome, or itself when it is to be written."""
@@ -232,12 +232,12 @@ def _told(
 
 
 def segment_document(organization_id: str, last: int, events: list[tuple[str, dict[str, Any]]], at: datetime) -> Document:
-    first, told_at = last - len(events) + 1, iso_ms(at)
+    first, event_time = last - len(events) + 1, iso_ms(at)
     return {
         "_id": new_id(),
         "organizationId": organization_id,
         "first": first,
         "last": last,
         "at": at,
-        "events": [event_text(name, first + index, told_at, data) for index, (name, data) in enumerate(events)],
+        "events": [event_text(name, first + index, event_time, data) for index, (name, data) in enumerate(events)],
     }

@@ -17,15 +17,15 @@ from typing import Final
 from bson.errors import BSONError
 from pymongo.errors import DocumentTooLarge, DuplicateKeyError, OperationFailure
 
-from tether_rt.mongo.abandoned_transactions import Orphans
+from tether_rt.mongo.abandoned_transactions import AbandonedTransactions
 from tether_rt.mongo.batch_plan import Count, Entry, Outcome, Plan, segment_document
 from tether_rt.mongo.calls import NotStorable
 from tether_rt.mongo.client import Client, Database, Document, unavailable
 from tether_rt.mongo.foresight import Foreseen, Foresight
-from tether_rt.mongo.lookups import Known, contacts_query
+from tether_rt.mongo.lookups import Lookups, contacts_query
 from tether_rt.mongo.wire.op_msg import Command, Encoded, Spliced, find_and_modify, insert
 from tether_rt.mongo.wire.transaction import Session, Transaction
-from tether_rt.runtime.cooperative import in_turns
+from tether_rt.runtime.cooperative import run_cooperatively
 
 _WRITE_CONFLICT: Final = 112
 _KEPT_WITHIN_S: Final = 0.1
@@ -51,9 +51,9 @@ class BatchWriter:
     def __init__(self, client: Client, database: Database, stored: Stored | None = None) -> None:
         """`stored` is told which calls were stored whose words are to be indexed, and when."""
         self._stored = stored
-        self._known = Known(database)
+        self._known = Lookups(database)
         self._session = Session(database.delegate)
-        self._orphans = Orphans(client)
+        self._abandoned = AbandonedTransactions(client)
         self._foresight = Foresight(database)
         self.expect = self._foresight.expect
         """Is told whose calls will be written soon, so that less need be asked then."""
@@ -90,10 +90,10 @@ class BatchWriter:
                     marked = [call.document["_id"] for call in plan.calls if "unindexed" in call.document]
                     self._stored(marked, plan.now)
             else:
-                await in_turns(plan.fill(()))
+                await run_cooperatively(plan.fill(()))
         except Exception as error:
             if _code(error) == _WRITE_CONFLICT:
-                await self._orphans.end()
+                await self._abandoned.end()
             named = _named(error)
             if named is error:
                 raise
@@ -133,7 +133,7 @@ class BatchWriter:
                 commands = [*first, *plan.commands(), insert("feed", segments)]
                 return commands, (yield from transaction.encoding(commands))
 
-            commands, encoded = await in_turns(fill())
+            commands, encoded = await run_cooperatively(fill())
             answers, is_committed = await transaction.send_and_commit(
                 encoded, lambda answers: self._is_ready(commands, answers, kept)
             )
@@ -147,7 +147,7 @@ class BatchWriter:
 
     def _is_ready(self, commands: list[Command], answers: list[Document], kept: Sequence[asyncio.Future[None]]) -> bool:
         """Say if a batch that was written can be committed at once."""
-        return all(map(_took_effect, commands, answers)) and all(map(is_kept, kept))
+        return all(map(_took_effect, commands, answers)) and all(map(is_durable, kept))
 
     async def _commit(self, transaction: Transaction) -> None:
         await transaction.commit()
@@ -157,11 +157,11 @@ async def _all_kept(kept: Sequence[asyncio.Future[None]]) -> None:
     """Wait until every recording is safe, so that no call is durable before its own."""
     if pending := [one for one in kept if not one.done()]:
         await asyncio.wait(pending, timeout=_KEPT_WITHIN_S)
-    if not all(map(is_kept, kept)):
+    if not all(map(is_durable, kept)):
         raise RecordingsNotKept
 
 
-def is_kept(kept: asyncio.Future[None]) -> bool:
+def is_durable(kept: asyncio.Future[None]) -> bool:
     """Say if a recording is known to be safe."""
     return kept.done() and kept.exception() is None
 

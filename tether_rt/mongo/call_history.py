@@ -41,8 +41,8 @@ class CallFilter:
     search: str | None = None
     start: datetime | None = None
     end: datetime | None = None
-    least_s: float | None = None
-    most_s: float | None = None
+    min_duration_s: float | None = None
+    max_duration_s: float | None = None
 
     def query(self, organization_id: str) -> dict[str, Any]:
         """Return the filter but for `search` as a MongoDB query that holds one organization's calls only."""
@@ -57,7 +57,7 @@ class CallFilter:
         query.update({name: {"$eq": value} for name, value in named.items() if value is not None})
         spans: dict[str, dict[str, Any]] = {
             "startTime": {"$gte": self.start, "$lt": self.end},
-            "duration": {"$gte": self.least_s, "$lte": self.most_s},
+            "duration": {"$gte": self.min_duration_s, "$lte": self.max_duration_s},
         }
         for name, span in spans.items():
             if bounds := {operator: bound for operator, bound in span.items() if bound is not None}:
@@ -97,38 +97,38 @@ class CallHistory:
     """Reads an organization's calls."""
 
     def __init__(self, database: Database, waiting_since: Callable[[], datetime] = lambda: EVER) -> None:
-        """`waiting_since` says before which time all calls are in the index of words (`WordIndex`)."""
+        """`waiting_since` says before which time all calls are in the index of words (`SearchIndexer`)."""
         self._waiting_since = waiting_since
         self._calls = database["calls"]
         self._contacts = database["contacts"]
         self._counters = database["counters"]
 
     async def page(
-        self, organization_id: str, narrowed: CallFilter, *, limit: int, offset: int = 0, before: str | None = None
+        self, organization_id: str, call_filter: CallFilter, *, limit: int, offset: int = 0, before: str | None = None
     ) -> Page | None:
         """Return one page, newest first (start time, then id); None when there is no call `before` to go on from."""
         # Read before the calls are: whatever was committed up to this number will be among them.
         counter = await self._counters.find_one({"_id": organization_id}, {"seq": 1, "calls": 1}) or {}
-        query = listed = await self._query(organization_id, narrowed)
+        query = listed = await self._query(organization_id, call_filter)
         if before is not None:
             anchor = await self._calls.find_one({"_id": before, "organizationId": organization_id}, {"startTime": 1})
             if anchor is None:
                 return None
             listed = {"$and": [query, _older_than(anchor)]}
         cursor = self._calls.find(listed, _LISTED).sort(_NEWEST_FIRST).skip(offset).limit(limit)
-        if narrowed.is_any:
+        if call_filter.is_any:
             calls, (total, is_exact) = await cursor.to_list(None), (counter.get("calls", 0), True)
         else:
             calls, (total, is_exact) = await asyncio.gather(cursor.to_list(None), self._count(query))
         return Page(await self._named(calls), total, is_exact, counter.get("seq", 0))
 
-    async def _query(self, organization_id: str, narrowed: CallFilter) -> dict[str, Any]:
+    async def _query(self, organization_id: str, call_filter: CallFilter) -> dict[str, Any]:
         """Return the filter as a query that finds calls whose words are not indexed yet as well, all but what was spoken.
 
         They are looked for first: one that is indexed meanwhile is found by the index, or by both.
         """
-        query = narrowed.query(organization_id)
-        if asked := query_terms(narrowed.search or ""):
+        query = call_filter.query(organization_id)
+        if asked := query_terms(call_filter.search or ""):
             indexed: Document = {field: _all_of(terms) for field, terms in by_field(asked).items() if terms}
             waiting: Document = {"unindexed": {"$gte": self._waiting_since()}, "newTerms": _all_of(asked)}
             cursor = self._calls.find({**query, **waiting}, {"_id": 1}).hint("unindexed_1").limit(_NAMED_AT_MOST)
@@ -154,9 +154,9 @@ class CallHistory:
         call = await self._calls.find_one({"_id": call_id, "organizationId": organization_id}, _SHOWN)
         return (await self._named([call]))[0] if call else None
 
-    async def every(self, organization_id: str, narrowed: CallFilter) -> AsyncIterator[list[Document]]:
+    async def every(self, organization_id: str, call_filter: CallFilter) -> AsyncIterator[list[Document]]:
         """Yield all calls of the list, newest first, some hundred at a time; a long list is never held as a whole."""
-        query = await self._query(organization_id, narrowed)
+        query = await self._query(organization_id, call_filter)
         older: list[dict[str, Any]] = []
         while True:
             cursor = self._calls.find({"$and": [query, *older]}, _LISTED).sort(_NEWEST_FIRST).limit(_EXPORTED_AT_ONCE)
@@ -178,9 +178,9 @@ class CallHistory:
             query["agentName"] = {"$gt": found["agentName"]}
         return names
 
-    async def statistics(self, organization_id: str, narrowed: CallFilter) -> list[Document]:
+    async def statistics(self, organization_id: str, call_filter: CallFilter) -> list[Document]:
         """Return a row per status: {_id: status, count, totalDuration (seconds)}."""
-        return await self._grouped(narrowed.query(organization_id), "$status")
+        return await self._grouped(call_filter.query(organization_id), "$status")
 
     async def activity(self, organization_id: str, *, now: datetime, midnights: list[datetime]) -> Activity:
         """Return the figures of the last hour, and of the days that begin at `midnights`, the last of them today, as of `now`.

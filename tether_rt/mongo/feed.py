@@ -14,7 +14,7 @@ from bson import Int64, Timestamp
 
 from tether_rt.errors import Unavailable
 from tether_rt.mongo.client import MAJORITY, Database, Document
-from tether_rt.mongo.wire.loop_connection import Line
+from tether_rt.mongo.wire.loop_connection import LoopConnection
 from tether_rt.mongo.wire.op_msg import Command, find, logical_session
 
 READS_AT_ONCE: Final = 4
@@ -77,7 +77,7 @@ class FeedStream:
     """
 
     def __init__(self, database: Database) -> None:
-        self._line = Line(database.delegate)
+        self._connection = LoopConnection(database.delegate)
         self._session = logical_session()
         self._begin = Timestamp(0, 0)
         self._cursor_id = _CURSOR_IS_DEAD
@@ -97,7 +97,7 @@ class FeedStream:
             opening = {"aggregate": "feed", "pipeline": pipeline, "cursor": {}, "readConcern": MAJORITY.document}
             cursor = (await self._ask(opening))["cursor"]
         except BaseException:
-            await self._line.close()
+            await self._connection.close()
             raise
         self._cursor_id, self._first = cursor["id"], cursor["firstBatch"]
         return self
@@ -106,7 +106,7 @@ class FeedStream:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         # MongoDB ends a cursor that nobody has come back to for ten minutes.
-        await self._line.close()
+        await self._connection.close()
 
     async def last_numbers(self, organization_ids: Iterable[str]) -> dict[str, int]:
         """Return the last numbers, as of the stream's beginning or later: nothing falls between them and the stream.
@@ -134,5 +134,5 @@ class FeedStream:
 
     async def _ask(self, body: Document) -> Document:
         # In one session, with which MongoDB knows that a cursor is asked for more by whom it belongs to.
-        (answer,) = await self._line.ask([Command({**body, "lsid": self._session})])
+        (answer,) = await self._connection.ask([Command({**body, "lsid": self._session})])
         return answer

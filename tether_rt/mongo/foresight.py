@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 
 from tether_rt.mongo.batch_plan import Plan
 from tether_rt.mongo.client import Database, Document, DriverError
-from tether_rt.mongo.lookups import ContactKey, Known
+from tether_rt.mongo.lookups import ContactKey, Lookups
 
 _GOES_WELL: Final = 3
 """How often in a row nobody may have come between two transactions, before the next one is foreseen."""
@@ -61,7 +61,7 @@ class Foresight:
 
     def __init__(self, database: Database) -> None:
         # A connection of its own: a look-up that hangs must hold up nobody who waits for an answer.
-        self._known = Known(database)
+        self._known = Lookups(database)
         self._places: OrderedDict[str, _Place] = OrderedDict()
         self._contacts: OrderedDict[ContactKey, Document | None] = OrderedDict()
         """None for one that was looked for and is not there."""

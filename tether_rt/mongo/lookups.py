@@ -11,7 +11,7 @@ from tether_rt.domain.call import CompletedCall
 from tether_rt.domain.events import CallIds
 from tether_rt.mongo.client import MAJORITY, Database, Document
 from tether_rt.mongo.wire import op_msg
-from tether_rt.mongo.wire.loop_connection import Line
+from tether_rt.mongo.wire.loop_connection import LoopConnection
 from tether_rt.mongo.wire.op_msg import Command
 
 CallKey = tuple[str, str]
@@ -28,7 +28,7 @@ class StoredCall:
     fingerprint: str
 
 
-class Known:
+class Lookups:
     """Look-ups of many calls in one query each, over a connection of its own; they raise the driver's errors.
 
     Calls are read so that what is seen can no longer be rolled back: a caller who hears that one is there need not come again.
@@ -36,11 +36,11 @@ class Known:
     """
 
     def __init__(self, database: Database) -> None:
-        self._line = Line(database.delegate)
+        self._connection = LoopConnection(database.delegate)
 
     async def close(self) -> None:
         """Close the connection; idempotent."""
-        await self._line.close()
+        await self._connection.close()
 
     async def calls(self, keys: Iterable[CallKey]) -> dict[CallKey, StoredCall]:
         """Return the calls that are stored under these keys."""
@@ -67,9 +67,9 @@ class Known:
     async def _ask(self, command: Command) -> list[Document]:
         question = [command]
         try:
-            (answer,) = await self._line.ask(question)
+            (answer,) = await self._connection.ask(question)
         except ConnectionFailure:  # once more, as the driver does with whatever reads: it may have been but this connection
-            (answer,) = await self._line.ask(question)
+            (answer,) = await self._connection.ask(question)
         return list(answer["cursor"]["firstBatch"])
 
 

@@ -173,12 +173,12 @@ class PrivateMongod:
 
     async def _end_leftover(self, deadline: float) -> None:
         """Wait for the mongod of an owner that was killed; where the kernel does not end it, do."""
-        patience = time.monotonic() + 2
+        deadline = time.monotonic() + 2
         asked = False
         while (pid := mongod_process.leftover_pid(self._data_files)) is not None:
             if time.monotonic() > deadline:
                 raise ConfigError(f"The data files in {self._data_files} are in use by another mongod (pid {pid}).")
-            if pid and not asked and time.monotonic() > patience:
+            if pid and not asked and time.monotonic() > deadline:
                 asked = True
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGTERM)

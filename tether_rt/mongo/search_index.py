@@ -21,7 +21,7 @@ from typing import Final
 
 from tether_rt.domain.search_terms import indexed_terms
 from tether_rt.mongo.client import Database, Document, DriverError, unavailable
-from tether_rt.mongo.wire.loop_connection import Line
+from tether_rt.mongo.wire.loop_connection import LoopConnection
 from tether_rt.mongo.wire.op_msg import find, update
 from tether_rt.runtime.metrics import log
 
@@ -32,11 +32,11 @@ _CLOCKS_DIFFER_S: Final = 15.0
 _SWEEP_EVERY_S: Final = 60.0
 """Not with each look: for five minutes MongoDB keeps the mark of a call that has none any more, and passes by all of those."""
 _SWEPT_AT_ONCE: Final = 1_000
-_ENOUGH_WAIT: Final = 20_000
+_MAX_BACKLOG: Final = 20_000
 """A search looks through them, 5 µs for each."""
 _MOST_EXPECTED: Final = 25_000
 """2.5 MB of ids. What is forgotten beyond is found by its mark."""
-_REST: Final = 9
+_BUSY_REST_FACTOR: Final = 9
 """A busy server indexes for a tenth of the time: how often as long as it took it rests after each turn."""
 
 _MARKED: Final = {"unindexed": {"$exists": True}}
@@ -46,11 +46,11 @@ EVER: Final = datetime.fromtimestamp(0, UTC)
 _LOG: Final = logging.getLogger("tether.store")
 
 
-class WordIndex:
+class SearchIndexer:
     """Indexes what calls are found by; `run` it for as long as the process takes calls."""
 
     def __init__(self, database: Database, is_busy: Callable[[], bool]) -> None:
-        self._line = Line(database.delegate)
+        self._connection = LoopConnection(database.delegate)
         self._is_busy = is_busy
         self._ids: deque[str] = deque(maxlen=_MOST_EXPECTED)
         self._sweep_at_s = 0.0
@@ -76,16 +76,16 @@ class WordIndex:
             self._ids.append(call_id)
 
     @property
-    def is_behind(self) -> bool:
+    def is_backlog_full(self) -> bool:
         """Say if so many calls wait that the next had better be stored with their words (`calls.call_elements`).
 
         That takes MongoDB a sixth of what it takes to add them afterwards, so that a server without time for that keeps up.
         """
-        return len(self._ids) >= _ENOUGH_WAIT
+        return len(self._ids) >= _MAX_BACKLOG
 
     async def close(self) -> None:
         """Close the connection; idempotent."""
-        await self._line.close()
+        await self._connection.close()
 
     async def run(self) -> None:
         """Index whatever is marked, until cancelled; goes on after MongoDB was away, raises the driver's other errors."""
@@ -101,7 +101,7 @@ class WordIndex:
             if not indexed:
                 await asyncio.sleep(_LOOK_EVERY_S)
             elif self._is_busy():
-                await asyncio.sleep(_REST * (time.monotonic() - began_s))
+                await asyncio.sleep(_BUSY_REST_FACTOR * (time.monotonic() - began_s))
 
     async def index(self) -> int:
         """Index some of the marked calls and return how many were looked at; 0 when none is known to be left."""
@@ -125,7 +125,7 @@ class WordIndex:
     async def _sweep(self) -> None:
         """Find what nobody said: calls of a process that died, or more than one remembers."""
         oldest_first = {"sort": {"unindexed": 1}, "limit": _SWEPT_AT_ONCE}
-        (answer,) = await self._line.ask([find("calls", _MARKED, "unindexed", **oldest_first)])
+        (answer,) = await self._connection.ask([find("calls", _MARKED, "unindexed", **oldest_first)])
         found = answer["cursor"]["firstBatch"]
         self._swept_all = len(found) < _SWEPT_AT_ONCE
         if found:
@@ -139,7 +139,7 @@ class WordIndex:
             return
         # What was said as plain strings, which the event loop decodes in a ninth of the time that the turns would take it.
         said = {"projection": {"said": "$transcription.message", "newTerms": 1, "terms": 1, "numbers": 1}}
-        (answer,) = await self._line.ask([find("calls", {"_id": {"$in": ids}, **_MARKED}, **said)])
+        (answer,) = await self._connection.ask([find("calls", {"_id": {"$in": ids}, **_MARKED}, **said)])
         changes = []
         for call in answer["cursor"]["firstBatch"]:
             changes.append(_change(call))
@@ -147,7 +147,7 @@ class WordIndex:
         if changes:
             # Work that is done again when it is lost: it need not wait for a majority.
             how = {"ordered": False, "writeConcern": {"w": 1}}
-            (answer,) = await self._line.ask([update("calls", changes, **how)])
+            (answer,) = await self._connection.ask([update("calls", changes, **how)])
             if answer["n"] < len(changes):
                 self._expect_again(ids)  # which finds those that are still marked
 

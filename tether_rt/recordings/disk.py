@@ -18,10 +18,10 @@ from tether_rt.errors import NotFound
 from tether_rt.recordings import partial_files
 from tether_rt.recordings.fsync import FLUSHES_FILE_SYSTEMS
 from tether_rt.recordings.process import WriterGone, WriterProcess
-from tether_rt.recordings.recording_dir import Folder, Small
+from tether_rt.recordings.recording_dir import RecordingDir, Small
 from tether_rt.recordings.store import PIECE_BYTES, check_key
 from tether_rt.recordings.threads import FileThreads
-from tether_rt.recordings.write_groups import Groups
+from tether_rt.recordings.write_groups import WriteBatcher
 
 MIN_FREE_BYTES: Final = 256 * 1024 * 1024
 """Below this, `check` says no while calls without a recording, and small ones, still go through."""
@@ -37,11 +37,11 @@ class DiskStore:
 
     def __init__(self, root: Path, min_free_bytes: int = MIN_FREE_BYTES) -> None:
         self._root = root
-        self._folder = Folder(root)
+        self._folder = RecordingDir(root)
         self._min_free_bytes = min_free_bytes
         self._threads = FileThreads(_THREADS, "tether-disk")
         self._writer = WriterProcess(root)
-        self._groups = Groups(self._put_together)
+        self._batcher = WriteBatcher(self._put_together)
 
     async def start(self) -> None:
         """Make the folder and remove what a killed process left unfinished."""
@@ -58,14 +58,14 @@ class DiskStore:
         """Write, flush and remove a small file; raise `Unavailable` when that fails or the space left is low."""
         await self._threads.run(self._folder.probe, self._min_free_bytes)
 
-    def put_soon(self, key: str, content: bytes) -> asyncio.Future[None] | None:
+    def start_put(self, key: str, content: bytes) -> asyncio.Future[None] | None:
         """Begin with a small one while no flush takes longer than usual."""
-        return self._groups.put(self._text(key), content) if _is_small(content) and self._groups.is_prompt else None
+        return self._batcher.put(self._text(key), content) if _is_small(content) and self._batcher.is_prompt else None
 
     async def put(self, key: str, source: bytes | Path, content_type: str) -> None:
         """Store durably. A file on the same file system is moved, one from elsewhere is copied."""
         if isinstance(source, bytes) and _is_small(source):
-            await self._groups.put(self._text(key), source)
+            await self._batcher.put(self._text(key), source)
         else:
             await self._threads.run(self._folder.put, self._path(key), source)
 

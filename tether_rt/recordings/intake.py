@@ -33,7 +33,7 @@ _SPOOL_CHARS: Final = 1024 * 1024
 _SCHEME: Final = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 
 
-class Taken(NamedTuple):
+class AcceptedRecording(NamedTuple):
     """What is to be kept with a call, and what is done once the recording is stored; None when it is."""
 
     recording: Recording
@@ -68,7 +68,7 @@ class RecordingIntake:
         self._new_id = new_id
         self._observe = observe
 
-    async def take(self, text: str | LargeText, organization_id: str) -> Taken:
+    async def take(self, text: str | LargeText, organization_id: str) -> AcceptedRecording:
         """Obtain the recording that `text` is or points to, and store it.
 
         One that will be stored in a moment is not waited for here. Raises `BadRequest` that names `recording` and the reason
@@ -86,7 +86,7 @@ class RecordingIntake:
                 arrived = _from_file("inline", await self._spool.run(_decode_into, writer, text))
             return await self._keep(arrived, organization_id, began_s)
 
-    async def _keep(self, arrived: _Arrived, organization_id: str, began_s: float) -> Taken:
+    async def _keep(self, arrived: _Arrived, organization_id: str, began_s: float) -> AcceptedRecording:
         audio = sniff(arrived.head)
         if audio is None:
             raise BadRequest("recording is not audio: MP3, WAV, OGG, M4A, FLAC or WebM is expected")
@@ -99,12 +99,12 @@ class RecordingIntake:
             duration_s=await self._duration_s(arrived.content),
         )
         stored = partial(self._stored, arrived.source, arrived.size_bytes, began_s)
-        if isinstance(arrived.content, bytes) and (kept := self._store.put_soon(recording.key, arrived.content)) is not None:
+        if isinstance(arrived.content, bytes) and (kept := self._store.start_put(recording.key, arrived.content)) is not None:
             kept.add_done_callback(stored)
-            return Taken(recording, kept)
+            return AcceptedRecording(recording, kept)
         await self._store.put(recording.key, arrived.content, recording.content_type)
         stored()
-        return Taken(recording, None)
+        return AcceptedRecording(recording, None)
 
     def _stored(self, source: str, size_bytes: int, began_s: float, kept: asyncio.Future[None] | None = None) -> None:
         # It is asked what it raised: nobody may be left who waits for it, which is no unexpected error.

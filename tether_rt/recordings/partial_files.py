@@ -35,7 +35,7 @@ def create(folder: Path) -> tuple[int, Path]:
     return descriptor, path
 
 
-def appear(path: str, content: bytes) -> bool:
+def create_atomically(path: str, content: bytes) -> bool:
     """Make a file that is there at once and as a whole; return False where that does not go, whatever the reason.
 
     The file has no name until it is written (open(2), O_TMPFILE), and nothing has to be looked up, locked or renamed: three

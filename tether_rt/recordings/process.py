@@ -53,7 +53,7 @@ class WriterProcess:
             raise WriterGone from error
 
     async def put_together(self, files: Sequence[Small]) -> list[OSError | None]:
-        """Do what `Folder.put_together` does; raises what that does, and `WriterGone`."""
+        """Do what `RecordingDir.put_together` does; raises what that does, and `WriterGone`."""
         if self._process is None:
             await self.start()
         process = self._process

@@ -130,7 +130,7 @@ class R2Store:
         if self._checked is not None:
             raise Unavailable(str(self._checked), self._checked.retry_after_s or 2)
 
-    def put_soon(self, key: str, content: bytes) -> asyncio.Future[None] | None:
+    def start_put(self, key: str, content: bytes) -> asyncio.Future[None] | None:
         """Never: the way there and back is many times a commit's."""
         return None
 

@@ -18,7 +18,7 @@ Small = tuple[str, bytes]
 """Where a file is to be, and what is to be in it. The path is text: a `Path` costs a third of what making the file does."""
 
 
-class Folder:
+class RecordingDir:
     """The recordings under `root`; methods raise `OSError`. Several processes may share it."""
 
     def __init__(self, root: Path) -> None:
@@ -74,7 +74,7 @@ class Folder:
     def _put_unflushed(self, path: str, content: bytes) -> OSError | None:
         try:
             # One that a stored call has already is left alone: until the flush, what replaces it is not safe.
-            if not partial_files.appear(path, content) and not _holds(path, content):
+            if not partial_files.create_atomically(path, content) and not _holds(path, content):
                 _make_folder(Path(path).parent)
                 self._write(Path(path), lambda target: target.write(content), flush=False)
         except OSError as error:

@@ -50,7 +50,7 @@ class RecordingStore(Protocol):
         A `Path` may be moved away by the store (disk), the caller removes it if it is still there.
         """
 
-    def put_soon(self, key: str, content: bytes) -> asyncio.Future[None] | None:
+    def start_put(self, key: str, content: bytes) -> asyncio.Future[None] | None:
         """Begin to do what `put` does if it takes some milliseconds, as far as can be told, and return what tells of its end.
 
         None where it may take longer, or it has to be waited for.

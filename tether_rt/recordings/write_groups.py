@@ -27,7 +27,7 @@ class _Waiting:
     stored: asyncio.Future[None]
 
 
-class Groups:
+class WriteBatcher:
     """The files that wait to be written, and the one job that writes them."""
 
     def __init__(self, write: Callable[[Sequence[Small]], Awaitable[list[OSError | None]]]) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from tether_rt.recordings.recording_dir import Folder, Small
+from tether_rt.recordings.recording_dir import RecordingDir, Small
 
 _HEAD: Final = struct.Struct(">I")
 
@@ -40,7 +40,7 @@ def _read(source: BinaryIO, size: int) -> bytes:
     return data
 
 
-def outcomes_line(folder: Folder, files: Sequence[Small]) -> bytes:
+def outcomes_line(folder: RecordingDir, files: Sequence[Small]) -> bytes:
     """Make a group durable; return its outcomes: for each file, or for all of them, an error's number and text, or null."""
     try:
         outcomes: object = [error and _pair(error) for error in folder.put_together(files)]
@@ -66,7 +66,7 @@ def main() -> None:
     # Who stops a server often signals all of its processes, and what it has begun needs its files.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    folder = Folder(Path(sys.argv[1]))
+    folder = RecordingDir(Path(sys.argv[1]))
     while True:
         try:
             files = read_group(sys.stdin.buffer)

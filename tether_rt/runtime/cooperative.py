@@ -13,11 +13,11 @@ from typing import Final, Generic, TypeVar
 
 _T = TypeVar("_T")
 
-_TURN_S: Final = 0.003
+_SLICE_S: Final = 0.003
 """With a last step of 6 ms, the longest of 8 MB that are encoded, below the 10 ms that anything may take."""
 
 
-class _Whole(Generic[_T]):
+class _StepsResult(Generic[_T]):
     """Steps to be walked through, and then what they came to."""
 
     result: _T
@@ -29,20 +29,20 @@ class _Whole(Generic[_T]):
         self.result = yield from self._steps
 
 
-async def in_turns(steps: Generator[None, None, _T]) -> _T:
+async def run_cooperatively(steps: Generator[None, None, _T]) -> _T:
     """Carry the steps out and return what they come to; others have their turn whenever some milliseconds have passed."""
-    whole = _Whole(steps)
+    whole = _StepsResult(steps)
     began_s = time.perf_counter()
     for _ in whole:
-        if time.perf_counter() - began_s >= _TURN_S:
+        if time.perf_counter() - began_s >= _SLICE_S:
             await asyncio.sleep(0)
             began_s = time.perf_counter()
     return whole.result
 
 
-def at_once(steps: Generator[None, None, _T]) -> _T:
+def run_to_completion(steps: Generator[None, None, _T]) -> _T:
     """Carry the steps out, one after the other, and return what they come to."""
-    whole = _Whole(steps)
+    whole = _StepsResult(steps)
     for _ in whole:
         pass
     return whole.result

@@ -16,11 +16,11 @@ from tether_rt.errors import Unavailable
 
 ANSWER_WITHIN_S: Final = 4.5
 """The rest of the 5 s is for the way there and back, and for a busy event loop."""
-_USED_UP: Final = "The database did not answer in time; send the request again."
+_EXPIRED: Final = "The database did not answer in time; send the request again."
 _T = TypeVar("_T")
 
 
-class Patience:
+class Deadline:
     """`async with patience:` around whatever waits for MongoDB; raises `Unavailable` once it is used up.
 
     What a request waits for besides (its body, a recording, its turn to have a password checked) lies outside such blocks
@@ -28,23 +28,23 @@ class Patience:
     """
 
     def __init__(self, seconds: float = ANSWER_WITHIN_S) -> None:
-        self.left_s = seconds
+        self.remaining_s = seconds
         self._entered_s = 0.0
         self._timeout: asyncio.Timeout
 
     async def __aenter__(self) -> None:
         self._entered_s = time.monotonic()
-        self._timeout = asyncio.timeout(self.left_s)
+        self._timeout = asyncio.timeout(self.remaining_s)
         await self._timeout.__aenter__()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.left_s -= time.monotonic() - self._entered_s
+        self.remaining_s -= time.monotonic() - self._entered_s
         try:
             await self._timeout.__aexit__(kind, error, trace)
         except TimeoutError as timeout:
-            raise Unavailable(_USED_UP) from timeout
+            raise Unavailable(_EXPIRED) from timeout
 
     async def wait_for(self, answer: asyncio.Future[_T]) -> _T:
         """Return what will be in `answer`, which is the caller's alone: once the patience is used up, it is given up.
@@ -52,14 +52,14 @@ class Patience:
         The same as `async with`, for a third of the time.
         """
         entered_s = time.monotonic()
-        giving_up = asyncio.get_running_loop().call_later(self.left_s, _give_up, answer)
+        giving_up = asyncio.get_running_loop().call_later(self.remaining_s, _give_up, answer)
         try:
             return await answer
         finally:
             giving_up.cancel()
-            self.left_s -= time.monotonic() - entered_s
+            self.remaining_s -= time.monotonic() - entered_s
 
 
 def _give_up(answer: asyncio.Future[_T]) -> None:
     if not answer.done():
-        answer.set_exception(Unavailable(_USED_UP))
+        answer.set_exception(Unavailable(_EXPIRED))

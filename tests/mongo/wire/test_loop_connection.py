@@ -22,7 +22,7 @@ from tether_rt.mongo.mongod_process import socket_path
 from tether_rt.mongo.private_mongod import PrivateMongod
 from tether_rt.mongo.wire import loop_connection as module
 from tether_rt.mongo.wire import op_msg
-from tether_rt.mongo.wire.loop_connection import Line
+from tether_rt.mongo.wire.loop_connection import LoopConnection
 from tether_rt.mongo.wire.op_msg import Command, Encoded, find, insert
 
 
@@ -55,9 +55,9 @@ def plain(proxy: Proxy) -> str:
 
 
 @asynccontextmanager
-async def line_to(uri: str) -> AsyncIterator[Line]:
+async def line_to(uri: str) -> AsyncIterator[LoopConnection]:
     client = store.connect(uri)
-    line = Line(store.database(client, f"t{uuid.uuid4().hex[:12]}").delegate)
+    line = LoopConnection(store.database(client, f"t{uuid.uuid4().hex[:12]}").delegate)
     try:
         yield line
     finally:
@@ -66,36 +66,36 @@ async def line_to(uri: str) -> AsyncIterator[Line]:
 
 
 @pytest.fixture
-async def line(proxy: Proxy) -> AsyncIterator[Line]:
+async def line(proxy: Proxy) -> AsyncIterator[LoopConnection]:
     async with line_to(plain(proxy)) as line:
         yield line
 
 
 @pytest.fixture(params=["plain", "tls"])
-async def either(request: pytest.FixtureRequest, proxy: Proxy, tls_uri: str) -> AsyncIterator[Line]:
+async def either(request: pytest.FixtureRequest, proxy: Proxy, tls_uri: str) -> AsyncIterator[LoopConnection]:
     """A line without and with TLS."""
     async with line_to(plain(proxy) if request.param == "plain" else tls_uri) as line:
         yield line
 
 
-async def ping(line: Line, **more: Any) -> dict[str, Any]:
+async def ping(line: LoopConnection, **more: Any) -> dict[str, Any]:
     (answer,) = await line.ask([Command({"ping": 1, **more})])
     return answer
 
 
-async def dropped(line: Line) -> None:
+async def dropped(line: LoopConnection) -> None:
     async with asyncio.timeout(30):
         while line.is_connected:  # noqa: ASYNC110 - what the other end does is waited for
             await asyncio.sleep(0.01)
 
 
-async def test_those_who_ask_at_once_are_answered_each(either: Line) -> None:
+async def test_those_who_ask_at_once_are_answered_each(either: LoopConnection) -> None:
     await either.ask([insert("things", [{"_id": number} for number in range(100)])])
     answers = await asyncio.gather(*[either.ask([find("things", {"_id": number})]) for number in range(100)])
     assert [answer[0]["cursor"]["firstBatch"] for answer in answers] == [[{"_id": number}] for number in range(100)]
 
 
-async def test_large_questions_and_answers_arrive_whole(either: Line) -> None:
+async def test_large_questions_and_answers_arrive_whole(either: LoopConnection) -> None:
     documents = [{"_id": number, "a": str(number) * 6_000_000} for number in range(7)]
     (inserted,) = await either.ask([insert("things", documents)])
     assert inserted["n"] == 7
@@ -103,7 +103,7 @@ async def test_large_questions_and_answers_arrive_whole(either: Line) -> None:
     assert first["cursor"]["firstBatch"] + second["cursor"]["firstBatch"] == documents[:2] + documents[5:]
 
 
-async def test_a_refusal_is_raised_and_the_connection_kept(either: Line) -> None:
+async def test_a_refusal_is_raised_and_the_connection_kept(either: LoopConnection) -> None:
     await ping(either)
     connection = either._connection
     with pytest.raises(OperationFailure, match="no such command"):
@@ -112,7 +112,7 @@ async def test_a_refusal_is_raised_and_the_connection_kept(either: Line) -> None
     assert either._connection is connection
 
 
-async def test_a_connection_that_breaks_is_made_again(either: Line) -> None:
+async def test_a_connection_that_breaks_is_made_again(either: LoopConnection) -> None:
     for _ in range(3):
         await ping(either)
         either._socket.shutdown(socket.SHUT_RDWR)
@@ -120,7 +120,7 @@ async def test_a_connection_that_breaks_is_made_again(either: Line) -> None:
     assert (await ping(either))["ok"] == 1
 
 
-async def test_a_connection_that_was_cut_while_nobody_asked_is_not_noticed(line: Line, proxy: Proxy) -> None:
+async def test_a_connection_that_was_cut_while_nobody_asked_is_not_noticed(line: LoopConnection, proxy: Proxy) -> None:
     await ping(line)
     proxy.cut()
     await dropped(line)
@@ -128,7 +128,7 @@ async def test_a_connection_that_was_cut_while_nobody_asked_is_not_noticed(line:
 
 
 async def test_a_connection_that_is_cut_before_the_answer_is_trouble_and_the_next_question_has_a_new_one(
-    line: Line, proxy: Proxy
+    line: LoopConnection, proxy: Proxy
 ) -> None:
     await ping(line)
 
@@ -142,11 +142,11 @@ async def test_a_connection_that_is_cut_before_the_answer_is_trouble_and_the_nex
     assert (await line.ask([find("things", {})]))[0]["cursor"]["firstBatch"] == []
 
 
-def encoded(line: Line, *commands: Command) -> Encoded:
+def encoded(line: LoopConnection, *commands: Command) -> Encoded:
     return op_msg.encode(commands, line._database.name, line._database.codec_options)
 
 
-async def test_what_follows_is_sent_behind_the_answers_and_answered_behind_them(either: Line) -> None:
+async def test_what_follows_is_sent_behind_the_answers_and_answered_behind_them(either: LoopConnection) -> None:
     questions = encoded(either, insert("things", [{"_id": 1}]), find("things", {}))
 
     def follow(answers: list[dict[str, Any]]) -> Encoded | None:
@@ -159,13 +159,13 @@ async def test_what_follows_is_sent_behind_the_answers_and_answered_behind_them(
     assert (await ping(either))["ok"] == 1
 
 
-async def test_what_follows_may_be_refused_as_anything_else(either: Line) -> None:
+async def test_what_follows_may_be_refused_as_anything_else(either: LoopConnection) -> None:
     with pytest.raises(OperationFailure, match="no such command"):
         await either.exchange(encoded(either, Command({"ping": 1})), lambda answers: encoded(either, Command({"noSuch": 1})))
     assert (await ping(either))["ok"] == 1
 
 
-async def test_a_connection_that_is_cut_before_what_follows_is_answered_is_trouble(line: Line, proxy: Proxy) -> None:
+async def test_a_connection_that_is_cut_before_what_follows_is_answered_is_trouble(line: LoopConnection, proxy: Proxy) -> None:
     await ping(line)
 
     async def look(passage: Passage, up: bool, piece: bytes) -> bool:
@@ -178,7 +178,7 @@ async def test_a_connection_that_is_cut_before_what_follows_is_answered_is_troub
     assert (await ping(line))["ok"] == 1
 
 
-async def test_one_that_cannot_say_what_follows_is_trouble_and_not_silence(either: Line) -> None:
+async def test_one_that_cannot_say_what_follows_is_trouble_and_not_silence(either: LoopConnection) -> None:
     def follow(answers: list[dict[str, Any]]) -> Encoded | None:
         raise ZeroDivisionError("swordfish")
 
@@ -187,7 +187,7 @@ async def test_one_that_cannot_say_what_follows_is_trouble_and_not_silence(eithe
     assert (await ping(either))["ok"] == 1
 
 
-async def test_what_is_no_answer_is_trouble(either: Line) -> None:
+async def test_what_is_no_answer_is_trouble(either: LoopConnection) -> None:
     await ping(either)
     either._received += b"HTTP/1.1 400 Bad Request\r\n\r\n"
     with pytest.raises(AutoReconnect, match="no answer"):
@@ -195,7 +195,7 @@ async def test_what_is_no_answer_is_trouble(either: Line) -> None:
     assert (await ping(either))["ok"] == 1
 
 
-async def test_an_answer_that_nobody_waits_for_is_trouble(either: Line) -> None:
+async def test_an_answer_that_nobody_waits_for_is_trouble(either: LoopConnection) -> None:
     await ping(either)
     either._socket.send(op_msg.encode([Command({"ping": 1})], "admin", either._database.codec_options).messages)
     await dropped(either)
@@ -203,7 +203,7 @@ async def test_an_answer_that_nobody_waits_for_is_trouble(either: Line) -> None:
 
 
 async def test_a_silent_server_is_given_up_and_its_late_answer_is_nobodys(
-    line: Line, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+    line: LoopConnection, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await ping(line)
     monkeypatch.setattr(module, "SOCKET_MS", 200)
@@ -215,7 +215,7 @@ async def test_a_silent_server_is_given_up_and_its_late_answer_is_nobodys(
     assert set(await ping(line)) & {"n"} == set()
 
 
-async def test_who_leaves_before_the_answer_does_not_leave_it_to_the_next(line: Line, proxy: Proxy) -> None:
+async def test_who_leaves_before_the_answer_does_not_leave_it_to_the_next(line: LoopConnection, proxy: Proxy) -> None:
     await ping(line)
     proxy.freeze()
     leaves = asyncio.create_task(line.ask([find("things", {})]))
@@ -229,7 +229,7 @@ async def test_who_leaves_before_the_answer_does_not_leave_it_to_the_next(line: 
 
 @pytest.mark.parametrize("succeeds", [True, False])
 async def test_who_leaves_while_it_connects_leaves_no_connection_behind(
-    line: Line, monkeypatch: pytest.MonkeyPatch, succeeds: bool
+    line: LoopConnection, monkeypatch: pytest.MonkeyPatch, succeeds: bool
 ) -> None:
     taken: list[socket.socket] = []
     may_go_on = threading.Event()
@@ -257,7 +257,7 @@ async def test_who_leaves_while_it_connects_leaves_no_connection_behind(
     assert [one.fileno() for one in taken] == [-1] * len(taken)
 
 
-async def test_while_mongodb_is_away_it_says_so_and_then_works_again(line: Line, proxy: Proxy) -> None:
+async def test_while_mongodb_is_away_it_says_so_and_then_works_again(line: LoopConnection, proxy: Proxy) -> None:
     await ping(line)
     await proxy.refuse()
     await dropped(line)
@@ -273,7 +273,7 @@ async def test_while_mongodb_is_away_it_says_so_and_then_works_again(line: Line,
                 await asyncio.sleep(0.05)
 
 
-async def test_the_driver_goes_on_with_its_other_connections(either: Line) -> None:
+async def test_the_driver_goes_on_with_its_other_connections(either: LoopConnection) -> None:
     client = either._database.client
     for _ in range(2):
         await ping(either)
@@ -281,7 +281,7 @@ async def test_the_driver_goes_on_with_its_other_connections(either: Line) -> No
         await either.close()
 
 
-async def test_closing_ends_what_is_being_asked_and_may_be_done_twice(line: Line, proxy: Proxy) -> None:
+async def test_closing_ends_what_is_being_asked_and_may_be_done_twice(line: LoopConnection, proxy: Proxy) -> None:
     await ping(line)
     proxy.freeze()
     asked = asyncio.create_task(ping(line))

@@ -13,7 +13,7 @@ from pymongo.errors import AutoReconnect, DocumentTooLarge, DuplicateKeyError, O
 from tether_rt.mongo import client as store
 from tether_rt.mongo.wire.op_msg import Command, find, find_and_modify, insert, update
 from tether_rt.mongo.wire.transaction import Session
-from tether_rt.runtime.cooperative import at_once
+from tether_rt.runtime.cooperative import run_to_completion
 
 Blocking = BlockingDatabase[dict[str, Any]]
 TOO_LARGE = "x" * (16 << 20)
@@ -73,7 +73,8 @@ async def test_what_went_well_is_committed_at_once_if_that_is_wanted(session: Se
         return well
 
     async with session.transaction() as transaction:
-        encoded = at_once(transaction.encoding([insert("contacts", [{"_id": 1}]), insert("calls", [{"_id": 2}, {"_id": 3}])]))
+        commands = [insert("contacts", [{"_id": 1}]), insert("calls", [{"_id": 2}, {"_id": 3}])]
+        encoded = run_to_completion(transaction.encoding(commands))
         answers, is_committed = await transaction.send_and_commit(encoded, is_well)
         assert [answer["n"] for answer in answers] == [1, 2]
         assert seen == [answers]
@@ -92,10 +93,10 @@ async def test_what_failed_is_not_committed_whoever_finds_it_well(session: Sessi
     commands.insert(bad, insert("contacts", [{"_id": 1}]))
     with pytest.raises(DuplicateKeyError):
         async with session.transaction() as transaction:
-            await transaction.send_and_commit(at_once(transaction.encoding(commands)), lambda answers: True)
+            await transaction.send_and_commit(run_to_completion(transaction.encoding(commands)), lambda answers: True)
     assert stored(blocking, "calls") == stored(blocking, "messages") == []
     async with session.transaction() as transaction:
-        encoded = at_once(transaction.encoding([insert("calls", [{"_id": 4}])]))
+        encoded = run_to_completion(transaction.encoding([insert("calls", [{"_id": 4}])]))
         assert (await transaction.send_and_commit(encoded, lambda answers: True))[1]
     assert stored(blocking, "calls") == [4]
 
@@ -193,7 +194,7 @@ async def test_a_connection_that_breaks_ends_the_transaction_and_does_not_hold_u
     async def attempt() -> None:
         async with session.transaction() as transaction:
             await transaction.run([lock])
-            session._line._socket.shutdown(socket.SHUT_RDWR)
+            session._connection._socket.shutdown(socket.SHUT_RDWR)
             await transaction.run([insert("contacts", [{"_id": 1}])])
 
     with pytest.raises(AutoReconnect) as caught:

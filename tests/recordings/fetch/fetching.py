@@ -15,7 +15,7 @@ from tether_rt.recordings.spool import Spool, SpooledFile
 ORGANIZATION = "a" * 24
 RECORDING = audio.mp3()
 CORPUS = json.loads(Path(__file__).with_name("ssrf_corpus.json").read_text("utf-8"))
-PATIENT = Limits(size_bytes=1_000_000)
+LONG_LIMITS = Limits(size_bytes=1_000_000)
 QUICK = Limits(size_bytes=1_000_000, connect_s=1, headers_s=0.3, window_s=0.3, window_bytes=3000)
 SLOWNESS = ("too slowly", "did not answer in time")
 

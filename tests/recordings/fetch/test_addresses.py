@@ -8,7 +8,7 @@ from ipaddress import ip_address
 import pytest
 from tornado.iostream import IOStream
 
-from tests.recordings.fetch.fetching import CORPUS, PATIENT, RECORDING, fetch, refusal
+from tests.recordings.fetch.fetching import CORPUS, LONG_LIMITS, RECORDING, fetch, refusal
 from tests.support.vendor import Vendor, body, redirect
 from tether_rt.recordings.fetch.fetcher import Limits, RecordingFetcher, _is_own
 from tether_rt.recordings.fetch.resolver import lookup
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("no_vendor_makes_us_log_an_error")
 
 
 async def test_there_is_no_such_name(spool: Spool) -> None:
-    fetcher = RecordingFetcher(spool, limits=PATIENT)
+    fetcher = RecordingFetcher(spool, limits=LONG_LIMITS)
     assert await refusal(fetcher, spool, "http://no.such.name.invalid/x") == (
         "recording could not be fetched: no.such.name.invalid was not found"
     )
@@ -44,7 +44,7 @@ class World(RecordingFetcher):
     """A fetcher for which the internet is one vendor's server: public addresses lead there, and are noted."""
 
     def __init__(self, spool: Spool, vendor: Vendor, answers: dict[str, list[list[str]]]) -> None:
-        super().__init__(spool, limits=PATIENT, lookup=self.lookup_here)
+        super().__init__(spool, limits=LONG_LIMITS, lookup=self.lookup_here)
         self.vendor = vendor
         self.answers = answers
         self.connected: list[tuple[str, list[str]]] = []
@@ -79,7 +79,7 @@ async def test_a_name_that_leads_to_what_is_not_public_is_never_connected_to(kin
 
 async def test_addresses_that_are_not_public_are_never_connected_to(vendor: Vendor, spool: Spool) -> None:
     """With nothing in between: the system's names, real sockets."""
-    fetcher = RecordingFetcher(spool, limits=PATIENT)
+    fetcher = RecordingFetcher(spool, limits=LONG_LIMITS)
     for host in ("127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "127.1", "0.0.0.0", "localhost."):
         assert await refusal(fetcher, spool, f"http://{host}:{vendor.port}/")
         assert await refusal(fetcher, spool, f"http://{host}/")
@@ -98,7 +98,7 @@ async def test_the_next_address_is_tried_when_one_does_not_answer(vendor: Vendor
     async def two(host: str) -> list[Address]:
         return [ip_address("::1"), ip_address("127.0.0.1")]
 
-    fetcher = RecordingFetcher(spool, [f"vendor.example:{vendor.port}"], PATIENT, lookup=two)
+    fetcher = RecordingFetcher(spool, [f"vendor.example:{vendor.port}"], LONG_LIMITS, lookup=two)
     vendor.serve("/", body(RECORDING))
     _, content = await fetch(fetcher, spool, f"http://vendor.example:{vendor.port}/")
     assert content == RECORDING

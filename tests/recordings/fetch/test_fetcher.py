@@ -13,14 +13,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.recordings.fetch.fetching import PATIENT, QUICK, RECORDING, SLOWNESS, fetch, refusal
+from tests.recordings.fetch.fetching import LONG_LIMITS, QUICK, RECORDING, SLOWNESS, fetch, refusal
 from tests.support import audio
 from tests.support.certificate import contexts
 from tests.support.small_disk import small_disk
 from tests.support.vendor import Answer, Vendor, body, head, raw, redirect, repeated, status, vendor_server
 from tether_rt.errors import BadRequest, Unavailable
 from tether_rt.recordings.fetch.fetcher import Limits, RecordingFetcher
-from tether_rt.recordings.fetch.slots import Lanes
+from tether_rt.recordings.fetch.slots import KeyedSemaphore
 from tether_rt.recordings.fetch.url_policy import Address
 from tether_rt.recordings.spool import Spool
 
@@ -154,7 +154,7 @@ async def test_each_hop_is_judged_again(to: str, reason: str, vendor: Vendor, fe
 async def test_a_vendor_that_does_not_deliver_is_cut_off_with_the_reason(
     answer: Answer, reason: str, vendor: Vendor, spool: Spool
 ) -> None:
-    fetcher = RecordingFetcher(spool, [vendor.host], QUICK if reason in SLOWNESS else PATIENT)
+    fetcher = RecordingFetcher(spool, [vendor.host], QUICK if reason in SLOWNESS else LONG_LIMITS)
     assert reason in await refusal(fetcher, spool, vendor.serve("/", answer))
 
 
@@ -169,7 +169,7 @@ async def test_the_time_for_everything_is_bounded(vendor: Vendor, spool: Spool) 
 async def test_nobody_listens_there(fetcher: RecordingFetcher, spool: Spool, vendor: Vendor) -> None:
     async with vendor_server() as gone:
         url, host = gone.url("/"), gone.host
-    sentence = await refusal(RecordingFetcher(spool, [host], PATIENT), spool, url)
+    sentence = await refusal(RecordingFetcher(spool, [host], LONG_LIMITS), spool, url)
     assert "refuses the connection or is not reachable" in sentence
 
 
@@ -183,12 +183,12 @@ async def test_https_is_fetched_when_the_certificate_holds(spool: Spool, tmp_pat
         vendor.serve("/", body(RECORDING))
         url = f"https://vendor.example:{vendor.port}/"
         listed = [f"vendor.example:{vendor.port}", f"other.example:{vendor.port}"]
-        trusting = RecordingFetcher(spool, listed, PATIENT, lookup=loopback, tls=client)
+        trusting = RecordingFetcher(spool, listed, LONG_LIMITS, lookup=loopback, tls=client)
         assert (await fetch(trusting, spool, url))[1] == RECORDING
         other = url.replace("vendor.example", "other.example")
         assert "certificate does not hold" in await refusal(trusting, spool, other)
         assert "certificate does not hold" in await refusal(
-            RecordingFetcher(spool, listed, PATIENT, lookup=loopback), spool, url
+            RecordingFetcher(spool, listed, LONG_LIMITS, lookup=loopback), spool, url
         )
 
 
@@ -199,7 +199,7 @@ async def test_https_where_there_is_none(spool: Spool) -> None:
     greeting = await asyncio.start_server(lambda reader, writer: writer.write(b"220 smtp.vendor.example\r\n"), "127.0.0.1", 0)
     async with greeting:
         host = f"127.0.0.1:{greeting.sockets[0].getsockname()[1]}"
-        fetcher = RecordingFetcher(spool, [host], PATIENT)
+        fetcher = RecordingFetcher(spool, [host], LONG_LIMITS)
         assert "does not speak HTTPS" in await refusal(fetcher, spool, f"https://{host}/")
 
 
@@ -241,20 +241,20 @@ async def test_a_cancelled_fetch_closes_its_connection_and_leaves_no_file(
 
 
 async def test_one_vendor_cannot_take_every_place() -> None:
-    lanes = Lanes(total=3, each=2, wait_s=0.05)
-    async with lanes.place("slow"), lanes.place("slow"):
+    lanes = KeyedSemaphore(total=3, each=2, wait_s=0.05)
+    async with lanes.slot("slow"), lanes.slot("slow"):
         with pytest.raises(Unavailable, match="busy"):
-            async with lanes.place("slow"):
+            async with lanes.slot("slow"):
                 raise AssertionError
-        async with lanes.place("other"):
+        async with lanes.slot("other"):
             with pytest.raises(Unavailable, match="busy"):
-                async with lanes.place("third"):
+                async with lanes.slot("third"):
                     raise AssertionError
-        async with lanes.place("third"):
+        async with lanes.slot("third"):
             pass
-    async with lanes.place("slow"), lanes.place("slow"):
+    async with lanes.slot("slow"), lanes.slot("slow"):
         pass
-    assert not lanes._lanes, "nothing is kept for names that are gone"
+    assert not lanes._slots, "nothing is kept for names that are gone"
 
 
 async def test_many_fetches_at_once_wait_for_each_other(vendor: Vendor, fetcher: RecordingFetcher, spool: Spool) -> None:
@@ -277,7 +277,7 @@ def test_any_answer_is_a_recording_or_a_reason(tmp_path: Path, garbage: bytes, s
         async with vendor_server() as vendor:
             url = vendor.serve("/", raw(start + garbage))
             with contextlib.suppress(BadRequest):
-                await fetch(RecordingFetcher(spool, [vendor.host], PATIENT), spool, url)
+                await fetch(RecordingFetcher(spool, [vendor.host], LONG_LIMITS), spool, url)
         await spool.close()
 
     asyncio.run(one())

@@ -27,11 +27,11 @@ _SEND_BYTES: Final = 256 * 1024
 """At a time, so that encrypting a large batch leaves the event loop its turns."""
 _WOULD_BLOCK: Final = (BlockingIOError, *BLOCKING_IO_ERRORS)
 
-Follow = Callable[[list[Document]], Encoded | None]
+Continuation = Callable[[list[Document]], Encoded | None]
 """Is shown the answers and returns what is to be sent next, if anything."""
 
 
-class Line:
+class LoopConnection:
     """One connection of the driver's pool, taken when it is first needed and again after it was in trouble.
 
     It is kept meanwhile, and closed rather than given back.
@@ -49,7 +49,7 @@ class Line:
         self._received = bytearray()
         self._answers: list[Document] = []
         self._awaited = self._first = 0
-        self._follow: Follow | None = None
+        self._follow: Continuation | None = None
         self._done: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle
 
@@ -60,8 +60,8 @@ class Line:
 
     async def close(self) -> None:
         """Close the connection; idempotent."""
-        self._hang_up(None)
-        await asyncio.to_thread(self._give_back)
+        self._drop(None)
+        await asyncio.to_thread(self._release)
 
     async def ask(self, commands: Sequence[Command]) -> list[Document]:
         """Carry the commands out, in this order and in one round trip; return their answers.
@@ -71,7 +71,7 @@ class Line:
         """
         return await self.exchange(op_msg.encode(commands, self._database.name, self._database.codec_options))
 
-    async def exchange(self, encoded: Encoded, follow: Follow | None = None) -> list[Document]:
+    async def exchange(self, encoded: Encoded, follow: Continuation | None = None) -> list[Document]:
         """Do what `ask` does, with commands that are encoded already.
 
         What `follow` returns for their answers is sent as soon as the last one is there and none failed, before the event loop
@@ -84,15 +84,15 @@ class Line:
                 answers = await self._exchange(encoded, follow)
                 _check(answers)
             except ConnectionFailure as error:  # which says, too, that this is not the primary any more
-                self._hang_up(error)
+                self._drop(error)
                 raise
             except asyncio.CancelledError:
-                self._hang_up(None)
+                self._drop(None)
                 raise
             return answers
 
     async def _connect(self) -> None:
-        await asyncio.to_thread(self._give_back)
+        await asyncio.to_thread(self._release)
         taking = asyncio.ensure_future(asyncio.to_thread(self._take))
         try:
             self._connection = await asyncio.shield(taking)
@@ -112,7 +112,7 @@ class Line:
         self._lease = lease  # not before: one that could not be had is not to be given back
         return connection
 
-    def _hang_up(self, error: Exception | None) -> None:
+    def _drop(self, error: Exception | None) -> None:
         """Use the connection no more; the driver is told why when it is given back."""
         if self._connection is not None:
             loop = asyncio.get_running_loop()
@@ -123,13 +123,13 @@ class Line:
         if self._done is not None and not self._done.done():
             self._done.set_exception(error or AutoReconnect("hung up"))
 
-    def _give_back(self) -> None:
+    def _release(self) -> None:
         if self._lease is not None:
             lease, self._lease = self._lease, None
             trouble, self._trouble = self._trouble, None
             lease.__exit__(type(trouble) if trouble else None, trouble, None)
 
-    async def _exchange(self, encoded: Encoded, follow: Follow | None) -> list[Document]:
+    async def _exchange(self, encoded: Encoded, follow: Continuation | None) -> list[Document]:
         loop = asyncio.get_running_loop()
         self._answers, self._awaited, self._first, self._follow = [], encoded.number, 0, follow
         done = self._done = loop.create_future()
@@ -152,7 +152,7 @@ class Line:
         self._timer = asyncio.get_running_loop().call_later(SOCKET_MS / 1000, self._too_late)
 
     def _too_late(self) -> None:
-        self._hang_up(NetworkTimeout("MongoDB did not answer in time"))
+        self._drop(NetworkTimeout("MongoDB did not answer in time"))
 
     async def _send(self, messages: bytes, done: asyncio.Future[None]) -> None:
         left = memoryview(messages)
@@ -190,17 +190,17 @@ class Line:
         except Exception as error:  # whatever it is, nothing more can be understood on this connection
             trouble = AutoReconnect(str(error))
             trouble.__cause__ = error
-            self._hang_up(trouble)
+            self._drop(trouble)
 
     def _take_answers(self) -> None:
         while (answer := op_msg.take_answer(self._received, self._database.codec_options)) is not None:
             if answer.to != len(self._answers) - self._first or self._done is None or self._done.done():
                 raise ValueError("MongoDB answered what was not asked")
             self._answers.append(answer.document)
-            if len(self._answers) == self._awaited and not self._goes_on():
+            if len(self._answers) == self._awaited and not self._send_followup():
                 self._done.set_result(None)
 
-    def _goes_on(self) -> bool:
+    def _send_followup(self) -> bool:
         follow, self._follow = self._follow, None
         if follow is None or _failed(self._answers):
             return False

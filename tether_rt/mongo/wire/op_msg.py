@@ -16,7 +16,7 @@ from bson.codec_options import CodecOptions
 from pymongo.errors import DocumentTooLarge
 
 from tether_rt.mongo.client import Document
-from tether_rt.runtime.cooperative import at_once
+from tether_rt.runtime.cooperative import run_to_completion
 
 _OP_MSG: Final = 2013
 _HEADER: Final = struct.Struct("<iiii")
@@ -108,7 +108,7 @@ def encode(commands: Sequence[Command], database: str, options: CodecOptions[Any
     Raises `bson.errors.BSONError` and `OverflowError` for what BSON cannot hold, and `DocumentTooLarge` for what MongoDB would
     answer in other words, or with the end of the connection.
     """
-    return at_once(encoding(commands, database, options))
+    return run_to_completion(encoding(commands, database, options))
 
 
 def encoding(commands: Sequence[Command], database: str, options: CodecOptions[Any]) -> Generator[None, None, Encoded]:

@@ -18,9 +18,9 @@ from pymongo.errors import PyMongoError
 
 from tether_rt.mongo.client import DURABLE, Document
 from tether_rt.mongo.wire import op_msg
-from tether_rt.mongo.wire.loop_connection import Line
+from tether_rt.mongo.wire.loop_connection import LoopConnection
 from tether_rt.mongo.wire.op_msg import Command, Encoded
-from tether_rt.runtime.cooperative import at_once
+from tether_rt.runtime.cooperative import run_to_completion
 
 
 class Session:
@@ -32,20 +32,20 @@ class Session:
 
     def __init__(self, database: BlockingDatabase[Document]) -> None:
         self._database = database
-        self._line = Line(database)
+        self._connection = LoopConnection(database)
         self._id = op_msg.logical_session()
         self._transactions = 0
 
     async def close(self) -> None:
         """Close its connection; idempotent."""
-        await self._line.close()
+        await self._connection.close()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """Begin a transaction, which is given up unless it is committed."""
         self._transactions += 1
         fields = {"lsid": self._id, "txnNumber": Int64(self._transactions), "autocommit": False}
-        transaction = Transaction(self._line, self._database, fields)
+        transaction = Transaction(self._connection, self._database, fields)
         try:
             yield transaction
         except BaseException:
@@ -54,17 +54,17 @@ class Session:
 
 
 class Transaction:
-    """One transaction; its methods raise what `Line.ask` does."""
+    """One transaction; its methods raise what `LoopConnection.ask` does."""
 
-    def __init__(self, line: Line, database: BlockingDatabase[Document], fields: Document) -> None:
-        self._line = line
+    def __init__(self, line: LoopConnection, database: BlockingDatabase[Document], fields: Document) -> None:
+        self._connection = line
         self._database = database
         self._fields = fields
         self._begun = False
 
     async def run(self, commands: Sequence[Command]) -> list[Document]:
         """Carry the commands out in one round trip; return their answers, or raise what the first that failed says."""
-        return await self._line.exchange(at_once(self.encoding(commands)))
+        return await self._connection.exchange(run_to_completion(self.encoding(commands)))
 
     def encoding(self, commands: Sequence[Command]) -> Generator[None, None, Encoded]:
         """Return what `send_and_commit` takes, in steps: it may take its time. The first call begins the transaction."""
@@ -80,7 +80,7 @@ class Transaction:
         event loop that saves a turn, during which MongoDB would have nothing to do.
         """
         ending = self._ending("commitTransaction")
-        answers = await self._line.exchange(encoded, lambda answers: ending if is_well(answers) else None)
+        answers = await self._connection.exchange(encoded, lambda answers: ending if is_well(answers) else None)
         return answers[: encoded.number], len(answers) > encoded.number
 
     async def commit(self) -> None:
@@ -89,12 +89,12 @@ class Transaction:
 
     async def abort(self) -> None:
         """Give it up where MongoDB has not done so by itself, and there is still somebody to tell."""
-        if self._begun and self._line.is_connected:
+        if self._begun and self._connection.is_connected:
             with suppress(PyMongoError):
                 await self._end("abortTransaction")
 
     async def _end(self, how: str) -> None:
-        await self._line.exchange(self._ending(how))
+        await self._connection.exchange(self._ending(how))
 
     def _ending(self, how: str) -> Encoded:
         ending = Command({how: 1, **self._fields, "writeConcern": DURABLE.document})

@@ -28,7 +28,7 @@ from tornado.util import TimeoutError as TornadoTimeoutError
 
 from tether_rt.errors import BadRequest, TetherError
 from tether_rt.recordings.fetch.resolver import Lookup, lookup
-from tether_rt.recordings.fetch.slots import Lanes
+from tether_rt.recordings.fetch.slots import KeyedSemaphore
 from tether_rt.recordings.fetch.url_policy import Address, Target, is_public, judge_url, listed_hosts, not_public, redirected
 from tether_rt.recordings.spool import Spool, SpooledFile, SpoolWriter
 from tether_rt.recordings.store import PIECE_BYTES
@@ -80,7 +80,7 @@ class RecordingFetcher:
         self._limits = limits or Limits()
         self._lookup = lookup
         self._tls = tls or ssl.create_default_context()
-        self._lanes = Lanes(_FETCHES, _FETCHES_EACH, _WAIT_S)
+        self._slots = KeyedSemaphore(_FETCHES, _FETCHES_EACH, _WAIT_S)
 
     async def fetch(self, url: str, organization_id: str, writer: SpoolWriter) -> SpooledFile:
         """Fetch `url` into `writer`'s file and return it.
@@ -88,7 +88,7 @@ class RecordingFetcher:
         Raises `BadRequest` with the reason when the URL is refused or its host does not deliver, `Unavailable` when the disk
         or the number of fetches is at its limit.
         """
-        async with self._lanes.place(organization_id):
+        async with self._slots.slot(organization_id):
             try:
                 async with asyncio.timeout(self._limits.total_s):
                     return await self._follow(url, writer)

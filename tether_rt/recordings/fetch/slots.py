@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from tether_rt.errors import Unavailable
 
 
-class Lanes:
+class KeyedSemaphore:
     """`total` places, at most `each` of them for one name; who finds none waits up to `wait_s` seconds."""
 
     def __init__(self, total: int, each: int, wait_s: float) -> None:
@@ -20,13 +20,13 @@ class Lanes:
         self._wait_s = wait_s
         self._all = asyncio.Semaphore(total)
         # name -> (its places, how many hold or await one); gone with the last of them
-        self._lanes: dict[str, tuple[asyncio.Semaphore, int]] = {}
+        self._slots: dict[str, tuple[asyncio.Semaphore, int]] = {}
 
     @asynccontextmanager
-    async def place(self, name: str) -> AsyncIterator[None]:
+    async def slot(self, name: str) -> AsyncIterator[None]:
         """Hold a place for `name`; raises `Unavailable` when none becomes free in time."""
-        lane, users = self._lanes.get(name, (asyncio.Semaphore(self._each), 0))
-        self._lanes[name] = (lane, users + 1)
+        lane, users = self._slots.get(name, (asyncio.Semaphore(self._each), 0))
+        self._slots[name] = (lane, users + 1)
         try:
             await self._acquire(lane)
             try:
@@ -38,9 +38,9 @@ class Lanes:
             finally:
                 lane.release()
         finally:
-            lane, users = self._lanes.pop(name)
+            lane, users = self._slots.pop(name)
             if users > 1:
-                self._lanes[name] = (lane, users - 1)
+                self._slots[name] = (lane, users - 1)
 
     async def _acquire(self, places: asyncio.Semaphore) -> None:
         try:

@@ -18,7 +18,7 @@ from tether_rt.mongo.waveforms import Waveforms
 from tether_rt.recordings.spool import Spool, SpoolWriter
 from tether_rt.recordings.store import RecordingStore
 from tether_rt.recordings.waveform.decoder_process import peaks_apart
-from tether_rt.runtime.deadlines import Patience
+from tether_rt.runtime.deadlines import Deadline
 from tether_rt.runtime.metrics import log
 
 _AHEAD_S: Final = 120.0
@@ -48,30 +48,30 @@ class WaveformMaker:
         while True:
             recording_id, key, size_bytes = await self._ahead.get()
             try:
-                await self._peaks(recording_id, key, size_bytes, Patience())
+                await self._peaks(recording_id, key, size_bytes, Deadline())
             except (TetherError, DriverError) as error:
                 log(_LOG, logging.WARNING, "waveform_not_made", recordingId=recording_id, reason=str(error))
 
-    async def peaks(self, recording: dict[str, Any], patience: Patience) -> bytes | None:
+    async def peaks(self, recording: dict[str, Any], deadline: Deadline) -> bytes | None:
         """Return a stored recording's peaks, None when its format cannot be decoded.
 
-        `patience` is what the request has left for MongoDB. Raises `Unavailable` when that or the store is away, and the
+        `deadline` is what the request has left for MongoDB. Raises `Unavailable` when that or the store is away, and the
         driver's errors.
         """
-        return await self._peaks(recording["recordingId"], recording["key"], recording["bytes"], patience)
+        return await self._peaks(recording["recordingId"], recording["key"], recording["bytes"], deadline)
 
-    async def _peaks(self, recording_id: str, key: str, size_bytes: int, patience: Patience) -> bytes | None:
-        async with patience:
+    async def _peaks(self, recording_id: str, key: str, size_bytes: int, deadline: Deadline) -> bytes | None:
+        async with deadline:
             is_known, peaks = await self._waveforms.find(recording_id)
         if is_known:
             return peaks
         async with self._one:
-            async with patience:
+            async with deadline:
                 is_known, peaks = await self._waveforms.find(recording_id)
             if not is_known:
                 async with self._spool.writing() as writer:
                     peaks = await self._compute(writer, key, size_bytes)
-                async with patience:
+                async with deadline:
                     await self._waveforms.keep(recording_id, peaks)
             return peaks
 
