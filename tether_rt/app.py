@@ -52,7 +52,8 @@ from tether_rt.recordings.r2 import R2Store
 from tether_rt.recordings.spool import Spool
 from tether_rt.recordings.store import RecordingStore
 from tether_rt.recordings.waveform.service import WaveformMaker
-from tether_rt.runtime.metrics import Metrics, labelled, log
+from tether_rt.runtime.logs import log
+from tether_rt.runtime.metrics import Metrics, labelled
 from tether_rt.runtime.supervisor import Supervisor
 from tether_rt.settings import Settings
 

@@ -17,7 +17,7 @@ from tornado.netutil import bind_sockets
 from tether_rt.app import App
 from tether_rt.errors import ConfigError
 from tether_rt.http.server import BoundedServer, allow_open_files
-from tether_rt.runtime.metrics import configure_logging, log
+from tether_rt.runtime.logs import configure_logging, log
 from tether_rt.settings import Settings
 
 BACKLOG: Final = 1024

@@ -18,7 +18,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.people import signed_in
 from tests.support.service import ROOT, SECRET, ServerProcess, missed, sample
-from tether_rt.runtime.metrics import JsonLines, Metrics, TurnHandler, log
+from tether_rt.runtime.logs import JsonLines, TurnHandler, log
+from tether_rt.runtime.metrics import Metrics
 
 LOGGER = logging.getLogger("tether.test")
 
@@ -79,7 +80,7 @@ def test_a_trace_is_one_field_of_its_line() -> None:
 def test_standard_error_has_nothing_but_json_lines_whoever_logs() -> None:
     program = """
 import logging, warnings
-from tether_rt.runtime.metrics import configure_logging
+from tether_rt.runtime.logs import configure_logging
 configure_logging()
 logging.getLogger("tether.x").info("ours")
 logging.getLogger("tornado.general").warning("a line with %s", "arguments")
@@ -120,7 +121,7 @@ async def test_a_warning_is_written_at_once_behind_what_waits() -> None:
 def test_what_waits_is_written_when_the_process_ends() -> None:
     program = """
 import asyncio, logging
-from tether_rt.runtime.metrics import configure_logging, log
+from tether_rt.runtime.logs import configure_logging, log
 configure_logging()
 async def main():
     log(logging.getLogger("tether.x"), logging.INFO, "last", number=1)
@@ -135,7 +136,7 @@ asyncio.run(main())
 def test_a_log_that_cannot_be_written_stops_nobody() -> None:
     program = """
 import asyncio, logging
-from tether_rt.runtime.metrics import configure_logging, log
+from tether_rt.runtime.logs import configure_logging, log
 configure_logging()
 async def main():
     for level in (logging.INFO, logging.WARNING, logging.INFO):

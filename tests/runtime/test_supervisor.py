@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Final
 
 import pytest
 
-from tether_rt.runtime import supervisor as module
+from tether_rt.runtime.backoff import Backoff
 from tether_rt.runtime.supervisor import Supervisor
 
-
-@pytest.fixture(autouse=True)
-def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pauses that a test need not sit through."""
-    monkeypatch.setattr(module, "FIRST_PAUSE_S", 0.001)
-    monkeypatch.setattr(module, "LONGEST_PAUSE_S", 0.01)
+QUICK: Final = Backoff(0.001, 0.01)
+"""Waits that a test need not sit through."""
 
 
 async def test_work_that_fails_is_logged_and_begun_again_until_it_succeeds(caplog: pytest.LogCaptureFixture) -> None:
@@ -29,7 +26,7 @@ async def test_work_that_fails_is_logged_and_begun_again_until_it_succeeds(caplo
             raise ValueError(f"failure {runs}")
         through.set()
 
-    supervisor = Supervisor()
+    supervisor = Supervisor(QUICK)
     supervisor.add("work", run)
     await through.wait()
     await supervisor.close()
@@ -50,7 +47,7 @@ async def test_one_that_fails_leaves_the_others_alone() -> None:
     async def failing() -> None:
         raise ValueError
 
-    supervisor = Supervisor()
+    supervisor = Supervisor(QUICK)
     supervisor.add("failing", failing)
     supervisor.add("steady", steady)
     for _ in range(100):
@@ -73,7 +70,7 @@ async def test_closing_ends_everything_whatever_it_is_doing_and_may_be_done_twic
     async def failing() -> None:
         raise ValueError
 
-    supervisor = Supervisor()
+    supervisor = Supervisor(QUICK)
     supervisor.add("working", working)
     supervisor.add("failing", failing)
     await begun.wait()
@@ -93,7 +90,7 @@ async def test_work_that_fails_while_it_is_ended_is_logged(caplog: pytest.LogCap
         except asyncio.CancelledError:
             raise ValueError("it broke on the way out") from None
 
-    supervisor = Supervisor()
+    supervisor = Supervisor(QUICK)
     supervisor.add("stubborn", stubborn)
     await begun.wait()
     await supervisor.close()
@@ -111,7 +108,7 @@ async def test_work_that_is_done_is_not_begun_again() -> None:
         runs += 1
         done.set()
 
-    supervisor = Supervisor()
+    supervisor = Supervisor(QUICK)
     supervisor.add("short", run)
     await done.wait()
     await asyncio.sleep(0.02)

@@ -25,7 +25,7 @@ from tether_rt.cli import CONTEXT, run_on_fast_loop, settings_options, status_of
 from tether_rt.demo import samples
 from tether_rt.demo.simulation import Simulation
 from tether_rt.errors import ConfigError
-from tether_rt.runtime.metrics import JsonLines
+from tether_rt.runtime.logs import JsonLines
 from tether_rt.server import Server, serve
 from tether_rt.settings import SETTINGS, Settings
 

@@ -17,7 +17,7 @@ from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPResponse
 
 from tether_rt.demo import samples
 from tether_rt.domain.call import iso_ms
-from tether_rt.runtime.metrics import log
+from tether_rt.runtime.logs import log
 
 _FIRST_AFTER_S: Final = 1.0
 _TIMEOUT_S: Final = 30.0

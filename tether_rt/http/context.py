@@ -13,7 +13,8 @@ from tether_rt.auth.identity import Identity
 from tether_rt.auth.rate_limits import RateLimit
 from tether_rt.errors import TetherError, Unavailable
 from tether_rt.http.headers import Headers, Networks, remote_address
-from tether_rt.runtime.metrics import Metrics, labelled, log
+from tether_rt.runtime.logs import log
+from tether_rt.runtime.metrics import Metrics, labelled
 
 _LOG: Final = logging.getLogger("tether.http")
 

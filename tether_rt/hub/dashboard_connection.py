@@ -17,8 +17,9 @@ from tether_rt.auth.identity import Session
 from tether_rt.hub import wire
 from tether_rt.hub.protocol import EXPIRED, Close, Frames, frames_after, hello, resync
 from tether_rt.hub.room import STEP_BYTES, FeedReader, Room
-from tether_rt.runtime.backoff import backoff_s
-from tether_rt.runtime.metrics import Metrics, log
+from tether_rt.runtime.backoff import Backoff
+from tether_rt.runtime.logs import log
+from tether_rt.runtime.metrics import Metrics
 
 _REASONS: Final = {
     Close.GOING_AWAY: "the server is shutting down",
@@ -27,6 +28,7 @@ _REASONS: Final = {
     Close.TOO_SLOW: "too much is waiting to be read; resume from the last seq",
 }
 
+_BACKOFF: Final = Backoff()
 _logger = logging.getLogger("tether.hub")
 
 
@@ -138,7 +140,7 @@ class Dashboard:
             except Exception as error:
                 failures += 1
                 log(_logger, logging.WARNING, "dashboard_behind", organizationId=room.organization_id, reason=str(error))
-                await asyncio.sleep(backoff_s(failures))
+                await asyncio.sleep(_BACKOFF.wait_s(failures))
 
     async def _next(self, pages: FeedReader) -> Frames | None:
         """Return what follows, from memory or else from `feed`; None when it is not to be had."""

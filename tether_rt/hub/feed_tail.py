@@ -16,14 +16,16 @@ from typing import Final
 from tether_rt.hub.room import Room
 from tether_rt.mongo.client import Document
 from tether_rt.mongo.feed import Feed, FeedStream
-from tether_rt.runtime.backoff import backoff_s
-from tether_rt.runtime.metrics import Metrics, log
+from tether_rt.runtime.backoff import Backoff
+from tether_rt.runtime.logs import log
+from tether_rt.runtime.metrics import Metrics
 
 HEALTHY_S: Final = 10.0
 """MongoDB answers at least twice a second; past this the tail counts as down."""
 
 RESTORED: Final = "the database was put back to an earlier state"
 
+_BACKOFF: Final = Backoff()
 _logger = logging.getLogger("tether.hub")
 
 
@@ -57,7 +59,7 @@ class FeedTail:
             finally:
                 self._read_at_s = None
             self._metrics.feed_restarts.inc()
-            await asyncio.sleep(backoff_s(failures))
+            await asyncio.sleep(_BACKOFF.wait_s(failures))
 
     async def verify(self) -> None:
         """Compare every room with its organization's counter, and let those that are behind catch up.

@@ -24,7 +24,8 @@ from tether_rt.hub.protocol import PING, Close
 from tether_rt.hub.room import Room
 from tether_rt.mongo.client import Database
 from tether_rt.mongo.feed import Feed
-from tether_rt.runtime.metrics import Metrics, log
+from tether_rt.runtime.logs import log
+from tether_rt.runtime.metrics import Metrics
 
 HEARTBEAT_S: Final = 20
 """Between two pings to one dashboard; one that left two of them unanswered is cut off."""

@@ -30,8 +30,9 @@ from tether_rt.hub.protocol import (
 )
 from tether_rt.mongo.client import Document
 from tether_rt.mongo.feed import Feed
-from tether_rt.runtime.backoff import backoff_s
-from tether_rt.runtime.metrics import Metrics, log
+from tether_rt.runtime.backoff import Backoff
+from tether_rt.runtime.logs import log
+from tether_rt.runtime.metrics import Metrics
 
 MAX_RECENT_BYTES: Final = 2 << 20
 """A room keeps so many bytes of its newest events; who has missed more is served from `feed`."""
@@ -44,6 +45,7 @@ _WARM_SEGMENTS: Final = 32
 _MAX_PAGE_SEGMENTS: Final = 512
 _HOLE_TRIES: Final = 5
 
+_BACKOFF: Final = Backoff()
 _logger = logging.getLogger("tether.hub")
 
 
@@ -195,11 +197,11 @@ class Room:
                         self.restart(segments[0].first - 1 if segments else heard_of, EXPIRED)
                         self._heard_of = heard_of
                     else:
-                        await asyncio.sleep(backoff_s(holes))  # just after a failover a majority read may lag behind
+                        await asyncio.sleep(_BACKOFF.wait_s(holes))  # just after a failover a majority read may lag behind
                 except Exception as error:
                     failures += 1
                     log(_logger, logging.WARNING, "room_behind", organizationId=self.organization_id, reason=str(error))
-                    await asyncio.sleep(backoff_s(failures))
+                    await asyncio.sleep(_BACKOFF.wait_s(failures))
         finally:
             self._catching_up = None
 

@@ -23,7 +23,8 @@ from tether_rt.mongo.batch_plan import Entry, Outcome
 from tether_rt.mongo.batch_writer import BatchIsStale, RecordingsNotKept, is_durable
 from tether_rt.mongo.calls import NotStorable
 from tether_rt.runtime.deadlines import ANSWER_WITHIN_S
-from tether_rt.runtime.metrics import Metrics, log
+from tether_rt.runtime.logs import log
+from tether_rt.runtime.metrics import Metrics
 
 MAX_BATCH_CALLS: Final = 128
 """Which take MongoDB 40 ms; for that long every other process waits for the organization's counter."""

@@ -15,7 +15,7 @@ from bson import Binary
 from pymongo.errors import OperationFailure, PyMongoError
 
 from tether_rt.mongo.client import APP_NAME, Client, Document
-from tether_rt.runtime.metrics import log
+from tether_rt.runtime.logs import log
 
 _IDLE_MICROS: Final = 2_000_000
 _LOOK_EVERY_S: Final = 0.5

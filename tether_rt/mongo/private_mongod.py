@@ -15,7 +15,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import random
 import signal
 import subprocess
 import time
@@ -28,14 +27,15 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from tether_rt.errors import ConfigError
 from tether_rt.mongo import mongod_process
-from tether_rt.runtime.metrics import log
+from tether_rt.runtime.backoff import Backoff
+from tether_rt.runtime.logs import log
 
 _LOOK_S: Final = 0.01  # between looks at something that takes a fraction of a second
 _WATCH_S: Final = 0.1  # between looks at a mongod that runs, or at a lock that another process holds
 _LOG_CHECK_S: Final = 10.0
 _START_DEADLINE_S: Final = 60.0  # recovery after a kill replays the journal, which may be long
 _STOP_DEADLINE_S: Final = 10.0
-_BACKOFF_S: Final = (0.1, 10.0)
+_BACKOFF: Final = Backoff(0.1, 10.0)
 _SETTLED_S: Final = 30.0  # a mongod that ran for so long did not die of how it was started
 _NOT_YET_INITIALIZED: Final = 94  # MongoDB's error code
 
@@ -119,7 +119,7 @@ class PrivateMongod:
             elif self._lock is None and not self._take_lock():
                 await asyncio.sleep(_WATCH_S)
                 continue
-            await asyncio.sleep(_backoff_s(failures))
+            await asyncio.sleep(_BACKOFF.wait_s(failures))
             failures += 1
             try:
                 await self._launch()
@@ -264,12 +264,3 @@ async def _accepts(socket: Path) -> bool:
     with contextlib.suppress(OSError):
         await writer.wait_closed()
     return True
-
-
-def _backoff_s(failures: int) -> float:
-    """No wait before the first restart, then 0.1 s doubling to 10 s, each somewhere between half of it and all."""
-    if not failures:
-        return 0.0
-    least, most = _BACKOFF_S
-    wait = min(most, least * 2.0 ** min(failures - 1, 20))
-    return wait * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret

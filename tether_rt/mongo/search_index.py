@@ -23,7 +23,7 @@ from tether_rt.domain.search_terms import indexed_terms
 from tether_rt.mongo.client import Database, Document, DriverError, unavailable
 from tether_rt.mongo.wire.loop_connection import LoopConnection
 from tether_rt.mongo.wire.op_msg import find, update
-from tether_rt.runtime.metrics import log
+from tether_rt.runtime.logs import log
 
 _CALLS_AT_ONCE: Final = 32
 _LOOK_EVERY_S: Final = 1.0

@@ -15,7 +15,7 @@ from typing import Final
 
 from tether_rt.recordings import writer
 from tether_rt.recordings.recording_dir import Small
-from tether_rt.runtime.metrics import log
+from tether_rt.runtime.logs import log
 
 _LOG: Final = logging.getLogger("tether.recordings")
 _PAUSE_S: Final = 5.0

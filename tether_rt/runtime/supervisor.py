@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from tether_rt.runtime.metrics import log
+from tether_rt.runtime.backoff import Backoff
+from tether_rt.runtime.logs import log
 
 _LOG: Final = logging.getLogger("tether.supervisor")
-FIRST_PAUSE_S: Final = 0.1
-LONGEST_PAUSE_S: Final = 5.0
 SETTLED_S: Final = 60.0
-"""Work that ran for so long did not fail of what it failed of before: its pauses begin anew."""
+"""Work that ran for this long counts as recovered: after its next failure the waits start from the shortest again."""
 
 
 class Supervisor:
-    """Runs `async run()` methods until it is closed; one that raises is logged and begun again after a pause with jitter."""
+    """Runs `async run()` methods until it is closed; one that raises is logged and started again after a back-off."""
 
-    def __init__(self) -> None:
+    def __init__(self, backoff: Backoff = Backoff(0.1, 5.0)) -> None:  # noqa: B008 - immutable
+        self._backoff = backoff
         self._tasks: set[asyncio.Task[None]] = set()
 
     def add(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
@@ -33,7 +32,7 @@ class Supervisor:
     async def _keep(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         task = asyncio.current_task()
         assert task is not None
-        pause_s = FIRST_PAUSE_S
+        failures = 0
         while True:
             began_s = time.monotonic()
             try:
@@ -42,10 +41,10 @@ class Supervisor:
             except Exception:
                 if task.cancelling():  # it was told to end and failed at that: another run would never be told again
                     raise
-                pause_s = FIRST_PAUSE_S if time.monotonic() - began_s > SETTLED_S else pause_s
-                _LOG.exception("task_failed", extra={"fields": {"task": name, "againInS": round(pause_s, 2)}})
-            await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311
-            pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
+                failures = 1 if time.monotonic() - began_s > SETTLED_S else failures + 1
+                wait_s = self._backoff.wait_s(failures)
+                _LOG.exception("task_failed", extra={"fields": {"task": name, "againInS": round(wait_s, 2)}})
+            await asyncio.sleep(wait_s)
 
     async def close(self) -> None:
         """Cancel everything and wait until it has ended; idempotent."""

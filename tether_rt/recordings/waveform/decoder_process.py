@@ -12,7 +12,7 @@ from typing import Final
 
 from tether_rt.errors import Unavailable
 from tether_rt.recordings.waveform import decode
-from tether_rt.runtime.metrics import log
+from tether_rt.runtime.logs import log
 
 _PATIENCE_S: Final = 2.0 * decode.CPU_S
 _LOG: Final = logging.getLogger("tether.recordings")

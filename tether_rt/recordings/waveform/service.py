@@ -19,7 +19,7 @@ from tether_rt.recordings.spool import Spool, SpoolWriter
 from tether_rt.recordings.store import RecordingStore
 from tether_rt.recordings.waveform.decoder_process import peaks_apart
 from tether_rt.runtime.deadlines import Deadline
-from tether_rt.runtime.metrics import log
+from tether_rt.runtime.logs import log
 
 _AHEAD_S: Final = 120.0
 """From this length on peaks are computed when the call arrives; for a shorter one that takes a moment when it is opened."""
