@@ -273,7 +273,7 @@ async def test_a_duplicate_is_read_with_majority_so_that_it_cannot_be_rolled_bac
 async def test_others_have_their_turn_between_the_calls_of_a_batch_and_between_its_documents(
     writer: BatchWriter, database: store.Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cooperative, "_TURN_S", 0)
+    monkeypatch.setattr(cooperative, "_SLICE_S", 0)
     passed = 0
     worked_out: list[int] = []
     encoded: list[int] = []

@@ -28,7 +28,7 @@ def test_at_once_is_the_same_without_anybody_else() -> None:
 async def test_others_have_their_turn_whenever_the_steps_have_taken_long_enough(
     monkeypatch: pytest.MonkeyPatch, turn_s: float, seen: list[int]
 ) -> None:
-    monkeypatch.setattr(cooperative, "_TURN_S", turn_s)
+    monkeypatch.setattr(cooperative, "_SLICE_S", turn_s)
     done: list[int] = []
     others: list[int] = []
 
