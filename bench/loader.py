@@ -16,7 +16,7 @@ from pymongo import WriteConcern
 from bench.payloads import ID_BYTES, templates
 from tether_rt.domain.call import Caller, CompletedCall, Recording, completed_call
 from tether_rt.mongo import client as store
-from tether_rt.mongo.batch_plan import Entry, Plan, segment_document
+from tether_rt.mongo.batch_plan import Entry, Plan
 from tether_rt.mongo.calls import call_elements
 from tether_rt.mongo.indexes import create_indexes
 from tether_rt.mongo.wire.op_msg import encoded
@@ -50,7 +50,6 @@ class _Filling:
     def __init__(self, db: pymongo.database.Database[dict[str, Any]], caller: Caller) -> None:
         self._db = db
         self._calls = [_call(body, caller) for body in _bodies()]
-        self._organization_id = caller.organization_id
         self._contacts: list[dict[str, Any]] = []
         self._number = 0
 
@@ -63,9 +62,10 @@ class _Filling:
         return self._number
 
     def _write(self, entries: list[Entry]) -> None:
-        plan = Plan(entries, {}, datetime.now(UTC))
+        plan = Plan(entries, datetime.now(UTC))
         run_to_completion(plan.fill(self._contacts))
-        for command in plan.commands():
+        self._number += plan.event_count
+        for command in plan.commands(self._number, plan.now):
             collection = command.body.get("insert")
             if collection is None:
                 continue
@@ -73,9 +73,6 @@ class _Filling:
             self._db[collection].insert_many(documents, ordered=False)
             if collection == "contacts":
                 self._contacts += documents
-        events = plan.events[self._organization_id]
-        self._number += len(events)
-        self._db["feed"].insert_one(segment_document(self._organization_id, self._number, events, plan.now))
 
 
 def _bodies() -> list[dict[str, Any]]:

@@ -30,10 +30,11 @@ from tether_rt.hub.hub import Hub
 from tether_rt.hub.websocket_handler import DashboardSocket
 from tether_rt.ingest.deduplication import DuplicateCheck
 from tether_rt.ingest.fast_path import WholeCalls
-from tether_rt.ingest.group_commit import Committer
+from tether_rt.ingest.group_commit import GroupCommit
 from tether_rt.ingest.handler import IngestHandler
 from tether_rt.ingest.pipeline import Pipeline
 from tether_rt.mongo import client as store
+from tether_rt.mongo.abandoned_transactions import AbandonedTransactions
 from tether_rt.mongo.batch_writer import BatchWriter
 from tether_rt.mongo.call_history import CallHistory
 from tether_rt.mongo.calls import Calls
@@ -45,6 +46,7 @@ from tether_rt.mongo.search_index import SearchIndexer
 from tether_rt.mongo.sessions import Sessions
 from tether_rt.mongo.users import Users
 from tether_rt.mongo.waveforms import Waveforms
+from tether_rt.mongo.wire.loop_connection import LoopConnection
 from tether_rt.recordings.disk import DiskStore
 from tether_rt.recordings.fetch.fetcher import Limits, RecordingFetcher
 from tether_rt.recordings.intake import RecordingIntake
@@ -112,13 +114,14 @@ class App:
         )
         self._closers.append(("hub", self.hub.close))
 
-        self.words = SearchIndexer(database, lambda: self.committer.is_busy)
+        self.words = SearchIndexer(database, lambda: self.group_commit.is_busy)
         self._closers.append(("words", self.words.close))
         self.supervisor.add("words", self.words.run)
-        writer = BatchWriter(self.client, database, self.words.expect)
-        self._closers.append(("writer", writer.close))
-        self.committer = Committer(writer, self.metrics)
-        self.supervisor.add("committer", self.committer.run)
+        abandoned = AbandonedTransactions(self.client)
+        self.group_commit = GroupCommit(
+            lambda: BatchWriter(database, self.words.expect), self.metrics, end_abandoned=abandoned.end
+        )
+        self._closers.append(("group commit", self.group_commit.close))
         self.supervisor.add("hub", self.hub.run)
         self.supervisor.add("metrics", self.metrics.run)
 
@@ -130,15 +133,14 @@ class App:
         intake = RecordingIntake(self.recordings, fetcher, spool, store.new_id, self._observe_recording)
         self.waveforms = WaveformMaker(Waveforms(database), self.recordings, spool)
         self.supervisor.add("waveforms", self.waveforms.run)
-        duplicates = DuplicateCheck(Lookups(database))
+        duplicates = DuplicateCheck(Lookups(LoopConnection(database.delegate)))
         self._closers.append(("duplicates", duplicates.close))
         pipeline = Pipeline(
             contract,
             duplicates,
             intake,
-            self.committer,
+            self.group_commit,
             self.waveforms.announce,
-            writer.expect,
             lambda: self.words.is_backlog_full,
         )
         self.web = HttpContext(
@@ -247,7 +249,7 @@ class App:
     async def drain(self) -> None:
         """Finish what is in flight: answers, commits, then the feed, then the sockets (1001)."""
         await self.web.drain()
-        await self.committer.drain()
+        await self.group_commit.drain()
         await self.hub.drain()
 
     async def close(self) -> None:

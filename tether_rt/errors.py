@@ -6,6 +6,7 @@ shape `{"success": false, "error": "<one plain sentence>"}`.
     TetherError                 500
     ├── ConfigError             the start is refused (exit status 2)
     ├── BadRequest              400  the caller can mend the request
+    │   └── NotStorable         400  MongoDB cannot hold the call
     ├── Unauthorized            401  no credential, or one that does not hold
     ├── Forbidden               403  a request from a page of another site
     ├── NotFound                404  no such thing for this caller
@@ -15,6 +16,7 @@ shape `{"success": false, "error": "<one plain sentence>"}`.
     ├── RangeNotSatisfiable     416  bytes that a recording does not have
     ├── TooManyRequests         429  past a rate limit; carries `retry_after_s`
     └── Unavailable             503  overloaded, or a dependency is away; carries `retry_after_s`
+        └── WriteConflict       503  another transaction was first; nothing was written
 """
 
 from __future__ import annotations
@@ -42,6 +44,13 @@ class BadRequest(TetherError):
     """The request breaks the contract; the sentence names the field and what to change."""
 
     status = 400
+
+
+class NotStorable(BadRequest):
+    """MongoDB refuses a document for what it holds; nothing was written."""
+
+    def __init__(self) -> None:
+        super().__init__("The call holds more than the database can store: shorten its transcript or metadata")
 
 
 class Unauthorized(TetherError):
@@ -110,3 +119,10 @@ class Unavailable(TetherError):
         super().__init__(sentence)
         self.retry_after_s = retry_after_s
         self.limit = limit
+
+
+class WriteConflict(Unavailable):
+    """Another transaction holds what a batch must write, or changed what the batch was planned on; nothing was written."""
+
+    def __init__(self) -> None:
+        super().__init__("The server is busy with other calls; send this one again shortly.", 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import itertools
@@ -159,3 +160,26 @@ async def lose(line: Proxy, way: str, place: int, posting: Coroutine[Any, Any, o
     await posting
     line.look = None
     return cut
+
+
+async def test_a_connection_that_swallows_a_batch_is_replaced_unnoticed_by_the_vendor(line: Proxy, tmp_path: Path) -> None:
+    """Nothing tells that it is dead: a firewall has forgotten it. A new connection would serve the batch at once."""
+    async with program(tmp_path, address(line)) as running:
+        tenant = await running.tenant()
+        vendor = running.vendor(tenant)
+        await vendor.post(mixed_calls(1)[0])
+        dead: list[Passage] = []
+
+        async def swallow(passage: Passage, up: bool, piece: bytes) -> bool:
+            if up and CALL in piece and not dead:
+                dead.append(passage)
+            while passage in dead:  # noqa: ASYNC110 - until the proxy ends
+                await asyncio.sleep(0.1)
+            return True
+
+        line.look = swallow
+        await vendor.post(mixed_calls(1)[0])
+        assert dead
+        assert vendor.statuses == {201: 2}
+        assert len((await verify(running.database, vendor.ledger, tenant)).calls) == 2
+        dead.clear()

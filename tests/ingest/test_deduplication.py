@@ -16,13 +16,14 @@ from tether_rt.mongo import client as store
 from tether_rt.mongo.batch_writer import BatchWriter
 from tether_rt.mongo.indexes import create_indexes
 from tether_rt.mongo.lookups import CallKey, Lookups, StoredCall
+from tether_rt.mongo.wire.loop_connection import LoopConnection
 
 
 class WatchedCalls(Lookups):
     """The real queries, counted, held back when the test says so, and failing when it says so."""
 
     def __init__(self, database: store.Database) -> None:
-        super().__init__(database)
+        super().__init__(LoopConnection(database.delegate))
         self.queries: list[set[CallKey]] = []
         self.begun = asyncio.Event()
         self.may_end = asyncio.Event()
@@ -64,7 +65,7 @@ async def check(calls: WatchedCalls) -> AsyncIterator[DuplicateCheck]:
 async def stored(database: store.Database, whose: Caller, external_id: str) -> str:
     """Store a call under this id and return the one that it was given."""
     one = entry(whose, externalCallId=external_id, fingerprint=f"print of {external_id}")
-    writer = BatchWriter(database.client, database)
+    writer = BatchWriter(database)
     await writer.write([one])
     await writer.close()
     return one.call_id

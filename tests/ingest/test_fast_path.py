@@ -236,7 +236,7 @@ async def test_what_nobody_expected_is_logged_with_its_trace_and_said_in_one_sen
     async def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("private words")
 
-    monkeypatch.setattr(service.server.app.committer, "submit", broken)
+    monkeypatch.setattr(service.server.app.group_commit, "submit", broken)
     answer, short = await require_the_same(service, tenant, raw, ways, caplog, lambda: body(missed()), {})
     assert short
     assert answer.status == 500
@@ -308,7 +308,7 @@ async def test_a_server_that_stops_answers_whom_it_has_and_says_goodbye(
         await go_on.wait()
         raise Unavailable("Come again.")
 
-    monkeypatch.setattr(service.server.app.committer, "submit", held)
+    monkeypatch.setattr(service.server.app.group_commit, "submit", held)
     for line in (SHORT, LONG):
         begun.clear()
         go_on.clear()

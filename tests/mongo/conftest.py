@@ -25,6 +25,6 @@ async def database(mongodb_uri: str) -> AsyncIterator[store.Database]:
 
 @pytest.fixture
 async def writer(database: store.Database) -> AsyncIterator[BatchWriter]:
-    writer = BatchWriter(database.client, database)
+    writer = BatchWriter(database)
     yield writer
     await writer.close()

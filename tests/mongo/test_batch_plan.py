@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from typing import Any
 
 import bson
@@ -12,21 +11,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.entries import NOW, caller, entry, recording
-from tether_rt.domain.call import UNKNOWN_CALLER
+from tether_rt.domain.call import UNKNOWN_CALLER, Caller
 from tether_rt.domain.events import CallIds
-from tether_rt.mongo.batch_plan import Count, Created, Duplicate, Entry, Plan, segment_document
-from tether_rt.mongo.client import CODEC
+from tether_rt.mongo.batch_plan import Created, Duplicate, Entry, Plan, segment_document
+from tether_rt.mongo.client import CODEC, new_id
 from tether_rt.mongo.lookups import StoredCall
 from tether_rt.mongo.wire.op_msg import Spliced, encoded
 from tether_rt.runtime.cooperative import run_to_completion
 
 WHOSE = caller()
 NUMBER = "+442079460958"
+LAST = 1000
 CONTACT = {"_id": "c" * 24, "organizationId": WHOSE.organization_id, "number": NUMBER, "conversationId": "d" * 24}
 
 
 def plan(*entries: Entry, **found: Any) -> Plan:
-    made = Plan(entries, found.get("existing", {}), NOW, found.get("committed", {}))
+    made = Plan(entries, NOW, found.get("existing", {}), found.get("committed", {}))
     run_to_completion(made.fill(found.get("contacts", ())))
     return made
 
@@ -48,9 +48,10 @@ def calls_of(made: Plan) -> list[dict[str, Any]]:
 def writes_of(made: Plan) -> dict[tuple[str, str], list[dict[str, Any]]]:
     """Return what each kind of write to each collection brings."""
     found = {}
-    for command in made.commands():
+    for command in made.commands(LAST, NOW):
         ((kind, collection),) = command.body.items()
-        found[kind, collection] = [as_stored(document) for document in command.documents]
+        if collection != "feed":
+            found[kind, collection] = [as_stored(document) for document in command.documents]
     return found
 
 
@@ -109,13 +110,6 @@ def test_calls_of_one_number_in_one_batch_share_one_contact() -> None:
     assert len({call["contactId"] for call in calls_of(made)}) == 1
 
 
-def test_one_number_is_another_contact_in_another_organization() -> None:
-    other = caller()
-    made = plan(entry(WHOSE, fromNumber=NUMBER), entry(other, fromNumber=NUMBER))
-    assert len({call["contactId"] for call in calls_of(made)}) == 2
-    assert set(made.events) == {WHOSE.organization_id, other.organization_id}
-
-
 @pytest.mark.parametrize(("name", "given_name"), [("Ann", "Tom"), ("Ann", None), (UNKNOWN_CALLER, None)])
 def test_a_known_contact_is_touched_and_keeps_its_name(name: str, given_name: str | None) -> None:
     changes: dict[str, Any] = {"callerName": given_name} if given_name else {}
@@ -158,13 +152,14 @@ def test_a_stored_call_is_a_duplicate_that_writes_nothing() -> None:
     existing = {(WHOSE.user_id, "x"): StoredCall("a" * 24, "one")}
     made = plan(same, entry(WHOSE, externalCallId="x", fingerprint="two", callerName="New"), existing=existing)
     assert made.outcomes == [Duplicate("a" * 24, differs=False), Duplicate("a" * 24, differs=True)]
-    assert (made.calls, made.messages, made.events, made.counts) == ([], [], {}, {})
-    assert made.commands() == []
+    assert (made.calls, made.messages, made.events) == ([], [], [])
+    assert (made.call_count, made.event_count, made.numbers) == (0, 0, set())
 
 
 def test_the_second_of_two_in_one_batch_is_a_duplicate_of_the_first() -> None:
     first, second = (entry(WHOSE, externalCallId="x", fingerprint=text) for text in ("one", "two"))
-    made = plan(first, second, entry(caller(), externalCallId="x"), entry(WHOSE), entry(WHOSE))
+    colleague = Caller(new_id(), WHOSE.organization_id)
+    made = plan(first, second, entry(colleague, externalCallId="x"), entry(WHOSE), entry(WHOSE))
     assert made.outcomes[1] == Duplicate(first.call_id, differs=True)
     assert [type(outcome) for outcome in made.outcomes] == [Created, Duplicate, Created, Created, Created]
     assert len(made.calls) == 4
@@ -183,32 +178,28 @@ def test_a_call_that_an_earlier_try_has_stored_is_told_so_and_not_written_again(
 
 def test_times_are_cut_to_the_milliseconds_that_the_database_keeps() -> None:
     moment = NOW.replace(microsecond=567_999)
-    made = Plan([entry(WHOSE)], {}, moment)
+    made = Plan([entry(WHOSE)], moment)
     run_to_completion(made.fill(()))
     assert made.now == NOW
     assert calls_of(made)[0]["createdAt"] == NOW
 
 
-def test_organizations_are_locked_in_one_order_whatever_order_their_calls_came_in() -> None:
-    whose = [caller() for _ in range(5)]
-    random.shuffle(whose)
-    made = plan(*[entry(one) for one in whose])
-    assert list(made.counts) == sorted(one.organization_id for one in whose)
-
-
-@given(kinds=st.lists(st.tuples(st.integers(0, 2), st.booleans()), min_size=1, max_size=12))
-def test_a_segment_holds_every_event_of_its_organization_in_the_order_of_its_calls(kinds: list[tuple[int, bool]]) -> None:
-    organizations = [caller() for _ in range(3)]
-    entries = [entry(organizations[which], voice=recording() if voice else None) for which, voice in kinds]
+@given(voiced=st.lists(st.booleans(), min_size=1, max_size=12))
+def test_a_segment_holds_every_event_in_the_order_of_its_calls(voiced: list[bool]) -> None:
+    entries = [entry(WHOSE, voice=recording() if voice else None) for voice in voiced]
     made = plan(*entries)
-    for organization_id, events in made.events.items():
-        own = [one for one in entries if one.call.organization_id == organization_id]
-        assert len(events) == sum(4 if one.recording else 3 for one in own)
-        assert made.counts[organization_id] == Count(calls=len(own), events=len(events))
-        segment = segment_document(organization_id, 1000, events, made.now)
-        texts = [json.loads(text) for text in segment["events"]]
-        assert [text["seq"] for text in texts] == list(range(segment["first"], 1001))
-        assert segment["last"] == 1000
-        assert segment["at"] == made.now
-        order = dict.fromkeys(text["data"]["callId"] for text in texts)
-        assert list(order) == [one.call_id for one in own]
+    assert (made.call_count, made.event_count) == (len(entries), len(made.events))
+    assert len(made.events) == sum(4 if one.recording else 3 for one in entries)
+    segment = segment_document(WHOSE.organization_id, LAST, made.events, made.now)
+    texts = [json.loads(text) for text in segment["events"]]
+    assert [text["seq"] for text in texts] == list(range(segment["first"], LAST + 1))
+    assert (segment["last"], segment["at"]) == (LAST, made.now)
+    assert list(dict.fromkeys(text["data"]["callId"] for text in texts)) == [one.call_id for one in entries]
+
+
+def test_the_writes_end_with_the_segment_that_announces_them() -> None:
+    made = plan(entry(WHOSE))
+    segment = made.commands(LAST, NOW)[-1]
+    assert segment.body == {"insert": "feed"}
+    (document,) = map(as_stored, segment.documents)
+    assert (document["organizationId"], document["last"], document["at"]) == (WHOSE.organization_id, LAST, NOW)

@@ -18,7 +18,7 @@ from tether_rt.mongo.search_index import SearchIndexer
 
 async def test_a_filtered_list_is_counted_up_to_a_limit_and_says_so(database: store.Database) -> None:
     whose = caller()
-    writer = BatchWriter(database.client, database)
+    writer = BatchWriter(database)
     await writer.write([entry(whose) for _ in range(MOST_COUNTED)])
     history = CallHistory(database)
     every = CallFilter(direction="inbound")
@@ -40,7 +40,7 @@ async def test_a_call_is_found_before_its_words_are_indexed_while_they_are_and_a
 ) -> None:
     monkeypatch.setattr(module, "_NAMED_AT_MOST", named_at_most)
     whose, somebody_else = caller(), caller()
-    writer = BatchWriter(database.client, database)
+    writer = BatchWriter(database)
     words = SearchIndexer(database, lambda: False)
     history = CallHistory(database, lambda: words.waiting_since)
     wanted: dict[str, Any] = {"fromNumber": "+442079460958", "agentName": "Zo\u00eb", "summary": "A parcel that was late"}
@@ -82,7 +82,7 @@ async def test_a_call_is_found_before_its_words_are_indexed_while_they_are_and_a
 
 async def test_a_call_that_is_indexed_during_the_search_is_found(database: store.Database) -> None:
     whose = caller()
-    writer = BatchWriter(database.client, database)
+    writer = BatchWriter(database)
     words = SearchIndexer(database, lambda: False)
     await writer.write([entry(whose, summary="parcel")])
 
@@ -103,7 +103,7 @@ async def test_every_call_up_to_the_lists_number_is_in_it_also_one_that_waits_fo
     database: store.Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whose = caller()
-    writer = BatchWriter(database.client, database)
+    writer = BatchWriter(database)
     await writer.write([entry(whose, summary="parcel")])
     history = CallHistory(database)
     counters = history._counters

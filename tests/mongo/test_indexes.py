@@ -23,6 +23,7 @@ from tether_rt.mongo.lookups import Lookups
 from tether_rt.mongo.search_index import SearchIndexer
 from tether_rt.mongo.sessions import Sessions
 from tether_rt.mongo.users import Users
+from tether_rt.mongo.wire.loop_connection import LoopConnection
 
 WHOSE = caller()
 DAY_S = 86_400
@@ -44,7 +45,7 @@ async def filled(mongodb_uri: str) -> AsyncIterator[Filled]:
     client = store.connect(mongodb_uri)
     database = store.database(client, f"t{uuid.uuid4().hex[:12]}")
     await create_indexes(database, 7)
-    writer = BatchWriter(database.client, database)
+    writer = BatchWriter(database)
     for whose in (WHOSE, caller()):
         for number in range(3):
             changes: dict[str, Any] = {"externalCallId": str(number), "agentName": "Alex", "callerName": "Tom"}
@@ -183,7 +184,7 @@ def messages(before: Callable[[Filled], datetime | str | None]) -> Query:
 
 def known(query: Callable[[Lookups], Awaitable[object]]) -> Query:
     async def run(filled: Filled) -> None:
-        known = Lookups(filled.database)
+        known = Lookups(LoopConnection(filled.database.delegate))
         await query(known)
         await known.close()
 
@@ -197,7 +198,7 @@ async def sweep(filled: Filled) -> None:
 
 
 async def batch(filled: Filled) -> None:
-    writer = BatchWriter(filled.database.client, filled.database)
+    writer = BatchWriter(filled.database)
     await writer.write([entry(whose, fromNumber="+14165550100") for whose in (WHOSE, caller())])
     await writer.close()
 
@@ -255,7 +256,7 @@ async def test_no_page_is_sorted_in_memory(filled: Filled, name: str) -> None:
 
 async def test_of_the_calls_with_a_number_none_is_read_but_those_of_the_page(database: store.Database) -> None:
     whose = caller()
-    writer = BatchWriter(database.client, database)
+    writer = BatchWriter(database)
     words = SearchIndexer(database, lambda: False)
     wanted: dict[str, Any] = {"fromNumber": "+442079460958", "callStartTime": "2026-05-15T09:00:00.000Z"}
     await writer.write([*(entry(whose) for _ in range(200)), *(entry(whose, **wanted) for _ in range(50))])

@@ -32,7 +32,7 @@ _is_ours: ContextVar[bool] = ContextVar("is_ours", default=False)
 async def commit_spoken(database: store.Database, count: int, words: SearchIndexer | None = None) -> None:
     """Store calls in which each says its own word, and say so."""
     whose = caller()
-    writer = BatchWriter(database.client, database, words.expect if words else None)
+    writer = BatchWriter(database, words.expect) if words else BatchWriter(database)
     turns = [[{"role": "agent", "message": f"word{number} again"}] for number in range(count)]
     await writer.write([entry(whose, transcript=turn) for turn in turns])
     await writer.close()
@@ -101,7 +101,7 @@ async def test_a_marked_call_is_found_by_its_words_and_its_mark_is_gone(database
 async def test_calls_with_the_most_words_are_indexed_at_the_first_try(database: store.Database, words: SearchIndexer) -> None:
     # 16,384 entries for one index, which MongoDB holds in pages that it may try to write at each of them.
     whose = caller()
-    writer = BatchWriter(database.client, database)
+    writer = BatchWriter(database)
     await writer.write(
         [
             entry(
@@ -310,7 +310,7 @@ async def test_with_enough_that_wait_the_next_come_with_their_words(
 
 async def test_a_call_with_its_words_is_as_one_whose_words_came_later(database: store.Database, words: SearchIndexer) -> None:
     whose = caller()
-    writer = BatchWriter(database.client, database, words.expect)
+    writer = BatchWriter(database, words.expect)
     said = [{"role": "user", "message": "About the boiler again"}, {"role": "agent", "message": ""}]
     more: dict[str, Any] = {
         "summary": "Boiler makes noise",

@@ -1,55 +1,88 @@
-"""What a batch left in MongoDB, and how it was asked for."""
+"""What a batch left in MongoDB, and how it was asked for; a wire that can be cut or held at a transaction's commit."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
-import pytest
-from pymongo.errors import AutoReconnect
-
+from tests.support.proxy import Passage, proxy_to_unix
 from tether_rt.mongo import client as store
 from tether_rt.mongo.batch_plan import Created, Outcome
 from tether_rt.mongo.batch_writer import BatchWriter
-from tether_rt.mongo.wire.loop_connection import Continuation, LoopConnection
-from tether_rt.mongo.wire.op_msg import Encoded
-from tether_rt.mongo.wire.transaction import Transaction
 
 COLLECTIONS = ("counters", "contacts", "conversations", "calls", "messages", "feed")
+WRITES = b"insert\0\x05\0\0\0feed\0"
+COMMIT = b"commitTransaction\0"
 
 
-class HesitantWriter(BatchWriter):
-    """Commits in a step of its own, which a test can come before, or after."""
+class Wire:
+    """The connection between a writer and MongoDB. It counts the commands of each round trip, and stops where it is told to."""
 
-    def _is_ready(self, *_: object) -> bool:
-        return False
+    def __init__(self) -> None:
+        self.lost: str | None = None
+        """Cuts the connection at the commit: "question" before it reaches MongoDB, "answer" before its reply arrives."""
+        self.written = asyncio.Event()
+        """Set once the writes of a transaction have been sent."""
+        self.seen = asyncio.Event()
+        """Set once a commit has been asked for."""
+        self.may_commit = asyncio.Event()
+        self.may_commit.set()
+        self.requests: list[bytes] = []
+        """What was sent to MongoDB since `requests` was cleared, a piece for each round trip."""
+
+    async def look(self, passage: Passage, up: bool, piece: bytes) -> bool:
+        if up:
+            self.requests.append(piece)
+            if WRITES in piece:
+                self.written.set()
+        if up and COMMIT in piece:
+            passage.notes["commit"] = 1
+            self.seen.set()
+            await self.may_commit.wait()
+        if passage.notes.get("commit") and self.lost == ("question" if up else "answer"):
+            return False
+        if not up:
+            passage.notes.pop("commit", None)
+        return True
 
 
-class CutOffWriter(HesitantWriter):
-    """Loses the connection at the commit: before it is asked for, or before its answer arrives."""
-
-    lost: str | None = None
-
-    async def _commit(self, transaction: Transaction) -> None:
-        if self.lost == "question":
-            raise AutoReconnect("connection closed")
-        await super()._commit(transaction)
-        if self.lost == "answer":
-            raise AutoReconnect("connection closed")
+@asynccontextmanager
+async def wired_writer(mongodb_uri: str, database: store.Database, **options: Any) -> AsyncIterator[tuple[BatchWriter, Wire]]:
+    """A writer whose connection to MongoDB passes through a `Wire`."""
+    wire = Wire()
+    async with proxy_to_unix(Path(unquote(urlsplit(mongodb_uri).netloc))) as proxy:
+        proxy.look = wire.look
+        client = store.connect(f"mongodb://127.0.0.1:{proxy.port}/?directConnection=true")
+        writer = BatchWriter(store.database(client, database.name), **options)
+        try:
+            yield writer, wire
+        finally:
+            await writer.close()
+            client.close()
 
 
 @asynccontextmanager
 async def another_process(mongodb_uri: str, database: store.Database) -> AsyncIterator[BatchWriter]:
     """A writer with a connection of its own."""
     client = store.connect(mongodb_uri)
-    writer = BatchWriter(client, store.database(client, database.name))
+    writer = BatchWriter(store.database(client, database.name))
     try:
         yield writer
     finally:
         await writer.close()
         client.close()
+
+
+async def written(writer: BatchWriter, *entries: Any, is_retry: bool = False) -> list[Outcome]:
+    """Write a batch whose recordings are durable, and return its outcomes."""
+    outcomes = await writer.write(entries, is_retry=is_retry)
+    assert outcomes is not None
+    return outcomes
 
 
 def ids(outcome: Outcome) -> Any:
@@ -74,26 +107,3 @@ async def events_of(database: store.Database, organization_id: str) -> list[dict
     assert (counter["seq"] if counter else 0) == len(events)
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
     return events
-
-
-def count_exchanges(monkeypatch: pytest.MonkeyPatch, database: store.Database) -> list[int]:
-    """Return a list that grows by one number with each round trip to the database from now on: how many commands it has."""
-    exchanges: list[int] = []
-    exchange = LoopConnection.exchange
-
-    async def counted(self: LoopConnection, encoded: Encoded, follow: Continuation | None = None) -> list[dict[str, Any]]:
-        def note(sent: Encoded) -> None:
-            if self._database.name == database.name:
-                exchanges.append(sent.number)
-
-        def followed(answers: list[dict[str, Any]]) -> Encoded | None:
-            more = follow(answers) if follow is not None else None
-            if more is not None:
-                note(more)
-            return more
-
-        note(encoded)
-        return await exchange(self, encoded, followed)
-
-    monkeypatch.setattr(LoopConnection, "exchange", counted)
-    return exchanges

@@ -1,8 +1,12 @@
-"""Group commit: calls that arrive while a commit is under way are committed together by the next one.
+"""Group commit, one lane for each organization.
 
-An idle server commits at once, with no timer and no added latency; a busy one shares the price of a transaction among all
-that wait. A call is answered only after its commit is durable. One that MongoDB refuses is found by halving the batch, so
-that it never takes its neighbours down; one whose recording takes long is left out, and comes again.
+Calls that arrive while a commit of their organization is under way are committed together by the next one: an idle lane commits
+at once, with no timer and no added latency, and a busy one shares the cost of a transaction among all that wait. A call is
+answered only after its commit is durable.
+
+Organizations never wait for each other: not for a lock, not for a batch, not for a retry. A lane whose counter another
+transaction holds gives its place back and tries again later. A call that MongoDB refuses is found by halving its batch, so it
+never takes its neighbours down. A call whose recording takes long is left out of its batch and comes again.
 """
 
 from __future__ import annotations
@@ -10,207 +14,293 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import random
-import time
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Protocol
 
-from tether_rt.errors import TetherError, Unavailable
+from tether_rt.errors import NotStorable, TetherError, Unavailable, WriteConflict
 from tether_rt.mongo.batch_plan import Entry, Outcome
-from tether_rt.mongo.batch_writer import BatchIsStale, RecordingsNotKept, is_durable
-from tether_rt.mongo.calls import NotStorable
+from tether_rt.mongo.batch_writer import is_durable
+from tether_rt.runtime.backoff import Backoff
 from tether_rt.runtime.deadlines import ANSWER_WITHIN_S
 from tether_rt.runtime.logs import log
 from tether_rt.runtime.metrics import Metrics
 
+MAX_LANES: Final = 32
+"""Lanes that may be at work in a process at once, each with a connection to MongoDB; the others wait for a place."""
 MAX_BATCH_CALLS: Final = 128
-"""Which take MongoDB 40 ms; for that long every other process waits for the organization's counter."""
+"""Which take MongoDB 40 ms; for that long other processes wait for the organization's counter."""
 MAX_BATCH_BYTES: Final = 8 * 1024 * 1024
 MAX_WAITING_CALLS: Final = 4_096
-_UNDIVIDED_CALLS: Final = 40
-"""Of more calls that wait, a batch takes half: while it is committed there is something left to begin with, and the callers of
-one batch are not answered, and come back, all at once."""
-_BUSY_CALLS: Final = 3
-"""More are on their way only where several callers send at once: of sixteen, eight are committed while eight are read."""
-RETRY_FOR_S: Final = 3.0
-_LONGEST_PAUSE_S: Final = 0.2
-_OVERTAKEN_PAUSE_S: Final = 0.03
-"""As long as a large batch takes another process. Who pauses for longer is overtaken again and again, for a second and more."""
+MAX_WAITING_CALLS_OF_ONE: Final = 1_024
+"""Of one organization, so that one whose counter is held, or that floods, leaves room for the others."""
+_CONFLICT_BACKOFF: Final = Backoff(0.004, 0.03, jitter=1.0)
+"""No longer than a large batch takes another process: a lane that waits longer is overtaken again and again. Full jitter: two
+processes that met at one counter must not meet again in step."""
+_AWAY_BACKOFF: Final = Backoff(0.004, 0.2, jitter=1.0)
+_TELLING_CONFLICTS: Final = 50
+"""Conflicts in a row that are worth a line in the log: two busy processes meet a few times at most."""
 _LOG: Final = logging.getLogger("tether.ingest")
-_AWAY: Final = "The database cannot be reached just now; send the request again."
-_BUSY: Final = "The server is busy with other calls; send this one again shortly."
 
 
 class Writer(Protocol):
-    """What makes a batch durable: `mongo.batch_writer.BatchWriter`."""
+    """What makes a batch durable: `mongo.batch_writer.BatchWriter`, whose docstrings hold."""
 
     async def write(
-        self, entries: Sequence[Entry], *, kept: Sequence[asyncio.Future[None]] = (), again: bool = False
-    ) -> list[Outcome]:
-        """Make every entry durable, or none, and not before all that is `kept` is done; `again` says that it was tried before.
+        self, entries: Sequence[Entry], recordings: Sequence[asyncio.Future[None]] = (), *, is_retry: bool = False
+    ) -> list[Outcome] | None: ...
 
-        Raises `NotStorable` when it is never to be tried again, `BatchIsStale` when nothing was written and it is to be,
-        `RecordingsNotKept` when it is to be without some of them, and `Unavailable` when MongoDB is away: it is to be tried
-        again, and doubtful what was written.
-        """
+    async def close(self) -> None: ...
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Waiting:
-    """A call; `kept` is done once its recording is safe, or cannot be, and None when there is nothing to wait for."""
+    """A call that waits for its commit."""
 
     entry: Entry
-    kept: asyncio.Future[None] | None
+    recording: asyncio.Future[None] | None
+    """Done once the recording is durable or has failed; None when there is nothing to wait for."""
     outcome: asyncio.Future[Outcome]
-
-    @property
-    def loss(self) -> BaseException | None:
-        return self.kept.exception() if self.kept is not None and self.kept.done() else None
+    was_tried: bool = False
+    """Whether an earlier attempt may have been committed although its reply was lost."""
+    reason: TetherError | None = None
+    """Why the last attempt failed."""
 
     def give_up(self) -> None:
+        """Answer the caller, who has waited long enough, with 503."""
+        self.fail(self.reason or Unavailable("The database did not answer in time; send the request again."))
+
+    def fail(self, error: TetherError) -> None:
+        """Answer the caller with an error, unless there was an answer."""
         if not self.outcome.done():
-            self.outcome.set_exception(Unavailable(_AWAY))
+            self.outcome.set_exception(error)
 
 
-class Committer:
-    """The queue of calls that wait for their commit, and the one loop that commits them."""
+@dataclass(slots=True, eq=False)
+class _Lane:
+    """The calls of one organization, and the writer that it used last."""
 
-    def __init__(self, writer: Writer, metrics: Metrics) -> None:
-        self._writer = writer
+    waiting: deque[_Waiting] = field(default_factory=deque)
+    writer: Writer | None = None
+
+
+class GroupCommit:
+    """The lanes, and the places and connections that they share."""
+
+    def __init__(
+        self,
+        make_writer: Callable[[], Writer],
+        metrics: Metrics,
+        *,
+        end_abandoned: Callable[[], Awaitable[None]] | None = None,
+        max_lanes: int = MAX_LANES,
+        max_batch_calls: int = MAX_BATCH_CALLS,
+        max_waiting_calls: int = MAX_WAITING_CALLS,
+        max_waiting_calls_of_one: int = MAX_WAITING_CALLS_OF_ONE,
+        answer_within_s: float = ANSWER_WITHIN_S,
+    ) -> None:
+        """`end_abandoned` ends the transactions that a killed process left open; it is called after a conflict."""
+        self._make_writer = make_writer
         self._metrics = metrics
-        self._waiting: deque[_Waiting] = deque()
-        metrics.commit_queue.set_function(lambda: len(self._waiting))
-        self._committing = 0
-        self._arrived = asyncio.Event()
+        self._end_abandoned = end_abandoned
+        self._max_batch_calls = max_batch_calls
+        self._max_waiting_calls = max_waiting_calls
+        self._max_waiting_calls_of_one = max_waiting_calls_of_one
+        self._answer_within_s = answer_within_s
+        self._lanes: dict[str, _Lane] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._places = asyncio.Semaphore(max_lanes)
+        self._idle_writers: list[Writer] = []
+        self._writers: list[Writer] = []
+        self._waiting_calls = 0
         self._idle = asyncio.Event()
         self._idle.set()
+        metrics.commit_queue.set_function(lambda: self._waiting_calls)
+        metrics.commit_lanes.set_function(lambda: len(self._writers) - len(self._idle_writers))
 
-    async def submit(self, entry: Entry, within_s: float = math.inf, *, kept: asyncio.Future[None] | None = None) -> Outcome:
-        """Return the outcome once it is durable; `kept` is done when the recording is, if that is not certain yet.
+    async def submit(
+        self, entry: Entry, within_s: float = math.inf, *, recording: asyncio.Future[None] | None = None
+    ) -> Outcome:
+        """Return the outcome once it is durable; `recording` is done when the call's recording is, if that is not certain yet.
 
-        After `within_s`, and in any case after `ANSWER_WITHIN_S`, the caller hears 503 although the commit may still succeed: a
-        retry of a call that did get through is told so (`deduplicated`). Raises `Unavailable` for that, when too many calls
-        wait and when MongoDB is away, `BadRequest` when MongoDB refuses what the call holds, and what its recording raised.
+        After `within_s`, and in any case after `ANSWER_WITHIN_S`, the caller is answered 503 although the commit may still
+        succeed: a retry of such a call is answered as a duplicate. Raises `Unavailable` for that, when too many calls wait and
+        when MongoDB is away, `NotStorable` when MongoDB refuses what the call holds, and what `recording` raises.
         """
-        if len(self._waiting) >= MAX_WAITING_CALLS:
-            raise Unavailable(_BUSY, 1, limit="commits")
+        organization_id = entry.call.organization_id
+        lane = self._lanes.get(organization_id)
+        waiting_of_one = len(lane.waiting) if lane is not None else 0
+        if self._waiting_calls >= self._max_waiting_calls or waiting_of_one >= self._max_waiting_calls_of_one:
+            raise Unavailable("The server is busy with other calls; send this one again shortly.", 1, limit="commits")
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(entry, kept, loop.create_future())
+        waiting = _Waiting(entry, recording, loop.create_future())
         self._enqueue(waiting)
-        giving_up = loop.call_later(min(within_s, ANSWER_WITHIN_S), waiting.give_up)
+        timer = loop.call_later(min(within_s, self._answer_within_s), waiting.give_up)
         try:
             return await waiting.outcome
         finally:
-            giving_up.cancel()
-
-    def _enqueue(self, waiting: _Waiting, kept: object = None) -> None:
-        self._waiting.append(waiting)
-        self._idle.clear()
-        self._arrived.set()
-
-    async def run(self) -> None:
-        """Commit batch after batch until cancelled."""
-        while True:
-            while self._waiting:
-                batch = self._take()
-                self._committing = len(batch)
-                await self._commit(batch)
-            self._committing = 0
-            self._idle.set()
-            await self._arrived.wait()
-            self._arrived.clear()
+            timer.cancel()
 
     @property
     def is_busy(self) -> bool:
-        """Say if many calls are on their way, so that other work had better wait."""
-        return len(self._waiting) + self._committing > _BUSY_CALLS
+        """Say if several calls are on their way, so that other work had better wait."""
+        return self._waiting_calls > 0
 
     async def drain(self) -> None:
         """Return when nothing waits and nothing is under way."""
         await self._idle.wait()
 
-    def _take(self) -> list[_Waiting]:
+    async def close(self) -> None:
+        """End what is under way and close the connections; idempotent."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(writer.close() for writer in self._writers))
+
+    def _enqueue(self, waiting: _Waiting, recording: object = None) -> None:
+        """Put a call at the end of its lane and set the lane to work; `recording` is for use as a future's callback."""
+        organization_id = waiting.entry.call.organization_id
+        lane = self._lanes.get(organization_id)
+        if lane is None:
+            lane = self._lanes[organization_id] = _Lane()
+            self._idle.clear()
+            task = asyncio.create_task(self._run(organization_id, lane))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        lane.waiting.append(waiting)
+        self._waiting_calls += 1
+
+    async def _run(self, organization_id: str, lane: _Lane) -> None:
+        """Commit batch after batch until no call of the organization waits."""
+        failures = 0
+        try:
+            while lane.waiting:
+                reason = await self._commit_next(lane)
+                failures = failures + 1 if reason is not None else 0
+                if reason is not None:
+                    await self._back_off(lane, reason, failures)
+        except Exception as error:
+            _LOG.exception("commit_failed")
+            for waiting in self._take(lane, len(lane.waiting)):
+                waiting.fail(_internal(error))
+        finally:
+            self._waiting_calls -= len(lane.waiting)
+            del self._lanes[organization_id]
+            if not self._lanes:
+                self._idle.set()
+
+    async def _back_off(self, lane: _Lane, reason: Unavailable, failures: int) -> None:
+        self._metrics.commit_retries.inc()
+        is_conflict = isinstance(reason, WriteConflict)
+        if failures == (_TELLING_CONFLICTS if is_conflict else 1):
+            cause = type(reason.__cause__ or reason).__name__
+            log(_LOG, logging.WARNING, "commit_unavailable", calls=len(lane.waiting), reason=cause)
+        if is_conflict and self._end_abandoned is not None:
+            await self._end_abandoned()
+        await asyncio.sleep((_CONFLICT_BACKOFF if is_conflict else _AWAY_BACKOFF).wait_s(failures))
+
+    async def _commit_next(self, lane: _Lane) -> Unavailable | None:
+        """Commit the lane's next batch; return why it has to be tried again, or None."""
+        async with self._places:
+            batch = self._take(lane, self._max_batch_calls)
+            if not batch:
+                return None
+            writer = lane.writer = self._writer_for(lane)
+            try:
+                return await self._commit(lane, writer, batch)
+            finally:
+                self._idle_writers.append(writer)
+
+    def _writer_for(self, lane: _Lane) -> Writer:
+        """Return an idle writer, the lane's last one if possible.
+
+        A transaction that a lost connection left open holds the counter until its session begins another one. Either this lane
+        does that now, or another lane that has the writer meanwhile has done it.
+        """
+        if lane.writer in self._idle_writers:
+            self._idle_writers.remove(lane.writer)
+            return lane.writer
+        if self._idle_writers:
+            return self._idle_writers.pop()
+        writer = self._make_writer()
+        self._writers.append(writer)
+        return writer
+
+    def _take(self, lane: _Lane, max_calls: int) -> list[_Waiting]:
+        """Take the next batch out of the lane, without the calls that were answered meanwhile."""
         batch: list[_Waiting] = []
-        size = 0
-        most = min(MAX_BATCH_CALLS, max(_UNDIVIDED_CALLS, len(self._waiting) // 2))
-        while self._waiting and len(batch) < most:
-            waiting = self._waiting[0]
-            # Done: its caller was told to come again, so it must not be stored behind their back.
-            if (loss := waiting.loss) is not None and not waiting.outcome.done():
-                waiting.outcome.set_exception(loss)
+        size_bytes = 0
+        while lane.waiting and len(batch) < max_calls:
+            waiting = lane.waiting[0]
+            # An answered caller was told to send the call again: it must not be stored after that.
             if not waiting.outcome.done():
-                size += len(waiting.entry.elements)
-                if batch and size > MAX_BATCH_BYTES:
+                size_bytes += len(waiting.entry.elements)
+                if batch and size_bytes > MAX_BATCH_BYTES:
                     break
                 batch.append(waiting)
-            self._waiting.popleft()
+            lane.waiting.popleft()
+            self._waiting_calls -= 1
         return batch
 
-    async def _commit(self, batch: list[_Waiting], *, again: bool = False) -> None:
-        if not batch:
-            return
-        started_s = time.perf_counter()
+    def _put_back(self, lane: _Lane, batch: Sequence[_Waiting]) -> None:
+        lane.waiting.extendleft(reversed(batch))
+        self._waiting_calls += len(batch)
+
+    async def _commit(self, lane: _Lane, writer: Writer, batch: list[_Waiting]) -> Unavailable | None:
+        """Write a batch and answer its callers; return why it was put back to be tried again, or None."""
+        recordings = [waiting.recording for waiting in batch if waiting.recording is not None]
+        is_retry = any(waiting.was_tried for waiting in batch)
+        started_s = asyncio.get_running_loop().time()
         try:
-            outcomes = await self._write(batch, again)
-        except RecordingsNotKept:
-            await self._commit(self._with_recordings(batch), again=again)
-            return
-        except Exception as error:  # whatever it is, somebody waits for it: it is theirs, or halved until it is
-            await self._fail(batch, error)
-            return
-        self._metrics.commit_s.observe(time.perf_counter() - started_s)
+            outcomes = await writer.write([waiting.entry for waiting in batch], recordings, is_retry=is_retry)
+        except Unavailable as error:
+            for waiting in batch:
+                waiting.was_tried, waiting.reason = True, error
+            self._put_back(lane, batch)
+            return error
+        except Exception as error:  # the batch is halved until the call that is to blame is alone
+            return await self._split(lane, writer, batch, error)
+        if outcomes is None:
+            self._put_back(lane, self._with_durable_recordings(batch))
+            return None
+        self._metrics.commit_s.observe(asyncio.get_running_loop().time() - started_s)
         self._metrics.commit_calls.observe(len(batch))
         for waiting, outcome in zip(batch, outcomes, strict=True):
             if not waiting.outcome.done():
                 waiting.outcome.set_result(outcome)
+        return None
 
-    def _with_recordings(self, batch: list[_Waiting]) -> list[_Waiting]:
-        """Return those whose recordings are safe; the others wait again once they know about theirs."""
+    async def _split(self, lane: _Lane, writer: Writer, batch: list[_Waiting], error: Exception) -> Unavailable | None:
+        if len(batch) == 1:
+            if not isinstance(error, NotStorable):
+                _LOG.error("commit_failed", exc_info=error)
+            batch[0].fail(error if isinstance(error, NotStorable) else _internal(error))
+            return None
+        for waiting in batch:
+            waiting.was_tried = True
+        middle = len(batch) // 2
+        first = await self._commit(lane, writer, batch[:middle])
+        second = await self._commit(lane, writer, batch[middle:])
+        return first or second
+
+    def _with_durable_recordings(self, batch: list[_Waiting]) -> list[_Waiting]:
+        """Return the calls whose recordings are durable; a failed one is answered, the others wait for theirs."""
         ready: list[_Waiting] = []
         for waiting in batch:
-            if waiting.kept is None or is_durable(waiting.kept):
+            recording = waiting.recording
+            if recording is None or is_durable(recording):
                 ready.append(waiting)
-            else:
-                waiting.kept.add_done_callback(partial(self._enqueue, waiting))
+            elif not recording.done():
+                recording.add_done_callback(partial(self._enqueue, waiting))
+            elif not waiting.outcome.done():
+                error = None if recording.cancelled() else recording.exception()
+                waiting.outcome.set_exception(error or Unavailable("The recording could not be stored; send the call again."))
         return ready
 
-    async def _write(self, batch: list[_Waiting], again: bool) -> list[Outcome]:
-        """Write, again and again for `RETRY_FOR_S` while the reason is one that passes."""
-        entries = [waiting.entry for waiting in batch]
-        kept = [waiting.kept for waiting in batch if waiting.kept is not None]
-        give_up_s = time.monotonic() + RETRY_FOR_S
-        tries = 0
-        while True:
-            try:
-                return await self._writer.write(entries, kept=kept, again=again or tries > 0)
-            except (BatchIsStale, Unavailable) as error:
-                if time.monotonic() >= give_up_s:
-                    raise
-                longest_s = _OVERTAKEN_PAUSE_S if isinstance(error, BatchIsStale) else _LONGEST_PAUSE_S
-            tries += 1
-            self._metrics.commit_retries.inc()
-            # Full jitter: two processes that met at one organization's counter must not meet again in step.
-            await asyncio.sleep(random.uniform(0, min(longest_s, 0.002 * 2**tries)))  # noqa: S311
 
-    async def _fail(self, batch: list[_Waiting], error: Exception) -> None:
-        away = isinstance(error, (BatchIsStale, Unavailable))
-        if len(batch) > 1 and not away:
-            middle = len(batch) // 2
-            await self._commit(batch[:middle], again=True)
-            await self._commit(batch[middle:], again=True)
-            return
-        answer: TetherError
-        if away:
-            answer = error if isinstance(error, Unavailable) else Unavailable(_BUSY, 1)
-            log(_LOG, logging.WARNING, "commit_unavailable", calls=len(batch), reason=type(error.__cause__ or error).__name__)
-        elif isinstance(error, NotStorable):
-            answer = error
-        else:
-            answer = TetherError("Something went wrong here; the call was not stored and may be sent again.")
-            _LOG.error("commit_failed", exc_info=error)
-        for waiting in batch:
-            if not waiting.outcome.done():
-                waiting.outcome.set_exception(answer)
+def _internal(error: Exception) -> TetherError:
+    public = TetherError("Something went wrong here; the call was not stored and may be sent again.")
+    public.__cause__ = error
+    return public

@@ -12,16 +12,15 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
-from tether_rt.domain.call import Caller, Recording, completed_call, contact_number, external_call_id
+from tether_rt.domain.call import Caller, Recording, completed_call, external_call_id
 from tether_rt.domain.contract import Contract
 from tether_rt.http.json_body import has_more_values, parse
 from tether_rt.ingest.deduplication import DuplicateCheck
-from tether_rt.ingest.group_commit import Committer
+from tether_rt.ingest.group_commit import GroupCommit
 from tether_rt.ingest.storable import fingerprint, require_storable
 from tether_rt.mongo.batch_plan import Created, Duplicate, Entry, Outcome
 from tether_rt.mongo.calls import call_elements
 from tether_rt.mongo.client import new_id
-from tether_rt.mongo.lookups import ContactKey
 from tether_rt.recordings.embedded_recording import LargeText, lift_recording
 from tether_rt.recordings.intake import RecordingIntake
 from tether_rt.runtime.deadlines import Deadline
@@ -54,21 +53,19 @@ class Pipeline:
         contract: Contract,
         duplicates: DuplicateCheck,
         recordings: RecordingIntake,
-        committer: Committer,
+        group_commit: GroupCommit,
         announce: Callable[[Recording], None] = lambda recording: None,
-        expect: Callable[[ContactKey], None] = lambda key: None,
         words_at_once: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Take the stations, and who is told: of a recording once its call is durable, of whose call is about to be.
+        """Take the stations, and who is told: of a recording once its call is durable.
 
         `words_at_once` says if a call's words are to be indexed with it, and not later.
         """
         self._contract = contract
         self._duplicates = duplicates
         self._recordings = recordings
-        self._committer = committer
+        self._group_commit = group_commit
         self._announce = announce
-        self._expect = expect
         self._words_at_once = words_at_once
         self._turns = asyncio.Semaphore(_LARGE_AT_ONCE)
 
@@ -81,8 +78,6 @@ class Pipeline:
         large = len(raw) >= _IN_THREAD_BYTES or (len(raw) >= _SURELY_FEW_BYTES and has_more_values(raw, _IN_THREAD_VALUES))
         parsed = await self._parse_large(raw) if large else self._parse(raw)
         body = parsed.body
-        if (number := contact_number(body)) is not None:
-            self._expect((caller.organization_id, number))
         if (external_id := external_call_id(body)) is not None:
             stored = await deadline.wait_for(self._duplicates.find((caller.user_id, external_id)))
             if stored is not None:
@@ -98,7 +93,7 @@ class Pipeline:
         is_indexed = not large and self._words_at_once()
         entry = Entry(new_id(), call, recording, call_elements(call, recording, is_indexed=is_indexed), is_indexed)
         del raw, parsed, body  # megabytes, perhaps, that nobody needs while the commit is waited for
-        outcome = await self._committer.submit(entry, deadline.remaining_s, kept=kept)
+        outcome = await self._group_commit.submit(entry, deadline.remaining_s, recording=kept)
         if recording is not None and isinstance(outcome, Created):
             self._announce(recording)
         return outcome

@@ -1,6 +1,7 @@
 """What a batch of calls will write, worked out from what was read: no I/O, no clock of its own.
 
-One call yields a call, a message, an update of its contact and conversation (or new ones), and its events.
+All calls of a batch belong to one organization. Each yields a call, a message, an update of its contact (or a new contact and
+conversation), and its events.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from tether_rt.domain.call import UNKNOWN_CALLER, CompletedCall, Recording, iso_
 from tether_rt.domain.events import CallIds, call_events, count_events, event_text
 from tether_rt.mongo.calls import call_document
 from tether_rt.mongo.client import Document, new_id
-from tether_rt.mongo.lookups import CallKey, ContactKey, StoredCall, contact_key
+from tether_rt.mongo.lookups import CallKey, StoredCall
 from tether_rt.mongo.wire.op_msg import Command, Spliced, insert, update
 
 
@@ -26,9 +27,9 @@ class Entry(NamedTuple):
     call: CompletedCall
     recording: Recording | None
     elements: bytes
-    """What `calls.call_elements` made of it: about what the call takes in a transaction."""
+    """The BSON that `calls.call_elements` made of the call: about what the call takes in a transaction."""
     is_indexed: bool = False
-    """Whether that has the terms that the call is found by; otherwise they follow (`words`)."""
+    """Whether `elements` has the terms that the call is found by; otherwise the search indexer adds them later."""
 
     @property
     def key(self) -> CallKey | None:
@@ -44,7 +45,7 @@ class Created(NamedTuple):
 
 
 class Duplicate(NamedTuple):
-    """The call was there before; `differs` when what was stored came from another body."""
+    """The call was stored before; `differs` when the stored one came from another body."""
 
     call_id: str
     differs: bool
@@ -54,76 +55,63 @@ Outcome = Created | Duplicate
 
 
 @dataclass(slots=True)
-class Count:
-    """How much a batch adds to one organization."""
-
-    calls: int = 0
-    events: int = 0
-
-
-@dataclass(slots=True)
 class _Contact:
-    """A contact as the batch leaves it; `found` is the name that it had, None when the batch makes it."""
+    """A contact as the batch leaves it; `stored_name` is the name it had before, None when the batch makes the contact."""
 
-    ids: tuple[str, str]
+    contact_id: str
+    conversation_id: str
     name: str
-    found: str | None
+    stored_name: str | None
 
 
 class Plan:
-    """The writes and the outcomes of one batch: at first how many, and all of them once its contacts are known (`fill`).
+    """The writes and the outcomes of one batch. Its counts are known at once, all else after `fill`.
 
-    `existing` is what was found for the batch's keys; `committed` holds those of the batch's own calls that an earlier try,
-    whose answer was lost, turned out to have stored.
+    `stored` are the calls found under the batch's keys. `committed` are the batch's own calls that an earlier attempt, whose
+    reply was lost, turned out to have stored, by call id.
     """
 
     def __init__(
         self,
         entries: Sequence[Entry],
-        existing: dict[CallKey, StoredCall],
         now: datetime,
+        stored: Mapping[CallKey, StoredCall] = MappingProxyType({}),
         committed: Mapping[str, CallIds] = MappingProxyType({}),
     ) -> None:
-        self.now = now.replace(microsecond=now.microsecond // 1000 * 1000)
+        self.now = now.replace(microsecond=now.microsecond // 1000 * 1000)  # MongoDB keeps milliseconds
+        self.organization_id = entries[0].call.organization_id
         self.outcomes: list[Outcome] = []
         self.calls: list[Spliced] = []
+        self.events: list[tuple[str, dict[str, Any]]] = []
         self.messages: list[Document] = []
-        self.events: dict[str, list[tuple[str, dict[str, Any]]]] = {}
-        self._contacts: dict[ContactKey, _Contact] = {}
-        self._touched: dict[ContactKey, _Contact] = {}
-        self._resolve_duplicates = list(_resolve_duplicates(entries, dict(existing), committed))
-        counts: dict[str, Count] = {}
-        for entry in self._new():
-            count = counts.setdefault(entry.call.organization_id, Count())
-            count.calls += 1
-            count.events += count_events(entry.recording)
-        # Sorted, so that two processes take several organizations' locks in one order.
-        self.counts = dict(sorted(counts.items()))
-
-    def contact_keys(self) -> set[ContactKey]:
-        """Return whose contacts the plan needs to know."""
-        return {contact_key(entry.call) for entry in self._new()}
+        self._contacts: dict[str, _Contact] = {}
+        """By E.164 number: the stored ones, and those that the batch makes."""
+        self._touched: dict[str, _Contact] = {}
+        self._resolved = list(_resolve_duplicates(entries, dict(stored), committed))
+        new = [one for one in self._resolved if isinstance(one, Entry)]
+        self.call_count = len(new)
+        self.event_count = sum(count_events(entry.recording) for entry in new)
+        self.numbers = {entry.call.contact_number for entry in new}
+        """Whose contacts the plan needs to know, as E.164 numbers."""
 
     def fill(self, contacts: Iterable[Document]) -> Generator[None, None, None]:
-        """Work everything out, from the contacts that were found, a call at a step."""
+        """Work everything out from the contacts that were found, one call a step."""
         for found in contacts:
-            contact = _Contact((found["_id"], found["conversationId"]), found["name"], found["name"])
-            self._contacts[found["organizationId"], found["number"]] = contact
-        for one in self._resolve_duplicates:
+            name = found["name"]
+            self._contacts[found["number"]] = _Contact(found["_id"], found["conversationId"], name, name)
+        for one in self._resolved:
             self.outcomes.append(Created(self._add(one)) if isinstance(one, Entry) else one)
             yield
 
-    def _new(self) -> Iterator[Entry]:
-        return (one for one in self._resolve_duplicates if isinstance(one, Entry))
-
     def _add(self, entry: Entry) -> CallIds:
         call = entry.call
-        contact = self._contact(call)
-        ids = CallIds(entry.call_id, *contact.ids)
+        contact = self._contact_of(call)
+        ids = CallIds(entry.call_id, contact.contact_id, contact.conversation_id)
         self.calls.append(call_document(entry.elements, entry.is_indexed, ids, contact.name, self.now))
+        message_id = new_id()
         self.messages.append(
             {
-                "_id": (message_id := new_id()),
+                "_id": message_id,
                 "messageId": message_id,
                 "organizationId": call.organization_id,
                 "conversationId": ids.conversation_id,
@@ -135,103 +123,103 @@ class Plan:
                 "createdAt": self.now,
             }
         )
-        self.events.setdefault(call.organization_id, []).extend(call_events(call, ids, contact.name, entry.recording))
+        self.events += call_events(call, ids, contact.name, entry.recording)
         return ids
 
-    def _contact(self, call: CompletedCall) -> _Contact:
-        key = contact_key(call)
-        contact = self._contacts.get(key)
+    def _contact_of(self, call: CompletedCall) -> _Contact:
+        number = call.contact_number
+        contact = self._contacts.get(number)
         if contact is None:
-            contact = self._contacts[key] = _Contact((new_id(), new_id()), UNKNOWN_CALLER, None)
+            contact = self._contacts[number] = _Contact(new_id(), new_id(), UNKNOWN_CALLER, None)
         if call.caller_name and contact.name == UNKNOWN_CALLER:
             contact.name = call.caller_name
-        self._touched[key] = contact
+        self._touched[number] = contact
         return contact
 
-    def contacts(self) -> Iterator[tuple[ContactKey, Document]]:
-        """Yield the batch's contacts as it leaves them, in the form in which they are found."""
-        for key, contact in self._touched.items():
-            ids = dict(zip(("_id", "conversationId"), contact.ids, strict=True))
-            yield key, {**ids, "organizationId": key[0], "number": key[1], "name": contact.name}
+    def commands(self, last_seq: int, at: datetime) -> list[Command]:
+        """Return the writes. `last_seq` is the number of the batch's last event, `at` the time by MongoDB's clock.
 
-    def commands(self) -> list[Command]:
-        """Return the writes, but for the feed; each update is to find what it changes.
-
-        A conversation that is there is not written: its last message is its contact's last call (`People.conversations`).
+        A stored conversation is not written: its last message is its contact's last call (`Contacts.conversations`).
         """
         contacts: list[Document] = []
         conversations: list[Document] = []
-        called: dict[str, str] = {}
-        changes: list[Document] = []
-        just_now: Document = {"lastCallAt": self.now, "updatedAt": self.now}
-        for (organization_id, number), contact in self._touched.items():
-            contact_id, _ = contact.ids
-            if contact.found is None:
-                contacts.append(self._new_contact(organization_id, number, contact))
-                conversations.append(self._new_conversation(organization_id, contact))
-            elif contact.name == contact.found:
-                called[contact_id] = contact.found
-            else:
-                found = {"_id": contact_id, "name": contact.found}
-                changes.append({"q": found, "u": {"$set": {**just_now, "name": contact.name}}})
-        if called:
-            # Together, which takes MongoDB a third less. One that is renamed at this moment is as good as not found, unless
-            # to a name that another one has here: then the call tells of it by its name of a moment ago.
-            those = {"_id": {"$in": list(called)}, "name": {"$in": list(set(called.values()))}}
-            changes.append({"q": those, "u": {"$set": just_now}, "multi": True})
+        for number, contact in self._touched.items():
+            if contact.stored_name is None:
+                contacts.append(self._new_contact(number, contact))
+                conversations.append(self._new_conversation(contact))
         commands = [
-            update("contacts", changes),
+            update("contacts", self._contact_updates()),
             insert("contacts", contacts),
             insert("conversations", conversations),
             insert("calls", self.calls),
             insert("messages", self.messages),
+            insert("feed", [segment_document(self.organization_id, last_seq, self.events, at)]),
         ]
         return [command for command in commands if command.documents]
 
-    def _new_contact(self, organization_id: str, number: str, contact: _Contact) -> Document:
-        contact_id, conversation_id = contact.ids
+    def _contact_updates(self) -> list[Document]:
+        """Return updates for the stored contacts; each must match all the contacts it names (`_id`)."""
+        just_now: Document = {"lastCallAt": self.now, "updatedAt": self.now}
+        updates: list[Document] = []
+        unchanged: dict[str, str] = {}
+        for contact in self._touched.values():
+            if contact.stored_name is None:
+                continue
+            if contact.name == contact.stored_name:
+                unchanged[contact.contact_id] = contact.stored_name
+            else:
+                query = {"_id": contact.contact_id, "name": contact.stored_name}
+                updates.append({"q": query, "u": {"$set": {**just_now, "name": contact.name}}})
+        if unchanged:
+            # One update for all takes MongoDB a third less. A contact that is renamed at this moment does not match and the
+            # batch is planned anew, unless another contact here has the new name: then the call's event has the old name.
+            those = {"_id": {"$in": list(unchanged)}, "name": {"$in": list(set(unchanged.values()))}}
+            updates.append({"q": those, "u": {"$set": just_now}, "multi": True})
+        return updates
+
+    def _new_contact(self, number: str, contact: _Contact) -> Document:
         return {
-            "_id": contact_id,
-            "contactId": contact_id,
-            "organizationId": organization_id,
+            "_id": contact.contact_id,
+            "contactId": contact.contact_id,
+            "organizationId": self.organization_id,
             "number": number,
             "name": contact.name,
-            "conversationId": conversation_id,
+            "conversationId": contact.conversation_id,
             "createdAt": self.now,
             "updatedAt": self.now,
             "lastCallAt": self.now,
         }
 
-    def _new_conversation(self, organization_id: str, contact: _Contact) -> Document:
-        contact_id, conversation_id = contact.ids
+    def _new_conversation(self, contact: _Contact) -> Document:
         return {
-            "_id": conversation_id,
-            "conversationId": conversation_id,
-            "organizationId": organization_id,
-            "contactId": contact_id,
+            "_id": contact.conversation_id,
+            "conversationId": contact.conversation_id,
+            "organizationId": self.organization_id,
+            "contactId": contact.contact_id,
             "type": "call",
             "createdAt": self.now,
         }
 
 
 def _resolve_duplicates(
-    entries: Sequence[Entry], known: dict[CallKey, StoredCall], committed: Mapping[str, CallIds]
+    entries: Sequence[Entry], stored: dict[CallKey, StoredCall], committed: Mapping[str, CallIds]
 ) -> Iterator[Entry | Outcome]:
-    """Yield for each entry its outcome, or itself when it is to be written."""
+    """Yield for each entry its outcome, or the entry itself when it is to be written."""
     for entry in entries:
         own = committed.get(entry.call_id)
-        stored = known.get(entry.key) if entry.key is not None else None
+        other = stored.get(entry.key) if entry.key is not None else None
         if own is not None:
             yield Created(own)
-        elif stored is not None:
-            yield Duplicate(stored.call_id, differs=stored.fingerprint != entry.call.fingerprint)
+        elif other is not None:
+            yield Duplicate(other.call_id, differs=other.fingerprint != entry.call.fingerprint)
         else:
             yield entry
             if entry.key is not None:
-                known[entry.key] = StoredCall(entry.call_id, entry.call.fingerprint)
+                stored[entry.key] = StoredCall(entry.call_id, entry.call.fingerprint)
 
 
 def segment_document(organization_id: str, last: int, events: list[tuple[str, dict[str, Any]]], at: datetime) -> Document:
+    """Return the document of `feed` that holds a batch's events, numbered up to `last`."""
     first, event_time = last - len(events) + 1, iso_ms(at)
     return {
         "_id": new_id(),

@@ -10,18 +10,11 @@ from bson.errors import BSONError
 from tether_rt.domain.call import CompletedCall, Recording
 from tether_rt.domain.events import CallIds
 from tether_rt.domain.search_terms import call_terms, indexed_terms
-from tether_rt.errors import BadRequest
+from tether_rt.errors import NotStorable
 from tether_rt.mongo.client import CODEC, Database, Document
 from tether_rt.mongo.wire.op_msg import Spliced, elements
 
 UNSHOWN: Final = {"terms": 0, "numbers": 0, "newTerms": 0, "fingerprint": 0, "unindexed": 0}
-
-
-class NotStorable(BadRequest):
-    """MongoDB refuses a document for what it holds; nothing was written."""
-
-    def __init__(self) -> None:
-        super().__init__("The call holds more than the database can store: shorten its transcript or metadata")
 
 
 def call_elements(call: CompletedCall, recording: Recording | None, *, is_indexed: bool = False) -> bytes:

@@ -70,7 +70,7 @@ def connect(uri: str, *, patient: bool = False) -> Client:
                 socketTimeoutMS=None if patient else SOCKET_MS,
                 waitQueueTimeoutMS=SELECTION_MS,
                 heartbeatFrequencyMS=2_000,
-                maxPoolSize=32,
+                maxPoolSize=96,  # 32 lanes of the group commit keep one each
                 uuidRepresentation="standard",
             )
     except (pymongo.errors.InvalidURI, ValueError) as error:

@@ -23,7 +23,7 @@ from tether_rt.mongo.private_mongod import PrivateMongod
 from tether_rt.mongo.wire import loop_connection as module
 from tether_rt.mongo.wire import op_msg
 from tether_rt.mongo.wire.loop_connection import LoopConnection
-from tether_rt.mongo.wire.op_msg import Command, Encoded, find, insert
+from tether_rt.mongo.wire.op_msg import Command, find, insert
 
 
 @pytest.fixture(scope="module")
@@ -140,51 +140,6 @@ async def test_a_connection_that_is_cut_before_the_answer_is_trouble_and_the_nex
         await line.ask([insert("things", [{"_id": 1}])])
     proxy.look = None
     assert (await line.ask([find("things", {})]))[0]["cursor"]["firstBatch"] == []
-
-
-def encoded(line: LoopConnection, *commands: Command) -> Encoded:
-    return op_msg.encode(commands, line._database.name, line._database.codec_options)
-
-
-async def test_what_follows_is_sent_behind_the_answers_and_answered_behind_them(either: LoopConnection) -> None:
-    questions = encoded(either, insert("things", [{"_id": 1}]), find("things", {}))
-
-    def follow(answers: list[dict[str, Any]]) -> Encoded | None:
-        (found,) = answers[1]["cursor"]["firstBatch"]
-        return encoded(either, insert("things", [{"_id": found["_id"] + 1}]), find("things", {}))
-
-    *_, found = await either.exchange(questions, follow)
-    assert found["cursor"]["firstBatch"] == [{"_id": 1}, {"_id": 2}]
-    assert len(await either.exchange(encoded(either, find("things", {})), lambda answers: None)) == 1
-    assert (await ping(either))["ok"] == 1
-
-
-async def test_what_follows_may_be_refused_as_anything_else(either: LoopConnection) -> None:
-    with pytest.raises(OperationFailure, match="no such command"):
-        await either.exchange(encoded(either, Command({"ping": 1})), lambda answers: encoded(either, Command({"noSuch": 1})))
-    assert (await ping(either))["ok"] == 1
-
-
-async def test_a_connection_that_is_cut_before_what_follows_is_answered_is_trouble(line: LoopConnection, proxy: Proxy) -> None:
-    await ping(line)
-
-    async def look(passage: Passage, up: bool, piece: bytes) -> bool:
-        return b"things" not in piece
-
-    proxy.look = look
-    with pytest.raises(AutoReconnect):
-        await line.exchange(encoded(line, Command({"ping": 1})), lambda answers: encoded(line, insert("things", [{"_id": 1}])))
-    proxy.look = None
-    assert (await ping(line))["ok"] == 1
-
-
-async def test_one_that_cannot_say_what_follows_is_trouble_and_not_silence(either: LoopConnection) -> None:
-    def follow(answers: list[dict[str, Any]]) -> Encoded | None:
-        raise ZeroDivisionError("swordfish")
-
-    with pytest.raises(AutoReconnect, match="swordfish"):
-        await either.exchange(encoded(either, Command({"ping": 1})), follow)
-    assert (await ping(either))["ok"] == 1
 
 
 async def test_what_is_no_answer_is_trouble(either: LoopConnection) -> None:

@@ -13,7 +13,6 @@ from pymongo.errors import AutoReconnect, DocumentTooLarge, DuplicateKeyError, O
 from tether_rt.mongo import client as store
 from tether_rt.mongo.wire.op_msg import Command, find, find_and_modify, insert, update
 from tether_rt.mongo.wire.transaction import Session
-from tether_rt.runtime.cooperative import run_to_completion
 
 Blocking = BlockingDatabase[dict[str, Any]]
 TOO_LARGE = "x" * (16 << 20)
@@ -28,14 +27,14 @@ def blocking(database: store.Database) -> Blocking:
 
 @pytest.fixture
 async def session(blocking: Blocking) -> AsyncIterator[Session]:
-    session = Session(blocking)
+    session = Session(blocking, 3.5)
     yield session
     await session.close()
 
 
 @pytest.fixture
 async def other_session(blocking: Blocking) -> AsyncIterator[Session]:
-    session = Session(blocking)
+    session = Session(blocking, 3.5)
     yield session
     await session.close()
 
@@ -62,43 +61,6 @@ async def test_every_command_is_answered_in_its_place(session: Session, blocking
     assert found["cursor"]["firstBatch"] == [{"_id": number, "number": number} for number in range(250)]
     assert (updated["n"], updated["nModified"]) == (1, 1)
     assert stored(blocking) == list(range(300))
-
-
-@pytest.mark.parametrize("well", [True, False])
-async def test_what_went_well_is_committed_at_once_if_that_is_wanted(session: Session, blocking: Blocking, well: bool) -> None:
-    seen: list[list[store.Document]] = []
-
-    def is_well(answers: list[store.Document]) -> bool:
-        seen.append(list(answers))
-        return well
-
-    async with session.transaction() as transaction:
-        commands = [insert("contacts", [{"_id": 1}]), insert("calls", [{"_id": 2}, {"_id": 3}])]
-        encoded = run_to_completion(transaction.encoding(commands))
-        answers, is_committed = await transaction.send_and_commit(encoded, is_well)
-        assert [answer["n"] for answer in answers] == [1, 2]
-        assert seen == [answers]
-        assert is_committed is well
-        assert stored(blocking) == ([1] if well else [])
-        if not well:
-            await transaction.commit()
-    assert stored(blocking) == [1]
-    assert stored(blocking, "calls") == [2, 3]
-
-
-@pytest.mark.parametrize("bad", [0, 1])
-async def test_what_failed_is_not_committed_whoever_finds_it_well(session: Session, blocking: Blocking, bad: int) -> None:
-    blocking["contacts"].insert_one({"_id": 1})
-    commands = [insert("calls", [{"_id": 2}]), insert("messages", [{"_id": 3}])]
-    commands.insert(bad, insert("contacts", [{"_id": 1}]))
-    with pytest.raises(DuplicateKeyError):
-        async with session.transaction() as transaction:
-            await transaction.send_and_commit(run_to_completion(transaction.encoding(commands)), lambda answers: True)
-    assert stored(blocking, "calls") == stored(blocking, "messages") == []
-    async with session.transaction() as transaction:
-        encoded = run_to_completion(transaction.encoding([insert("calls", [{"_id": 4}])]))
-        assert (await transaction.send_and_commit(encoded, lambda answers: True))[1]
-    assert stored(blocking, "calls") == [4]
 
 
 async def test_nothing_is_there_before_the_commit_and_nothing_without_one(session: Session, blocking: Blocking) -> None:
@@ -194,7 +156,7 @@ async def test_a_connection_that_breaks_ends_the_transaction_and_does_not_hold_u
     async def attempt() -> None:
         async with session.transaction() as transaction:
             await transaction.run([lock])
-            session._connection._socket.shutdown(socket.SHUT_RDWR)
+            session.connection._socket.shutdown(socket.SHUT_RDWR)
             await transaction.run([insert("contacts", [{"_id": 1}])])
 
     with pytest.raises(AutoReconnect) as caught:

@@ -8,7 +8,7 @@ driver comes the connection (found, encrypted, signed in, watched) and what an a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final
 
@@ -27,9 +27,6 @@ _SEND_BYTES: Final = 256 * 1024
 """At a time, so that encrypting a large batch leaves the event loop its turns."""
 _WOULD_BLOCK: Final = (BlockingIOError, *BLOCKING_IO_ERRORS)
 
-Continuation = Callable[[list[Document]], Encoded | None]
-"""Is shown the answers and returns what is to be sent next, if anything."""
-
 
 class LoopConnection:
     """One connection of the driver's pool, taken when it is first needed and again after it was in trouble.
@@ -37,8 +34,10 @@ class LoopConnection:
     It is kept meanwhile, and closed rather than given back.
     """
 
-    def __init__(self, database: BlockingDatabase[Document]) -> None:
+    def __init__(self, database: BlockingDatabase[Document], exchange_s: float = SOCKET_MS / 1000) -> None:
+        """Take the limit of one round trip, in seconds."""
         self._database = database
+        self._exchange_s = exchange_s
         self._turn = asyncio.Lock()
         self._lease: AbstractContextManager[Connection] | None = None
         self._connection: Connection | None = None
@@ -48,10 +47,8 @@ class LoopConnection:
         self._trouble: Exception | None = None
         self._received = bytearray()
         self._answers: list[Document] = []
-        self._awaited = self._first = 0
-        self._follow: Continuation | None = None
+        self._awaited = 0
         self._done: asyncio.Future[None] | None = None
-        self._timer: asyncio.TimerHandle
 
     @property
     def is_connected(self) -> bool:
@@ -71,17 +68,13 @@ class LoopConnection:
         """
         return await self.exchange(op_msg.encode(commands, self._database.name, self._database.codec_options))
 
-    async def exchange(self, encoded: Encoded, follow: Continuation | None = None) -> list[Document]:
-        """Do what `ask` does, with commands that are encoded already.
-
-        What `follow` returns for their answers is sent as soon as the last one is there and none failed, before the event loop
-        does anything else; the answers to that come behind.
-        """
+    async def exchange(self, encoded: Encoded) -> list[Document]:
+        """Do what `ask` does, with commands that are encoded already."""
         async with self._turn:
             if self._connection is None:
                 await self._connect()
             try:
-                answers = await self._exchange(encoded, follow)
+                answers = await self._exchange(encoded)
                 _check(answers)
             except ConnectionFailure as error:  # which says, too, that this is not the primary any more
                 self._drop(error)
@@ -129,11 +122,12 @@ class LoopConnection:
             trouble, self._trouble = self._trouble, None
             lease.__exit__(type(trouble) if trouble else None, trouble, None)
 
-    async def _exchange(self, encoded: Encoded, follow: Continuation | None) -> list[Document]:
+    async def _exchange(self, encoded: Encoded) -> list[Document]:
         loop = asyncio.get_running_loop()
-        self._answers, self._awaited, self._first, self._follow = [], encoded.number, 0, follow
+        self._answers, self._awaited = [], encoded.number
         done = self._done = loop.create_future()
-        self._wind_up()
+        # A timer of its own costs 10 µs less than a time limit on the task, three times for each batch.
+        timer = loop.call_later(self._exchange_s, self._too_late)
         try:
             await self._send(encoded.messages, done)
             await done
@@ -142,14 +136,10 @@ class LoopConnection:
         except Exception as error:  # of the socket, of TLS
             raise AutoReconnect(str(error)) from error
         finally:
-            self._timer.cancel()
+            timer.cancel()
             self._done = None
             done.cancel()
         return self._answers
-
-    def _wind_up(self) -> None:
-        # A timer of its own, 10 µs cheaper than a time limit on the task, four times for each call.
-        self._timer = asyncio.get_running_loop().call_later(SOCKET_MS / 1000, self._too_late)
 
     def _too_late(self) -> None:
         self._drop(NetworkTimeout("MongoDB did not answer in time"))
@@ -194,29 +184,11 @@ class LoopConnection:
 
     def _take_answers(self) -> None:
         while (answer := op_msg.take_answer(self._received, self._database.codec_options)) is not None:
-            if answer.to != len(self._answers) - self._first or self._done is None or self._done.done():
+            if answer.to != len(self._answers) or self._done is None or self._done.done():
                 raise ValueError("MongoDB answered what was not asked")
             self._answers.append(answer.document)
-            if len(self._answers) == self._awaited and not self._send_followup():
+            if len(self._answers) == self._awaited:
                 self._done.set_result(None)
-
-    def _send_followup(self) -> bool:
-        follow, self._follow = self._follow, None
-        if follow is None or _failed(self._answers):
-            return False
-        more = follow(self._answers)
-        if more is None:
-            return False
-        self._first, self._awaited = self._awaited, self._awaited + more.number
-        self._timer.cancel()
-        self._wind_up()
-        try:
-            sent = self._socket.send(more.messages)
-        except _WOULD_BLOCK:
-            sent = 0
-        if sent < len(more.messages):  # which has been read to the end, so that there is room for little more
-            raise ConnectionError("MongoDB takes no more")
-        return True
 
 
 def _check(answers: Sequence[Document]) -> None:
@@ -224,14 +196,6 @@ def _check(answers: Sequence[Document]) -> None:
     for answer in answers:
         _check_command_response(answer, None)
         _check_write_command_response(answer)
-
-
-def _failed(answers: Sequence[Document]) -> bool:
-    try:
-        _check(answers)
-    except PyMongoError:
-        return True
-    return False
 
 
 def _settle(future: asyncio.Future[None]) -> None:

@@ -9,7 +9,7 @@ is too large, say, or not allowed: the others are carried out. So nothing is sen
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from collections.abc import AsyncIterator, Generator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from bson import Int64
@@ -30,22 +30,23 @@ class Session:
     session begins its next one, instead of holding the organization's lock until MongoDB's own limit (60 s).
     """
 
-    def __init__(self, database: BlockingDatabase[Document]) -> None:
+    def __init__(self, database: BlockingDatabase[Document], exchange_s: float) -> None:
+        """Take the limit of one round trip, in seconds."""
         self._database = database
-        self._connection = LoopConnection(database)
+        self.connection = LoopConnection(database, exchange_s)
         self._id = op_msg.logical_session()
         self._transactions = 0
 
     async def close(self) -> None:
         """Close its connection; idempotent."""
-        await self._connection.close()
+        await self.connection.close()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """Begin a transaction, which is given up unless it is committed."""
         self._transactions += 1
         fields = {"lsid": self._id, "txnNumber": Int64(self._transactions), "autocommit": False}
-        transaction = Transaction(self._connection, self._database, fields)
+        transaction = Transaction(self.connection, self._database, fields)
         try:
             yield transaction
         except BaseException:
@@ -73,15 +74,9 @@ class Transaction:
             self._begun = within[0].body["startTransaction"] = True
         return op_msg.encoding(within, self._database.name, self._database.codec_options)
 
-    async def send_and_commit(self, encoded: Encoded, is_well: Callable[[list[Document]], bool]) -> tuple[list[Document], bool]:
-        """Do what `run` does and, when nothing failed and `is_well` says so of the answers, what `commit` does.
-
-        Returns the answers, and whether it was committed. The commit is sent as soon as the last answer is there: on a busy
-        event loop that saves a turn, during which MongoDB would have nothing to do.
-        """
-        ending = self._ending("commitTransaction")
-        answers = await self._connection.exchange(encoded, lambda answers: ending if is_well(answers) else None)
-        return answers[: encoded.number], len(answers) > encoded.number
+    async def send(self, encoded: Encoded) -> list[Document]:
+        """Do what `run` does, with commands that `encoding` has encoded."""
+        return await self._connection.exchange(encoded)
 
     async def commit(self) -> None:
         """Make it durable; when this raises, it is doubtful whether it is."""
