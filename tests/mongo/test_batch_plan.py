@@ -16,7 +16,7 @@ from tether_rt.domain.events import CallIds
 from tether_rt.mongo.batch_plan import Created, Duplicate, Entry, Plan, segment_document
 from tether_rt.mongo.client import CODEC, new_id
 from tether_rt.mongo.lookups import StoredCall
-from tether_rt.mongo.wire.op_msg import Spliced, encoded
+from tether_rt.mongo.wire.op_msg import Spliced, encoded, encoding
 from tether_rt.runtime.cooperative import run_to_completion
 
 WHOSE = caller()
@@ -203,3 +203,10 @@ def test_the_writes_end_with_the_segment_that_announces_them() -> None:
     assert segment.body == {"insert": "feed"}
     (document,) = map(as_stored, segment.documents)
     assert (document["organizationId"], document["last"], document["at"]) == (WHOSE.organization_id, LAST, NOW)
+
+
+def test_a_batch_is_worked_out_and_encoded_in_steps_between_which_others_have_their_turn() -> None:
+    made = Plan([entry(WHOSE) for _ in range(5)], NOW)
+    assert len(list(made.fill(()))) == 5
+    commands = made.commands(LAST, NOW)
+    assert len(list(encoding(commands, "database", CODEC))) == sum(len(command.documents) for command in commands)
