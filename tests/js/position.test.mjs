@@ -48,6 +48,13 @@ test("a resync goes on from the number it names, forward or back", () => {
   }
 });
 
+test("after a resync nothing is left to catch up on, however far the page was before", () => {
+  for (const seq of [900, 2000]) {
+    const { position } = advance(standing(1041), { event: "resync", seq, reason: "restored" });
+    assert.deepEqual([position, behind(position)], [standing(seq), 0]);
+  }
+});
+
 test("a hello from another place than the one asked for is a resync", () => {
   assert.equal(advance(standing(7), hello(20)).step, "resync");
 });

@@ -36,7 +36,7 @@ export function advance(position, message) {
   if (position.seq === null) return { step: "gap", position }; // an event before the hello has no place
   if (seq <= position.seq) return { step: "repeat", position };
   if (seq > position.seq + 1) return { step: "gap", position };
-  return { step: "apply", position: at(position, seq) };
+  return { step: "apply", position: { ...position, seq, head: Math.max(position.head, seq) } };
 }
 
 /** How many events the server had committed that are not applied yet. */
@@ -54,10 +54,8 @@ function hello(position, { seq, head, organizationId = null }) {
 }
 
 function resync(position, seq) {
-  // After a hello from another place it says the same once more: nothing lies between, so there is nothing to load.
-  return { step: seq === position.seq ? "repeat" : "resync", position: at(position, seq) };
-}
-
-function at(position, seq) {
-  return { ...position, seq, head: Math.max(position.head, seq) };
+  // The server sends it again after a hello that started at another number. There is nothing more to load.
+  if (seq === position.seq) return { step: "repeat", position };
+  // The numbers may have gone back, after a restore, so the head that was known before means nothing.
+  return { step: "resync", position: { ...position, seq, head: seq } };
 }
