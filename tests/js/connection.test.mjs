@@ -56,8 +56,8 @@ class World {
     this.socket.onmessage({ data: JSON.stringify(message) });
   }
 
-  hello(seq, head = seq, organizationId = ORG) {
-    this.say({ event: "hello", seq, head, organizationId, heartbeat: 20 });
+  hello(seq, head = seq, organizationId = ORG, epoch = undefined) {
+    this.say({ event: "hello", seq, head, organizationId, heartbeat: 20, epoch });
   }
 
   event(seq) {
@@ -307,6 +307,32 @@ test("resync loads again and goes on", () => {
   world.event(51);
   assert.deepEqual(heard, ["begin", "resync", 51]);
   assert.equal(live.status, "live");
+});
+
+test("a server that sends an epoch is asked to resume from epoch and number", () => {
+  world.hello(5, 5, ORG, "1a2b");
+  world.event(6);
+  world.drop(1006);
+  world.pass(1_000);
+  assert.equal(world.socket.url, `${URL_}?after=1a2b.6`);
+});
+
+test("a restored database is loaded again, also when its number is the same, and resumed under its own epoch", () => {
+  world.hello(5, 5, ORG, "1a2b");
+  world.drop(1006);
+  world.pass(1_000);
+  world.hello(5, 5, ORG, "3c4d");
+  world.say({ event: "resync", seq: 5, reason: "another epoch" });
+  assert.deepEqual([heard, live.status], [["begin", "resync"], "live"]);
+  world.drop(1006);
+  world.pass(1_000);
+  assert.equal(world.socket.url, `${URL_}?after=3c4d.5`);
+});
+
+test("a connection that is told to go back to an earlier number is live, not behind", () => {
+  world.hello(1041);
+  world.say({ event: "resync", seq: 900, reason: "restored" });
+  assert.deepEqual([heard, live.status, live.behind], [["begin", "resync"], "live", 0]);
 });
 
 test("another organization's hello stops it", () => {

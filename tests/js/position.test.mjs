@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { advance, behind, START } from "../../static/js/live/position.js";
+import { advance, behind, resumeToken, START } from "../../static/js/live/position.js";
 
 const ORG = "0123456789abcdef01234567";
 const hello = (seq, head = seq, organizationId = ORG) => ({ event: "hello", seq, head, organizationId, heartbeat: 20 });
@@ -13,7 +13,8 @@ const event = (seq, name = "call_initiated") => ({
   data: {},
 });
 
-const standing = (seq, head = seq) => ({ seq, head, organizationId: ORG });
+const standing = (seq, head = seq, epoch = null) => ({ seq, epoch, head, organizationId: ORG });
+const EPOCH = "3f2a9c0d4e5b61728394a5b6c7d8e9f0";
 
 test("the first hello begins at its number", () => {
   assert.deepEqual(advance(START, hello(1041, 1041)), { step: "begin", position: standing(1041) });
@@ -65,7 +66,32 @@ test("the resync that follows such a hello is the same news", () => {
 });
 
 test("a hello of another organization makes everything held here void", () => {
-  assert.deepEqual(advance(standing(7), hello(7, 7, "f".repeat(24))), { step: "stranger", position: START });
+  assert.deepEqual(advance(standing(7), hello(7, 7, "f".repeat(24))), { step: "other-organization", position: START });
+});
+
+test("the epoch of the hello is kept beside the number, and both are sent to resume", () => {
+  let { position } = advance(START, { ...hello(7), epoch: EPOCH });
+  assert.deepEqual(position, standing(7, 7, EPOCH));
+  for (const message of [event(8), { event: "resync", seq: 20, reason: "x" }]) ({ position } = advance(position, message));
+  assert.equal(resumeToken(position), `${EPOCH}.20`);
+});
+
+test("without an epoch the number alone is sent to resume", () => {
+  for (const epoch of [undefined, null, "", 17, "not hex", "a".repeat(33)]) {
+    assert.equal(resumeToken(advance(START, { ...hello(7), epoch }).position), "7", String(epoch));
+  }
+  assert.equal(resumeToken(START), null);
+});
+
+test("a hello of another epoch is a resync even where the number is the same, and its resync is the same news", () => {
+  const { step, position } = advance(standing(7, 7, EPOCH), { ...hello(7), epoch: "b0" });
+  assert.deepEqual([step, position], ["resync", standing(7, 7, "b0")]);
+  assert.equal(advance(position, { event: "resync", seq: 7, reason: "another epoch" }).step, "repeat");
+});
+
+test("a server that begins or ceases to send an epoch is resumed", () => {
+  assert.equal(advance(standing(7), { ...hello(7), epoch: EPOCH }).step, "resume");
+  assert.equal(advance(standing(7, 7, EPOCH), hello(7)).step, "resume");
 });
 
 test("what is no event of the protocol changes nothing", () => {

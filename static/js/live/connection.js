@@ -7,7 +7,7 @@
 
 import { Observable } from "../observable.js";
 import { backoffMs, resumeMs } from "./backoff.js";
-import { advance, behind, START } from "./position.js";
+import { advance, behind, resumeToken, START } from "./position.js";
 
 const SUBPROTOCOL = "tether.v1";
 const CLOSED = { goingAway: 1001, sessionOver: 4401, tooSlow: 4408 };
@@ -105,8 +105,8 @@ export class LiveConnection extends Observable {
   }
 
   #connect() {
-    const { seq } = this.position;
-    const socket = new this.#env.WebSocket(seq === null ? this.#url : `${this.#url}?after=${seq}`, [SUBPROTOCOL]);
+    const after = resumeToken(this.position);
+    const socket = new this.#env.WebSocket(after === null ? this.#url : `${this.#url}?after=${after}`, [SUBPROTOCOL]);
     this.#socket = socket;
     let hadHello = false;
     socket.onmessage = ({ data }) => {
@@ -150,7 +150,7 @@ export class LiveConnection extends Observable {
       case "gap":
         this.#lost(0, true);
         break;
-      case "stranger":
+      case "other-organization":
         this.stop();
         this.#listener.onStranger();
         break;
