@@ -44,6 +44,17 @@ test("imports run one way, and only ui.js knows the view library", () => {
   }
 });
 
+test("no module imports itself, directly or through others", () => {
+  const done = new Set();
+  const visit = (path, above) => {
+    assert.ok(!above.includes(path), `a ring: ${[...above.slice(above.indexOf(path)), path].join(" → ")}`);
+    if (done.has(path) || !path.startsWith("js/")) return;
+    for (const imported of importsOf(path, EAGER, LAZY)) visit(imported, [...above, path]);
+    done.add(path);
+  };
+  for (const path of MODULES) visit(path, []);
+});
+
 function neededBy(...paths) {
   const needed = new Set();
   const walk = (path) => {

@@ -6,6 +6,7 @@ import { Announcer } from "./announcer.js";
 import { Bar } from "./bar.js";
 import { CallList } from "./call_list.js";
 import { Help } from "./help.js";
+import { Loading } from "./loading.js";
 import { Page } from "./page.js";
 import { SignIn } from "./sign_in.js";
 
@@ -78,7 +79,7 @@ function OpenCall({ route, callId }) {
             <p>The call could not be loaded. Check the connection.</p>
             <button class="button" type="button" onClick=${again}>Try again</button>
           </div>`
-        : html`<p class="muted page-waiting" role="status">Loading…</p>`
+        : html`<${Loading} />`
     }
   </article>`;
 }

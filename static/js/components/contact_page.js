@@ -5,7 +5,7 @@ import { callHref, listHref } from "../route.js";
 import { Thread } from "../thread.js";
 import { html, useEffect, useMemo, useParts, useRef, useState, useWatched } from "../ui.js";
 import { Icon } from "./icons.js";
-import { Waiting } from "./page.js";
+import { Loading } from "./loading.js";
 import { Status } from "./status.js";
 
 const SOON_MS = 150; // several calls of one moment are one reason to look again
@@ -36,7 +36,7 @@ export function Content({ id }) {
     return html`<h2 class="page-title">No such contact</h2>
       <p class="muted" role="alert">They may belong to another organization, or the address is incomplete.</p>`;
   }
-  if (!contact && !error) return html`<${Waiting} />`;
+  if (!contact && !error) return html`<${Loading} />`;
   return html`<article class="contact">
     <p><a class="back" href=${listHref(desk.filter)}><${Icon} name="back" /> Calls</a></p>
     ${contact && html`<${ContactHead} thread=${thread} />`}

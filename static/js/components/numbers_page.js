@@ -3,7 +3,7 @@ import { amount, count, timeOfDay } from "../format.js";
 import { listHref } from "../route.js";
 import { html, useEffect, useLoaded, useParts } from "../ui.js";
 import { Chart } from "./chart.js";
-import { Waiting } from "./page.js";
+import { Loading } from "./loading.js";
 import { Status } from "./status.js";
 
 const AT_MOST_EVERY_MS = 2_000;
@@ -17,7 +17,7 @@ export function Content() {
   useEffect(() => title.show("Numbers"), []);
   useEffect(() => refreshing(desk, again), [desk]);
 
-  if (!value && !error) return html`<${Waiting} />`;
+  if (!value && !error) return html`<${Loading} />`;
   if (!value) {
     return html`<div class="notice" role="alert">
       <p>${error.message}</p>

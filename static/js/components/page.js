@@ -2,6 +2,7 @@
 
 import { withStyles } from "../styles.js";
 import { html, useLoaded } from "../ui.js";
+import { Loading } from "./loading.js";
 
 const PAGES = {
   contact: withStyles(["pages"], () => import("./contact_page.js")),
@@ -19,10 +20,5 @@ export function Page({ route }) {
       </div>
     </div>`;
   }
-  return html`<div class="page">${value ? html`<${value.Content} id=${route.id} />` : html`<${Waiting} />`}</div>`;
-}
-
-/** What stands where something is about to be. */
-export function Waiting() {
-  return html`<p class="muted page-waiting" role="status">Loading…</p>`;
+  return html`<div class="page">${value ? html`<${value.Content} id=${route.id} />` : html`<${Loading} />`}</div>`;
 }
