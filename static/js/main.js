@@ -1,13 +1,13 @@
 // The composition root of the dashboard: every part is made here, and handed to those that need it.
 
 import { App } from "./components/app.js";
-import { Desk } from "./desk.js";
-import { api, takeFirstPage, tell } from "./early.js";
+import { Desk } from "./state/call_feed.js";
+import { api, takeFirstPage, tell } from "./prefetch.js";
 import { ServerClock } from "./live/server_clock.js";
-import { Notices } from "./notices.js";
-import { PageTitle } from "./page_title.js";
-import { Session } from "./session.js";
-import { chime, notify } from "./signals.js";
+import { Notices } from "./state/alerts.js";
+import { PageTitle } from "./browser/page_title.js";
+import { Session } from "./state/session.js";
+import { chime, notify } from "./browser/notifications.js";
 import { html, render } from "./ui.js";
 
 const hubUrl = `${location.origin.replace(/^http/, "ws")}/ws`;

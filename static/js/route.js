@@ -1,7 +1,7 @@
 // The address bar as data. Pure: `#/` and `#/calls?status=…` are the list, `#/calls/<id>` one call beside it,
 // `#/contacts/<id>`, `#/numbers` and `#/developer` pages of their own; whatever else is the list.
 
-import { EVERYTHING, filterText, readFilter } from "./filter.js";
+import { EVERYTHING, filterText, readFilter } from "./search/filter.js";
 
 /**
  * @returns {{name: "list" | "call" | "contact" | "numbers" | "developer", id: string | null, filter: object, atS: number | null}}

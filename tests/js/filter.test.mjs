@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { changed, choiceCount, EVERYTHING, filterText, filterWords, isEverything, judge, question, readFilter, span } from "../../static/js/filter.js";
+import { changed, choiceCount, EVERYTHING, filterText, filterWords, isEverything, judge, question, readFilter, span } from "../../static/js/search/filter.js";
 
 const read = (text) => readFilter(new URLSearchParams(text));
 const NOW = new Date(2026, 4, 15, 12, 0, 0).getTime(); // local noon

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { phone } from "../../static/js/phone.js";
+import { phone } from "../../static/js/format/phone.js";
 
 test("a number of the same country is written as people there write it", () => {
   const cases = [

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 
 import { ApiError } from "../../static/js/api.js";
-import { Session } from "../../static/js/session.js";
+import { Session } from "../../static/js/state/session.js";
 
 const ROBIN = { email: "robin@example.com", fullName: "Robin Vale" };
 let items, holder, session;

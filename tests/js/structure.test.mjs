@@ -23,8 +23,20 @@ const importsOf = (path, ...kinds) =>
     .map(([, name]) => (name.startsWith(".") ? relative(STATIC, resolve(STATIC, dirname(path), name)) : name));
 
 // A module may import what stands in its own line or further down.
-const LAYERS = [/^js\/main\.js$/, /^js\/components\//, /^js\/(ui|desk|early|playback|thread|notices)\.js$/, /^js\//, /^vendor\//];
-const layerOf = (path) => LAYERS.findIndex((layer) => layer.test(path));
+const LAYERS = [
+  /^js\/main\.js$/,
+  /^js\/components\//,
+  /^js\/(state\/|ui\.js|prefetch\.js)/,
+  /^js\/(live\/|browser\/|api\.js|route\.js)/,
+  /^js\/format\//,
+  /^js\/(search\/|observable\.js)/,
+  /^vendor\//,
+];
+const layerOf = (path) => {
+  const layer = LAYERS.findIndex((pattern) => pattern.test(path));
+  assert.notEqual(layer, -1, `${path} has no layer`);
+  return layer;
+};
 
 test("every import is a file of ours, or one that vendor.mjs writes", () => {
   const vendored = [...read("vendor.mjs").matchAll(/to: "([\w-]+\.js)"/g)].map(([, name]) => `vendor/${name}`);
@@ -69,7 +81,7 @@ function neededBy(...paths) {
 test("what the first view needs is asked for at once, and nothing else", () => {
   const preloaded = [...read("index.html").matchAll(/rel="modulepreload" href="\/static\/([^"]+)"/g)].map(([, path]) => path);
   assert.deepEqual([...preloaded].sort(), neededBy(...importsOf("js/main.js", EAGER)));
-  const early = neededBy("js/early.js");
+  const early = neededBy("js/prefetch.js");
   assert.deepEqual(preloaded.slice(0, early.length), early, "what asks for the calls comes first");
 });
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import phonenumbers
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
-MODULE = (Path(__file__).parents[2] / "static/js/phone.js").as_uri()
+MODULE = (Path(__file__).parents[2] / "static/js/format/phone.js").as_uri()
 CODES = (27, 30, 31, 32, 33, 34, 39, 40, 41, 44, 45, 46, 47, 48, 49, 52, 61, 64, 65, 81, 82, 86, 91, 351, 353, 358, 852, 972)
 EACH = 30
 ORDINARY = (PhoneNumberType.FIXED_LINE, PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { bars, silences, speakers } from "../../static/js/waveform.js";
+import { bars, silences, speakers } from "../../static/js/format/waveform.js";
 
 test("bars are shares of the loudest, and none hides a peak", () => {
   assert.deepEqual(bars([0, 50, 100, 0], 2), [0.5, 1]);

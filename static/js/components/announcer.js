@@ -1,5 +1,5 @@
-import { contactLabel } from "../call.js";
-import { count } from "../format.js";
+import { contactLabel } from "../format/call.js";
+import { count } from "../format/time.js";
 import { html, useEffect, useParts, useState } from "../ui.js";
 
 const QUIET_MS = 12_000; // a reader who hears the page is told of arrivals at most this often

@@ -1,11 +1,11 @@
 import { parseRoute } from "../route.js";
 import { measureLatency } from "../live/latency.js";
-import { withStyles } from "../styles.js";
+import { withStyles } from "../browser/stylesheets.js";
 import { html, Parts, useEffect, useLayoutEffect, useLoaded, useMemo, useParts, useRef, useRoute, useWatched } from "../ui.js";
 import { Announcer } from "./announcer.js";
-import { Bar } from "./bar.js";
-import { CallList } from "./call_list.js";
-import { Help } from "./help.js";
+import { Bar } from "./top_bar.js";
+import { CallList } from "./list/call_list.js";
+import { Help } from "./shortcuts.js";
 import { Loading } from "./loading.js";
 import { Page } from "./page.js";
 import { SignIn } from "./sign_in.js";
@@ -63,7 +63,7 @@ function SignedIn() {
 }
 
 // What shows a call is loaded after the list, so that the list is there sooner; whoever comes with a link waits for it.
-const loadCallView = withStyles(["player", "call"], () => import("./call_view.js"));
+const loadCallView = withStyles(["player", "call"], () => import("./call/call_view.js"));
 
 function OpenCall({ route, callId }) {
   const { desk } = useParts();

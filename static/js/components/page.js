@@ -1,13 +1,13 @@
 // The pages beside the calls. Each is loaded when it is first opened, so that the list does not wait for them.
 
-import { withStyles } from "../styles.js";
+import { withStyles } from "../browser/stylesheets.js";
 import { html, useLoaded } from "../ui.js";
 import { Loading } from "./loading.js";
 
 const PAGES = {
-  contact: withStyles(["pages"], () => import("./contact_page.js")),
-  numbers: withStyles(["pages"], () => import("./numbers_page.js")),
-  developer: withStyles(["pages", "developer"], () => import("./developer_page.js")),
+  contact: withStyles(["pages"], () => import("./pages/contact_page.js")),
+  numbers: withStyles(["pages"], () => import("./pages/analytics_page.js")),
+  developer: withStyles(["pages", "developer"], () => import("./pages/developer_page.js")),
 };
 
 export function Page({ route }) {

@@ -1,7 +1,7 @@
 // From commit to screen: when each call that arrives live was painted. Leaves a performance mark for whoever measures.
 
 /**
- * @param {import("../desk.js").Desk} desk
+ * @param {import("../state/call_feed.js").Desk} desk
  * @param {import("./server_clock.js").ServerClock} clock
  * @returns {() => void} stops
  */

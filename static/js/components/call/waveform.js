@@ -1,0 +1,95 @@
+import { clock, spokenLength } from "../../format/time.js";
+import { html, useEffect, useMedia, useRef, useWatched } from "../../ui.js";
+import { bars, speakers } from "../../format/waveform.js";
+
+const BAR_PX = 3;
+const GAP_PX = 1;
+const FLAT = 0.16; // how high a recording is drawn whose loudness is not known
+
+/**
+ * The recording drawn over its time, in the colours of who speaks; a slider that one can click, drag and steer by keys.
+ * Its own drawing: a library that brings its styles along inline would need a weaker content security policy.
+ */
+export function Waveform({ playback, lengthS, peaks, turns }) {
+  const canvas = useRef(null);
+  useWatched(playback);
+  const isDark = useMedia("(prefers-color-scheme: dark)");
+  useDrawing({ canvas, playback, lengthS, peaks, turns, isDark });
+  const hasLength = Number.isFinite(lengthS) && lengthS > 0;
+  const steer = (event) => {
+    const by = { ArrowLeft: -5, ArrowDown: -5, ArrowRight: 5, ArrowUp: 5 }[event.key];
+    if (by === undefined) return;
+    event.preventDefault();
+    playback.skip(by);
+  };
+  return html`<div class="wave">
+    <canvas ref=${canvas} class="wave-canvas" aria-hidden="true"></canvas>
+    <input
+      class="wave-seek"
+      type="range"
+      min="0"
+      max=${hasLength ? lengthS : 0}
+      step="0.1"
+      value=${playback.atS}
+      aria-label="Position"
+      aria-valuetext=${`${spokenLength(playback.atS)} of ${spokenLength(lengthS)}`}
+      title=${`${clock(playback.atS)} of ${clock(lengthS)}`}
+      onInput=${(event) => playback.seek(event.currentTarget.valueAsNumber)}
+      onKeyDown=${steer}
+    />
+  </div>`;
+}
+
+function useDrawing({ canvas, playback, lengthS, peaks, turns, isDark }) {
+  useEffect(() => {
+    const element = canvas.current;
+    let [shape, colours, frame] = [null, null, null];
+    const measure = () => {
+      const { clientWidth: width, clientHeight: height } = element;
+      const scale = globalThis.devicePixelRatio ?? 1;
+      [element.width, element.height] = [Math.round(width * scale), Math.round(height * scale)];
+      const count = Math.max(1, Math.floor(width / (BAR_PX + GAP_PX)));
+      const heights = peaks ? bars(peaks, count) : Array(count).fill(FLAT);
+      shape = { width, height, scale, heights, roles: speakers(turns, lengthS, count) };
+      colours = coloursOf(element);
+      draw();
+    };
+    const draw = () => paint(element.getContext("2d"), shape, colours, playback.nowS / lengthS);
+    const run = () => {
+      draw();
+      frame = playback.isPlaying ? requestAnimationFrame(run) : null;
+    };
+    measure();
+    const stop = playback.subscribe(() => frame === null && run());
+    const sizes = new ResizeObserver(measure);
+    sizes.observe(element);
+    return () => {
+      stop();
+      sizes.disconnect();
+      cancelAnimationFrame(frame);
+    };
+  }, [playback, lengthS, peaks, turns, isDark]);
+}
+
+function coloursOf(element) {
+  const style = getComputedStyle(element);
+  const colour = (name) => style.getPropertyValue(name).trim();
+  return { agent: colour("--accent"), user: colour("--other"), none: colour("--line-strong"), head: colour("--text") };
+}
+
+function paint(context, { width, height, scale, heights, roles }, colours, share) {
+  context.setTransform(scale, 0, 0, scale, 0, 0);
+  context.clearRect(0, 0, width, height);
+  const playedTo = Math.max(0, Math.min(1, share || 0)) * width;
+  const stepPx = width / heights.length;
+  heights.forEach((value, index) => {
+    const barHeight = Math.max(2, value * (height - 4));
+    const left = index * stepPx;
+    context.fillStyle = colours[roles[index]] ?? colours.none;
+    context.globalAlpha = left < playedTo ? 1 : 0.4;
+    context.fillRect(left, (height - barHeight) / 2, Math.max(1, stepPx - GAP_PX), barHeight);
+  });
+  context.globalAlpha = 1;
+  context.fillStyle = colours.head;
+  if (playedTo > 0) context.fillRect(Math.min(width - 1.5, playedTo - 0.75), 0, 1.5, height);
+}

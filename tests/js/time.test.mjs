@@ -1,0 +1,96 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { amount, clock, count, exactTime, plural, relativeTime, size, spokenLength } from "../../static/js/format/time.js";
+
+const BERLIN = { locale: "en-GB", timeZone: "Europe/Berlin" };
+const NOW = "2026-05-15T10:00:00.000Z"; // noon in Berlin
+const at = (value) => relativeTime(value, Date.parse(NOW), BERLIN);
+
+test("a length is written as on a clock", () => {
+  const cases = [
+    [0, "0:00"],
+    [31.3, "0:31"],
+    [59.99, "0:59"],
+    [60, "1:00"],
+    [754, "12:34"],
+    [3723, "1:02:03"],
+    [360000, "100:00:00"],
+  ];
+  for (const [seconds, text] of cases) assert.equal(clock(seconds), text);
+});
+
+test("a length that is unknown is said to be", () => {
+  for (const value of [null, undefined, Number.NaN, Infinity, -1, "12"]) {
+    assert.equal(clock(value), "–");
+    assert.equal(spokenLength(value), "unknown length");
+  }
+});
+
+test("a length is spoken in words", () => {
+  assert.equal(spokenLength(0), "0 seconds");
+  assert.equal(spokenLength(1), "1 second");
+  assert.equal(spokenLength(125), "2 minutes 5 seconds");
+  assert.equal(spokenLength(3600), "1 hour");
+});
+
+test("a moment is told from the reader's own now", () => {
+  const cases = [
+    ["2026-05-15T09:59:40.000Z", "just now"],
+    ["2026-05-15T10:00:20.000Z", "just now"], // a server's clock may be ahead
+    ["2026-05-15T09:59:00.000Z", "1 min ago"],
+    ["2026-05-15T09:56:00.000Z", "4 min ago"],
+    ["2026-05-15T09:00:00.000Z", "1 h ago"],
+    ["2026-05-14T22:30:00.000Z", "11 h ago"], // 00:30 in Berlin: today
+    ["2026-05-14T21:30:00.000Z", "Yesterday 23:30"],
+    ["2026-05-13T21:30:00.000Z", "13 May"],
+    ["2025-12-31T10:00:00.000Z", "31 Dec 2025"],
+    ["2026-05-16T10:00:00.000Z", "16 May 2026, 12:00"],
+  ];
+  for (const [value, text] of cases) assert.equal(at(value), text, value);
+});
+
+test("just after midnight an hour ago is still an hour ago", () => {
+  assert.equal(relativeTime("2026-05-14T21:20:00.000Z", Date.parse("2026-05-14T22:30:00.000Z"), BERLIN), "1 h ago");
+});
+
+test("what is no moment is no moment", () => {
+  for (const value of [null, undefined, "", "soon", 17]) {
+    assert.equal(at(value), "–");
+    assert.equal(exactTime(value, BERLIN), "–");
+  }
+});
+
+test("the exact moment names day, second and zone", () => {
+  assert.match(exactTime("2026-05-15T09:12:34.000Z", BERLIN), /^Friday,? 15 May 2026.* 11:12:34 CEST$/);
+});
+
+test("a sum of lengths is told in the unit that matters", () => {
+  const cases = [
+    [0, "0 s"],
+    [59.4, "59 s"],
+    [60, "1 min"],
+    [3_599, "1 h 00 min"],
+    [12_673.6, "3 h 31 min"],
+    [Number.NaN, "–"],
+  ];
+  for (const [seconds, text] of cases) assert.equal(amount(seconds), text);
+});
+
+test("counts are grouped and agree with their noun", () => {
+  assert.equal(count(100_000), "100,000");
+  assert.equal(plural(1, "call"), "1 call");
+  assert.equal(plural(1042, "call"), "1,042 calls");
+});
+
+test("sizes have two figures that matter", () => {
+  const cases = [
+    [0, "0 bytes"],
+    [999, "999 bytes"],
+    [1000, "1.0 KB"],
+    [126_000, "126 KB"],
+    [1_400_000, "1.4 MB"],
+    [5e12, "5000 GB"],
+  ];
+  for (const [bytes, text] of cases) assert.equal(size(bytes), text);
+});
