@@ -1,8 +1,8 @@
-// The page at /docs: Swagger UI shows openapi.json; what it has no notion of, the WebSocket, is shown below from asyncapi.json.
+// The page at /docs. Swagger UI shows openapi.json; the WebSocket, which it does not support, is rendered from asyncapi.json.
 
 /* global SwaggerUIBundle */
 
-// Modules run after deferred scripts that stand before them, so the bundle is there.
+// Modules run after the deferred scripts before them, so the bundle is loaded.
 SwaggerUIBundle({
   url: "/openapi.json",
   dom_id: "#http",
@@ -10,7 +10,7 @@ SwaggerUIBundle({
   displayRequestDuration: true,
   defaultModelsExpandDepth: 0,
   persistAuthorization: false,
-  // Without this a server that is not on localhost would send its address to a validator on the internet.
+  // Otherwise a page that is not on localhost sends its address to a validator on the internet.
   validatorUrl: null,
 });
 
@@ -21,7 +21,7 @@ function element(name, attributes = {}, ...children) {
   return made;
 }
 
-// Text with `code` in it, as the documents are written, as nodes.
+// Text with `code` in backticks → nodes.
 function prose(text) {
   return text.split("`").map((part, index) => (index % 2 ? element("code", {}, part) : part));
 }
@@ -39,13 +39,13 @@ function table(captions, rows) {
   return element("div", { class: "wide" }, element("table", {}, element("thead", {}, head), element("tbody", {}, ...body)));
 }
 
-function resolved(contract, node) {
+function resolved(spec, node) {
   let found = node;
   while (found.$ref) {
     found = found.$ref
       .slice(2)
       .split("/")
-      .reduce((inside, step) => inside[step], contract);
+      .reduce((inside, step) => inside[step], spec);
   }
   return found;
 }
@@ -56,17 +56,17 @@ function kind(schema) {
   return schema.format ? `${type} (${schema.format})` : type;
 }
 
-// Every field of a message, those of `data` with their path, as [name, type, description].
-function fields(contract, schema, prefix = "") {
+// All fields of a message as [name, type, description]; the fields of `data` are named by their path.
+function fields(spec, schema, prefix = "") {
   return Object.entries(schema.properties).flatMap(([name, property]) => {
-    const inner = resolved(contract, property);
-    if (inner.properties) return fields(contract, inner, `${prefix}${name}.`);
+    const inner = resolved(spec, property);
+    if (inner.properties) return fields(spec, inner, `${prefix}${name}.`);
     return [[`\`${prefix}${name}\``, kind(inner), inner.description ?? ""]];
   });
 }
 
-function message(contract, declared) {
-  const { name, title, summary, payload, examples } = resolved(contract, declared);
+function message(spec, declared) {
+  const { name, title, summary, payload, examples } = resolved(spec, declared);
   return element(
     "details",
     { id: `message-${name}` },
@@ -75,38 +75,38 @@ function message(contract, declared) {
       "div",
       { class: "body" },
       ...paragraphs(summary),
-      table(["Field", "Type", "Meaning"], fields(contract, resolved(contract, payload))),
+      table(["Field", "Type", "Description"], fields(spec, resolved(spec, payload))),
       ...examples.map((example) =>
-        element("pre", { tabindex: "0", "aria-label": `Example of ${name}` }, JSON.stringify(example.payload, null, 2)),
+        element("pre", { tabindex: "0", "aria-label": `Example: ${name}` }, JSON.stringify(example.payload, null, 2)),
       ),
     ),
   );
 }
 
-function feed(contract) {
-  const channel = contract.channels.feed;
-  const query = resolved(contract, channel.bindings.ws.query);
+function feed(spec) {
+  const channel = spec.channels.feed;
+  const query = resolved(spec, channel.bindings.ws.query);
   return [
     element("p", {}, element("code", {}, `GET ${channel.address}`)),
-    ...paragraphs(contract.info.description.replace(/\[([^\]]+)\]\([^)]+\)/g, "$1")),
+    ...paragraphs(spec.info.description.replace(/\[([^\]]+)\]\([^)]+\)/g, "$1")),
     ...paragraphs(channel.description),
-    element("h3", {}, "Query"),
-    table(["Name", "Type", "Meaning"], fields(contract, query)),
+    element("h3", {}, "Query parameters"),
+    table(["Name", "Type", "Description"], fields(spec, query)),
     element("h3", {}, "Messages from the server"),
-    ...Object.values(contract.operations).flatMap((operation) => [
+    ...Object.values(spec.operations).flatMap((operation) => [
       ...paragraphs(`${operation.summary}. ${operation.description ?? ""}`),
-      ...operation.messages.map((declared) => message(contract, declared)),
+      ...operation.messages.map((declared) => message(spec, declared)),
     ]),
     element("h3", {}, "Close codes"),
-    table(["Code", "Meaning"], Object.entries(channel["x-close-codes"]).map(([code, meaning]) => [`\`${code}\``, meaning])),
+    table(["Code", "Description"], Object.entries(channel["x-close-codes"]).map(([code, meaning]) => [`\`${code}\``, meaning])),
   ];
 }
 
 const section = document.getElementById("websocket");
 try {
   const response = await fetch("/asyncapi.json");
-  if (!response.ok) throw new Error(`the server answered ${response.status}`);
+  if (!response.ok) throw new Error(`the server responded with status ${response.status}`);
   section.append(...feed(await response.json()));
 } catch (error) {
-  section.append(element("p", { role: "alert" }, `The WebSocket's contract could not be read: ${error.message}`));
+  section.append(element("p", { role: "alert" }, `Couldn't load the WebSocket reference: ${error.message}`));
 }

@@ -1,7 +1,7 @@
-// Copies the files that are served from node_modules/ to vendor/, so that the pages need no bundler and no import map.
+// Copies the files that the server serves from node_modules/ to vendor/, so that no bundler and no import map is needed.
 //
-// Bare imports ("preact") become relative ones, source-map comments go (the maps are not served), and each library's
-// licence goes along. A bare import that has no file here stops the run: the browser could not resolve it either.
+// Bare imports ("preact") become relative ones, source-map comments are removed (the maps are not served), and each
+// library's licence is copied. A bare import without an entry below is an error: the browser could not resolve it.
 
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -11,7 +11,7 @@ const HERE = dirname(fileURLToPath(import.meta.url));
 const SOURCE = join(HERE, "node_modules");
 const TARGET = join(HERE, "vendor");
 
-// What a module imports → the file that answers to that name in vendor/.
+// Imported name → its source in node_modules/ and its file in vendor/.
 const MODULES = {
   preact: { from: "preact/dist/preact.module.js", to: "preact.js" },
   "preact/hooks": { from: "preact/hooks/dist/hooks.module.js", to: "preact-hooks.js" },

@@ -1,28 +1,30 @@
-// The HTTP side of the server. Every failure is an ApiError with one plain sentence, whatever went wrong.
+// The HTTP API. Every failure is an ApiError with a sentence that can be shown.
 
 const TIMEOUT_MS = 15_000;
 
 export class ApiError extends Error {
-  /** @param {number} status the HTTP status; 0 when there was no answer at all. */
+  /** @param {number} status the HTTP status; 0 if there was no response */
   constructor(status, message, options) {
     super(message, options);
     this.name = "ApiError";
     this.status = status;
   }
 
-  get isSessionOver() {
+  get isUnauthorized() {
     return this.status === 401;
   }
 }
 
 /**
- * @param {{fetch?: typeof fetch, onSessionOver?: () => void}} parts `onSessionOver` is told when any request
- *     but the sign-in itself is answered 401; `onAnswer(dateMs, askedMs, heardMs)` hears the clocks of each answer.
+ * @param {object} options
+ *   fetch                                      replaces the browser's `fetch`
+ *   onSessionExpired()                         a request other than the sign-in was answered 401
+ *   onResponse(dateMs, sentAtMs, receivedAtMs) the `Date` header of a response, and this page's clock around it
  */
-export function createApi({ fetch = globalThis.fetch.bind(globalThis), onSessionOver = () => {}, onAnswer = () => {} } = {}) {
+export function createApi({ fetch = globalThis.fetch.bind(globalThis), onSessionExpired = () => {}, onResponse = () => {} } = {}) {
   async function request(method, path, { body, signal } = {}) {
-    const limit = AbortSignal.timeout(TIMEOUT_MS);
-    const askedMs = Date.now();
+    const timeout = AbortSignal.timeout(TIMEOUT_MS);
+    const sentAtMs = Date.now();
     let response;
     try {
       response = await fetch(path, {
@@ -31,46 +33,46 @@ export function createApi({ fetch = globalThis.fetch.bind(globalThis), onSession
         body: body === undefined ? undefined : JSON.stringify(body),
         credentials: "same-origin",
         cache: "no-store",
-        signal: signal && AbortSignal.any ? AbortSignal.any([signal, limit]) : (signal ?? limit),
+        signal: signal && AbortSignal.any ? AbortSignal.any([signal, timeout]) : (signal ?? timeout),
       });
     } catch (error) {
       if (signal?.aborted) throw error;
-      throw new ApiError(0, "The server cannot be reached.", { cause: error });
+      throw new ApiError(0, "Can't reach the server.", { cause: error });
     }
-    onAnswer(Date.parse(response.headers.get("Date")), askedMs, Date.now());
-    const answer = await response.json().catch(() => null);
-    if (response.ok && answer !== null) return answer;
-    const sentence = typeof answer?.error === "string" ? answer.error : `The server answered with status ${response.status}.`;
-    throw new ApiError(response.status, sentence);
+    onResponse(Date.parse(response.headers.get("Date")), sentAtMs, Date.now());
+    const result = await response.json().catch(() => null);
+    if (response.ok && result !== null) return result;
+    const message = typeof result?.error === "string" ? result.error : `The server responded with status ${response.status}.`;
+    throw new ApiError(response.status, message);
   }
 
   async function withSession(method, path, options) {
     try {
       return await request(method, path, options);
     } catch (error) {
-      if (error instanceof ApiError && error.isSessionOver) onSessionOver();
+      if (error instanceof ApiError && error.isUnauthorized) onSessionExpired();
       throw error;
     }
   }
 
   return {
-    /** @returns {Promise<{id, email, fullName, organizationId, accessRole}>} the cookie is the server's to set. */
+    /** @returns {Promise<{id, email, fullName, organizationId, accessRole}>} the server sets the session cookie */
     async signIn(email, password) {
       return (await request("POST", "/api/auth/login", { body: { email, password } })).user;
     },
 
-    /** @returns {Promise<{user: object | null} | null>} null: no session. Throws when the server could not say. */
+    /** @returns {Promise<{user: object | null} | null>} null without a session; throws if the server gave no answer */
     async whoAmI() {
       try {
         const { user = null } = await request("GET", "/api/user");
         return { user };
       } catch (error) {
-        if (error instanceof ApiError && error.isSessionOver) return null;
+        if (error instanceof ApiError && error.isUnauthorized) return null;
         throw error;
       }
     },
 
-    /** @returns {Promise<boolean>} false: no session. Throws when the server could not say. */
+    /** @returns {Promise<boolean>} false without a session; throws if the server gave no answer */
     async hasSession() {
       return (await this.whoAmI()) !== null;
     },
@@ -84,12 +86,12 @@ export function createApi({ fetch = globalThis.fetch.bind(globalThis), onSession
       return withSession("GET", `/api/calls/history?${params}`, { signal });
     },
 
-    /** @returns {Promise<string[]>} the names that agents of calls have. */
+    /** @returns {Promise<string[]>} the names of the agents in all calls */
     async agents({ signal } = {}) {
       return (await withSession("GET", "/api/calls/agents", { signal })).agents;
     },
 
-    /** The numbers of the last hour, day and month, by the days of an IANA time zone. */
+    /** Statistics of the last hour, day and month; days are those of an IANA time zone. */
     activity(timeZone, { signal } = {}) {
       return withSession("GET", `/api/calls/activity?${new URLSearchParams({ timeZone })}`, { signal });
     },
@@ -98,12 +100,12 @@ export function createApi({ fetch = globalThis.fetch.bind(globalThis), onSession
       return (await withSession("GET", `/api/calls/${encodeURIComponent(callId)}`, { signal })).call;
     },
 
-    /** @returns {Promise<{audioUrl: string, duration: number, recordingId: string}>} the address expires. */
+    /** @returns {Promise<{audioUrl: string, duration: number, recordingId: string}>} `audioUrl` expires */
     recording(callId, { signal } = {}) {
       return withSession("GET", `/api/calls/${encodeURIComponent(callId)}/recording`, { signal });
     },
 
-    /** @returns {Promise<{duration: number, peaks: number[] | null}>} 0 to 255, evenly over the recording. */
+    /** @returns {Promise<{duration: number, peaks: number[] | null}>} 0 to 255, spread evenly over the recording */
     peaks(callId, { signal } = {}) {
       return withSession("GET", `/api/calls/${encodeURIComponent(callId)}/peaks`, { signal });
     },
@@ -120,7 +122,7 @@ export function createApi({ fetch = globalThis.fetch.bind(globalThis), onSession
       return (await withSession("POST", "/api/conversation/all", { body: { contactId }, signal })).conversations;
     },
 
-    /** Messages, oldest first. @param {{before?: string, limit?: number}} page `before`: the id of a message. */
+    /** Messages, oldest first. @param {{before?: string, limit?: number}} page `before`: the id of a message */
     async messages(conversationId, page, { signal } = {}) {
       const body = { conversationId, ...page };
       return (await withSession("POST", "/api/conversation/messages", { body, signal })).messages;
@@ -134,12 +136,12 @@ export function createApi({ fetch = globalThis.fetch.bind(globalThis), onSession
       return (await withSession("POST", "/api/user/api-key/regenerate")).data.apiKey;
     },
 
-    /** A call as a vendor sends it, with a recording. */
+    /** A call in the form in which vendors send it, with a recording. */
     sampleCall() {
       return withSession("GET", "/api/sample-call");
     },
 
-    /** Posts as a vendor does, with the key alone. @returns {Promise<{status: number, body: object}>} whatever the answer. */
+    /** Posts a call as a vendor does: with the API key, without the session. @returns {Promise<{status: number, body: object}>} */
     async ingest(apiKey, call) {
       const response = await fetch("/api/calls/ingest", {
         method: "POST",

@@ -1,23 +1,23 @@
-// State that changes in place and tells its watchers, at most once a frame however much has happened.
+// State that changes in place and notifies its subscribers at most once a frame.
 
 const nextFrame = (run) => (globalThis.requestAnimationFrame ?? globalThis.setTimeout)(run);
 
 export class Observable {
-  // Grows with every change, so that a watcher can tell whether it has missed one before it subscribed.
+  // Grows with every change, so that a subscriber can detect a change that happened before it subscribed.
   version = 0;
-  #watchers = new Set();
+  #subscribers = new Set();
   #isScheduled = false;
   #schedule;
 
-  /** @param {(run: () => void) => void} schedule when to tell the watchers; the next frame by default. */
+  /** @param {(run: () => void) => void} schedule when to notify the subscribers; the next frame by default */
   constructor(schedule = nextFrame) {
     this.#schedule = schedule;
   }
 
-  /** @returns {() => void} ends the subscription. */
-  subscribe(watcher) {
-    this.#watchers.add(watcher);
-    return () => this.#watchers.delete(watcher);
+  /** @returns {() => void} ends the subscription */
+  subscribe(subscriber) {
+    this.#subscribers.add(subscriber);
+    return () => this.#subscribers.delete(subscriber);
   }
 
   changed() {
@@ -26,7 +26,7 @@ export class Observable {
     this.#isScheduled = true;
     this.#schedule(() => {
       this.#isScheduled = false;
-      for (const watcher of [...this.#watchers]) watcher();
+      for (const subscriber of [...this.#subscribers]) subscriber();
     });
   }
 }

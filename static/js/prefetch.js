@@ -1,28 +1,27 @@
-// What does not wait for the rest of the page: the first calls are asked for while the modules that will show them are
-// still being loaded. This module and what it needs is loaded first, and runs as soon as it is here.
+// Requests the first page of calls while the other modules are still loading. This module and its imports load first.
 
 import { createApi } from "./api.js";
-import { question, FIRST_PAGE } from "./search/filter.js";
 import { parseRoute } from "./route.js";
-import { remembered } from "./state/session.js";
+import { FIRST_PAGE, historyParams } from "./search/filter.js";
+import { rememberedUser } from "./state/session.js";
 
-const hears = { sessionOver: () => {}, answer: () => {} };
+const listeners = { onSessionExpired: () => {}, onResponse: () => {} };
 
 export const api = createApi({
-  onSessionOver: () => hears.sessionOver(),
-  onAnswer: (...readings) => hears.answer(...readings),
+  onSessionExpired: () => listeners.onSessionExpired(),
+  onResponse: (...times) => listeners.onResponse(...times),
 });
 
-/** Says who is told when the session is over, and of the clocks of each answer; until then nobody is. */
-export function tell({ sessionOver, answer }) {
-  Object.assign(hears, { sessionOver, answer });
+/** Sets the listeners of `api`, which is created before those that listen. See `createApi`. */
+export function setListeners({ onSessionExpired, onResponse }) {
+  Object.assign(listeners, { onSessionExpired, onResponse });
 }
 
-let firstPage = remembered() && ask(parseRoute(location.hash));
+let firstPage = rememberedUser() && request(parseRoute(location.hash));
 
 /**
- * The list that the address leads to, as it was asked for: {question, answer}; null for who has to sign in first. Only the
- * first who takes it gets it: whoever signs in later may be somebody else.
+ * Returns the request for the list at the address as {params, response}, or null if nobody is signed in. Returns it only
+ * once, because the next person to sign in may be somebody else.
  */
 export function takeFirstPage() {
   const taken = firstPage;
@@ -30,10 +29,10 @@ export function takeFirstPage() {
   return taken;
 }
 
-function ask({ name, filter }) {
+function request({ name, filter }) {
   if (name !== "list" && name !== "call") return null;
-  const params = question(filter, Date.now(), { limit: FIRST_PAGE });
-  const answer = api.history(params);
-  answer.catch(() => {}); // whoever takes the answer hears of it
-  return { question: String(params), answer };
+  const params = historyParams(filter, Date.now(), { limit: FIRST_PAGE });
+  const response = api.history(params);
+  response.catch(() => {}); // handled by the code that takes the response
+  return { params: String(params), response };
 }

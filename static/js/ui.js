@@ -1,4 +1,4 @@
-// The one door to the vendored view libraries, and the few hooks of our own.
+// The only module that imports the vendored view libraries, and our own hooks.
 
 import htm from "../vendor/htm.js";
 import { useContext, useEffect, useReducer, useRef, useState } from "../vendor/preact-hooks.js";
@@ -8,37 +8,37 @@ export { useCallback, useContext, useEffect, useLayoutEffect, useMemo, useRef, u
 export { Fragment, render } from "../vendor/preact.js";
 export const html = htm.bind(h);
 
-/** What main.js has made, for every component: {session, api, clock, title, notices, and once signed in: desk}. */
-export const Parts = createContext(null);
-export const useParts = () => useContext(Parts);
+/** What main.js has built, for every component: {session, api, clock, title, alerts}, and once signed in `feed`. */
+export const AppContext = createContext(null);
+export const useApp = () => useContext(AppContext);
 
 /**
- * A component that is rendered again only when one of its props is another. What it rendered is not kept in a variable:
- * that would keep the whole tree that it once stood in, and that one the tree before.
+ * Wraps a component so that it renders again only if one of its props has changed. The last result is not kept in a
+ * variable: it would keep the whole tree around it in memory, and that tree the one before.
  */
 export function memo(component) {
-  function isOther(next) {
+  function hasChanged(next) {
     const names = Object.keys(next);
     return names.length !== Object.keys(this.props).length || names.some((name) => next[name] !== this.props[name]);
   }
   return function Memo(props) {
-    this.shouldComponentUpdate = isOther;
+    this.shouldComponentUpdate = hasChanged;
     return h(component, props);
   };
 }
 
-/** Renders again whenever `observable` has changed. @returns the same observable. */
-export function useWatched(observable) {
+/** Renders again whenever `observable` changes. @returns the same observable */
+export function useObservable(observable) {
   const [, renderAgain] = useReducer((count) => count + 1, 0);
   const seen = observable.version;
   useEffect(() => {
-    if (observable.version !== seen) renderAgain(); // it changed between the rendering and this subscription
+    if (observable.version !== seen) renderAgain(); // it changed between rendering and subscribing
     return observable.subscribe(renderAgain);
   }, [observable]);
   return observable;
 }
 
-/** The clock in milliseconds, read again every `everyMs`, so that "4 min ago" stays true. */
+/** The current time in milliseconds, updated every `everyMs`, so that "4 min ago" stays true. */
 export function useNow(everyMs) {
   const [nowMs, setNowMs] = useState(() => Date.now());
   useEffect(() => {
@@ -49,13 +49,13 @@ export function useNow(everyMs) {
 }
 
 /**
- * Loads something for as long as `keys` stay the same; what is shown stays while it is loaded again.
+ * Loads a value, and again when `keys` change or `reload` is called. The old value stays until the new one is here.
  *
  * @param {(signal: AbortSignal) => Promise<T>} load
- * @returns {{value: T | null, error: Error | null, again: () => void}}
+ * @returns {{value: T | null, error: Error | null, reload: () => void}}
  * @template T
  */
-export function useLoaded(load, keys) {
+export function useAsync(load, keys) {
   const [state, setState] = useState({ value: null, error: null });
   const [round, setRound] = useState(0);
   useEffect(() => {
@@ -66,10 +66,10 @@ export function useLoaded(load, keys) {
     );
     return () => aborted.abort();
   }, [...keys, round]);
-  return { ...state, again: () => setRound((count) => count + 1) };
+  return { ...state, reload: () => setRound((count) => count + 1) };
 }
 
-/** The address bar's route, as `parse` reads it. */
+/** The route in the address bar. */
 export function useRoute(parse) {
   const [route, setRoute] = useState(() => parse(location.hash));
   useEffect(() => {
@@ -80,26 +80,26 @@ export function useRoute(parse) {
   return route;
 }
 
-/** Whether a media query holds now. */
+/** True while a media query matches. */
 export function useMedia(query) {
   const media = matchMedia(query);
-  const [holds, setHolds] = useState(media.matches);
+  const [matches, setMatches] = useState(media.matches);
   useEffect(() => {
-    const read = () => setHolds(media.matches);
+    const read = () => setMatches(media.matches);
     read();
     media.addEventListener("change", read);
     return () => media.removeEventListener("change", read);
   }, [query]);
-  return holds;
+  return matches;
 }
 
-const TYPING = "input:not([type=range], [type=checkbox], [type=radio]), textarea, select, [contenteditable]";
-const ANSWERS_SPACE = "button, summary, input, a:not(.row-link), [role=button]";
-const ANSWERS_ARROWS = "input, select, [role=tab]";
+const TEXT_FIELDS = "input:not([type=range], [type=checkbox], [type=radio]), textarea, select, [contenteditable]";
+const USES_SPACE = "button, summary, input, a:not(.row-link), [role=button]";
+const USES_ARROWS = "input, select, [role=tab]";
 
 /**
- * Keys of the whole page: name of the key → what it does; a handler that returns false has not used it. Whoever types, a
- * dialog, and a control that knows the key itself come first.
+ * Keyboard shortcuts of the whole page: key → handler; a handler that returns false has not used the key. Text fields,
+ * dialogs, and controls that use the key themselves take precedence.
  */
 export function useKeys(bindings) {
   const latest = useLatest(bindings);
@@ -110,9 +110,9 @@ export function useKeys(bindings) {
       if (!run || event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey) return;
       if (document.querySelector("dialog[open]")) return;
       const on = (selector) => target instanceof Element && target.closest(selector) !== null;
-      if (key !== "Escape" && on(TYPING)) return;
-      if (key === " " && on(ANSWERS_SPACE)) return;
-      if (key.startsWith("Arrow") && on(ANSWERS_ARROWS)) return;
+      if (key !== "Escape" && on(TEXT_FIELDS)) return;
+      if (key === " " && on(USES_SPACE)) return;
+      if (key.startsWith("Arrow") && on(USES_ARROWS)) return;
       if (run(event) !== false) event.preventDefault();
     };
     addEventListener("keydown", press);
@@ -120,7 +120,7 @@ export function useKeys(bindings) {
   }, []);
 }
 
-/** The latest value, for a callback that outlives its rendering. */
+/** A ref to the latest value, for callbacks that outlive a rendering. */
 export function useLatest(value) {
   const latest = useRef(value);
   latest.current = value;

@@ -1,6 +1,6 @@
-"""Takes the pictures of `docs/images`: `python -m tests.e2e.screenshots`.
+"""Takes the screenshots in `docs/images`: `python -m tests.e2e.screenshots`.
 
-Every view in light, in dark and on a phone, from a real server with a month of sample calls; the same calls each time.
+Every view in light, dark and on a phone, from a real server with a month of sample calls, the same each time.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ async def _person(service: Service) -> Tenant:
 
 
 async def _fill(service: Service, tenant: Tenant) -> dict[str, Any]:
-    """Post calls as if they had come over the month, most of them in the last hour; return the answer to the last one."""
+    """Post calls dated over the last month, most of them in the last hour; return the response to the last one."""
     chance = random.Random(20)
     now = datetime.now(UTC)
     ages_s = sorted(
@@ -54,7 +54,7 @@ async def _fill(service: Service, tenant: Tenant) -> dict[str, Any]:
         name = "appointment" if at == CALLS - 1 else chance.choice(kinds)
         started = now - timedelta(seconds=age_s + 40)
         answer = (await tenant.post_call(sample_call(chance, name, started))).body
-        # What was posted just now is shown as having come when it was.
+        # As if it had been posted when it started.
         await service.database["calls"].update_one({"_id": answer["callId"]}, {"$set": {"createdAt": started}})
     for name, days in (("appointment", 3), ("no-answer", 2), ("appointment", 1)):  # a contact with a history
         call = sample_call(chance, name, now - timedelta(days=days, hours=chance.uniform(0, 5)))
@@ -80,7 +80,7 @@ async def _take(browser: Browser, tenant: Tenant, look: str, posted: dict[str, A
         await page.goto(f"{tenant.base_url}/{path}")
         await expect(page.locator(sign).first).to_be_visible()
         await page.mouse.move(2, 2)
-        await page.wait_for_timeout(600)  # what is drawn after it is there: the waveform, the fonts
+        await page.wait_for_timeout(600)  # what is drawn later: the waveform, the fonts
         await page.screenshot(path=IMAGES / f"{name}-{look}.png")
 
     await shoot("list", "#/", ".row")
@@ -89,7 +89,7 @@ async def _take(browser: Browser, tenant: Tenant, look: str, posted: dict[str, A
     await _listen(page)
     await page.screenshot(path=IMAGES / f"call-{look}.png")
     await shoot("contact", f"#/contacts/{posted['contactId']}", ".thread-item")
-    await shoot("numbers", "#/numbers", ".tile")
+    await shoot("analytics", "#/analytics", ".tile")
     await shoot("developer", "#/developer", ".snippet")
     await context.close()
 

@@ -1,4 +1,4 @@
-"""One call: its waveform, its words, and what can be taken along."""
+"""One call: its waveform, its transcript, and what can be copied and downloaded."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ async def _is_drawn(canvas: Locator) -> bool:
     return int(await canvas.evaluate(colours)) >= 2
 
 
-async def test_the_recording_is_steered_by_pointer_and_keys(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+async def test_the_recording_is_controlled_by_pointer_and_keyboard(
+    service: Service, tenant: Tenant, new_agent: NewAgent
+) -> None:
     call_id = (await tenant.post_call(sample("appointment"))).body["callId"]
     agent = await new_agent(service.base_url)
     await agent.enter(tenant, f"/#/calls/{call_id}")
@@ -52,7 +54,7 @@ async def test_the_recording_is_steered_by_pointer_and_keys(service: Service, te
     await page.keyboard.press("ArrowLeft")
     await page.keyboard.press("ArrowLeft")
     await page.wait_for_function("() => Math.abs(document.querySelector('audio').currentTime - 10.7) < 1")
-    await page.get_by_label("Speed").select_option("3×")
+    await page.get_by_label("Playback speed").select_option("3×")
     await page.get_by_role("heading", name="Priya Nair").focus()
     await page.keyboard.press("Space")
     await page.wait_for_function("() => !document.querySelector('audio').paused")
@@ -70,12 +72,12 @@ async def test_the_recording_is_steered_by_pointer_and_keys(service: Service, te
     await page.wait_for_function("() => !document.querySelector('audio').paused")
     await page.evaluate("""() => {
       const audio = document.querySelector("audio");
-      audio.addEventListener("seeking", () => { window.leapt = !audio.paused; });
+      audio.addEventListener("seeking", () => { window.hasSkipped = !audio.paused; });
     }""")
-    await page.wait_for_function("() => window.leapt")
+    await page.wait_for_function("() => window.hasSkipped")
 
 
-async def test_a_moment_a_recording_and_the_words_can_be_taken_along(
+async def test_a_link_to_a_position_the_recording_and_the_transcript_can_be_saved(
     service: Service, tenant: Tenant, new_agent: NewAgent, tmp_path: Path
 ) -> None:
     call_id = (await tenant.post_call(sample("appointment"))).body["callId"]
@@ -86,24 +88,24 @@ async def test_a_moment_a_recording_and_the_words_can_be_taken_along(
     await expect(page.locator(".turn[data-now]")).to_contain_text("Actually no")
     await page.wait_for_function("() => document.querySelector('audio').currentTime === 12.5")
 
-    await page.get_by_role("button", name="Link to 0:12").click()
+    await page.get_by_role("button", name="Copy link at 0:12").click()
     await expect(page.get_by_role("button", name="Copied")).to_be_visible()
     link = await page.evaluate("() => navigator.clipboard.readText()")
     assert link == f"{service.base_url}/#/calls/{call_id}?t=12.5"
 
     async with page.expect_download() as downloading:
-        await page.get_by_role("button", name="Download the recording").click()
+        await page.get_by_role("button", name="Download recording").click()
     await (await downloading.value).save_as(tmp_path / "recording")
     assert (tmp_path / "recording").stat().st_size > 100_000
 
     async with page.expect_download() as downloading:
-        await page.get_by_role("button", name="Download the transcript").click()
-    await (await downloading.value).save_as(tmp_path / "words.txt")
-    words = (tmp_path / "words.txt").read_text()
-    assert "[0:12] Priya Nair: Actually no, I am travelling on Thursday." in words
+        await page.get_by_role("button", name="Download transcript").click()
+    await (await downloading.value).save_as(tmp_path / "transcript.txt")
+    text = (tmp_path / "transcript.txt").read_text()
+    assert "[0:12] Priya Nair: Actually no, I am travelling on Thursday." in text
 
 
-async def test_a_transcript_without_times_and_in_hebrew(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+async def test_a_transcript_without_times_and_in_hebrew_is_shown(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
     turns = [{"role": "agent", "message": HEBREW}, {"role": "user", "message": "Shalom"}]
     call_id = (await tenant.post_call(sample("appointment", transcript=turns))).body["callId"]
     agent = await new_agent(service.base_url)
@@ -119,7 +121,9 @@ async def test_a_transcript_without_times_and_in_hebrew(service: Service, tenant
     await expect(page.locator(".turn[data-now]")).to_have_count(0)
 
 
-async def test_two_thousand_turns_and_a_call_without_a_recording(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+async def test_two_thousand_turns_and_a_call_without_a_recording_are_shown(
+    service: Service, tenant: Tenant, new_agent: NewAgent
+) -> None:
     long = (await tenant.post_call(sample("appointment", transcript=_turns(2000, timestamp=0)))).body["callId"]
     silent = (await tenant.post_call(sample("no-answer", voice=False, recording=...))).body["callId"]
     agent = await new_agent(service.base_url)
@@ -127,7 +131,7 @@ async def test_two_thousand_turns_and_a_call_without_a_recording(service: Servic
     page = agent.page
     await expect(page.locator(".turn")).to_have_count(2000)
     await expect(page.locator("mark")).to_be_in_viewport()
-    await page.keyboard.press("k")  # its neighbour in the list
+    await page.keyboard.press("k")  # the previous call of the list
     await agent.open(f"/#/calls/{silent}")
     await expect(page.get_by_text("This call has no transcript.")).to_be_visible()
     await expect(page.get_by_role("group", name="Recording")).to_have_count(0)

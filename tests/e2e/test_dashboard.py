@@ -1,4 +1,4 @@
-"""What an agent does all day: sign in, see calls arrive, open them, hear them, leave."""
+"""An agent's day: sign in, see calls arrive, open them, sign out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ pytestmark = on_disk
 PHONE = {"viewport": {"width": 390, "height": 844}}
 
 
-async def test_a_wrong_password_says_so(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+async def test_a_wrong_password_is_reported(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
     agent = await new_agent(service.base_url)
     await agent.open()
     await agent.sign_in(tenant, password="not this one")
@@ -46,7 +46,7 @@ async def test_signing_out_ends_every_tab(service: Service, tenant: Tenant, new_
     await expect(agent.page.get_by_label("Password")).to_be_visible()
 
 
-async def test_who_signs_in_next_sees_nothing_of_who_was_there(
+async def test_the_next_user_sees_nothing_of_the_previous_one(
     service: Service, tenant: Tenant, other: Tenant, new_agent: NewAgent
 ) -> None:
     call_id = (await tenant.post_call(missed())).body["callId"]
@@ -77,10 +77,10 @@ async def test_another_organizations_calls_never_show(
     await expect(agent.row(mine)).to_be_visible()
     assert await agent.call_ids() == [mine]
     await agent.open(f"/#/calls/{theirs}")
-    await expect(agent.page.get_by_role("heading", name="No such call")).to_be_visible()
+    await expect(agent.page.get_by_role("heading", name="Call not found")).to_be_visible()
 
 
-async def test_older_calls_come_while_scrolling_each_once(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+async def test_scrolling_loads_each_older_call_once(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
     posted = [
         (await tenant.post_call(missed(callStartTime=f"2026-05-15T{hour:02d}:{minute:02d}:00Z"))).body["callId"]
         for hour in (9, 10)
@@ -89,14 +89,16 @@ async def test_older_calls_come_while_scrolling_each_once(service: Service, tena
     agent = await new_agent(service.base_url)
     await agent.enter(tenant)
     await expect(agent.page.get_by_text("120 calls")).to_be_visible()
-    # One that began before all others: the pages below it must be asked for by their place, not by a count.
+    # It started before all others: the next pages must be requested by a cursor, not by a count.
     early = (await tenant.post_call(missed(callStartTime="2026-05-15T01:00:00Z"))).body["callId"]
     await expect(agent.row(early)).to_be_visible()
     assert await agent.all_call_ids() == [early, *reversed(posted)]
-    assert await agent.rows.count() < 60, "rows that nobody can see are not on the page"
+    assert await agent.rows.count() < 60, "only the visible rows are rendered"
 
 
-async def test_an_arrival_does_not_move_what_is_being_read(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+async def test_a_new_call_does_not_move_the_rows_of_a_scrolled_list(
+    service: Service, tenant: Tenant, new_agent: NewAgent
+) -> None:
     posted = [(await tenant.post_call(missed())).body["callId"] for _ in range(40)]
     agent = await new_agent(service.base_url)
     await agent.enter(tenant)
@@ -105,7 +107,7 @@ async def test_an_arrival_does_not_move_what_is_being_read(service: Service, ten
     read = agent.row(posted[20])
     before = await read.bounding_box()
     arrived = [(await tenant.post_call(missed())).body["callId"] for _ in range(3)]
-    pill = agent.page.get_by_role("button", name="3 new")
+    pill = agent.page.get_by_role("button", name="3 new calls")
     await expect(pill).to_be_visible()
     assert await read.bounding_box() == before
     await pill.click()
@@ -114,21 +116,21 @@ async def test_an_arrival_does_not_move_what_is_being_read(service: Service, ten
     assert (await agent.call_ids())[:4] == [*reversed(arrived), posted[-1]]
 
 
-async def test_a_paused_list_stands_still_until_it_goes_on(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+async def test_a_paused_list_does_not_change_until_it_is_resumed(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
     agent = await new_agent(service.base_url)
     await agent.enter(tenant)
     first = (await tenant.post_call(missed())).body["callId"]
     await expect(agent.row(first)).to_be_visible()
     await agent.page.get_by_role("button", name="Pause").click()
     second = (await tenant.post_call(missed())).body["callId"]
-    await expect(agent.page.get_by_role("button", name="1 new")).to_be_visible()
+    await expect(agent.page.get_by_role("button", name="1 new call")).to_be_visible()
     assert await agent.call_ids() == [first]
-    await agent.page.get_by_role("button", name="Go on").click()
+    await agent.page.get_by_role("button", name="Resume").click()
     await expect(agent.row(second)).to_be_visible()
     assert await agent.call_ids() == [second, first]
 
 
-async def test_the_keyboard_does_it_all(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+async def test_everything_works_by_keyboard(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
     older = (await tenant.post_call(missed(callerName="Older"))).body["callId"]
     newer = (await tenant.post_call(missed(callerName="Newer"))).body["callId"]
     agent = await new_agent(service.base_url)
@@ -156,18 +158,18 @@ async def test_the_keyboard_does_it_all(service: Service, tenant: Tenant, new_ag
     await expect(agent.row(newer).get_by_role("link")).to_be_focused()
     await page.keyboard.press("/")
     await expect(page.get_by_role("searchbox")).to_be_focused()
-    await page.keyboard.type("older?")  # in a field, a key is a letter
+    await page.keyboard.type("older?")  # in a text field, `?` is a character
     await expect(agent.row(newer)).to_have_count(0)
     await page.keyboard.press("Escape")
     await expect(agent.row(newer)).to_be_visible()
     await page.keyboard.press("Escape")
     await page.keyboard.press("?")
-    await expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    await expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
     await page.keyboard.press("Escape")
-    await expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
+    await expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_hidden()
 
 
-async def test_on_a_phone_a_call_takes_the_place_of_the_list(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+async def test_on_a_phone_a_call_replaces_the_list(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
     call_id = (await tenant.post_call(sample("outage"))).body["callId"]
     agent = await new_agent(service.base_url, **PHONE)
     await agent.enter(tenant)
@@ -175,5 +177,5 @@ async def test_on_a_phone_a_call_takes_the_place_of_the_list(service: Service, t
     await expect(agent.page.get_by_role("heading", name="Tom Becker")).to_be_visible()
     await expect(agent.row(call_id)).to_be_hidden()
     assert await agent.page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
-    await agent.page.get_by_role("link", name="Back to the calls").click()
+    await agent.page.get_by_role("link", name="Back to calls").click()
     await expect(agent.row(call_id)).to_be_visible()

@@ -1,4 +1,4 @@
-"""For everyone: no violation that axe-core can find, in light and in dark; narrow screens, paper, and ears."""
+"""Accessibility: no violation that axe-core finds, in light and dark; narrow screens, print, and screen readers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def _violations(page: Page) -> list[str]:
 
 
 async def _views(agent: Agent, tenant: Tenant) -> list[str]:
-    """Go through every view as they look with something in them; return what is wrong with each."""
+    """Visit every view with data in it; return the violations of each."""
     page = agent.page
     posted = (await tenant.post_call(sample("appointment"))).body
     await tenant.post_call(missed(status="busy"))
@@ -41,17 +41,17 @@ async def _views(agent: Agent, tenant: Tenant) -> list[str]:
         wrong.extend(f"{name}: {one}" for one in await _violations(page))
 
     await look("list", at="/#/", sign="[data-call-id]")
-    await page.get_by_role("button", name="Notices").click()
+    await page.get_by_role("button", name="Alerts").click()
     await page.get_by_role("button", name="Filters").click()
     wrong.extend(f"menus: {one}" for one in await _violations(page))
     await page.keyboard.press("Escape")
     await page.keyboard.press("?")
-    wrong.extend(f"help: {one}" for one in await _violations(page))
+    wrong.extend(f"shortcuts: {one}" for one in await _violations(page))
     await page.keyboard.press("Escape")
     await look("call", at=f"/#/calls/{posted['callId']}?search=travelling", sign=".turn mark")
     await look("nothing found", at="/#/calls?search=zzzz", sign=".empty")
     await look("contact", at=f"/#/contacts/{posted['contactId']}", sign=".thread-item")
-    await look("numbers", at="/#/numbers", sign=".tile")
+    await look("analytics", at="/#/analytics", sign=".tile")
     await look("developer", at="/#/developer", sign=".snippet")
     return wrong
 
@@ -74,7 +74,7 @@ async def test_no_view_is_wider_than_a_small_phone(service: Service, tenant: Ten
         "#/": ".row",
         f"#/calls/{posted['callId']}": ".turn",
         f"#/contacts/{posted['contactId']}": ".thread-item",
-        "#/numbers": ".tile",
+        "#/analytics": ".tile",
         "#/developer": ".snippet",
     }
     for path, sign in views.items():
@@ -84,34 +84,34 @@ async def test_no_view_is_wider_than_a_small_phone(service: Service, tenant: Ten
         assert await agent.page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), path
 
 
-async def test_arrivals_are_told_politely_and_together(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+async def test_new_calls_are_announced_together_and_not_often(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
     agent = await new_agent(service.base_url)
     await agent.enter(tenant)
     announcer = agent.page.get_by_test_id("announcer")
     await asyncio.gather(*(tenant.post_call(missed()) for _ in range(3)))
     await expect(announcer).to_have_text("3 new calls")
     await agent.page.evaluate("""() => {
-      window.said = [];
-      const told = document.querySelector('[data-testid="announcer"]');
+      window.announced = [];
+      const announcer = document.querySelector('[data-testid="announcer"]');
       const changes = { childList: true, characterData: true, subtree: true };
-      new MutationObserver(() => window.said.push(told.textContent)).observe(told, changes);
+      new MutationObserver(() => window.announced.push(announcer.textContent)).observe(announcer, changes);
     }""")
     last = [(await tenant.post_call(missed())).body["callId"] for _ in range(4)][-1]
     await expect(agent.row(last)).to_be_visible()
-    assert await agent.page.evaluate("() => window.said") == [], "the next word comes when it has been quiet for a while"
+    assert await agent.page.evaluate("() => window.announced") == [], "the next announcement comes after a pause"
 
 
-async def test_nothing_moves_for_who_wants_it_so(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+async def test_reduced_motion_is_respected(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
     for motion, seconds in (("no-preference", ["0.22s", "4s"]), ("reduce", ["0.001s", "0.001s"])):
         agent = await new_agent(service.base_url, reduced_motion=motion)
         await agent.enter(tenant)
         row = agent.row((await tenant.post_call(missed())).body["callId"])
-        await expect(row).to_have_class("row row-fresh")
+        await expect(row).to_have_class("row row-new")
         moves = "(row) => [null, '::before'].map((part) => getComputedStyle(row, part).animationDuration)"
         assert await row.evaluate(moves) == seconds
 
 
-async def test_while_the_calls_are_awaited_the_list_says_so(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+async def test_the_list_says_that_it_is_loading(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
     await tenant.post_call(missed())
     agent = await new_agent(service.base_url)
     asked = asyncio.Event()
@@ -128,7 +128,7 @@ async def test_while_the_calls_are_awaited_the_list_says_so(service: Service, te
     await expect(agent.page.get_by_role("status", name="Loading calls")).to_have_count(0)
 
 
-async def test_a_call_on_paper_is_the_call_alone(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+async def test_a_printed_call_is_without_the_rest_of_the_page(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
     call_id = (await tenant.post_call(sample("appointment"))).body["callId"]
     agent = await new_agent(service.base_url, reduced_motion="reduce")
     await agent.enter(tenant, f"/#/calls/{call_id}")

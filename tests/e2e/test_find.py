@@ -1,4 +1,4 @@
-"""Finding a call: by a word that was said in it, by choices, and by an address that somebody sent."""
+"""Finding a call: by a word of its transcript, by filters, and by a link."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tests.support.service import Service, Tenant, missed, sample
 pytestmark = on_disk
 
 
-async def test_a_word_that_was_said_leads_to_its_moment(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+async def test_a_word_of_the_transcript_leads_to_its_position(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
     wanted = (await tenant.post_call(sample("appointment"))).body["callId"]
     await tenant.post_call(sample("delivery"))
 
     async def can_be_found() -> bool:
         return bool((await tenant.get("/api/calls/history?search=travelling")).body["total"])
 
-    await eventually(can_be_found)  # what was said is indexed a little after the call was taken
+    await eventually(can_be_found)  # transcripts are indexed a little after the call is stored
     agent = await new_agent(service.base_url)
     await agent.enter(tenant)
     await expect(agent.rows).to_have_count(2)
@@ -31,19 +31,17 @@ async def test_a_word_that_was_said_leads_to_its_moment(service: Service, tenant
     await agent.page.get_by_role("searchbox").fill("travelling")
     await expect(agent.rows).to_have_count(1)
     await agent.row(wanted).get_by_role("link").click()
-    hit = agent.page.locator(".turn mark")
-    await expect(hit).to_have_text("travelling")
-    await expect(hit).to_be_in_viewport()
-    await expect(agent.page.get_by_text("1 of 1 hit")).to_be_visible()
-    await hit.click()
+    match = agent.page.locator(".turn mark")
+    await expect(match).to_have_text("travelling")
+    await expect(match).to_be_in_viewport()
+    await expect(agent.page.get_by_text("1 of 1 match")).to_be_visible()
+    await match.click()
     await agent.page.wait_for_function("() => !document.querySelector('audio').paused")
     # The turn with the word begins at 12 s; the word itself is near its end.
     assert 12 < await agent.page.locator("audio").evaluate("(a) => a.currentTime") < 20
 
 
-async def test_a_view_is_in_the_address_and_the_live_list_obeys_it(
-    service: Service, tenant: Tenant, new_agent: NewAgent
-) -> None:
+async def test_filters_are_in_the_address_and_apply_to_new_calls(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
     busy = (await tenant.post_call(missed(status="busy"))).body["callId"]
     await tenant.post_call(missed())
     agent = await new_agent(service.base_url)
@@ -70,14 +68,14 @@ async def test_a_view_is_in_the_address_and_the_live_list_obeys_it(
     await agent.row(busy).get_by_role("link").click()
     await expect(page.get_by_test_id("call")).to_be_visible()
     assert page.url.endswith(f"#/calls/{busy}?status=busy&direction=inbound&date=today")
-    await page.get_by_role("button", name="Clear").click()
+    await page.get_by_role("button", name="Clear all").click()
     await expect(agent.rows).to_have_count(5)
 
 
-async def test_a_call_that_arrives_is_searched_for_its_words(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+async def test_a_search_applies_to_the_transcripts_of_new_calls(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
     agent = await new_agent(service.base_url)
     await agent.enter(tenant, "/#/calls?search=travelling")
-    await expect(agent.page.get_by_text("No such calls")).to_be_visible()
+    await expect(agent.page.get_by_text("No matching calls")).to_be_visible()
     await tenant.post_call(sample("delivery"))
     wanted = (await tenant.post_call(sample("appointment"))).body["callId"]
     await expect(agent.row(wanted)).to_be_visible()
@@ -99,7 +97,7 @@ async def test_a_call_is_found_by_its_number_its_name_and_its_summary(
         await expect(agent.row(other)).to_be_visible()
 
 
-async def test_the_words_of_a_search_are_gone_through_one_by_one(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+async def test_the_matches_of_a_search_can_be_stepped_through(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
     call_id = (await tenant.post_call(sample("appointment"))).body["callId"]
     agent = await new_agent(service.base_url)
     await agent.enter(tenant, f"/#/calls/{call_id}?search=thursday")
@@ -107,19 +105,19 @@ async def test_the_words_of_a_search_are_gone_through_one_by_one(service: Servic
     here = page.locator(".turn mark[data-now]")
     await expect(here).to_be_in_viewport()
     count = await page.locator(".turn mark").count()
-    await expect(page.get_by_text(f"1 of {count} hits")).to_be_visible()
+    await expect(page.get_by_text(f"1 of {count} matches")).to_be_visible()
     first = await here.evaluate("(mark) => mark.closest('.turn').textContent")
-    await page.get_by_role("button", name="Next hit").click()
-    await expect(page.get_by_text(f"2 of {count} hits")).to_be_visible()
+    await page.get_by_role("button", name="Next match").click()
+    await expect(page.get_by_text(f"2 of {count} matches")).to_be_visible()
     await expect(here).to_have_count(1)
     await expect(here).to_be_in_viewport()
     assert await here.evaluate("(mark) => mark.closest('.turn').textContent") != first
-    await page.get_by_role("button", name="Previous hit").click()
-    await page.get_by_role("button", name="Previous hit").click()
-    await expect(page.get_by_text(f"{count} of {count} hits")).to_be_visible()
+    await page.get_by_role("button", name="Previous match").click()
+    await page.get_by_role("button", name="Previous match").click()
+    await expect(page.get_by_text(f"{count} of {count} matches")).to_be_visible()
 
 
-async def test_lengths_agents_and_days(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+async def test_durations_agents_and_dates_filter_the_list(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
     short = (await tenant.post_call(sample("delivery"))).body["callId"]
     long = (await tenant.post_call(sample("appointment", callStartTime="2026-05-15T09:12:34Z"))).body["callId"]
     agent = await new_agent(service.base_url)
@@ -129,21 +127,21 @@ async def test_lengths_agents_and_days(service: Service, tenant: Tenant, new_age
     await page.get_by_label("Duration").select_option("Up to 30 s")
     await expect(agent.row(long)).to_have_count(0)
     await expect(agent.row(short)).to_be_visible()
-    await page.get_by_label("Duration").select_option("Any length")
+    await page.get_by_label("Duration").select_option("Any duration")
     await page.get_by_label("Agent").select_option("Alex (Maple Dental)")
     await expect(agent.row(short)).to_have_count(0)
     await expect(agent.row(long)).to_be_visible()
     await page.get_by_label("Agent").select_option("Any agent")
-    await page.get_by_label("Date").select_option("From … to …")
+    await page.get_by_label("Date").select_option("Custom range")
     await page.get_by_label("From", exact=True).fill("2026-05-15")
     await page.get_by_label("To", exact=True).fill("2026-05-15")
     await expect(agent.row(short)).to_have_count(0)
     await expect(agent.row(long)).to_be_visible()
-    await page.get_by_role("button", name="Clear").click()
+    await page.get_by_role("button", name="Clear all").click()
     await expect(agent.row(short)).to_be_visible()
     await expect(page.get_by_label("From", exact=True)).to_have_count(0)
     await page.get_by_label("Date").select_option("Today")
-    await page.get_by_label("Date").select_option("From … to …")
+    await page.get_by_label("Date").select_option("Custom range")
     await page.get_by_label("From", exact=True).fill("2026-05-16")
     await expect(page).to_have_url(re.compile(r"#/calls\?startDate=2026-05-16$"))
 
@@ -161,4 +159,4 @@ async def test_the_filtered_calls_are_exported(service: Service, tenant: Tenant,
     await download.save_as(tmp_path / "calls.csv")
     rows = list(csv.DictReader(io.StringIO((tmp_path / "calls.csv").read_text("utf-8-sig"))))
     assert [row["status"] for row in rows] == ["busy"]
-    assert rows[0]["contact"] != "=1+1", "a spreadsheet would calculate it"
+    assert rows[0]["contact"] != "=1+1", "a spreadsheet would evaluate it"

@@ -1,4 +1,4 @@
-"""What the first look at the dashboard costs: bytes and questions. Times are measured by the benchmark."""
+"""The cost of the first view: bytes and requests. Times are measured by the benchmark."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from tests.support.service import Service, Tenant, sample
 
 pytestmark = on_disk
 
-MOST_BYTES: Final = 150_000
+MAX_BYTES: Final = 150_000
 CALLS: Final = 50
 
 
 async def _received(agent: Agent, tenant: Tenant) -> dict[str, float]:
-    """Open the dashboard; return what came over the wire until its list was there and all was quiet, by address."""
+    """Open the dashboard; return the bytes received until it is idle, by address."""
     tools = await agent.page.context.new_cdp_session(agent.page)
     await tools.send("Network.enable")
     addresses: dict[str, str] = {}
@@ -31,13 +31,13 @@ async def _received(agent: Agent, tenant: Tenant) -> dict[str, float]:
     return {url.removeprefix(agent.base_url): size for url, size in sizes.items() if size}
 
 
-async def test_it_is_small_and_the_second_time_only_what_can_have_changed_is_asked_for(
+async def test_the_first_view_is_small_and_the_second_requests_only_what_may_have_changed(
     service: Service, tenant: Tenant, new_agent: NewAgent
 ) -> None:
     for _ in range(CALLS):
         await tenant.post_call(sample("appointment", voice=False, recording=..., status="busy"))
     agent = await new_agent(service.base_url)
     cold = await _received(agent, tenant)
-    assert sum(cold.values()) < MOST_BYTES
+    assert sum(cold.values()) < MAX_BYTES
     warm = await _received(agent, tenant)
     assert {path.partition("?")[0] for path in warm} == {"/", "/api/user", "/api/calls/history"}

@@ -1,4 +1,4 @@
-"""Nothing that a vendor sends can run, break the page or hide what is beside it."""
+"""No text that a vendor sends can run, break the page or hide other content."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ async def test_every_field_that_a_vendor_sets_is_text_on_every_page(
     await expect(page.locator(".thread-item")).to_contain_text(hostile("summary"))
     await require_untouched(page)
 
-    await agent.open("/#/numbers")
+    await agent.open("/#/analytics")
     await expect(page.get_by_role("row", name=re.compile(re.escape("<script>window.ran='agentName'")))).to_be_visible()
     await require_untouched(page)
 

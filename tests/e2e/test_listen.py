@@ -23,7 +23,7 @@ async def _is_heard(audio: Locator) -> None:
     await audio.page.wait_for_function("(before) => document.querySelector('audio').currentTime > before", arg=before)
 
 
-async def test_a_call_arrives_is_opened_and_heard(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+async def test_a_call_arrives_is_opened_and_played(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
     agent = await new_agent(service.base_url)
     await agent.enter(tenant)
     await expect(agent.page.get_by_text("No calls yet")).to_be_visible()
@@ -57,7 +57,7 @@ async def test_a_call_arrives_is_opened_and_heard(service: Service, tenant: Tena
     assert await page.evaluate("() => window.isSamePage")
 
 
-async def test_a_turns_time_plays_from_there(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+async def test_the_time_of_a_turn_plays_from_there(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
     call_id = (await tenant.post_call(sample("appointment"))).body["callId"]
     agent = await new_agent(service.base_url)
     await agent.enter(tenant, f"/#/calls/{call_id}")
@@ -67,7 +67,7 @@ async def test_a_turns_time_plays_from_there(service: Service, tenant: Tenant, n
     await expect(agent.page.locator(".turn[data-now]")).to_contain_text("Actually no")
 
 
-async def test_an_expired_link_is_renewed_once(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+async def test_an_expired_url_is_renewed_once(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
     call_id = (await tenant.post_call(sample("delivery"))).body["callId"]
     agent = await new_agent(service.base_url)
     refused: list[str] = []
@@ -83,12 +83,12 @@ async def test_an_expired_link_is_renewed_once(service: Service, tenant: Tenant,
     assert refused == ["expired"]
 
 
-async def test_a_recording_that_cannot_be_had_says_so(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+async def test_a_recording_that_cannot_be_loaded_is_reported(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
     call_id = (await tenant.post_call(sample("delivery"))).body["callId"]
     agent = await new_agent(service.base_url)
     await agent.page.route(AUDIO_URL, lambda route: route.fulfill(status=403, body="no"))
     await agent.enter(tenant, f"/#/calls/{call_id}")
-    await expect(agent.page.get_by_text("The recording cannot be played just now.")).to_be_visible()
+    await expect(agent.page.get_by_text("Couldn't load the recording.")).to_be_visible()
     await agent.page.unroute(AUDIO_URL)
     await agent.page.get_by_role("button", name="Try again").click()
     await agent.page.get_by_role("button", name="Play", exact=True).click()

@@ -1,4 +1,4 @@
-"""The pages beside the list: a contact, the numbers, the developer's; and being told while looking elsewhere."""
+"""The other pages: a contact, analytics, developer; and alerts."""
 
 from __future__ import annotations
 
@@ -12,15 +12,13 @@ from tests.support.service import Service, Tenant, missed, sample
 pytestmark = on_disk
 
 
-async def test_a_contact_is_one_thread_that_goes_on_and_can_be_renamed(
-    service: Service, tenant: Tenant, new_agent: NewAgent
-) -> None:
+async def test_a_contact_is_one_live_thread_and_can_be_renamed(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
     number = "+14165550177"
     first = (await tenant.post_call(missed(fromNumber=number))).body
     agent = await new_agent(service.base_url)
     await agent.enter(tenant, f"/#/calls/{first['callId']}")
     page = agent.page
-    await page.get_by_role("link", name="All with Unknown Caller").click()
+    await page.get_by_role("link", name="View contact").click()
     await expect(page.get_by_role("heading", name="Unknown Caller")).to_be_visible()
     await expect(page.get_by_text("+1 416-555-0177 · 1 entry")).to_be_visible()
     assert page.url.endswith(f"#/contacts/{first['contactId']}")
@@ -28,7 +26,7 @@ async def test_a_contact_is_one_thread_that_goes_on_and_can_be_renamed(
     await tenant.post_call(sample("appointment", toNumber=number, callerName=...))
     await expect(page.get_by_text("Priya moved her cleaning")).to_be_visible()
     await expect(page.locator(".thread-item")).to_have_count(2)
-    await tenant.post_call(missed())  # somebody else's
+    await tenant.post_call(missed())  # of another contact
 
     await page.get_by_role("button", name="Rename").click()
     await page.get_by_label("Name").fill("Priya at the desk")
@@ -41,27 +39,27 @@ async def test_a_contact_is_one_thread_that_goes_on_and_can_be_renamed(
     await expect(agent.row(first["callId"])).to_contain_text("Priya at the desk")
 
 
-async def test_the_numbers_are_drawn_while_calls_come(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+async def test_analytics_update_as_calls_arrive(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
     await tenant.post_call(sample("appointment", callStartTime=...))
     agent = await new_agent(service.base_url, timezone_id="America/Toronto")
-    await agent.enter(tenant, "/#/numbers")
+    await agent.enter(tenant, "/#/analytics")
     page = agent.page
-    await expect(page.get_by_text("Days and times in America/Toronto")).to_be_visible()
+    await expect(page.get_by_text("Times are in your time zone, America/Toronto.")).to_be_visible()
     tile = page.locator(".tile")
     await expect(tile.nth(0)).to_have_text(re.compile(r"Calls today\s*1"))
-    await expect(tile.nth(1)).to_have_text(re.compile(r"Answered\s*100 %"))
-    await expect(tile.nth(3)).to_have_text(re.compile(r"Average length\s*31 s"))
+    await expect(tile.nth(1)).to_have_text(re.compile(r"Answer rate\s*100%"))
+    await expect(tile.nth(3)).to_have_text(re.compile(r"Average duration\s*31 s"))
     for _ in range(3):
         await tenant.post_call(missed())
     await expect(tile.nth(0)).to_have_text(re.compile(r"Calls today\s*4"))
-    await expect(tile.nth(1)).to_have_text(re.compile(r"Answered\s*25 %"))
-    await expect(page.get_by_role("img", name=re.compile("Calls per minute, last hour: 4 calls in all"))).to_be_visible()
+    await expect(tile.nth(1)).to_have_text(re.compile(r"Answer rate\s*25%"))
+    await expect(page.get_by_role("img", name=re.compile("Calls per minute, last hour: 4 calls total"))).to_be_visible()
     await expect(page.get_by_role("row", name=re.compile(r"Alex \(Maple Dental\)\s*1\s*1\s*31 s"))).to_be_visible()
     await page.get_by_role("link", name="No answer 3").click()
     await expect(agent.rows).to_have_count(3)
 
 
-async def test_a_developer_posts_a_call_and_sees_its_events(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+async def test_a_developer_sends_a_call_and_sees_its_events(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
     agent = await new_agent(service.base_url, permissions=["clipboard-read", "clipboard-write"])
     await agent.enter(tenant, "/#/developer")
     page = agent.page
@@ -70,64 +68,64 @@ async def test_a_developer_posts_a_call_and_sees_its_events(service: Service, te
     await page.get_by_role("button", name="Reveal").click()
     await expect(key).to_have_text(tenant.api_key)
     await page.get_by_role("button", name="Python").click()
-    await expect(page.get_by_role("region", name="Program")).to_contain_text("urllib.request")
+    await expect(page.get_by_role("region", name="Python code")).to_contain_text("urllib.request")
     await page.get_by_role("button", name="Copy with key").click()
     await expect(page.get_by_role("button", name="Copied")).to_be_visible()
     assert tenant.api_key in await page.evaluate("() => navigator.clipboard.readText()")
 
-    await page.get_by_role("button", name="Post a sample call").click()
+    await page.get_by_role("button", name="Send a sample call").click()
     await expect(page.get_by_text("201")).to_be_visible()
     await expect(page.locator(".event")).to_have_count(4)
     await page.locator(".event summary").last.click()
     await expect(page.locator(".event-text")).to_contain_text('"event": "call_initiated"')
 
     await page.get_by_role("button", name="Regenerate…").click()
-    await page.get_by_role("button", name="Make a new key").click()
+    await page.get_by_role("button", name="Regenerate key").click()
     await expect(key).not_to_have_text(tenant.api_key)
-    await page.get_by_role("link", name="Open the call").click()
+    await page.get_by_role("link", name="View call").click()
     await expect(page.get_by_role("heading", name="Priya Nair")).to_be_visible()
 
 
-_ELSEWHERE = """
-window.told = [];
+_HIDDEN_PAGE = """
+window.alerts = [];
 window.Notification = class {
   static permission = "granted";
-  constructor(title, options) { window.told.push([title, options.body]); }
+  constructor(title, options) { window.alerts.push([title, options.body]); }
 };
 window.AudioContext = class extends window.AudioContext {
   createOscillator() {
-    window.told.push("a note");
+    window.alerts.push("note");
     return super.createOscillator();
   }
 };
-Object.defineProperty(document, "hidden", { get: () => window.isElsewhere === true });
+Object.defineProperty(document, "hidden", { get: () => window.isHidden === true });
 """
 
 
-async def test_who_looks_elsewhere_is_told(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+async def test_alerts_while_the_page_is_hidden(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
     agent = await new_agent(service.base_url)
-    await agent.page.add_init_script(_ELSEWHERE)
+    await agent.page.add_init_script(_HIDDEN_PAGE)
     await agent.enter(tenant, "/#/calls?status=busy")
     page = agent.page
-    await page.get_by_role("button", name="Notices: off for this view").click()
+    await page.get_by_role("button", name="Alerts: off for this view").click()
     await page.get_by_label("Show a desktop notification").check()
     await page.get_by_label("Play a sound").check()
-    assert await page.evaluate("() => window.told.splice(0)") == ["a note", "a note"], "as it will be"
+    assert await page.evaluate("() => window.alerts.splice(0)") == ["note", "note"], "a preview"
     await page.keyboard.press("Escape")
-    await expect(page.get_by_role("button", name="Notices: on for this view")).to_be_focused()
+    await expect(page.get_by_role("button", name="Alerts: on for this view")).to_be_focused()
 
-    await page.evaluate("() => { window.isElsewhere = true; }")
+    await page.evaluate("() => { window.isHidden = true; }")
     await tenant.post_call(missed())
     await tenant.post_call(missed(status="busy", callerName="Tom Becker"))
     await expect(page).to_have_title("(1) Calls · tether")
-    assert await page.evaluate("() => window.told") == ["a note", "a note", ["Tom Becker", "Inbound call"]]
-    await page.evaluate("() => { window.isElsewhere = false; document.dispatchEvent(new Event('visibilitychange')); }")
+    assert await page.evaluate("() => window.alerts") == ["note", "note", ["Tom Becker", "Inbound call"]]
+    await page.evaluate("() => { window.isHidden = false; document.dispatchEvent(new Event('visibilitychange')); }")
     await expect(page).to_have_title("Calls · tether")
     await page.reload()
-    await expect(page.get_by_role("button", name="Notices: on for this view")).to_be_visible()
+    await expect(page.get_by_role("button", name="Alerts: on for this view")).to_be_visible()
 
 
-async def test_the_time_from_commit_to_screen_is_told_on_hover(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+async def test_the_tooltip_has_the_latency_from_commit_to_screen(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
     agent = await new_agent(service.base_url)
     await agent.enter(tenant)
     call_id = (await tenant.post_call(missed())).body["callId"]
@@ -135,4 +133,6 @@ async def test_the_time_from_commit_to_screen_is_told_on_hover(service: Service,
     await agent.painted()
     await agent.page.mouse.move(1, 400)
     await agent.connection.hover()
-    await expect(agent.connection).to_have_attribute("title", re.compile(r"From commit to screen: \d+ ms for the latest call"))
+    await expect(agent.connection).to_have_attribute(
+        "title", re.compile(r"Latency from commit to screen: \d+ ms for the latest call")
+    )

@@ -1,4 +1,4 @@
-"""The promise of the indicator: whatever happens to the connection, every call is shown, once."""
+"""Whatever happens to the connection, every call is shown exactly once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def _post(tenant: Tenant, count: int) -> list[str]:
 
 
 @on_disk
-async def test_calls_that_came_while_the_line_was_cut_are_caught_up_on(
+async def test_calls_that_arrive_while_the_connection_is_cut_are_shown_after_it(
     service: Service, tenant: Tenant, new_agent: NewAgent
 ) -> None:
     async with wire_to(service.base_url) as wire:
@@ -44,7 +44,9 @@ async def test_calls_that_came_while_the_line_was_cut_are_caught_up_on(
 
 
 @on_disk
-async def test_a_line_that_is_cut_again_and_again_loses_nothing(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+async def test_a_connection_that_is_cut_again_and_again_loses_nothing(
+    service: Service, tenant: Tenant, new_agent: NewAgent
+) -> None:
     async with wire_to(service.base_url) as wire:
         agent = await new_agent(wire.url)
         await agent.enter(tenant)
@@ -60,7 +62,7 @@ async def test_a_line_that_is_cut_again_and_again_loses_nothing(service: Service
 
 
 @on_disk
-async def test_a_first_page_that_fails_is_tried_again(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+async def test_a_first_page_that_fails_is_retried(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
     posted = await _post(tenant, 1)
     agent = await new_agent(service.base_url)
     await agent.page.route(
@@ -70,7 +72,7 @@ async def test_a_first_page_that_fails_is_tried_again(service: Service, tenant: 
     )
     await agent.enter(tenant)
     await expect(agent.page.get_by_text("MongoDB is away.")).to_be_visible()
-    await agent.page.get_by_role("button", name="Try now").click()
+    await agent.page.get_by_role("button", name="Retry now").click()
     await expect(agent.row(posted[0])).to_be_visible()
 
 
@@ -82,7 +84,7 @@ async def _first_user(process: ServerProcess, mongodb_uri: str, http: aiohttp.Cl
     return Tenant(process.url, http, added.user_id, added.organization_id, person.email, added.api_key)
 
 
-async def test_a_restarted_server_is_found_again(mongodb_uri: str, tmp_path: Path, new_agent: NewAgent) -> None:
+async def test_the_page_reconnects_to_a_restarted_server(mongodb_uri: str, tmp_path: Path, new_agent: NewAgent) -> None:
     process = ServerProcess(tmp_path, MONGODB_URI=mongodb_uri, TETHER_DATABASE=f"t{uuid.uuid4().hex[:12]}")
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
         try:

@@ -1,67 +1,67 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 
-import { judge, readFilter } from "../../static/js/search/filter.js";
-import { Notices } from "../../static/js/state/alerts.js";
+import { matchFilter, parseFilter } from "../../static/js/search/filter.js";
+import { Alerts } from "../../static/js/state/alerts.js";
 
-const filter = (text) => readFilter(new URLSearchParams(text));
+const filter = (text) => parseFilter(new URLSearchParams(text));
 const storage = (items = new Map()) => ({ getItem: (key) => items.get(key) ?? null, setItem: (key, value) => items.set(key, value) });
 
-let heard, kept, notices, tell, desk;
+let given, stored, alerts, send, feed;
 beforeEach(() => {
-  heard = [];
-  kept = storage();
-  notices = make();
-  desk = {
+  given = [];
+  stored = storage();
+  alerts = make();
+  feed = {
     live: { status: "live" },
-    listen: (listener) => ((tell = listener), () => (tell = () => {})),
-    belongs: async (rule, row) => judge(rule, row, 0) === "in",
+    listen: (listener) => ((send = listener), () => (send = () => {})),
+    matches: async (rule, row) => matchFilter(rule, row, 0) === "match",
   };
-  notices.watch(desk);
+  alerts.watch(feed);
 });
 
 const make = () =>
-  new Notices({ storage: kept, chime: () => heard.push("chime"), notify: (title) => heard.push(title), schedule: (run) => run() });
+  new Alerts({ storage: stored, playSound: () => given.push("sound"), showNotification: (title) => given.push(title), schedule: (run) => run() });
 
 async function call(change = {}) {
   const { callId = "c", status = "completed", ...rest } = change;
   const begun = { callId, contactName: "Priya", direction: "inbound", startTime: "2026-05-15T09:00:00.000Z", ...rest };
-  tell({ event: "call_initiated", data: begun });
-  tell({ event: "call_ended", data: { callId, status, duration: 3, summary: "s" } });
+  send({ event: "call_initiated", data: begun });
+  send({ event: "call_ended", data: { callId, status, duration: 3, summary: "s" } });
   await new Promise((resolve) => setImmediate(resolve));
 }
 
-test("nobody is told of anything they did not ask for", async () => {
+test("without a rule there is no alert", async () => {
   await call();
-  assert.deepEqual(heard, []);
+  assert.deepEqual(given, []);
 });
 
-test("a rule tells of the calls of its view, and a burst is one notice", async () => {
-  notices.set(filter("status=busy"), { desktop: true });
-  notices.set(filter("status=busy"), { sound: true });
+test("a rule alerts for the calls that match its filter, once for a burst", async () => {
+  alerts.set(filter("status=busy"), { desktop: true });
+  alerts.set(filter("status=busy"), { sound: true });
   await call();
   await call({ callId: "d", status: "busy" });
   await call({ callId: "e", status: "busy" });
-  assert.deepEqual(heard, ["chime", "Priya"]);
+  assert.deepEqual(given, ["sound", "Priya"]);
 });
 
-test("what is caught up on is not news", async () => {
-  notices.set(filter(""), { desktop: true });
-  desk.live.status = "catching-up";
+test("there are no alerts while catching up", async () => {
+  alerts.set(filter(""), { desktop: true });
+  feed.live.status = "catching-up";
   await call();
-  assert.deepEqual(heard, []);
+  assert.deepEqual(given, []);
 });
 
-test("rules are kept, and gone when nothing is wanted", () => {
-  notices.set(filter("status=busy"), { sound: true });
+test("rules are stored, and removed when both alerts are off", () => {
+  alerts.set(filter("status=busy"), { sound: true });
   assert.deepEqual(make().rule(filter("status=busy")), { desktop: false, sound: true });
-  notices.set(filter("status=busy"), { sound: false });
+  alerts.set(filter("status=busy"), { sound: false });
   assert.equal(make().rules.size, 0);
 });
 
-test("what another version kept does no harm", () => {
-  kept.setItem("tether.notices", '{"not": "ours"}');
+test("stored data in another format is ignored", () => {
+  stored.setItem("tether.alerts", '{"not": "ours"}');
   assert.equal(make().rules.size, 0);
-  kept.setItem("tether.notices", "[[1, null]]");
+  stored.setItem("tether.alerts", "[[1, null]]");
   assert.equal(make().rules.size, 0);
 });

@@ -6,7 +6,7 @@ import { after, before, beforeEach, test } from "node:test";
 
 import { ApiError, createApi } from "../../static/js/api.js";
 
-let server, base, answer, asked, api, sessionsOver;
+let server, base, answer, asked, api, expirations;
 
 before(async () => {
   server = createServer((request, response) => {
@@ -24,8 +24,8 @@ before(async () => {
 });
 after(() => server.close());
 beforeEach(() => {
-  sessionsOver = 0;
-  api = createApi({ fetch: (path, options) => fetch(base + path, options), onSessionOver: () => (sessionsOver += 1) });
+  expirations = 0;
+  api = createApi({ fetch: (path, options) => fetch(base + path, options), onSessionExpired: () => (expirations += 1) });
 });
 
 const failure = (promise) =>
@@ -34,7 +34,7 @@ const failure = (promise) =>
     (error) => error,
   );
 
-test("an error is the server's own sentence", async () => {
+test("an error has the sentence that the server sent", async () => {
   answer = [503, '{"success": false, "error": "MongoDB is away; try again shortly."}'];
   const error = await failure(api.history());
   assert.ok(error instanceof ApiError);
@@ -42,35 +42,35 @@ test("an error is the server's own sentence", async () => {
   assert.equal(error.message, "MongoDB is away; try again shortly.");
 });
 
-test("an answer that is not the server's own is an error with its status", async () => {
+test("a response that is not the server's JSON is an error with its status", async () => {
   for (const text of ["<html>Bad gateway</html>", "", '{"error": {"code": 1}}', "[]"]) {
     answer = [502, text];
-    assert.equal((await failure(api.history())).message, "The server answered with status 502.");
+    assert.equal((await failure(api.history())).message, "The server responded with status 502.");
   }
 });
 
-test("a success that is not JSON is an error, too", async () => {
+test("a 200 that is not JSON is an error", async () => {
   answer = [200, "<html>Sign in to the Wi-Fi</html>"];
   assert.ok((await failure(api.history())) instanceof ApiError);
 });
 
-test("a server that hangs up cannot be reached", async () => {
+test("a connection that the server closes is an error without a status", async () => {
   answer = "hang up";
   const error = await failure(api.history());
   assert.equal(error.status, 0);
-  assert.equal(error.message, "The server cannot be reached.");
+  assert.equal(error.message, "Can't reach the server.");
 });
 
 test("any 401 ends the session, but a wrong password does not", async () => {
   answer = [401, '{"success": false, "error": "The email address or the password is wrong."}'];
   const error = await failure(api.signIn("a@b.example", "x"));
   assert.equal(error.message, "The email address or the password is wrong.");
-  assert.equal(sessionsOver, 0);
+  assert.equal(expirations, 0);
   await failure(api.history());
-  assert.equal(sessionsOver, 1);
+  assert.equal(expirations, 1);
 });
 
-test("whether the session holds is yes, no, or not to be known", async () => {
+test("the session is valid, invalid, or unknown if the server gives no answer", async () => {
   answer = [200, '{"message": "Token is good"}'];
   assert.equal(await api.hasSession(), true);
   answer = [401, '{"success": false, "error": "Sign in first."}'];
@@ -79,19 +79,19 @@ test("whether the session holds is yes, no, or not to be known", async () => {
   assert.equal((await failure(api.hasSession())).status, 503);
 });
 
-test("ids are escaped on their way into an address", async () => {
+test("ids are escaped in paths", async () => {
   answer = [200, '{"success": true, "call": {"callId": "x"}}'];
   assert.deepEqual(await api.call("../../user/api-key?x=#"), { callId: "x" });
   assert.equal(asked.path, "/api/calls/..%2F..%2Fuser%2Fapi-key%3Fx%3D%23");
 });
 
-test("signing in sends what was typed and hands on who it is", async () => {
+test("signing in sends the credentials as typed and returns the user", async () => {
   answer = [200, '{"token": "t", "user": {"id": "u", "fullName": "Robin Vale"}}'];
   assert.deepEqual(await api.signIn("a@b.example", "pass word"), { id: "u", fullName: "Robin Vale" });
   assert.deepEqual(asked, { method: "POST", path: "/api/auth/login", body: { email: "a@b.example", password: "pass word" } });
 });
 
-test("a request that its asker gave up is not an error of the server", async () => {
+test("an aborted request is not an error of the server", async () => {
   answer = [200, "{}"];
   const error = await failure(api.history({}, { signal: AbortSignal.abort() }));
   assert.equal(error.name, "AbortError");

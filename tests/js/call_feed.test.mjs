@@ -1,4 +1,4 @@
-// The list is asked for while the socket is being opened: between the two nothing may be lost.
+// The list is requested while the WebSocket is being opened: no call may be lost between the two.
 
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
@@ -12,9 +12,9 @@ globalThis.WebSocket = class {
 };
 globalThis.addEventListener = () => {};
 globalThis.document = new EventTarget();
-const { Desk } = await import("../../static/js/state/call_feed.js");
+const { CallFeed } = await import("../../static/js/state/call_feed.js");
 
-let asked, desk;
+let asked, feed;
 const turn = () => new Promise((done) => setImmediate(done));
 const call = (callId) => ({ callId, startTime: "2026-05-15T09:12:34.000Z", direction: "inbound" });
 
@@ -28,51 +28,51 @@ const hello = (seq) => say({ event: "hello", seq, organizationId: "x" });
 
 beforeEach(() => {
   asked = [];
-  desk = new Desk({ api: { history, hasSession: async () => true }, hubUrl: "ws://x/ws" });
+  feed = new CallFeed({ api: { history, hasSession: async () => true }, hubUrl: "ws://x/ws" });
 });
-afterEach(() => desk.stop());
+afterEach(() => feed.stop());
 
-test("one question is enough when the events go on from what the list has", async () => {
-  desk.start();
+test("one request is enough if the events continue from the list", async () => {
+  feed.start();
   await answer(7, "a");
   hello(7);
-  assert.deepEqual([asked.length, desk.calls.order, desk.loading.first], [0, ["a"], "ready"]);
+  assert.deepEqual([asked.length, feed.calls.order, feed.loading.first], [0, ["a"], "ready"]);
 });
 
-test("a list that is newer than where the events begin takes them twice and shows each once", async () => {
-  desk.start();
+test("a call that is in the list and arrives as an event is listed once", async () => {
+  feed.start();
   hello(6);
   await answer(7, "b", "a");
   say({ event: "call_initiated", seq: 7, data: { callId: "b", startTime: "2026-05-15T09:13:00.000Z" } });
-  assert.deepEqual([asked.length, [...desk.calls.order].sort()], [0, ["a", "b"]]);
+  assert.deepEqual([asked.length, [...feed.calls.order].sort()], [0, ["a", "b"]]);
 });
 
 for (const [when, order] of Object.entries({ before: ["list", "hello"], after: ["hello", "list"] })) {
-  test(`a list that ends before the events begin is asked for again; it came ${when} the hello`, async () => {
-    desk.start();
+  test(`a list that ends before the events begin is requested again; it came ${when} the hello`, async () => {
+    feed.start();
     for (const step of order) {
       if (step === "hello") hello(10);
       else await answer(7, "a");
     }
     assert.equal(asked.length, 1);
     await answer(10, "b", "a");
-    assert.deepEqual([asked.length, desk.calls.order], [0, ["b", "a"]]);
+    assert.deepEqual([asked.length, feed.calls.order], [0, ["b", "a"]]);
   });
 }
 
-test("what was asked for early is taken once, and only for the view that it is of", async () => {
+test("a prefetched page is used once, and only for its own filter", async () => {
   const early = { calls: [call("early")], total: 1, totalIsExact: true, seq: 3 };
-  const firstPage = { question: "limit=50", answer: Promise.resolve(early) };
-  desk = new Desk({ api: { history, hasSession: async () => true }, hubUrl: "ws://x/ws", firstPage });
-  desk.start();
+  const firstPage = { params: "limit=50", response: Promise.resolve(early) };
+  feed = new CallFeed({ api: { history, hasSession: async () => true }, hubUrl: "ws://x/ws", firstPage });
+  feed.start();
   await turn();
-  assert.deepEqual([asked.length, desk.calls.order], [0, ["early"]]);
-  desk.reload();
+  assert.deepEqual([asked.length, feed.calls.order], [0, ["early"]]);
+  feed.reload();
   assert.equal(asked.length, 1);
-  desk.stop();
+  feed.stop();
 
-  desk = new Desk({ api: { history, hasSession: async () => true }, hubUrl: "ws://x/ws", firstPage });
-  desk.setFilter({ status: "busy" });
-  desk.start();
+  feed = new CallFeed({ api: { history, hasSession: async () => true }, hubUrl: "ws://x/ws", firstPage });
+  feed.setFilter({ status: "busy" });
+  feed.start();
   assert.equal(asked.length, 2);
 });

@@ -32,7 +32,7 @@ const arrive = (...calls) => calls.flatMap(events).forEach((event) => store.appl
 const numbers = () => store.order.map(Number);
 const history = (...rows) => rows.map((number) => call(number));
 
-test("a call's events make one row that ends up whole", () => {
+test("a call's events make one complete row", () => {
   store.replace([], { total: 0 });
   arrive(call(1));
   assert.deepEqual(numbers(), [1]);
@@ -50,7 +50,7 @@ test("applying an event again changes nothing", () => {
   assert.equal(store.total, 1);
 });
 
-test("a row is replaced, never changed, so that a view sees by identity what is new", () => {
+test("a row is replaced, never modified, so that a component sees the change by identity", () => {
   store.replace([], { total: 0 });
   store.apply(events(call(1))[0], 1_000);
   const before = store.rows.get(id(1));
@@ -59,13 +59,13 @@ test("a row is replaced, never changed, so that a view sees by identity what is 
   assert.equal(before.status, undefined);
 });
 
-test("what arrives stands on top, the latest first, whenever it began", () => {
+test("calls that arrive are on top, newest arrival first, whenever they started", () => {
   store.replace(history(30, 20, 10), { total: 3 });
   arrive(call(40), call(5));
   assert.deepEqual(numbers(), [5, 40, 30, 20, 10]);
 });
 
-test("a call that comes by event and by history is there once, in either order", () => {
+test("a call that comes by event and by history is listed once, in either order", () => {
   arrive(call(3));
   store.replace(history(3, 2, 1), { total: 3 });
   assert.deepEqual(numbers(), [3, 2, 1]);
@@ -74,7 +74,7 @@ test("a call that comes by event and by history is there once, in either order",
   assert.equal(store.total, 3);
 });
 
-test("a call that arrives while the first page is under way is kept, whether the page has it or not", () => {
+test("a call that arrives while the first page is loading is kept, whether the page includes it or not", () => {
   store.expectFirstPage();
   arrive(call(8), call(9));
   store.replace(history(8, 2, 1), { total: 3 });
@@ -82,7 +82,7 @@ test("a call that arrives while the first page is under way is kept, whether the
   assert.equal(store.total, 4);
 });
 
-test("loading afresh forgets what is no longer on the first page", () => {
+test("a reload drops what is no longer on the first page", () => {
   store.replace(history(3, 2, 1), { total: 3 });
   store.expectFirstPage();
   store.replace(history(103, 102, 101), { total: 103 });
@@ -90,14 +90,14 @@ test("loading afresh forgets what is no longer on the first page", () => {
   assert.ok(!store.isComplete);
 });
 
-test("the events of a call that is further down than the page are left to its page", () => {
+test("events of a call that is not loaded yet are ignored", () => {
   store.replace(history(9), { total: 40 });
   store.apply(events(call(1))[1], 1_000);
   assert.deepEqual(numbers(), [9]);
   assert.equal(store.total, 40);
 });
 
-test("an event that this page does not know, or that names no call, changes nothing", () => {
+test("an unknown event, or one without a call id, changes nothing", () => {
   store.replace(history(1), { total: 1 });
   const { version } = store;
   for (const event of ["call_transferred", "constructor", "toString"]) store.apply({ event, data: { callId: id(1) } }, 0);
@@ -105,18 +105,18 @@ test("an event that this page does not know, or that names no call, changes noth
   assert.equal(store.version, version);
 });
 
-test("an empty page ends the history even when the count was wrong", () => {
+test("an empty page ends the history even if the count was wrong", () => {
   store.replace(history(2, 1), { total: 5 });
   assert.ok(!store.isComplete);
-  store.extend([], { total: 5 });
+  store.append([], { total: 5 });
   assert.ok(store.isComplete);
 });
 
-test("pages and arrivals in any order: every call of the server is in the list, once", () => {
+test("pages and events in any order: every call of the server is listed once", () => {
   let state = 7;
   const random = (below) => (state = (state * 1103515245 + 12345) % 2 ** 31) % below;
   for (let round = 0; round < 100; round += 1) {
-    // A server whose calls begin at odd times, so that many an arrival stands far down in its history.
+    // Calls start at random times, so that many that arrive are far down in the history.
     const server = Array.from({ length: 30 }, (_, number) => call(number, random(200)));
     const listed = () => [...server].sort((a, b) => b.startTime.localeCompare(a.startTime) || b.callId.localeCompare(a.callId));
     store = new CallStore({ schedule: (run) => run() });
@@ -128,8 +128,8 @@ test("pages and arrivals in any order: every call of the server is in the list, 
         arrive(server.at(-1));
       } else {
         const calls = listed();
-        const from = calls.findIndex(({ callId }) => callId === store.frontierId) + 1;
-        store.extend(calls.slice(from, from + 5), { total: server.length, isLast: from + 5 >= calls.length });
+        const from = calls.findIndex(({ callId }) => callId === store.pageCursor) + 1;
+        store.append(calls.slice(from, from + 5), { total: server.length, isLast: from + 5 >= calls.length });
       }
     }
     assert.equal(new Set(store.order).size, store.order.length);
@@ -137,7 +137,7 @@ test("pages and arrivals in any order: every call of the server is in the list, 
   }
 });
 
-test("while the list is held, what arrives waits, and goes on top when it is released", () => {
+test("while the list is held, new calls wait, and go on top when it is released", () => {
   store.replace(history(2, 1), { total: 2 });
   store.hold();
   arrive(call(3), call(4));
@@ -150,32 +150,32 @@ test("while the list is held, what arrives waits, and goes on top when it is rel
   assert.equal(store.waitingCount, 0);
 });
 
-test("a call that waits and comes with a page is there once", () => {
+test("a call that waits and comes with a page is listed once", () => {
   store.replace(history(9), { total: 2 });
   store.hold();
   arrive(call(5));
-  store.extend(history(5), { total: 2, isLast: true });
+  store.append(history(5), { total: 2, isLast: true });
   assert.deepEqual(numbers(), [9]);
   store.release();
   assert.deepEqual(numbers(), [5, 9]);
 });
 
-const judged = (judge) => {
-  const asked = [];
-  store = new CallStore({ schedule: (run) => run(), judge, onAsk: (row) => asked.push(row.callId) });
-  return asked;
+const matching = (match) => {
+  const searched = [];
+  store = new CallStore({ schedule: (run) => run(), match, onSearch: (row) => searched.push(row.callId) });
+  return searched;
 };
 
-test("a call that the view leaves out is not counted, and its later events change nothing", () => {
-  judged(({ callId }) => (Number(callId) % 2 ? "out" : "in"));
+test("a call that does not match is not counted, and its later events change nothing", () => {
+  matching(({ callId }) => (Number(callId) % 2 ? "no-match" : "match"));
   store.replace([], { total: 0 });
   arrive(call(1), call(2), call(3));
   assert.deepEqual(numbers(), [2]);
   assert.equal(store.total, 1);
 });
 
-test("a call is judged again with each event until the view can tell", () => {
-  judged(({ status }) => (status === undefined ? "open" : status === "completed" ? "in" : "out"));
+test("a call is matched again with each event until the filter can decide", () => {
+  matching(({ status }) => (status === undefined ? "incomplete" : status === "completed" ? "match" : "no-match"));
   store.replace([], { total: 0 });
   const [begun, ended, recorded] = events(call(1));
   store.apply(begun, 0);
@@ -186,35 +186,35 @@ test("a call is judged again with each event until the view can tell", () => {
   assert.equal(store.rows.get(id(1)).recordings.length, 1);
 });
 
-test("a call whose words must be looked into is asked about once, and keeps what came meanwhile", () => {
-  const asked = judged(({ status }) => (status ? "ask" : "open"));
+test("a call is searched once, and keeps the events that arrive meanwhile", () => {
+  const searched = matching(({ status }) => (status ? "search" : "incomplete"));
   store.replace([], { total: 0 });
   arrive(call(1), call(2));
-  assert.deepEqual(asked, [id(1), id(2)]);
-  store.decide(id(1), false);
-  store.decide(id(2), true);
-  store.decide(id(2), true);
+  assert.deepEqual(searched, [id(1), id(2)]);
+  store.resolveSearch(id(1), false);
+  store.resolveSearch(id(2), true);
+  store.resolveSearch(id(2), true);
   assert.deepEqual(numbers(), [2]);
   assert.equal(store.rows.get(id(2)).recordings.length, 1);
 });
 
-test("another view drops what was undecided in the last one", () => {
-  judged(() => "ask");
+test("a change of the filter drops undecided calls", () => {
+  matching(() => "search");
   store.replace([], { total: 0 });
   arrive(call(1));
-  store.expectOtherView();
-  store.decide(id(1), true);
+  store.expectFilterChange();
+  store.resolveSearch(id(1), true);
   assert.deepEqual(numbers(), []);
 });
 
-test("a new name of a contact is in all their rows", () => {
+test("a contact's new name is in all their rows", () => {
   store.replace([{ ...call(1), contactId: "c" }, { ...call(2), contactId: "d" }], { total: 2 });
   store.rename("c", "Priya");
   assert.equal(store.rows.get(id(1)).contactName, "Priya");
   assert.equal(store.rows.get(id(2)).contactName, "Contact 2");
 });
 
-test("a page that is only looked at forgets the oldest rows, and the next pages bring them back", () => {
+test("a list that is not scrolled drops its oldest rows, and the next pages bring them back", () => {
   let state = 11;
   const random = (below) => (state = (state * 1103515245 + 12345) % 2 ** 31) % below;
   const server = Array.from({ length: 30 }, (_, number) => call(number, random(200)));
@@ -230,8 +230,8 @@ test("a page that is only looked at forgets the oldest rows, and the next pages 
   assert.ok(!store.isComplete);
   while (!store.isComplete) {
     const calls = listed();
-    const from = calls.findIndex(({ callId }) => callId === store.frontierId) + 1;
-    store.extend(calls.slice(from, from + 50), { total: server.length, isLast: from + 50 >= calls.length });
+    const from = calls.findIndex(({ callId }) => callId === store.pageCursor) + 1;
+    store.append(calls.slice(from, from + 50), { total: server.length, isLast: from + 50 >= calls.length });
   }
   assert.deepEqual([...store.order].sort(), server.map(({ callId }) => callId).sort());
 });

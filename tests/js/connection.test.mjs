@@ -1,4 +1,4 @@
-// The connection against a socket and a clock that the test holds: the place where the network fails.
+// The connection with a fake socket and a fake clock.
 
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
@@ -69,21 +69,21 @@ class World {
   }
 }
 
-let world, live, heard, holds;
+let world, live, received, valid;
 
 beforeEach(() => {
   world = new World();
-  heard = [];
-  holds = Promise.resolve(true);
+  received = [];
+  valid = Promise.resolve(true);
   live = new LiveConnection(
     URL_,
     {
-      onBegin: () => heard.push("begin"),
-      onEvent: ({ seq }) => heard.push(seq),
-      onResync: () => heard.push("resync"),
-      onStranger: () => heard.push("stranger"),
-      onSessionOver: () => heard.push("over"),
-      hasSession: () => holds,
+      onBegin: () => received.push("begin"),
+      onEvent: ({ seq }) => received.push(seq),
+      onResync: () => received.push("resync"),
+      onOrganizationChange: () => received.push("other organization"),
+      onSessionExpired: () => received.push("expired"),
+      hasSession: () => valid,
     },
     { env: world.env, schedule: (run) => run() },
   );
@@ -92,14 +92,14 @@ beforeEach(() => {
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
-test("begins without a place and speaks the protocol", () => {
+test("the first connection asks for no position and offers the subprotocol", () => {
   assert.equal(world.socket.url, URL_);
   assert.deepEqual(world.socket.protocols, ["tether.v1"]);
   assert.equal(live.status, "connecting");
   world.hello(1041);
   assert.equal(live.status, "live");
   assert.equal(live.position.seq, 1041);
-  assert.deepEqual(heard, ["begin"]);
+  assert.deepEqual(received, ["begin"]);
 });
 
 test("a dropped socket resumes after the last event and says what it caught up on", () => {
@@ -116,13 +116,13 @@ test("a dropped socket resumes after the last event and says what it caught up o
   world.event(8);
   assert.equal(live.status, "live");
   assert.equal(live.caughtUp, 2);
-  assert.deepEqual(heard, ["begin", 6, 7, 8]);
+  assert.deepEqual(received, ["begin", 6, 7, 8]);
   world.pass(10_000);
   assert.equal(live.caughtUp, 0);
 });
 
 for (const code of [1000, 1001, 1006, 1008, 4408]) {
-  test(`close code ${code} is never taken for the end`, () => {
+  test(`close code ${code} reconnects`, () => {
     world.hello(5);
     world.drop(code);
     world.pass(20_000);
@@ -130,7 +130,7 @@ for (const code of [1000, 1001, 1006, 1008, 4408]) {
   });
 }
 
-test("an orderly goodbye is answered sooner than a failure", () => {
+test("an orderly close is retried sooner than a failure", () => {
   const waits = [1001, 1006].map((code) => {
     world.hello(live.position.seq ?? 5);
     world.event(live.position.seq + 1);
@@ -144,28 +144,28 @@ test("an orderly goodbye is answered sooner than a failure", () => {
   assert.ok(waits[1] >= waits[0]);
 });
 
-test("code 4401 ends it and asks for a sign-in", () => {
+test("close code 4401 ends the connection and reports the expired session", () => {
   world.hello(5);
   world.drop(4401);
   assert.equal(live.status, "ended");
-  assert.deepEqual(heard, ["begin", "over"]);
+  assert.deepEqual(received, ["begin", "expired"]);
   world.pass(3_600_000);
   assert.equal(world.sockets.length, 1);
 });
 
-test("a refused handshake asks whether the session holds", async () => {
+test("a refused handshake checks the session", async () => {
   world.hello(5);
   world.drop(1006);
   world.pass(1_000);
-  holds = Promise.resolve(false);
-  world.drop(1006); // this one never said hello
+  valid = Promise.resolve(false);
+  world.drop(1006); // without a hello
   await settled();
   assert.equal(live.status, "ended");
-  assert.deepEqual(heard, ["begin", "over"]);
+  assert.deepEqual(received, ["begin", "expired"]);
 });
 
-test("a server that is away is asked again, ever more seldom", async () => {
-  holds = Promise.reject(new Error("away"));
+test("an unreachable server is retried with growing delays", async () => {
+  valid = Promise.reject(new Error("away"));
   const waits = [];
   for (let round = 0; round < 8; round += 1) {
     world.drop(1006);
@@ -179,7 +179,7 @@ test("a server that is away is asked again, ever more seldom", async () => {
   assert.equal(live.status, "live");
 });
 
-test("a server that accepts and hangs up at once is not hammered", () => {
+test("a server that closes each connection at once is retried with growing delays", () => {
   for (let round = 0; round < 6; round += 1) {
     world.hello(5);
     world.drop(1001);
@@ -189,23 +189,23 @@ test("a server that accepts and hangs up at once is not hammered", () => {
   assert.ok(world.nowMs > 20_000);
 });
 
-test("a gap connects again from the last number, and applies nothing beyond it", () => {
+test("a gap reconnects from the last event and applies nothing after it", () => {
   world.hello(5);
   world.event(8);
   assert.ok(world.socket.isClosed);
   world.pass(1_000);
   assert.equal(world.socket.url, `${URL_}?after=5`);
-  assert.deepEqual(heard, ["begin"]);
+  assert.deepEqual(received, ["begin"]);
 });
 
-test("a hello that does not come is a failed attempt", () => {
+test("a connection without a hello is a failed attempt", () => {
   world.pass(10_000);
   assert.ok(world.sockets[0].isClosed);
   world.pass(1_000);
   assert.equal(world.sockets.length, 2);
 });
 
-test("what an abandoned socket still says is not heard", () => {
+test("messages of a replaced socket are ignored", () => {
   world.hello(5);
   const [old] = world.sockets;
   world.pass(6_000);
@@ -214,11 +214,11 @@ test("what an abandoned socket still says is not heard", () => {
   old.onclose({ code: 1006 });
   world.hello(5, 6);
   world.event(6);
-  assert.deepEqual(heard, ["begin", 6]);
+  assert.deepEqual(received, ["begin", 6]);
   assert.equal(world.sockets.length, 2);
 });
 
-test("a quick renewal does not disturb the reader, a slow one is shown", () => {
+test("a quick renewal is not shown, a slow one is", () => {
   world.hello(5);
   world.pass(6_000);
   live.renew();
@@ -229,15 +229,15 @@ test("a quick renewal does not disturb the reader, a slow one is shown", () => {
   assert.equal(live.status, "live");
 });
 
-test("a renewal while waiting connects at once", () => {
+test("a renewal during a delay connects at once", () => {
   world.hello(5);
   world.drop(1006);
   live.renew();
   assert.equal(world.socket.url, `${URL_}?after=5`);
 });
 
-// The longest that a page may be without a message before it asks: two and a half heartbeats, as `random` is 1.
-const DOUBT_MS = 50_000;
+// The longest time without a message before the session is checked: two and a half heartbeats, as `random` is 1.
+const CHECK_MS = 50_000;
 
 async function passQuietly(ms) {
   for (let doneMs = 0; doneMs < ms; doneMs += 1_000) {
@@ -246,66 +246,66 @@ async function passQuietly(ms) {
   }
 }
 
-test("when it is quiet the session is asked for, and a new connection is made only after a long silence", async () => {
+test("without messages the session is checked, and the connection is renewed only after a long silence", async () => {
   let asked = 0;
   world.hello(5);
-  holds = { then: (...then) => ((asked += 1), Promise.resolve(true).then(...then)) };
+  valid = { then: (...then) => ((asked += 1), Promise.resolve(true).then(...then)) };
   await passQuietly(290_000);
   assert.deepEqual([asked, world.sockets.length, live.status], [5, 1, "live"]);
   await passQuietly(11_000);
   assert.equal(world.sockets.length, 2);
 });
 
-test("messages are proof enough", async () => {
-  holds = Promise.reject(new Error("asked"));
-  holds.catch(() => {});
+test("a connection that delivers messages is not checked", async () => {
+  valid = Promise.reject(new Error("asked"));
+  valid.catch(() => {});
   world.hello(5);
   for (let seq = 6; seq < 16; seq += 1) {
-    await passQuietly(DOUBT_MS - 1_000);
+    await passQuietly(CHECK_MS - 1_000);
     world.event(seq);
   }
   assert.deepEqual([world.sockets.length, live.status], [1, "live"]);
 });
 
-test("a path that died without a word is found by a question that has no answer", async () => {
-  holds = new Promise(() => {});
+test("a dead connection is renewed when the session check gets no response", async () => {
+  valid = new Promise(() => {});
   world.hello(5);
-  await passQuietly(DOUBT_MS + 4_000);
+  await passQuietly(CHECK_MS + 4_000);
   assert.deepEqual([world.sockets.length, world.socket.url], [2, `${URL_}?after=5`]);
   await passQuietly(2_000);
   assert.equal(live.status, "reconnecting");
 });
 
-test("a question that fails is an answer as well", async () => {
-  holds = Promise.reject(new Error("unreachable"));
-  holds.catch(() => {});
+test("a connection is renewed when the session check fails", async () => {
+  valid = Promise.reject(new Error("unreachable"));
+  valid.catch(() => {});
   world.hello(5);
-  await passQuietly(DOUBT_MS);
+  await passQuietly(CHECK_MS);
   assert.equal(world.sockets.length, 2);
 });
 
-test("a session that has ended meanwhile ends it", async () => {
-  holds = Promise.resolve(false);
+test("a session that has ended ends the connection", async () => {
+  valid = Promise.resolve(false);
   world.hello(5);
-  await passQuietly(DOUBT_MS);
-  assert.deepEqual([live.status, heard], ["ended", ["begin", "over"]]);
+  await passQuietly(CHECK_MS);
+  assert.deepEqual([live.status, received], ["ended", ["begin", "expired"]]);
 });
 
-test("the server says how often it gives a sign", async () => {
-  holds = new Promise(() => {});
+test("the heartbeat is the one that the server names", async () => {
+  valid = new Promise(() => {});
   world.say({ event: "hello", seq: 5, organizationId: ORG, heartbeat: 2 });
   await passQuietly(9_000);
   assert.equal(world.sockets.length, 2);
 });
 
-test("resync loads again and goes on", () => {
+test("after a resync the calls are loaded again and events continue", () => {
   world.hello(5);
   world.drop(1006);
   world.pass(1_000);
   world.hello(5, 50);
   world.say({ event: "resync", seq: 50, reason: "gone" });
   world.event(51);
-  assert.deepEqual(heard, ["begin", "resync", 51]);
+  assert.deepEqual(received, ["begin", "resync", 51]);
   assert.equal(live.status, "live");
 });
 
@@ -323,7 +323,7 @@ test("a restored database is loaded again, also when its number is the same, and
   world.pass(1_000);
   world.hello(5, 5, ORG, "3c4d");
   world.say({ event: "resync", seq: 5, reason: "another epoch" });
-  assert.deepEqual([heard, live.status], [["begin", "resync"], "live"]);
+  assert.deepEqual([received, live.status], [["begin", "resync"], "live"]);
   world.drop(1006);
   world.pass(1_000);
   assert.equal(world.socket.url, `${URL_}?after=3c4d.5`);
@@ -332,19 +332,19 @@ test("a restored database is loaded again, also when its number is the same, and
 test("a connection that is told to go back to an earlier number is live, not behind", () => {
   world.hello(1041);
   world.say({ event: "resync", seq: 900, reason: "restored" });
-  assert.deepEqual([heard, live.status, live.behind], [["begin", "resync"], "live", 0]);
+  assert.deepEqual([received, live.status, live.behind], [["begin", "resync"], "live", 0]);
 });
 
-test("another organization's hello stops it", () => {
+test("a hello of another organization stops the connection", () => {
   world.hello(5);
   world.drop(1006);
   world.pass(1_000);
   world.hello(5, 5, "f".repeat(24));
-  assert.deepEqual(heard, ["begin", "stranger"]);
+  assert.deepEqual(received, ["begin", "other organization"]);
   assert.equal(live.status, "idle");
 });
 
-test("stop leaves no timer and no socket", () => {
+test("stopping leaves no timer and no socket", () => {
   world.hello(5);
   live.stop();
   live.stop();

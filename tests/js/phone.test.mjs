@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { phone } from "../../static/js/format/phone.js";
 
-test("a number of the same country is written as people there write it", () => {
+test("a number of the same country is written nationally", () => {
   const cases = [
     ["+14165550199", "(416) 555-0199", "+1 416-555-0199"],
     ["+33612345678", "06 12 34 56 78", "+33 6 12 34 56 78"],
@@ -18,7 +18,7 @@ test("a number of the same country is written as people there write it", () => {
   }
 });
 
-test("a number of another plan is grouped, and what is no number stays as it is", () => {
+test("a number of another plan is grouped, and anything else is unchanged", () => {
   assert.equal(phone("+99912345678"), "+999 123 45678");
   assert.equal(phone("+4930"), "+49 30");
   assert.equal(phone("anonymous"), "anonymous");

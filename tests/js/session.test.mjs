@@ -25,46 +25,46 @@ beforeEach(() => {
   session = new Session(api, { storage });
 });
 
-test("who has a session is in, and who has none is asked to sign in", async () => {
+test("with a session the user is signed in, without one the sign-in form is shown", async () => {
   holder = { user: ROBIN };
   await session.check();
-  assert.deepEqual([session.phase, session.user], ["in", ROBIN]);
+  assert.deepEqual([session.phase, session.user], ["signed-in", ROBIN]);
   holder = null;
-  session.over();
-  assert.equal(session.phase, "out");
-  assert.match(session.notice, /has ended/);
+  session.expire();
+  assert.equal(session.phase, "signed-out");
+  assert.match(session.message, /has ended/);
 });
 
-test("who was signed in here before does not wait for the server's word", async () => {
+test("a returning user does not wait for the server", async () => {
   await session.signIn("a", "b");
   session.phase = "checking";
   holder = { user: { ...ROBIN, fullName: "Robin V." } };
   const checking = session.check();
-  assert.equal(session.phase, "in");
+  assert.equal(session.phase, "signed-in");
   await checking;
   assert.equal(session.user.fullName, "Robin V.");
 });
 
-test("a session that ended meanwhile is said to have ended", async () => {
+test("a session that has ended is reported", async () => {
   await session.signIn("a", "b");
   holder = null;
   await session.check();
-  assert.equal(session.phase, "out");
-  assert.match(session.notice, /has ended/);
+  assert.equal(session.phase, "signed-out");
+  assert.match(session.message, /has ended/);
   assert.equal(items.size, 0);
 });
 
-test("a server that is away does not sign anybody out", async () => {
+test("an unreachable server signs nobody out", async () => {
   await session.signIn("a", "b");
   holder = new ApiError(503, "away");
   await session.check();
-  assert.equal(session.phase, "in");
+  assert.equal(session.phase, "signed-in");
 });
 
-test("signing out leaves nothing behind", async () => {
+test("signing out removes what was stored", async () => {
   await session.signIn("a", "b");
   await session.signOut();
-  assert.equal(session.phase, "out");
-  assert.equal(session.notice, null);
+  assert.equal(session.phase, "signed-out");
+  assert.equal(session.message, null);
   assert.equal(items.size, 0);
 });

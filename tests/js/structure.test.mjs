@@ -1,4 +1,4 @@
-// What must stay true of the dashboard's files as a whole.
+// Rules for the dashboard's files as a whole.
 
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -22,7 +22,7 @@ const importsOf = (path, ...kinds) =>
     .flatMap((kind) => [...read(path).matchAll(kind)])
     .map(([, name]) => (name.startsWith(".") ? relative(STATIC, resolve(STATIC, dirname(path), name)) : name));
 
-// A module may import what stands in its own line or further down.
+// A module may import from its own layer and from the layers below.
 const LAYERS = [
   /^js\/main\.js$/,
   /^js\/components\//,
@@ -38,7 +38,7 @@ const layerOf = (path) => {
   return layer;
 };
 
-test("every import is a file of ours, or one that vendor.mjs writes", () => {
+test("every import is one of our files, or one that vendor.mjs writes", () => {
   const vendored = [...read("vendor.mjs").matchAll(/to: "([\w-]+\.js)"/g)].map(([, name]) => `vendor/${name}`);
   for (const path of MODULES) {
     for (const imported of importsOf(path, EAGER, LAZY)) {
@@ -47,7 +47,7 @@ test("every import is a file of ours, or one that vendor.mjs writes", () => {
   }
 });
 
-test("imports run one way, and only ui.js knows the view library", () => {
+test("imports run one way, and only ui.js imports the view library", () => {
   for (const path of MODULES) {
     for (const imported of importsOf(path, EAGER, LAZY)) {
       assert.ok(layerOf(path) <= layerOf(imported), `${path} imports ${imported}`);
@@ -59,7 +59,7 @@ test("imports run one way, and only ui.js knows the view library", () => {
 test("no module imports itself, directly or through others", () => {
   const done = new Set();
   const visit = (path, above) => {
-    assert.ok(!above.includes(path), `a ring: ${[...above.slice(above.indexOf(path)), path].join(" → ")}`);
+    assert.ok(!above.includes(path), `an import ring: ${[...above.slice(above.indexOf(path)), path].join(" → ")}`);
     if (done.has(path) || !path.startsWith("js/")) return;
     for (const imported of importsOf(path, EAGER, LAZY)) visit(imported, [...above, path]);
     done.add(path);
@@ -78,19 +78,19 @@ function neededBy(...paths) {
   return [...needed].sort();
 }
 
-test("what the first view needs is asked for at once, and nothing else", () => {
+test("the page preloads the modules of the first view, and no others", () => {
   const preloaded = [...read("index.html").matchAll(/rel="modulepreload" href="\/static\/([^"]+)"/g)].map(([, path]) => path);
   assert.deepEqual([...preloaded].sort(), neededBy(...importsOf("js/main.js", EAGER)));
   const early = neededBy("js/prefetch.js");
-  assert.deepEqual(preloaded.slice(0, early.length), early, "what asks for the calls comes first");
+  assert.deepEqual(preloaded.slice(0, early.length), early, "the modules that request the calls come first");
 });
 
-test("nothing turns text into markup or code", () => {
+test("no module turns text into markup or code", () => {
   const forbidden = /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|srcdoc|javascript:/;
   for (const path of MODULES) assert.doesNotMatch(read(path), forbidden, path);
 });
 
-test("the page has nothing inline, and what it asks for exists", () => {
+test("the page has no inline script or style, and the files that it names exist", () => {
   const page = read("index.html");
   assert.doesNotMatch(page, /<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)/);
   for (const [, path] of page.matchAll(/(?:href|src)="\/static\/([^"]+)"/g)) assert.ok(existsSync(join(STATIC, path)), path);

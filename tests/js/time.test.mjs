@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { amount, clock, count, exactTime, plural, relativeTime, size, spokenLength } from "../../static/js/format/time.js";
+import { clock, exactTime, relativeTime, shortTime, spokenDuration, totalTime } from "../../static/js/format/time.js";
 
 const BERLIN = { locale: "en-GB", timeZone: "Europe/Berlin" };
 const NOW = "2026-05-15T10:00:00.000Z"; // noon in Berlin
 const at = (value) => relativeTime(value, Date.parse(NOW), BERLIN);
 
-test("a length is written as on a clock", () => {
+test("a duration is written as on a clock", () => {
   const cases = [
     [0, "0:00"],
     [31.3, "0:31"],
@@ -20,21 +20,21 @@ test("a length is written as on a clock", () => {
   for (const [seconds, text] of cases) assert.equal(clock(seconds), text);
 });
 
-test("a length that is unknown is said to be", () => {
+test("an unknown duration is written as unknown", () => {
   for (const value of [null, undefined, Number.NaN, Infinity, -1, "12"]) {
     assert.equal(clock(value), "–");
-    assert.equal(spokenLength(value), "unknown length");
+    assert.equal(spokenDuration(value), "unknown duration");
   }
 });
 
-test("a length is spoken in words", () => {
-  assert.equal(spokenLength(0), "0 seconds");
-  assert.equal(spokenLength(1), "1 second");
-  assert.equal(spokenLength(125), "2 minutes 5 seconds");
-  assert.equal(spokenLength(3600), "1 hour");
+test("a duration is spoken in words", () => {
+  assert.equal(spokenDuration(0), "0 seconds");
+  assert.equal(spokenDuration(1), "1 second");
+  assert.equal(spokenDuration(125), "2 minutes 5 seconds");
+  assert.equal(spokenDuration(3600), "1 hour");
 });
 
-test("a moment is told from the reader's own now", () => {
+test("a time is relative to now", () => {
   const cases = [
     ["2026-05-15T09:59:40.000Z", "just now"],
     ["2026-05-15T10:00:20.000Z", "just now"], // a server's clock may be ahead
@@ -54,18 +54,24 @@ test("just after midnight an hour ago is still an hour ago", () => {
   assert.equal(relativeTime("2026-05-14T21:20:00.000Z", Date.parse("2026-05-14T22:30:00.000Z"), BERLIN), "1 h ago");
 });
 
-test("what is no moment is no moment", () => {
+test("an invalid time is unknown", () => {
   for (const value of [null, undefined, "", "soon", 17]) {
     assert.equal(at(value), "–");
     assert.equal(exactTime(value, BERLIN), "–");
   }
 });
 
-test("the exact moment names day, second and zone", () => {
+test("the exact time has day, second and time zone", () => {
   assert.match(exactTime("2026-05-15T09:12:34.000Z", BERLIN), /^Friday,? 15 May 2026.* 11:12:34 CEST$/);
 });
 
-test("a sum of lengths is told in the unit that matters", () => {
+test("a short time has a year only if it is not this year", () => {
+  assert.equal(shortTime("2026-03-01T09:12:34.000Z", Date.parse(NOW), BERLIN), "1 Mar, 10:12");
+  assert.equal(shortTime("2025-12-31T10:00:00.000Z", Date.parse(NOW), BERLIN), "31 Dec 2025, 11:00");
+  assert.equal(shortTime("soon", Date.parse(NOW), BERLIN), "–");
+});
+
+test("a total is written in its largest units", () => {
   const cases = [
     [0, "0 s"],
     [59.4, "59 s"],
@@ -74,23 +80,5 @@ test("a sum of lengths is told in the unit that matters", () => {
     [12_673.6, "3 h 31 min"],
     [Number.NaN, "–"],
   ];
-  for (const [seconds, text] of cases) assert.equal(amount(seconds), text);
-});
-
-test("counts are grouped and agree with their noun", () => {
-  assert.equal(count(100_000), "100,000");
-  assert.equal(plural(1, "call"), "1 call");
-  assert.equal(plural(1042, "call"), "1,042 calls");
-});
-
-test("sizes have two figures that matter", () => {
-  const cases = [
-    [0, "0 bytes"],
-    [999, "999 bytes"],
-    [1000, "1.0 KB"],
-    [126_000, "126 KB"],
-    [1_400_000, "1.4 MB"],
-    [5e12, "5000 GB"],
-  ];
-  for (const [bytes, text] of cases) assert.equal(size(bytes), text);
+  for (const [seconds, text] of cases) assert.equal(totalTime(seconds), text);
 });

@@ -1,35 +1,34 @@
-// The two ways to reach somebody who looks elsewhere: a short sound, made here so that no file is needed, and the system's
-// own notification.
+// Desktop notifications, and a sound that is synthesized, so that no audio file is needed.
 
 let audio = null;
 
-/** Two soft notes. A browser that has not been clicked yet keeps silent. */
-export function chime() {
+/** Plays two soft notes. Browsers play nothing before the first click on the page. */
+export function playSound() {
   audio ??= new AudioContext();
   const start = audio.currentTime;
-  for (const [note, after] of [
+  for (const [hertz, delayS] of [
     [660, 0],
     [880, 0.13],
   ]) {
     const [tone, volume] = [audio.createOscillator(), audio.createGain()];
-    tone.frequency.value = note;
-    volume.gain.setValueAtTime(0, start + after);
-    volume.gain.linearRampToValueAtTime(0.12, start + after + 0.02);
-    volume.gain.exponentialRampToValueAtTime(0.001, start + after + 0.35);
+    tone.frequency.value = hertz;
+    volume.gain.setValueAtTime(0, start + delayS);
+    volume.gain.linearRampToValueAtTime(0.12, start + delayS + 0.02);
+    volume.gain.exponentialRampToValueAtTime(0.001, start + delayS + 0.35);
     tone.connect(volume).connect(audio.destination);
-    tone.start(start + after);
-    tone.stop(start + after + 0.4);
+    tone.start(start + delayS);
+    tone.stop(start + delayS + 0.4);
   }
 }
 
-/** @returns {Promise<boolean>} whether notifications may be shown; asks when nobody has said. */
-export async function mayNotify() {
+/** Asks for permission unless the user has decided already. @returns {Promise<boolean>} true if notifications are allowed */
+export async function requestPermission() {
   if (!("Notification" in globalThis)) return false;
   return (Notification.permission === "default" ? await Notification.requestPermission() : Notification.permission) === "granted";
 }
 
-/** Shows one; a click on it brings the page back at `href`. */
-export function notify(title, { href, ...options }) {
+/** Shows a notification. A click on it opens `href` in this page. */
+export function showNotification(title, { href, ...options }) {
   if (!("Notification" in globalThis) || Notification.permission !== "granted") return;
   const shown = new Notification(title, options);
   shown.onclick = () => {

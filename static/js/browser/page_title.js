@@ -1,4 +1,4 @@
-// The title of the window: what is shown, and how many calls came in while nobody could see them.
+// The title of the window: the view, and how many calls arrived while the page was hidden.
 
 export class PageTitle {
   #document;
@@ -12,13 +12,13 @@ export class PageTitle {
     });
   }
 
-  /** @returns {() => void} goes back to the list's title. */
+  /** Shows the title of a view. @returns {() => void} restores the list's title */
   show(text) {
     this.#write({ text });
     return () => this.#write({ text: "Calls" });
   }
 
-  /** A call came in. */
+  /** Counts a call that has arrived, if the page is hidden. */
   count() {
     if (this.#document.hidden) this.#write({ unseen: this.#unseen + 1 });
   }

@@ -1,9 +1,9 @@
-// Style sheets of what is not shown at first: they come with the module that needs them.
+// Loads style sheets together with the modules that need them.
 
 const loading = new Map();
 
-/** A loader of a module that also loads its style sheets, so that nothing is shown without them. */
-export const withStyles = (names, load) => async () => {
+/** Wraps a module's loader so that its style sheets are loaded before the module is used. */
+export const withStylesheets = (names, load) => async () => {
   const [module] = await Promise.all([load(), ...names.map(sheet)]);
   return module;
 };
@@ -21,7 +21,7 @@ function sheet(name) {
     });
     link.rel = "stylesheet";
     link.href = new URL(`../../css/${name}.css`, import.meta.url).href;
-    // Paper has the last word, as it has in the page.
+    // The print style sheet stays last, so that it overrides the others.
     document.head.querySelector('link[media="print"]').before(link);
     loading.set(name, loaded);
   }

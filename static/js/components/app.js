@@ -1,53 +1,53 @@
-import { parseRoute } from "../route.js";
+import { withStylesheets } from "../browser/stylesheets.js";
 import { measureLatency } from "../live/latency.js";
-import { withStyles } from "../browser/stylesheets.js";
-import { html, Parts, useEffect, useLayoutEffect, useLoaded, useMemo, useParts, useRef, useRoute, useWatched } from "../ui.js";
+import { parseRoute } from "../route.js";
+import { AppContext, html, useApp, useAsync, useEffect, useLayoutEffect, useMemo, useObservable, useRef, useRoute } from "../ui.js";
 import { Announcer } from "./announcer.js";
-import { Bar } from "./top_bar.js";
 import { CallList } from "./list/call_list.js";
-import { Help } from "./shortcuts.js";
 import { Loading } from "./loading.js";
 import { Page } from "./page.js";
+import { Shortcuts } from "./shortcuts.js";
 import { SignIn } from "./sign_in.js";
+import { TopBar } from "./top_bar.js";
 
-/** @param {{parts: object}} props what main.js has made, see `Parts` */
-export function App({ parts }) {
-  const { phase } = useWatched(parts.session);
-  return html`<${Parts.Provider} value=${parts}>
-    ${phase === "in" && html`<${SignedIn} />`}
-    ${phase === "out" && html`<${SignIn} session=${parts.session} />`}
+/** @param {{context: object}} props see `AppContext` */
+export function App({ context }) {
+  const { phase } = useObservable(context.session);
+  return html`<${AppContext.Provider} value=${context}>
+    ${phase === "signed-in" && html`<${SignedIn} />`}
+    ${phase === "signed-out" && html`<${SignIn} session=${context.session} />`}
     ${
       phase === "unreachable" &&
       html`<main class="sign-in">
-        <p class="notice" role="alert">The server cannot be reached. Trying again…</p>
+        <p class="notice" role="alert">Can't reach the server. Retrying…</p>
       </main>`
     }
   <//>`;
 }
 
 function SignedIn() {
-  const parts = useParts();
+  const context = useApp();
   const route = useRoute(parseRoute);
-  const desk = useMemo(parts.openDesk, []);
-  const withDesk = useMemo(() => ({ ...parts, desk }), [parts, desk]);
-  // Before the list is rendered, so that its first page is asked for with the filter of the address.
+  const feed = useMemo(context.openFeed, []);
+  const withFeed = useMemo(() => ({ ...context, feed }), [context, feed]);
+  // Before the list is rendered, so that its first page is requested with the filter in the address.
   const hasList = route.name === "list" || route.name === "call";
-  useMemo(() => hasList && desk.setFilter(route.filter), [desk, route]);
+  useMemo(() => hasList && feed.setFilter(route.filter), [feed, route]);
   useLayoutEffect(() => {
-    const stops = [measureLatency(desk, parts.clock), parts.notices.watch(desk), desk.listen(countArrivals(desk, parts.title))];
-    desk.start();
+    const stops = [measureLatency(feed, context.clock), context.alerts.watch(feed), feed.listen(countArrivals(feed, context.title))];
+    feed.start();
     return () => {
       for (const stop of stops) stop();
-      desk.stop();
+      feed.stop();
     };
-  }, [desk]);
+  }, [feed]);
   useFocusReturn(route);
 
   const openId = route.name === "call" ? route.id : null;
-  return html`<${Parts.Provider} value=${withDesk}>
-    <div class="desk" data-open=${hasList ? (openId ? "call" : "list") : "page"}>
-      <a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
-      <${Bar} route=${route} />
+  return html`<${AppContext.Provider} value=${withFeed}>
+    <div class="app" data-open=${hasList ? (openId ? "call" : "list") : "page"}>
+      <a class="skip" href="#main" onClick=${skipToMain}>Skip to content</a>
+      <${TopBar} route=${route} />
       <main class="panes" id="main" tabindex="-1">
         ${
           hasList
@@ -57,45 +57,45 @@ function SignedIn() {
         }
       </main>
       <${Announcer} />
-      <${Help} />
+      <${Shortcuts} />
     </div>
   <//>`;
 }
 
-// What shows a call is loaded after the list, so that the list is there sooner; whoever comes with a link waits for it.
-const loadCallView = withStyles(["player", "call"], () => import("./call/call_view.js"));
+// The call view is loaded after the list, so that the list is shown sooner; with the address of a call it is loaded at once.
+const loadCallView = withStylesheets(["player", "call"], () => import("./call/call_view.js"));
 
 function OpenCall({ route, callId }) {
-  const { desk } = useParts();
-  const { first } = useWatched(desk).loading;
-  const isWanted = callId !== null || first === "ready";
-  const { value, error, again } = useLoaded(() => (isWanted ? loadCallView() : Promise.resolve(null)), [isWanted]);
+  const { feed } = useApp();
+  const { first } = useObservable(feed).loading;
+  const isNeeded = callId !== null || first === "ready";
+  const { value, error, reload } = useAsync(() => (isNeeded ? loadCallView() : Promise.resolve(null)), [isNeeded]);
   if (callId === null) return null;
-  if (value) return html`<${value.CallView} key=${callId} callId=${callId} filter=${route.filter} atS=${route.atS} />`;
+  if (value) return html`<${value.CallView} key=${callId} callId=${callId} filter=${route.filter} startS=${route.atS} />`;
   return html`<article class="call" aria-label="Call">
     ${
       error
         ? html`<div class="notice" role="alert">
-            <p>The call could not be loaded. Check the connection.</p>
-            <button class="button" type="button" onClick=${again}>Try again</button>
+            <p>Couldn't load this call. Check your connection.</p>
+            <button class="button" type="button" onClick=${reload}>Try again</button>
           </div>`
         : html`<${Loading} />`
     }
   </article>`;
 }
 
-// The address bar holds the route, so a plain jump to #main would leave the page.
-function skip(event) {
+// The address bar holds the route, so a normal jump to #main would leave the page.
+function skipToMain(event) {
   event.preventDefault();
   document.getElementById("main").focus();
 }
 
 const countArrivals =
-  (desk, title) =>
+  (feed, title) =>
   ({ event, data }) =>
-    event === "call_ended" && desk.calls.rows.has(data.callId) && title.count();
+    event === "call_ended" && feed.calls.rows.has(data.callId) && title.count();
 
-// A reader who closes a call goes on in the list where the call was opened, not at the top of the page.
+// Closing a call returns the focus to its row in the list.
 function useFocusReturn(route) {
   const last = useRef(null);
   useEffect(() => {

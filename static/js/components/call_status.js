@@ -1,10 +1,7 @@
+import { STATUSES } from "../search/filter.js";
 import { html } from "../ui.js";
 
-const WORDS = { completed: "Completed", "no-answer": "No answer", busy: "Busy", failed: "Failed" };
-
-export function Status({ status }) {
-  const known = Object.hasOwn(WORDS, status ?? "");
-  return html`<span class="status" data-status=${known ? status : "open"}>
-    ${known ? WORDS[status] : "In progress"}
-  </span>`;
+export function CallStatus({ status }) {
+  const isKnown = Object.hasOwn(STATUSES, status ?? "");
+  return html`<span class="status" data-status=${isKnown ? status : "open"}>${isKnown ? STATUSES[status] : "In progress"}</span>`;
 }

@@ -1,4 +1,4 @@
-// Line icons on a 16 × 16 grid, drawn in the colour of the text around them. They never stand alone for a meaning.
+// Line icons on a 16 × 16 grid in the colour of the text. An icon is never the only sign of a meaning.
 
 import { html } from "../ui.js";
 
@@ -9,7 +9,7 @@ const PATHS = {
   back: ["M9.5 3.5 5 8l4.5 4.5"],
   close: ["m4 4 8 8", "m12 4-8 8"],
   calls: ["M3 4h10", "M3 8h10", "M3 12h6"],
-  numbers: ["M3.5 13V9", "M8 13V3", "M12.5 13V6"],
+  analytics: ["M3.5 13V9", "M8 13V3", "M12.5 13V6"],
   code: ["M5.5 4.5 2 8l3.5 3.5", "M10.5 4.5 14 8l-3.5 3.5"],
   search: ["M7 11.5a4.5 4.5 0 1 0 0-9 4.5 4.5 0 0 0 0 9z", "m10.5 10.5 3 3"],
   filter: ["M2.5 4h11", "M4.5 8h7", "M6.5 12h3"],

@@ -1,22 +1,22 @@
-// The pages beside the calls. Each is loaded when it is first opened, so that the list does not wait for them.
+// The pages other than the list. Each is loaded when it is first opened.
 
-import { withStyles } from "../browser/stylesheets.js";
-import { html, useLoaded } from "../ui.js";
+import { withStylesheets } from "../browser/stylesheets.js";
+import { html, useAsync } from "../ui.js";
 import { Loading } from "./loading.js";
 
 const PAGES = {
-  contact: withStyles(["pages"], () => import("./pages/contact_page.js")),
-  numbers: withStyles(["pages"], () => import("./pages/analytics_page.js")),
-  developer: withStyles(["pages", "developer"], () => import("./pages/developer_page.js")),
+  contact: withStylesheets(["pages"], () => import("./pages/contact_page.js")),
+  analytics: withStylesheets(["pages"], () => import("./pages/analytics_page.js")),
+  developer: withStylesheets(["pages", "developer"], () => import("./pages/developer_page.js")),
 };
 
 export function Page({ route }) {
-  const { value, error, again } = useLoaded(PAGES[route.name], [route.name]);
+  const { value, error, reload } = useAsync(PAGES[route.name], [route.name]);
   if (error) {
     return html`<div class="page">
       <div class="notice" role="alert">
-        <p>This page could not be loaded. Check the connection.</p>
-        <button class="button" type="button" onClick=${again}>Try again</button>
+        <p>Couldn't load this page. Check your connection.</p>
+        <button class="button" type="button" onClick=${reload}>Try again</button>
       </div>
     </div>`;
   }

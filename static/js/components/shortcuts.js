@@ -3,19 +3,19 @@ import { html, useKeys, useRef } from "../ui.js";
 const KEYS = [
   ["j", "k", "Next and previous call"],
   ["Enter", null, "Open the call"],
-  ["Space", null, "Play and pause the recording"],
-  ["←", "→", "5 seconds back and on"],
+  ["Space", null, "Play or pause the recording"],
+  ["←", "→", "Back or forward 5 seconds"],
   ["/", null, "Search"],
-  ["Esc", null, "Close the call, leave the search"],
-  ["?", null, "This help"],
+  ["Esc", null, "Close the call or clear the search"],
+  ["?", null, "Show keyboard shortcuts"],
 ];
 
-/** The keys, on `?`. */
-export function Help() {
+/** The dialog of keyboard shortcuts, opened by `?`. */
+export function Shortcuts() {
   const dialog = useRef(null);
   useKeys({ "?": () => dialog.current.showModal() });
-  return html`<dialog class="dialog" ref=${dialog} aria-labelledby="help-title">
-    <h2 id="help-title">Keys</h2>
+  return html`<dialog class="dialog" ref=${dialog} aria-labelledby="shortcuts-title">
+    <h2 id="shortcuts-title">Keyboard shortcuts</h2>
     <dl class="keys">
       ${KEYS.map(
         ([key, other, meaning]) => html`<div>

@@ -24,7 +24,7 @@ export function SignIn({ session }) {
   return html`<main class="sign-in">
     <form class="sign-in-card" onSubmit=${submit} method="post">
       <h1 class="brand brand-large">tether</h1>
-      <p class="muted">${session.notice ?? "Sign in to see your calls as they happen."}</p>
+      <p class="muted">${session.message ?? "Sign in to see your calls in real time."}</p>
       <label class="field">
         <span>Email</span>
         <input ref=${email} type="email" name="email" autocomplete="username" required />

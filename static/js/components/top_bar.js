@@ -1,24 +1,24 @@
-import { developerHref, listHref, numbersHref } from "../route.js";
-import { html, useParts, useState, useWatched } from "../ui.js";
-import { Connection } from "./connection_status.js";
+import { analyticsHref, developerHref, listHref } from "../route.js";
+import { html, useApp, useObservable, useState } from "../ui.js";
+import { ConnectionStatus } from "./connection_status.js";
 import { Icon } from "./icon.js";
 
-const PLACES = [
+const LINKS = [
   { names: ["list", "call", "contact"], href: null, icon: "calls", text: "Calls" },
-  { names: ["numbers"], href: numbersHref, icon: "numbers", text: "Numbers" },
+  { names: ["analytics"], href: analyticsHref, icon: "analytics", text: "Analytics" },
   { names: ["developer"], href: developerHref, icon: "code", text: "Developer" },
 ];
 
-/** The line on top: where one is, how one is connected, who one is. */
-export function Bar({ route }) {
-  const { desk } = useParts();
+/** The bar at the top: pages, connection status, account. */
+export function TopBar({ route }) {
+  const { feed } = useApp();
   return html`<header class="bar">
     <h1 class="brand">tether</h1>
-    <nav class="places" aria-label="Pages">
-      ${PLACES.map(
+    <nav class="nav" aria-label="Main">
+      ${LINKS.map(
         ({ names, href, icon, text }) => html`<a
-          class="place"
-          href=${href ?? listHref(desk.filter)}
+          class="nav-link"
+          href=${href ?? listHref(feed.filter)}
           aria-current=${names.includes(route.name) ? "page" : null}
         >
           <${Icon} name=${icon} />
@@ -26,15 +26,15 @@ export function Bar({ route }) {
         </a>`,
       )}
     </nav>
-    <${Connection} live=${desk.live} />
+    <${ConnectionStatus} live=${feed.live} />
     <${Account} />
   </header>`;
 }
 
 function Account() {
-  const { session } = useParts();
+  const { session } = useApp();
   const [error, setError] = useState(null);
-  const { user } = useWatched(session);
+  const { user } = useObservable(session);
   const signOut = () => session.signOut().catch((failure) => setError(failure.message));
   return html`<div class="account">
     ${error && html`<span class="account-error" role="alert">${error}</span>`}

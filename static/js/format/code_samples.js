@@ -1,9 +1,9 @@
-// The shortest program that posts a call, in the languages a vendor asks for. Pure; each runs as it stands.
+// The shortest program that posts a call, in several languages. Each runs as it is. Pure.
 
 const CALL = { direction: "inbound", fromNumber: "+14165550142", toNumber: "+14165550100", duration: 0, status: "no-answer" };
 
-/** @returns {[string, string][]} name and text. */
-export function snippets(origin, apiKey) {
+/** @returns {[string, string][]} language and program */
+export function codeSamples(origin, apiKey) {
   const url = `${origin}/api/calls/ingest`;
   const json = JSON.stringify(CALL);
   return [

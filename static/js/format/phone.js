@@ -1,9 +1,9 @@
-// Telephone numbers as people write them. Pure: a small table of national plans instead of a library of 150 KB; a number
-// of any other plan is shown in groups of three behind its country code.
+// Formats telephone numbers as people write them. Pure: a small table of national numbering plans instead of a library of
+// 150 KB. A number of another plan is shown in groups of three after its country code.
 
 const UNKNOWN = "–";
 
-// Country code → [trunk prefix, [which national numbers, how many digits each group has, what joins them, … abroad], …]. The first that fits is taken.
+// Country code → [trunk prefix, [pattern of the national number, digits per group, separator, separator abroad], …]. The first match counts.
 const PLANS = {
   27: ["0", [/^\d{9}$/, [2, 3, 4]]],
   30: ["", [/^21\d{8}$/, [2, 4, 4]], [/^69\d{8}$/, [3, 3, 4]]],
@@ -35,7 +35,7 @@ const PLANS = {
   972: ["0", [/^5\d{8}$/, [2, 3, 4], "-"]],
 };
 
-/** E.164 → {code, digits} with the country code when it is in the table; null when it is no number at all. */
+/** E.164 → {code, digits} with the country code when it is in the table; null if it is not a number. */
 function parts(e164) {
   const digits = /^\+([1-9]\d{3,18})$/.exec(e164 ?? "")?.[1];
   if (!digits) return null;
@@ -54,15 +54,15 @@ function grouped(digits, sizes) {
   return groups;
 }
 
-// A joint of two characters: the first stands after the area, the second between all others.
+// A separator of two characters: the first follows the area code, the second stands between all other groups.
 const joined = ([area, ...rest], [first, other = first]) => [area, rest.join(other)].join(first);
 
 /**
- * A number as it is written where it is read: nationally beside a number of the same country, internationally otherwise.
+ * Formats a number nationally if `home` is a number of the same country, internationally otherwise.
  *
  * @param {string} e164 "+14165550199"
- * @param {string} [home] a number of the reader's own side
- * @returns {string} "(416) 555-0199", "+1 416-555-0199"; what is no E.164 number comes back as it is
+ * @param {string} [home] our own number
+ * @returns {string} "(416) 555-0199", "+1 416-555-0199"; anything but an E.164 number is returned unchanged
  */
 export function phone(e164, home) {
   if (typeof e164 !== "string" || e164 === "") return UNKNOWN;
@@ -75,8 +75,8 @@ export function phone(e164, home) {
     return isHome ? `(${area}) ${exchange}-${line}` : `+1 ${area}-${exchange}-${line}`;
   }
   const [trunk, ...plans] = PLANS[code] ?? [""];
-  const [, sizes, joint = " ", jointAbroad = joint] = plans.find(([fits]) => fits.test(digits)) ?? [];
+  const [, sizes, separator = " ", separatorAbroad = separator] = plans.find(([fits]) => fits.test(digits)) ?? [];
   if (!sizes) return `+${code ?? ""}${code ? " " : ""}${digits.replace(/(\d{3})(?=\d{3})/g, "$1 ")}`;
   const groups = grouped(digits, sizes);
-  return isHome ? trunk + joined(groups, joint) : `+${code} ${joined(groups, jointAbroad)}`;
+  return isHome ? trunk + joined(groups, separator) : `+${code} ${joined(groups, separatorAbroad)}`;
 }

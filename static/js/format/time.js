@@ -1,4 +1,4 @@
-// How times, lengths and numbers are written. Pure: the clock, the locale and the zone come as arguments.
+// Formats times and durations. Pure: the current time, the locale and the time zone are arguments.
 
 const MINUTE_S = 60;
 const HOUR_S = 60 * MINUTE_S;
@@ -14,8 +14,8 @@ export function clock(seconds) {
   return h > 0 ? `${h}:${pad(m)}:${pad(s)}` : `${m}:${pad(s)}`;
 }
 
-/** Seconds → "45 s", "12 min", "3 h 05 min": a sum of lengths. */
-export function amount(seconds) {
+/** Seconds → "45 s", "12 min", "3 h 05 min": a total. */
+export function totalTime(seconds) {
   if (!Number.isFinite(seconds) || seconds < 0) return UNKNOWN;
   const whole = Math.round(seconds);
   if (whole < MINUTE_S) return `${whole} s`;
@@ -23,9 +23,9 @@ export function amount(seconds) {
   return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;
 }
 
-/** Seconds → "31 seconds", "2 minutes 5 seconds": the same length for a reader who hears it. */
-export function spokenLength(seconds) {
-  if (!Number.isFinite(seconds) || seconds < 0) return "unknown length";
+/** Seconds → "31 seconds", "2 minutes 5 seconds": for screen readers. */
+export function spokenDuration(seconds) {
+  if (!Number.isFinite(seconds) || seconds < 0) return "unknown duration";
   const whole = Math.floor(seconds);
   const parts = [
     [Math.floor(whole / HOUR_S), "hour"],
@@ -36,12 +36,12 @@ export function spokenLength(seconds) {
   return parts.map(([count, unit]) => `${count} ${unit}${count === 1 ? "" : "s"}`).join(" ");
 }
 
-/** Milliseconds since 1970, or NaN. `value` is the API's "2026-05-15T09:12:34.000Z". */
+/** The API's "2026-05-15T09:12:34.000Z" → milliseconds since 1970, or NaN. */
 export function instant(value) {
   return typeof value === "string" ? Date.parse(value) : Number.NaN;
 }
 
-/** "just now", "4 min ago", "3 h ago", "Yesterday 14:32", "15 May", "15 May 2025", read at `nowMs`. */
+/** "just now", "4 min ago", "3 h ago", "Yesterday 14:32", "15 May", "15 May 2025", relative to `nowMs`. */
 export function relativeTime(value, nowMs, { locale, timeZone } = {}) {
   const thenMs = instant(value);
   if (Number.isNaN(thenMs)) return UNKNOWN;
@@ -59,55 +59,36 @@ export function relativeTime(value, nowMs, { locale, timeZone } = {}) {
   return on(sameYear ? { day: "numeric", month: "short" } : { day: "numeric", month: "short", year: "numeric" });
 }
 
-/** The exact moment with seconds and zone, in the reader's own locale and zone. */
+/** Date and time with seconds and time zone. */
 export function exactTime(value, { locale, timeZone } = {}) {
   const ms = instant(value);
   if (Number.isNaN(ms)) return UNKNOWN;
   return formatter(locale, { timeZone, dateStyle: "full", timeStyle: "long" }).format(ms);
 }
 
-/** "15 May 2026, 11:10": the moment without what a reader rarely needs. */
-export function shortTime(value, { locale, timeZone } = {}) {
+/** "15 May, 11:10"; "15 May 2025, 11:10" if the year is not that of `nowMs`. */
+export function shortTime(value, nowMs, { locale, timeZone } = {}) {
   const ms = instant(value);
   if (Number.isNaN(ms)) return UNKNOWN;
-  return formatter(locale, { timeZone, dateStyle: "medium", timeStyle: "short" }).format(ms);
+  const yearOf = (at) => formatter(locale, { timeZone, year: "numeric" }).format(at);
+  const year = yearOf(ms) === yearOf(nowMs) ? undefined : "numeric";
+  return formatter(locale, { timeZone, year, month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" }).format(ms);
 }
 
-/** "14:32", in the reader's zone. */
+/** "14:32". */
 export function timeOfDay(value, { locale, timeZone } = {}) {
   const ms = instant(value);
   return Number.isNaN(ms) ? UNKNOWN : formatter(locale, { timeZone, hour: "2-digit", minute: "2-digit" }).format(ms);
 }
 
-/** "Friday 15 May 2026", in the reader's zone. */
+/** "Friday 15 May 2026". */
 export function dayName(value, { locale, timeZone } = {}) {
   const ms = instant(value);
   if (Number.isNaN(ms)) return UNKNOWN;
   return formatter(locale, { timeZone, weekday: "long", day: "numeric", month: "long", year: "numeric" }).format(ms);
 }
 
-const counts = new Intl.NumberFormat("en");
-
-/** 100000 → "100,000". */
-export const count = (value) => counts.format(value);
-
-/** "1 call", "1,042 calls". */
-export const plural = (value, noun) => `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
-
-const SIZE_UNITS = ["bytes", "KB", "MB", "GB"];
-
-/** Bytes → "512 bytes", "1.4 MB". */
-export function size(bytes) {
-  if (!Number.isFinite(bytes) || bytes < 0) return UNKNOWN;
-  let [value, unit] = [bytes, 0];
-  while (value >= 1000 && unit < SIZE_UNITS.length - 1) {
-    value /= 1000;
-    unit += 1;
-  }
-  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${SIZE_UNITS[unit]}`;
-}
-
-// An Intl formatter takes some 50 µs to make; a list asks for the same few over and over.
+// Creating an Intl formatter takes about 50 µs, and a list uses the same few again and again.
 const formatters = new Map();
 
 function formatter(locale, options) {

@@ -1,43 +1,44 @@
-// Reading a transcript against the clock of its recording. Pure.
+// Relates a transcript to the time of its recording. Pure.
 
+import { highlight } from "../search/query.js";
 import { clock } from "./time.js";
-import { marked } from "../search/query.js";
 
-export const isTimed = (turn) => Number.isFinite(turn?.timestamp);
+const LEAD_S = 0.4; // playing starts a little before a word, because a clipped word is not understood
 
-/** The index of the turn that is being spoken at `seconds`; -1 before the first, or when no turn has a time. */
+export const hasTime = (turn) => Number.isFinite(turn?.timestamp);
+
+/** The index of the turn spoken at `seconds`; -1 before the first one, or if no turn has a time. */
 export function turnAt(turns, seconds) {
   let [found, foundS] = [-1, -Infinity];
   turns.forEach((turn, index) => {
-    if (isTimed(turn) && turn.timestamp <= seconds && turn.timestamp >= foundS) [found, foundS] = [index, turn.timestamp];
+    if (hasTime(turn) && turn.timestamp <= seconds && turn.timestamp >= foundS) [found, foundS] = [index, turn.timestamp];
   });
   return found;
 }
 
 /**
- * When a place in a turn's text is spoken, as if all its letters took the same time.
+ * Estimates when a word is spoken, as if all characters of its turn took the same time.
  *
- * @param {number} at how many characters of the turn come before it
- * @param {number} lengthS of the recording: the last turn ends with it
- * @returns {number | null} null when the turn has no time
+ * @param {number} at number of characters before the word in its turn
+ * @param {number} durationS of the recording, which ends the last turn
+ * @returns {number | null} seconds; null if the turn has no time
  */
-export function momentOf(turns, index, at, lengthS) {
+export function timeOfWord(turns, index, at, durationS) {
   const turn = turns[index];
-  if (!isTimed(turn)) return null;
-  const later = turns.filter((other) => isTimed(other) && other.timestamp > turn.timestamp).map(({ timestamp }) => timestamp);
-  const endS = Math.min(...later, Number.isFinite(lengthS) ? Math.max(lengthS, turn.timestamp) : Infinity);
+  if (!hasTime(turn)) return null;
+  const later = turns.filter((other) => hasTime(other) && other.timestamp > turn.timestamp).map(({ timestamp }) => timestamp);
+  const endS = Math.min(...later, Number.isFinite(durationS) ? Math.max(durationS, turn.timestamp) : Infinity);
   if (!Number.isFinite(endS)) return turn.timestamp;
-  // A little early: a word that is cut off at its beginning is not understood.
-  const shareS = (at / Math.max(1, turn.message.length)) * (endS - turn.timestamp) - 0.4;
-  return turn.timestamp + Math.max(0, shareS);
+  const offsetS = (at / Math.max(1, turn.message.length)) * (endS - turn.timestamp) - LEAD_S;
+  return turn.timestamp + Math.max(0, offsetS);
 }
 
-/** Where the words of a search are: [{index, at}], index of the turn and characters before the word. */
-export function hitsOf(turns, query) {
+/** The matches of a query as [{index, at}]: index of the turn, and number of characters before the word. */
+export function findMatches(turns, query) {
   if (query.length === 0) return [];
   return turns.flatMap(({ message }, index) =>
-    marked(message, query)
-      .filter(({ isHit }) => isHit)
+    highlight(message, query)
+      .filter(({ isMatch }) => isMatch)
       .map(({ at }) => ({ index, at })),
   );
 }
@@ -45,6 +46,6 @@ export function hitsOf(turns, query) {
 /** A transcript as plain text for a file: "[0:12] Alex: …". */
 export function transcriptText(turns, names) {
   return turns
-    .map((turn) => `${isTimed(turn) ? `[${clock(turn.timestamp)}] ` : ""}${names[turn.role] ?? turn.role}: ${turn.message}\n`)
+    .map((turn) => `${hasTime(turn) ? `[${clock(turn.timestamp)}] ` : ""}${names[turn.role] ?? turn.role}: ${turn.message}\n`)
     .join("");
 }

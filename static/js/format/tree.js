@@ -1,4 +1,4 @@
-// A vendor's data as a tree that can be shown whatever it holds: deep, wide, long, or hostile. Pure.
+// A vendor's JSON as a tree that is safe to show, however deep, wide, long or hostile it is. Pure.
 
 export const MAX_DEPTH = 24;
 export const MAX_ENTRIES = 100;
@@ -13,13 +13,13 @@ export function kindOf(value) {
 
 export const isBranch = (value) => ["list", "object"].includes(kindOf(value));
 
-/** The children of a list or an object as [label, value], own keys alone; a list counts from 1. */
+/** The children of a list or an object as [label, value]: own keys only; a list is numbered from 1. */
 export function entriesOf(value) {
   if (kindOf(value) === "list") return value.map((item, index) => [String(index + 1), item]);
   return Object.entries(value);
 }
 
-/** "3 fields", "1 item", "empty list": what a closed branch says of itself. */
+/** "3 fields", "1 item", "empty list": the label of a closed branch. */
 export function summaryOf(value) {
   const isList = kindOf(value) === "list";
   const count = isList ? value.length : Object.keys(value).length;
@@ -28,5 +28,5 @@ export function summaryOf(value) {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
-/** Whether there is anything worth a heading. */
+/** True if there is nothing to show under a heading. */
 export const isEmpty = (value) => kindOf(value) === "null" || (isBranch(value) && entriesOf(value).length === 0);

@@ -1,40 +1,42 @@
-// What the drawing of a recording is made of. Pure: peaks are numbers from 0 to 255, evenly spread over the recording.
+// The data of a waveform. Pure: peaks are numbers from 0 to 255, spread evenly over the recording.
 
 import { turnAt } from "./transcript.js";
 
-const LOUD = 0.08; // of the loudest peak: what is softer is taken for silence
-const SILENCE_S = 0.7; // a pause that is shorter belongs to speaking
-const KEPT_S = 0.15; // of a silence at either end, so that no word is clipped
+const SILENCE_LEVEL = 0.08; // of the loudest peak: anything quieter is silence
+const MIN_SILENCE_S = 0.7; // a shorter pause is part of speech
+const MARGIN_S = 0.15; // kept at both ends of a silence, so that no word is clipped
 
-/** The loudest of each of `count` equal parts, as a share of the loudest of all. */
-export function bars(peaks, count) {
-  const most = peaks.reduce((loudest, peak) => Math.max(loudest, peak), 1);
+/** The heights of `count` bars, from 0 to 1: the loudest peak in each, relative to the loudest of all. */
+export function barHeights(peaks, count) {
+  const max = loudest(peaks);
   return Array.from({ length: count }, (_, index) => {
     const from = Math.floor((index * peaks.length) / count);
     const to = Math.max(from + 1, Math.floor(((index + 1) * peaks.length) / count));
-    return Math.max(0, ...peaks.slice(from, to)) / most;
+    return Math.max(0, ...peaks.slice(from, to)) / max;
   });
 }
 
-/** The silences worth skipping, as [from, to] in seconds. */
-export function silences(peaks, lengthS) {
-  const most = peaks.reduce((loudest, peak) => Math.max(loudest, peak), 1);
-  const partS = lengthS / peaks.length;
+/** The silences that can be skipped, as [from, to] in seconds. */
+export function findSilences(peaks, durationS) {
+  const max = loudest(peaks);
+  const peakS = durationS / peaks.length;
   const found = [];
   let from = null;
   for (let index = 0; index <= peaks.length; index += 1) {
-    const isSilent = index < peaks.length && peaks[index] < LOUD * most;
+    const isSilent = index < peaks.length && peaks[index] < SILENCE_LEVEL * max;
     if (isSilent) from ??= index;
     else if (from !== null) {
-      const [startS, endS] = [from * partS, index * partS];
-      if (endS - startS >= SILENCE_S) found.push([startS + KEPT_S, endS - KEPT_S]);
+      const [startS, endS] = [from * peakS, index * peakS];
+      if (endS - startS >= MIN_SILENCE_S) found.push([startS + MARGIN_S, endS - MARGIN_S]);
       from = null;
     }
   }
   return found;
 }
 
-/** Who speaks in each of `count` equal parts: a role, or null where no turn tells. */
-export function speakers(turns, lengthS, count) {
-  return Array.from({ length: count }, (_, index) => turns[turnAt(turns, ((index + 0.5) / count) * lengthS)]?.role ?? null);
+/** The role that speaks during each of `count` bars; null where no turn has a time. */
+export function speakerPerBar(turns, durationS, count) {
+  return Array.from({ length: count }, (_, index) => turns[turnAt(turns, ((index + 0.5) / count) * durationS)]?.role ?? null);
 }
+
+const loudest = (peaks) => peaks.reduce((max, peak) => Math.max(max, peak), 1);

@@ -1,21 +1,21 @@
-// How long to wait before connecting again. Pure.
+// Delays before reconnecting. Pure.
 
 const FIRST_MS = 500;
-const LONGEST_MS = 15_000;
+const MAX_MS = 15_000;
 
 /**
- * Doubles per failure up to 15 s; the upper half is random, so that the dashboards of a server that has just
- * restarted do not come back in one wave.
+ * Doubles with each failure up to 15 s. The upper half is random, so that dashboards do not all return at once after a
+ * restart of the server.
  *
- * @param {number} failures consecutive connections that brought nothing, 0 for none
+ * @param {number} failures consecutive failed connections
  * @param {() => number} random in [0, 1)
  */
 export function backoffMs(failures, random) {
-  const longest = Math.min(LONGEST_MS, FIRST_MS * 2 ** Math.min(failures, 10));
-  return longest / 2 + (random() * longest) / 2;
+  const limitMs = Math.min(MAX_MS, FIRST_MS * 2 ** Math.min(failures, 10));
+  return limitMs / 2 + (random() * limitMs) / 2;
 }
 
-/** Wait after an orderly goodbye (1001, 4408): hardly any, only enough that a thousand dashboards spread out. */
+/** The delay after an orderly close (1001, 4408): just enough to spread out a thousand dashboards. */
 export function resumeMs(random) {
   return random() * FIRST_MS;
 }

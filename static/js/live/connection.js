@@ -1,25 +1,25 @@
-// The WebSocket to the hub: it stays connected, resumes where it stopped, and hands on each event exactly once.
+// The WebSocket to the hub: reconnects, resumes where it stopped, and delivers each event exactly once.
 //
-// `position.js` judges every message; this file only moves bytes and keeps the time. A page cannot see WebSocket pings,
-// so a path that died without a word is found in other ways: when there was no message for some two heartbeats, the
-// session is asked for by HTTP, which costs the server less than a connection; and `renew()` makes a fresh connection, on
-// waking, on a change of network (`wake.js`), when that question has no answer, and after SILENCE_MS without a message.
+// `position.js` interprets the messages; this file does the I/O and the timing. A page cannot see WebSocket pings, so a
+// dead connection is detected in other ways: after about two heartbeats without a message the session is checked by HTTP,
+// which is cheaper for the server than a new connection. `renew()` replaces the connection if that check fails, after
+// SILENCE_MS without a message, and after sleep or a change of network (`page_lifecycle.js`).
 
 import { Observable } from "../observable.js";
 import { backoffMs, resumeMs } from "./backoff.js";
 import { advance, behind, resumeToken, START } from "./position.js";
 
 const SUBPROTOCOL = "tether.v1";
-const CLOSED = { goingAway: 1001, sessionOver: 4401, tooSlow: 4408 };
+const CLOSED = { goingAway: 1001, sessionEnded: 4401, tooSlow: 4408 };
 
-const HELLO_MS = 10_000; // from the first packet to the hello; past it the attempt has failed
-const STABLE_MS = 10_000; // a connection that lives this long was a success
-const QUIET_MS = 2_000; // a renewal that takes longer is shown as reconnecting
-const SILENCE_MS = 300_000; // no message for this long: the path is there, but is the connection?
-const HEARTBEAT_MS = 20_000; // until a hello says otherwise
-const ANSWER_MS = 4_000; // a path on which a question takes longer is taken for dead
-const CAUGHT_UP_MS = 8_000; // how long "Caught up on 12" is news
-const FRESH_MS = 5_000; // a message this recent proves the path: no need to renew
+const HELLO_TIMEOUT_MS = 10_000; // from connecting to the hello
+const STABLE_MS = 10_000; // a connection that lasts this long resets the count of failures
+const QUIET_MS = 2_000; // a renewal that takes longer is shown as "Reconnecting"
+const SILENCE_MS = 300_000; // without a message for this long the connection is renewed
+const HEARTBEAT_MS = 20_000; // until the hello names another
+const CHECK_TIMEOUT_MS = 4_000; // if the session check takes longer, the connection counts as dead
+const CAUGHT_UP_MS = 8_000; // how long "Caught up on 12" is shown
+const RECENT_MS = 5_000; // a message this recent proves that the connection is alive
 
 const BROWSER = {
   WebSocket: globalThis.WebSocket,
@@ -32,19 +32,19 @@ const BROWSER = {
 /**
  * `status` is one of
  *   idle          not started, or stopped
- *   connecting    no hello yet, ever
- *   live          everything that is committed is here
- *   catching-up   connected again, `behind` events still to come
- *   reconnecting  no connection; `failures` attempts in a row have failed
- *   ended         the session is over; nothing more will come
+ *   connecting    the first hello has not arrived
+ *   live          every committed event has arrived
+ *   catching-up   reconnected, `behind` events are still to come
+ *   reconnecting  not connected; `failures` attempts in a row have failed
+ *   ended         the session has ended
  */
 export class LiveConnection extends Observable {
   status = "idle";
   position = START;
   failures = 0;
-  /** How many events the last reconnection brought; 0 once that is old news. */
+  /** How many events the last reconnection delivered; 0 again after some seconds. */
   caughtUp = 0;
-  /** How many events could no longer be had one by one, so that the state was loaded again instead. */
+  /** How many events were no longer available, so that the calls were loaded again instead. */
   missed = 0;
 
   #url;
@@ -52,20 +52,20 @@ export class LiveConnection extends Observable {
   #env;
   #socket = null;
   #timers = new Map();
-  #missed = 0;
-  #heardAtMs = -Infinity;
+  #backlog = 0;
+  #receivedAtMs = -Infinity;
   #heartbeatMs = HEARTBEAT_MS;
 
   /**
    * @param {string} url of the hub, ws: or wss:
    * @param {object} listener
-   *   onBegin()            the first hello: load the state; events follow
-   *   onEvent(event)       the next event, in order, once
-   *   onResync()           some events can no longer be had: load the state again
-   *   onStranger()         the session is of another organization now
-   *   onSessionOver()      sign in again
-   *   hasSession()         → Promise<boolean>; asked when a handshake fails, because a browser does not say why, and
-   *                        when there was no message for a while
+   *   onBegin()                 the first hello: load the calls; events follow
+   *   onEvent(event)            the next event; each exactly once and in order
+   *   onResync()                some events are not available: load the calls again
+   *   onOrganizationChange()    the session belongs to another organization now
+   *   onSessionExpired()        the user has to sign in again
+   *   hasSession()              → Promise<boolean>; called when a handshake fails, because browsers do not say why, and
+   *                             after a time without messages
    * @param {object} options `env` replaces the browser's socket and clock; `schedule` as for Observable
    */
   constructor(url, listener, { env = BROWSER, schedule } = {}) {
@@ -85,7 +85,7 @@ export class LiveConnection extends Observable {
     this.#connect();
   }
 
-  /** Closes for good and forgets the position. May be called twice. */
+  /** Closes the connection and resets the position. Idempotent. */
   stop() {
     this.#detach();
     this.position = START;
@@ -94,10 +94,10 @@ export class LiveConnection extends Observable {
     this.#show("idle");
   }
 
-  /** Makes sure of the connection: at once if it is being waited for, by a fresh one if it may be dead. */
+  /** Connects now if a retry is pending, and replaces a connection that may be dead. */
   renew() {
     if (this.status === "idle" || this.status === "ended") return;
-    if (this.#socket && this.#env.now() - this.#heardAtMs < FRESH_MS) return;
+    if (this.#socket && this.#env.now() - this.#receivedAtMs < RECENT_MS) return;
     const wasUp = this.#socket !== null && (this.status === "live" || this.status === "catching-up");
     this.#detach();
     if (wasUp) this.#after("quiet", QUIET_MS, () => this.#show("reconnecting"));
@@ -111,35 +111,35 @@ export class LiveConnection extends Observable {
     let hadHello = false;
     socket.onmessage = ({ data }) => {
       if (socket !== this.#socket) return;
-      this.#heardAtMs = this.#env.now();
+      this.#receivedAtMs = this.#env.now();
       this.#after("silence", SILENCE_MS, () => this.renew());
       hadHello = true;
       this.#receive(data);
     };
     socket.onclose = ({ code }) => {
-      if (socket === this.#socket) this.#lost(code, hadHello);
+      if (socket === this.#socket) this.#onClose(code, hadHello);
     };
-    this.#after("hello", HELLO_MS, () => this.#lost(0, false));
+    this.#after("hello", HELLO_TIMEOUT_MS, () => this.#onClose(0, false));
   }
 
   #receive(text) {
     const message = parse(text);
     if (message?.event === "hello" && message.heartbeat > 0) this.#heartbeatMs = message.heartbeat * 1000;
-    this.#doubtLater();
+    this.#scheduleCheck();
     const { step, position } = advance(this.position, message);
     const skipped = position.seq - this.position.seq;
     this.position = position;
     switch (step) {
       case "begin":
-        this.#established();
+        this.#onHello();
         this.#listener.onBegin();
         break;
       case "resume":
-        this.#established();
+        this.#onHello();
         break;
       case "resync":
         this.missed += Math.max(0, skipped);
-        this.#established();
+        this.#onHello();
         this.#listener.onResync();
         break;
       case "apply":
@@ -148,84 +148,84 @@ export class LiveConnection extends Observable {
         this.#checkCaughtUp();
         break;
       case "gap":
-        this.#lost(0, true);
+        this.#onClose(0, true);
         break;
       case "other-organization":
         this.stop();
-        this.#listener.onStranger();
+        this.#listener.onOrganizationChange();
         break;
-      default: // repeat, unknown
+      default: // repeat and unknown need nothing
     }
     this.changed();
   }
 
-  #established() {
+  #onHello() {
     for (const name of ["hello", "quiet"]) this.#cancel(name);
     this.#after("stable", STABLE_MS, () => {
       this.failures = 0;
     });
-    this.#missed = this.behind;
-    this.status = this.#missed > 0 ? "catching-up" : "live";
+    this.#backlog = this.behind;
+    this.status = this.#backlog > 0 ? "catching-up" : "live";
   }
 
   #checkCaughtUp() {
     if (this.status !== "catching-up" || this.behind > 0) return;
     this.status = "live";
-    this.caughtUp = this.#missed;
+    this.caughtUp = this.#backlog;
     this.#after("caught-up", CAUGHT_UP_MS, () => {
       this.caughtUp = 0;
       this.changed();
     });
   }
 
-  #lost(code, hadHello) {
+  #onClose(code, hadHello) {
     this.#detach();
-    if (code === CLOSED.sessionOver) {
+    if (code === CLOSED.sessionEnded) {
       this.#end();
       return;
     }
-    const wasOrderly = code === CLOSED.goingAway || code === CLOSED.tooSlow;
+    const isOrderly = code === CLOSED.goingAway || code === CLOSED.tooSlow;
     const { random } = this.#env;
-    const waitMs = wasOrderly && this.failures === 0 ? resumeMs(random) : backoffMs(this.failures, random);
+    const waitMs = isOrderly && this.failures === 0 ? resumeMs(random) : backoffMs(this.failures, random);
     this.failures += 1;
     this.#show(this.position.seq === null ? "connecting" : "reconnecting");
     this.#after("retry", waitMs, () => this.#connect());
-    if (!hadHello) this.#askForSession();
+    if (!hadHello) this.#checkSession();
   }
 
-  // All dashboards of an organization hear the same last message: they must not all ask at the same moment.
-  #doubtLater() {
-    this.#after("doubt", this.#heartbeatMs * (1.5 + this.#env.random()), () => this.#doubt());
+  // All dashboards of an organization receive the same last message; the random part spreads their checks.
+  #scheduleCheck() {
+    this.#after("check", this.#heartbeatMs * (1.5 + this.#env.random()), () => this.#checkConnection());
   }
 
-  #doubt() {
+  #checkConnection() {
     const socket = this.#socket;
-    const isMoot = () => socket !== this.#socket || socket === null;
-    this.#after("answer", ANSWER_MS, () => this.renew());
+    const isReplaced = () => socket !== this.#socket || socket === null;
+    this.#after("check-timeout", CHECK_TIMEOUT_MS, () => this.renew());
     this.#listener.hasSession().then(
-      (holds) => {
-        if (isMoot()) return;
-        this.#cancel("answer");
-        if (holds) this.#doubtLater();
+      (isValid) => {
+        if (isReplaced()) return;
+        this.#cancel("check-timeout");
+        if (isValid) this.#scheduleCheck();
         else this.#end();
       },
-      () => isMoot() || this.renew(),
+      () => isReplaced() || this.renew(),
     );
   }
 
-  #askForSession() {
+  #checkSession() {
     this.#listener.hasSession().then(
-      (holds) => {
-        if (!holds && this.#timers.has("retry")) this.#end();
+      (isValid) => {
+        if (!isValid && this.#timers.has("retry")) this.#end();
       },
-      () => {}, // the server is away, so it cannot say: the retry will find out
+      () => {}, // the server is unreachable; the retry continues
     );
   }
 
   #end() {
     this.#detach();
     this.#show("ended");
-    this.#listener.onSessionOver();
+    this.#listener.onSessionExpired();
   }
 
   #detach() {
@@ -260,6 +260,6 @@ function parse(text) {
   try {
     return JSON.parse(text);
   } catch {
-    return null; // judged "unknown"; if it was an event, the next number shows the gap
+    return null; // an unknown message; if it was an event, the next one reveals the gap
   }
 }

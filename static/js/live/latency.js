@@ -1,22 +1,22 @@
-// From commit to screen: when each call that arrives live was painted. Leaves a performance mark for whoever measures.
+// Measures the time from commit to screen of calls that arrive live, and leaves performance marks for benchmarks.
 
 /**
- * @param {import("../state/call_feed.js").Desk} desk
+ * @param {import("../state/call_feed.js").CallFeed} feed
  * @param {import("./server_clock.js").ServerClock} clock
  * @returns {() => void} stops
  */
-export function measureLatency(desk, clock, { window = globalThis } = {}) {
+export function measureLatency(feed, clock, { window = globalThis } = {}) {
   let waiting = [];
-  return desk.listen(({ event, at, data }) => {
-    // What is caught up on was late before it came here, and a hidden page is not painted.
-    if (event !== "call_initiated" || desk.live.status !== "live" || window.document.hidden) return;
-    waiting.push({ atMs: Date.parse(at), heardMs: Date.now(), callId: data.callId });
+  return feed.listen(({ event, at, data }) => {
+    // Missed events were late before they arrived, and a hidden page is not painted.
+    if (event !== "call_initiated" || feed.live.status !== "live" || window.document.hidden) return;
+    waiting.push({ atMs: Date.parse(at), receivedAtMs: Date.now(), callId: data.callId });
     if (waiting.length > 1) return;
     window.requestAnimationFrame(() =>
-      // The list renders in this frame; the first task after it runs when the frame is painted.
+      // The list renders in this frame. The first task after the frame runs when it has been painted.
       window.setTimeout(() => {
-        const shownMs = Date.now();
-        for (const { atMs, heardMs } of waiting) clock.shown(atMs, heardMs, shownMs);
+        const shownAtMs = Date.now();
+        for (const { atMs, receivedAtMs } of waiting) clock.addEvent(atMs, receivedAtMs, shownAtMs);
         mark("tether:calls-painted", waiting, window);
         waiting = [];
       }),
@@ -24,7 +24,7 @@ export function measureLatency(desk, clock, { window = globalThis } = {}) {
   });
 }
 
-/** One mark of a name at a time: an observer sees each, and the page does not keep them. */
+/** Sets a performance mark and removes the earlier one of that name, so that marks do not accumulate. */
 export function mark(name, detail, window = globalThis) {
   window.performance.clearMarks(name);
   window.performance.mark(name, { detail });

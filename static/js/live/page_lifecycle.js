@@ -1,18 +1,19 @@
-// Tells a connection when the world may have changed behind its back: sleep, network, a page out of the cache.
+// Renews a connection when the page may have lost it unnoticed: after sleep, a change of network, a return from the
+// back/forward cache, or a long time hidden.
 
 const HIDDEN_MS = 60_000;
 const TICK_MS = 10_000;
-const SLEPT_MS = 150_000; // hidden tabs get a timer a minute, so only a longer jump means that the machine slept
+const SLEPT_MS = 150_000; // timers of hidden tabs run once a minute, so only a longer pause means that the machine slept
 
-/** @returns {() => void} stops watching. */
-export function watchForWaking(connection, { window = globalThis, now = () => Date.now() } = {}) {
+/** @returns {() => void} stops */
+export function renewOnPageLifecycle(connection, { window = globalThis, now = () => Date.now() } = {}) {
   const { document } = window;
   const watching = new AbortController();
   const on = (target, name, run) => target.addEventListener(name, run, { signal: watching.signal });
   const renew = () => connection.renew();
 
   on(window, "online", renew);
-  on(window, "offline", renew); // a dead network then shows at once, and a loopback server is not mistaken for one
+  on(window, "offline", renew); // shows a dead network at once; a server on this machine stays connected
   on(window, "pageshow", ({ persisted }) => persisted && renew());
 
   let hiddenAtMs = null;

@@ -1,58 +1,53 @@
-// How far the server's clock is ahead of this page's, and how long events take. Pure: every reading comes as an argument.
+// Estimates the difference between the server's clock and this page's, and how long events take. Pure: times are arguments.
 //
-// A Date header is cut to whole seconds, so one answer only says that the difference lies in an interval. The intervals of
-// many answers overlap in an ever smaller one. An event cannot be seen before it was committed: that is a bound, too.
+// A `Date` header has whole seconds, so one response only bounds the difference by an interval. The intervals of many
+// responses overlap in a smaller one. An event cannot be shown before it was committed, which is another bound.
 
 const WHOLE_SECOND_MS = 1000;
-const KEPT = 100;
+const MAX_DELAYS = 100;
 
 export class ServerClock {
-  #least = -Infinity; // server − page, in milliseconds, lies between these two
-  #most = Infinity;
-  #delays = []; // ms from commit to screen, the latest last
+  #minMs = -Infinity; // server time − page time lies between these two
+  #maxMs = Infinity;
+  #delaysMs = []; // from commit to screen, newest last
 
-  /** An answer whose Date header says `dateMs` was asked for at `askedMs` and was here at `heardMs`. */
-  answered(dateMs, askedMs, heardMs) {
-    if (![dateMs, askedMs, heardMs].every(Number.isFinite)) return;
-    this.#narrow(dateMs - heardMs, dateMs + WHOLE_SECOND_MS - askedMs);
+  /** A response with the `Date` header `dateMs` to a request sent at `sentAtMs`, received at `receivedAtMs`. */
+  addResponse(dateMs, sentAtMs, receivedAtMs) {
+    if (![dateMs, sentAtMs, receivedAtMs].every(Number.isFinite)) return;
+    this.#narrow(dateMs - receivedAtMs, dateMs + WHOLE_SECOND_MS - sentAtMs);
   }
 
-  /** An event that was committed at `atMs` (server) was on the screen at `shownMs` (page), having come in at `heardMs`. */
-  shown(atMs, heardMs, shownMs) {
-    if (![atMs, heardMs, shownMs].every(Number.isFinite)) return;
-    this.#narrow(atMs - heardMs, Infinity);
-    this.#delays.push(shownMs - atMs);
-    if (this.#delays.length > KEPT) this.#delays.shift();
+  /** An event committed at `atMs` (server time), received at `receivedAtMs` and shown at `shownAtMs` (page time). */
+  addEvent(atMs, receivedAtMs, shownAtMs) {
+    if (![atMs, receivedAtMs, shownAtMs].every(Number.isFinite)) return;
+    this.#narrow(atMs - receivedAtMs, Infinity);
+    this.#delaysMs.push(shownAtMs - atMs);
+    if (this.#delaysMs.length > MAX_DELAYS) this.#delaysMs.shift();
   }
 
-  /** The machine slept or somebody set a clock: what was learned may be wrong. */
-  forget() {
-    [this.#least, this.#most, this.#delays] = [-Infinity, Infinity, []];
-  }
-
-  /** @returns {{latestMs: number, medianMs: number, count: number, exactToMs: number} | null} null before the first event. */
+  /** @returns {{latestMs: number, medianMs: number, count: number, errorMs: number} | null} null before the first event */
   get latency() {
-    if (this.#delays.length === 0 || !Number.isFinite(this.#least + this.#most)) return null;
-    const aheadMs = this.#aheadMs;
-    const delays = this.#delays.map((delay) => Math.max(0, delay + aheadMs));
-    const sorted = [...delays].sort((a, b) => a - b);
+    if (this.#delaysMs.length === 0 || !Number.isFinite(this.#minMs + this.#maxMs)) return null;
+    const offsetMs = this.#offsetMs;
+    const delaysMs = this.#delaysMs.map((delayMs) => Math.max(0, delayMs + offsetMs));
+    const sorted = [...delaysMs].sort((a, b) => a - b);
     return {
-      latestMs: delays.at(-1),
+      latestMs: delaysMs.at(-1),
       medianMs: sorted[Math.floor(sorted.length / 2)],
-      count: delays.length,
-      exactToMs: (this.#most - this.#least) / 2,
+      count: delaysMs.length,
+      errorMs: (this.#maxMs - this.#minMs) / 2,
     };
   }
 
-  // Nearly every clock is set by NTP: no difference is the likeliest one where it is possible at all.
-  get #aheadMs() {
-    if (this.#least <= 0 && this.#most >= 0) return 0;
-    return (this.#least + this.#most) / 2;
+  // Nearly every clock is synchronized, so 0 is the most likely difference if it is possible.
+  get #offsetMs() {
+    if (this.#minMs <= 0 && this.#maxMs >= 0) return 0;
+    return (this.#minMs + this.#maxMs) / 2;
   }
 
-  #narrow(least, most) {
-    const [low, high] = [Math.max(this.#least, least), Math.min(this.#most, most)];
-    // Nothing fits all readings any more: a clock was set. The newest reading is the one to believe.
-    [this.#least, this.#most] = low <= high ? [low, high] : [least, most];
+  #narrow(minMs, maxMs) {
+    const [low, high] = [Math.max(this.#minMs, minMs), Math.min(this.#maxMs, maxMs)];
+    // If the intervals do not overlap, a clock was set: only the newest one counts.
+    [this.#minMs, this.#maxMs] = low <= high ? [low, high] : [minMs, maxMs];
   }
 }

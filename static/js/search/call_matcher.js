@@ -1,24 +1,24 @@
-// Whether a call that has just arrived belongs to a view that is searched: only its spoken words can tell, so it is
-// fetched and judged by the rules of the search. A few at a time; what cannot be kept up with is given up, and said so.
+// Decides whether a call that has just arrived matches a search. Only its transcript can tell, so the call is fetched, a
+// few at a time.
 
-import { isFound, queryOf } from "./query.js";
+import { matchesQuery, parseQuery } from "./query.js";
 
-const AT_ONCE = 2;
+const MAX_ACTIVE = 2;
 const MAX_QUEUED = 200;
 
-export class Screening {
+export class CallMatcher {
   #fetchCall;
   #queue = [];
-  #busy = 0;
+  #active = 0;
 
-  /** @param {(callId: string) => Promise<object>} fetchCall gets a whole call */
+  /** @param {(callId: string) => Promise<object>} fetchCall fetches a call with its transcript */
   constructor(fetchCall) {
     this.#fetchCall = fetchCall;
   }
 
-  /** @returns {Promise<boolean>} rejects when the call cannot be had or too many wait. */
-  isFound(callId, search) {
-    if (this.#queue.length >= MAX_QUEUED) return Promise.reject(new Error("too many calls to look into"));
+  /** @returns {Promise<boolean>} rejects if the call cannot be fetched, or if too many are waiting */
+  matches(callId, search) {
+    if (this.#queue.length >= MAX_QUEUED) return Promise.reject(new Error("too many calls are waiting to be matched"));
     return new Promise((resolve, reject) => {
       this.#queue.push({ callId, search, resolve, reject });
       this.#next();
@@ -26,21 +26,21 @@ export class Screening {
   }
 
   async #next() {
-    if (this.#busy >= AT_ONCE || this.#queue.length === 0) return;
+    if (this.#active >= MAX_ACTIVE || this.#queue.length === 0) return;
     const { callId, search, resolve, reject } = this.#queue.shift();
-    this.#busy += 1;
+    this.#active += 1;
     try {
-      resolve(holds(await this.#fetchCall(callId), queryOf(search)));
+      resolve(callMatches(await this.#fetchCall(callId), parseQuery(search)));
     } catch (error) {
       reject(error);
     } finally {
-      this.#busy -= 1;
+      this.#active -= 1;
       this.#next();
     }
   }
 }
 
-function holds(call, query) {
+function callMatches(call, query) {
   const spoken = (call.transcription ?? []).map(({ message }) => message);
-  return isFound(query, [call.contactName, call.agentName, call.summary, ...spoken], [call.from, call.to]);
+  return matchesQuery(query, [call.contactName, call.agentName, call.summary, ...spoken], [call.from, call.to]);
 }

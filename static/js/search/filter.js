@@ -1,23 +1,26 @@
-// Which calls the reader wants to see: as words in the address bar, as a question to the server, and as a judgement on a
-// call that has just arrived. Pure.
+// The filter of the call list: read from and written to the address, sent to the server, and applied to calls that arrive.
+// Pure.
 
 export const STATUSES = { completed: "Completed", "no-answer": "No answer", busy: "Busy", failed: "Failed" };
 export const DIRECTIONS = { inbound: "Inbound", outbound: "Outbound" };
 export const DATES = { today: "Today", yesterday: "Yesterday", week: "Last 7 days", month: "Last 30 days" };
 
 /**
- * @typedef {object} Filter frozen; a field that is absent means any
+ * @typedef {object} Filter frozen; an absent field matches any call
  * @property {string} [status] @property {string} [direction] @property {string} [agentName] @property {string} [search]
- * @property {string} [date] one of DATES, read at the moment it is used
- * @property {string} [startDate] @property {string} [endDate] days of the reader's zone, "2026-05-15", both included
- * @property {string} [minDuration] @property {string} [maxDuration] seconds, both included
+ * @property {string} [date] a key of DATES, relative to the time of use
+ * @property {string} [startDate] @property {string} [endDate] days in the user's time zone, "2026-05-15", both inclusive
+ * @property {string} [minDuration] @property {string} [maxDuration] seconds, both inclusive
  */
 
 /** @type {Filter} */
-export const EVERYTHING = Object.freeze({});
+export const NO_FILTER = Object.freeze({});
+
+/** How many calls the first page of the list has: more than most windows show. */
+export const FIRST_PAGE = 50;
 
 const isDay = (value) => /^\d{4}-\d{2}-\d{2}$/.test(value) && !Number.isNaN(Date.parse(value));
-const isLength = (value) => /^\d{1,7}(\.\d{1,3})?$/.test(value);
+const isDuration = (value) => /^\d{1,7}(\.\d{1,3})?$/.test(value);
 const isText = (value) => value.length <= 256 && value.trim() !== "";
 const FIELDS = {
   search: isText,
@@ -27,103 +30,101 @@ const FIELDS = {
   date: (value) => Object.hasOwn(DATES, value),
   startDate: isDay,
   endDate: isDay,
-  minDuration: isLength,
-  maxDuration: isLength,
+  minDuration: isDuration,
+  maxDuration: isDuration,
 };
 
-/** @param {URLSearchParams} params of an address; what is unknown or makes no sense is left out. */
-export function readFilter(params) {
-  const known = Object.entries(FIELDS).flatMap(([name, isGood]) => {
+/** @param {URLSearchParams} params of an address; unknown names and invalid values are ignored. */
+export function parseFilter(params) {
+  const valid = Object.entries(FIELDS).flatMap(([name, isValid]) => {
     const value = params.get(name);
-    return value !== null && isGood(value) ? [[name, value]] : [];
+    return value !== null && isValid(value) ? [[name, value]] : [];
   });
-  return known.length === 0 ? EVERYTHING : Object.freeze(Object.fromEntries(known));
+  return valid.length === 0 ? NO_FILTER : Object.freeze(Object.fromEntries(valid));
 }
 
-/** A filter with some fields changed; undefined or "" takes a field out. */
-export function changed(filter, change) {
+/** Returns a filter with some fields changed; undefined or "" removes a field. */
+export function updateFilter(filter, change) {
   const params = new URLSearchParams();
   for (const [name, value] of Object.entries({ ...filter, ...change })) if (value) params.set(name, value);
-  return readFilter(params);
+  return parseFilter(params);
 }
 
-/** The same filter gives the same text, whichever order its fields were set in; "" for everything. */
-export function filterText(filter) {
+/** The filter as a query string, in a fixed order, so that it can serve as a key; "" for no filter. */
+export function serializeFilter(filter) {
   const params = new URLSearchParams();
   for (const name of Object.keys(FIELDS)) if (filter[name]) params.set(name, filter[name]);
   return params.toString();
 }
 
-export const isEverything = (filter) => Object.keys(filter).length === 0;
+export const isEmptyFilter = (filter) => Object.keys(filter).length === 0;
 
-/** How many choices narrow the view, the search not counted. */
-export const choiceCount = (filter) =>
+/** How many filters are set, not counting the search. */
+export const activeCount = (filter) =>
   ["status", "direction", "agentName"].filter((name) => filter[name]).length +
   (filter.date || filter.startDate || filter.endDate ? 1 : 0) +
   (filter.minDuration || filter.maxDuration ? 1 : 0);
 
-// The first moment of a local day, `later` days on: a constructor of parts knows the days on which clocks change.
-const dayStart = (day, later = 0) => new Date(day.getFullYear(), day.getMonth(), day.getDate() + later);
+// The start of a local day plus `offset` days. The Date constructor handles days on which the clocks change.
+const dayStart = (day, offset = 0) => new Date(day.getFullYear(), day.getMonth(), day.getDate() + offset);
 const localDay = (text) => new Date(Number(text.slice(0, 4)), Number(text.slice(5, 7)) - 1, Number(text.slice(8, 10)));
 
-/** From and to in milliseconds, `to` excluded; undefined where there is no limit. */
-export function span({ date, startDate, endDate }, nowMs) {
+/** The filter's dates as [from, to] in milliseconds, `to` exclusive; undefined where there is no limit. */
+export function dateRange({ date, startDate, endDate }, nowMs) {
   const now = new Date(nowMs);
   const days = { today: [0, 1], yesterday: [-1, 0], week: [-6, 1], month: [-29, 1] }[date];
-  if (days) return days.map((later) => dayStart(now, later).getTime());
+  if (days) return days.map((offset) => dayStart(now, offset).getTime());
   return [
     startDate && dayStart(localDay(startDate)).getTime(), //
     endDate && dayStart(localDay(endDate), 1).getTime(),
   ];
 }
 
-/** How many calls the list begins with: more than most windows show. */
-export const FIRST_PAGE = 50;
-
-/** The filter as the API asks for it, with whatever else is asked. @returns {URLSearchParams} */
-export function question(filter, nowMs, others = {}) {
+/** The parameters of `GET /api/calls/history` for a filter, and `others`. @returns {URLSearchParams} */
+export function historyParams(filter, nowMs, others = {}) {
   const params = new URLSearchParams();
   for (const name of ["search", "status", "direction", "agentName", "minDuration", "maxDuration"]) {
     if (filter[name]) params.set(name, filter[name]);
   }
-  const [fromMs, toMs] = span(filter, nowMs);
+  const [fromMs, toMs] = dateRange(filter, nowMs);
   if (fromMs !== undefined) params.set("startDate", new Date(fromMs).toISOString());
-  if (toMs !== undefined) params.set("endDate", new Date(toMs - 1).toISOString()); // the API includes this millisecond
+  if (toMs !== undefined) params.set("endDate", new Date(toMs - 1).toISOString()); // the API's end is inclusive
   for (const [name, value] of Object.entries(others)) params.set(name, value);
   return params;
 }
 
 /**
- * What a filter says of a call as far as its events have told of it.
+ * Matches a call against a filter, as far as the events that have arrived describe the call.
  *
- * @returns {"in" | "out" | "open" | "ask"} open: the next event will tell; ask: only its spoken words can tell
+ * @returns {"match" | "no-match" | "incomplete" | "search"} incomplete: a later event will decide; search: only the
+ *     transcript can decide
  */
-export function judge(filter, row, nowMs) {
+export function matchFilter(filter, row, nowMs) {
   const { direction, agentName, startTime, status, duration } = row;
-  if (filter.direction && filter.direction !== direction) return "out";
-  if (filter.agentName && filter.agentName !== agentName) return "out";
-  const [fromMs = -Infinity, toMs = Infinity] = span(filter, nowMs);
+  if (filter.direction && filter.direction !== direction) return "no-match";
+  if (filter.agentName && filter.agentName !== agentName) return "no-match";
+  const [fromMs = -Infinity, toMs = Infinity] = dateRange(filter, nowMs);
   const startMs = Date.parse(startTime);
-  if (startMs < fromMs || startMs >= toMs) return "out";
+  if (startMs < fromMs || startMs >= toMs) return "no-match";
   if (filter.status || filter.minDuration || filter.maxDuration || filter.search) {
-    if (status === undefined) return "open";
-    if (filter.status && filter.status !== status) return "out";
-    if (duration < Number(filter.minDuration ?? 0) || duration > Number(filter.maxDuration ?? Infinity)) return "out";
+    if (status === undefined) return "incomplete";
+    if (filter.status && filter.status !== status) return "no-match";
+    if (duration < Number(filter.minDuration ?? 0) || duration > Number(filter.maxDuration ?? Infinity)) return "no-match";
   }
-  return filter.search ? "ask" : "in";
+  return filter.search ? "search" : "match";
 }
 
-/** The choices in words, for a heading or a notice: "Completed, inbound, “crown”". */
-export function filterWords(filter) {
+/** The filter in words: "No answer, Inbound, “crown”". */
+export function describeFilter(filter) {
   const words = [
     STATUSES[filter.status],
     DIRECTIONS[filter.direction],
     filter.agentName,
     DATES[filter.date],
     filter.startDate && `from ${filter.startDate}`,
-    filter.endDate && `to ${filter.endDate}`,
-    filter.minDuration && `${filter.minDuration} s or longer`,
-    filter.maxDuration && `${filter.maxDuration} s or shorter`,
+    filter.endDate && `until ${filter.endDate}`,
+    filter.minDuration && `at least ${filter.minDuration} s`,
+    filter.maxDuration && `at most ${filter.maxDuration} s`,
     filter.search && `“${filter.search}”`,
   ].filter(Boolean);
   return words.length === 0 ? "All calls" : words.join(", ");

@@ -1,11 +1,11 @@
-// Words as the search compares them: without case and accents, the last one of a query as a beginning. Pure, and the
-// same rules as the server's, so that a call which arrives is judged as the history would judge it.
+// Search queries: words without case and accents, the last one as a prefix. Pure. The rules are the server's, so that a
+// call that arrives matches exactly if the server would have found it.
 
 const WORD = /[\p{L}\p{N}\p{M}_]+/gu;
 const MAX_QUERY_WORDS = 8;
 const MAX_WORD_CHARS = 32;
 
-// Words of nearly every call: the server keeps no index of them, so they narrow nothing, unless they are being typed.
+// Words of nearly every call. The server does not index them, so they are ignored, except as the prefix being typed.
 const COMMON = new Set(
   (
     "a about after all also am an and any are as at be been but by can could did do does for from get go had has have he her " +
@@ -15,25 +15,25 @@ const COMMON = new Set(
   ).split(" "),
 );
 
-/** Without case, accents and the forms that only look different. */
-export function plain(text) {
+/** Removes case, accents and differences of form between characters that are otherwise the same. */
+export function normalize(text) {
   return text.toLowerCase().normalize("NFKD").replace(/\p{M}/gu, "");
 }
 
-const wordsOf = (text) => (plain(text).match(WORD) ?? []).map((word) => word.slice(0, MAX_WORD_CHARS));
+const wordsOf = (text) => (normalize(text).match(WORD) ?? []).map((word) => word.slice(0, MAX_WORD_CHARS));
 
-/** A search as [{word, isPrefix}]; empty when there is nothing to look for. */
-export function queryOf(search) {
+/** A search as [{word, isPrefix}]; empty if it has no word to look for. */
+export function parseQuery(search) {
   const words = wordsOf(search ?? "").slice(0, MAX_QUERY_WORDS);
   return words
     .map((word, index) => ({ word, isPrefix: index === words.length - 1 }))
     .filter(({ word, isPrefix }) => isPrefix || !COMMON.has(word));
 }
 
-const isHit = (word, query) => query.some((asked) => (asked.isPrefix ? word.startsWith(asked.word) : word === asked.word));
+const isMatch = (word, query) => query.some((term) => (term.isPrefix ? word.startsWith(term.word) : word === term.word));
 
-/** Whether a call is found: every word is in its texts, or is a form of its numbers. */
-export function isFound(query, texts, numbers) {
+/** True if every word of the query is in the texts, or is a form of one of the phone numbers. */
+export function matchesQuery(query, texts, numbers) {
   const words = new Set(texts.filter(Boolean).flatMap(wordsOf));
   for (const word of COMMON) words.delete(word);
   for (const digits of numbers.filter(Boolean).map((number) => number.replace(/\D/g, ""))) {
@@ -44,17 +44,17 @@ export function isFound(query, texts, numbers) {
 }
 
 /**
- * A text in pieces, those that the query is about marked.
+ * Splits a text into pieces that match the query and pieces that do not.
  *
- * @returns {{text: string, isHit: boolean, at: number}[]} `at`: where the piece begins, in characters
+ * @returns {{text: string, isMatch: boolean, at: number}[]} `at`: number of characters before the piece
  */
-export function marked(text, query) {
-  if (query.length === 0) return [{ text, isHit: false, at: 0 }];
+export function highlight(text, query) {
+  if (query.length === 0) return [{ text, isMatch: false, at: 0 }];
   const pieces = [];
   let doneTo = 0;
-  const push = (from, to, hit) => to > from && pieces.push({ text: text.slice(from, to), isHit: hit, at: from });
+  const push = (from, to, match) => to > from && pieces.push({ text: text.slice(from, to), isMatch: match, at: from });
   for (const { 0: word, index } of text.matchAll(WORD)) {
-    if (!isHit(plain(word), query)) continue;
+    if (!isMatch(normalize(word), query)) continue;
     push(doneTo, index, false);
     push(index, index + word.length, true);
     doneTo = index + word.length;

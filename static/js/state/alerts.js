@@ -1,41 +1,41 @@
-// What the reader wants to be told of while looking elsewhere: rules, each a filter with a desktop notification, a sound,
-// or both. Kept in this browser.
+// Alerts for calls that arrive while the user looks elsewhere: a desktop notification, a sound, or both, for each filter.
+// Kept in this browser.
 
-import { contactLabel, directionWord } from "../format/call.js";
-import { filterText, isEverything, readFilter } from "../search/filter.js";
+import { contactLabel, directionLabel } from "../format/call.js";
 import { Observable } from "../observable.js";
 import { callHref } from "../route.js";
+import { isEmptyFilter, parseFilter, serializeFilter } from "../search/filter.js";
 
-const KEY = "tether.notices";
+const KEY = "tether.alerts";
 const MAX_RULES = 8;
-const MAX_OPEN_CALLS = 200; // calls that have begun and whose end is awaited
-const APART_MS = 1_500; // between two sounds or notifications: a burst of calls is one notice
+const MAX_STARTED_CALLS = 200; // calls whose `call_ended` has not arrived
+const MIN_INTERVAL_MS = 1_500; // between two sounds or notifications, so that a burst of calls is one alert
 
-export class Notices extends Observable {
-  /** @type {Map<string, {desktop: boolean, sound: boolean}>} by the filter's text */
+export class Alerts extends Observable {
+  /** @type {Map<string, {desktop: boolean, sound: boolean}>} by serialized filter */
   rules = new Map();
 
   #storage;
-  #chime;
-  #notify;
-  #toldAtMs = { desktop: -Infinity, sound: -Infinity };
+  #playSound;
+  #showNotification;
+  #lastAtMs = { desktop: -Infinity, sound: -Infinity };
 
-  /** @param {{storage?: Storage, chime: () => void, notify: (title, options) => void}} parts */
-  constructor({ storage = globalThis.localStorage, chime, notify, schedule }) {
+  /** @param {{storage?: Storage, playSound: () => void, showNotification: (title, options) => void}} options */
+  constructor({ storage = globalThis.localStorage, playSound, showNotification, schedule }) {
     super(schedule);
     this.#storage = storage;
-    this.#chime = chime;
-    this.#notify = notify;
-    this.rules = recall(storage);
+    this.#playSound = playSound;
+    this.#showNotification = showNotification;
+    this.rules = load(storage);
   }
 
-  /** What is wanted for one filter. */
+  /** The alerts that are on for a filter. */
   rule(filter) {
-    return this.rules.get(filterText(filter)) ?? { desktop: false, sound: false };
+    return this.rules.get(serializeFilter(filter)) ?? { desktop: false, sound: false };
   }
 
   set(filter, change) {
-    const key = filterText(filter);
+    const key = serializeFilter(filter);
     const rule = { ...this.rule(filter), ...change };
     this.rules.delete(key);
     if (rule.desktop || rule.sound) this.rules.set(key, rule);
@@ -44,46 +44,47 @@ export class Notices extends Observable {
     this.changed();
   }
 
-  /** Tells of the calls that arrive at a desk. @returns {() => void} stops. */
-  watch(desk) {
-    const begun = new Map();
-    return desk.listen(({ event, data }) => {
-      if (this.rules.size === 0 || desk.live.status !== "live") return; // what was caught up on is not news
+  /** Alerts for the calls that arrive in a feed. @returns {() => void} stops */
+  watch(feed) {
+    const started = new Map();
+    return feed.listen(({ event, data }) => {
+      if (this.rules.size === 0 || feed.live.status !== "live") return; // no alerts while catching up
       if (event === "call_initiated") {
-        begun.set(data.callId, data);
-        if (begun.size > MAX_OPEN_CALLS) begun.delete(begun.keys().next().value);
-      } else if (event === "call_ended" && begun.has(data.callId)) {
-        const row = { ...begun.get(data.callId), ...data };
-        begun.delete(data.callId);
-        for (const [text, rule] of [...this.rules]) this.#consider(desk, readFilter(new URLSearchParams(text)), rule, row);
+        started.set(data.callId, data);
+        if (started.size > MAX_STARTED_CALLS) started.delete(started.keys().next().value);
+      } else if (event === "call_ended" && started.has(data.callId)) {
+        const row = { ...started.get(data.callId), ...data };
+        started.delete(data.callId);
+        for (const [key, rule] of [...this.rules]) this.#alert(feed, parseFilter(new URLSearchParams(key)), rule, row);
       }
     });
   }
 
-  async #consider(desk, filter, rule, row) {
-    // A call whose words cannot be looked into just now is shown in the list all the same.
-    const belongs = await desk.belongs(filter, row).catch(() => false);
-    if (!belongs) return;
-    if (rule.sound && this.#isTime("sound")) this.#chime();
-    if (rule.desktop && this.#isTime("desktop")) {
-      const body = row.summary || `${directionWord(row)} call`;
-      this.#notify(contactLabel(row), { body, tag: row.callId, href: callHref(row.callId, isEverything(filter) ? undefined : filter) });
+  async #alert(feed, filter, rule, row) {
+    // If its transcript cannot be fetched, the call gives no alert; the list shows it after the next reload.
+    const isMatch = await feed.matches(filter, row).catch(() => false);
+    if (!isMatch) return;
+    if (rule.sound && this.#isDue("sound")) this.#playSound();
+    if (rule.desktop && this.#isDue("desktop")) {
+      const body = row.summary || `${directionLabel(row)} call`;
+      const href = callHref(row.callId, isEmptyFilter(filter) ? undefined : filter);
+      this.#showNotification(contactLabel(row), { body, tag: row.callId, href });
     }
   }
 
-  #isTime(kind) {
+  #isDue(kind) {
     const nowMs = Date.now();
-    if (nowMs - this.#toldAtMs[kind] < APART_MS) return false;
-    this.#toldAtMs[kind] = nowMs;
+    if (nowMs - this.#lastAtMs[kind] < MIN_INTERVAL_MS) return false;
+    this.#lastAtMs[kind] = nowMs;
     return true;
   }
 }
 
-function recall(storage) {
+function load(storage) {
   try {
-    const known = JSON.parse(storage.getItem(KEY)) ?? [];
-    return new Map(known.map(([text, { desktop, sound }]) => [String(text), { desktop: desktop === true, sound: sound === true }]));
+    const stored = JSON.parse(storage.getItem(KEY)) ?? [];
+    return new Map(stored.map(([key, { desktop, sound }]) => [String(key), { desktop: desktop === true, sound: sound === true }]));
   } catch {
-    return new Map(); // nothing that this version wrote
+    return new Map(); // not in the format of this version
   }
 }

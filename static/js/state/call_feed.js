@@ -1,60 +1,60 @@
-// One signed-in agent's live view of the calls: the store, what loads it and what keeps it current.
+// The live list of calls: the filter, the pages of history, and the events of the WebSocket.
 //
-// The history is asked for while the socket is being opened. A page of it names the last event that is surely in it; if
-// the socket's events begin later than that, there is a hole between the two, and the page is asked for again. What comes
-// by both ways is merged by the store.
+// The first page is requested while the WebSocket is being opened. Each page names the last event that it includes; if the
+// WebSocket's events begin later than that, some are missing and the page is requested again. Calls that arrive both ways
+// are merged by the store.
 
 import { ApiError } from "../api.js";
-import { EVERYTHING, FIRST_PAGE, filterText, judge, question } from "../search/filter.js";
-import { Observable } from "../observable.js";
 import { LiveConnection } from "../live/connection.js";
-import { watchForWaking } from "../live/page_lifecycle.js";
-import { Screening } from "../search/call_matcher.js";
+import { renewOnPageLifecycle } from "../live/page_lifecycle.js";
+import { Observable } from "../observable.js";
+import { CallMatcher } from "../search/call_matcher.js";
+import { FIRST_PAGE, historyParams, matchFilter, NO_FILTER, serializeFilter } from "../search/filter.js";
 import { CallStore } from "./call_store.js";
 
 const RETRY_MS = 5_000;
 const NEXT_PAGE = 200;
 
-export class Desk extends Observable {
+export class CallFeed extends Observable {
   calls;
-  filter = EVERYTHING;
-  /** The first page: "loading" | "ready" | "failed"; and a further one. */
+  filter = NO_FILTER;
+  /** The state of the first page ("loading" | "ready" | "failed") and of the next one. */
   loading = { first: "loading", more: "ready", error: null };
-  /** The reader wants the list to stand still. */
+  /** The user has paused the list. */
   isPaused = false;
-  /** Where the list was scrolled to when it was last on the screen. */
+  /** The scroll position of the list, kept while another page is shown. */
   scrollTop = 0;
 
   #api;
   #aborted = new AbortController();
-  #stopWatching = () => {};
+  #stopLifecycle = () => {};
   #retry = null;
   #listeners = new Set();
-  #screening;
-  #early;
+  #matcher;
+  #prefetched;
   #isStarted = false;
-  #pageSeq = 0; // the last event that is surely in the first page
-  #eventsFrom = 0; // the events that come by the socket are those after this one
+  #pageSeq = 0; // the last event that the first page includes
+  #eventsFrom = 0; // the events of the WebSocket begin after this one
 
   /**
-   * @param {{api, hubUrl: string, firstPage: {question: string, answer: Promise} | null, onSessionOver, onStranger}} parts
-   *     `firstPage`: one that was asked for already, see early.js
+   * @param {object} options
+   * @param {{params: string, response: Promise} | null} options.firstPage a request made earlier, see prefetch.js
    */
-  constructor({ api, hubUrl, firstPage = null, onSessionOver, onStranger }) {
+  constructor({ api, hubUrl, firstPage = null, onSessionExpired, onOrganizationChange }) {
     super();
     this.#api = api;
-    this.#early = firstPage;
-    this.#screening = new Screening((callId) => api.call(callId));
+    this.#prefetched = firstPage;
+    this.#matcher = new CallMatcher((callId) => api.call(callId));
     this.calls = new CallStore({
-      judge: (row) => judge(this.filter, row, Date.now()),
-      onAsk: (row) => this.#ask(row.callId),
+      match: (row) => matchFilter(this.filter, row, Date.now()),
+      onSearch: (row) => this.#search(row.callId),
     });
     this.live = new LiveConnection(hubUrl, {
-      onBegin: () => this.#begin(),
-      onResync: () => this.#resync(),
-      onEvent: (event) => this.#hear(event),
-      onSessionOver,
-      onStranger,
+      onBegin: () => this.#onBegin(),
+      onResync: () => this.#onResync(),
+      onEvent: (event) => this.#onEvent(event),
+      onSessionExpired,
+      onOrganizationChange,
       hasSession: () => api.hasSession(),
     });
   }
@@ -63,35 +63,34 @@ export class Desk extends Observable {
     this.#isStarted = true;
     this.reload();
     this.live.start();
-    this.#stopWatching = watchForWaking(this.live);
+    this.#stopLifecycle = renewOnPageLifecycle(this.live);
   }
 
   stop() {
-    this.#stopWatching();
+    this.#stopLifecycle();
     this.#aborted.abort();
     clearTimeout(this.#retry);
     this.live.stop();
   }
 
-  /** Hears every event of the feed, whatever the filter. @returns {() => void} stops it. */
+  /** Calls `listener` with every event, whatever the filter. @returns {() => void} stops */
   listen(listener) {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** Shows other calls. */
   setFilter(filter) {
-    if (filterText(filter) === filterText(this.filter)) return;
+    if (serializeFilter(filter) === serializeFilter(this.filter)) return;
     this.filter = filter;
     this.scrollTop = 0;
-    this.calls.expectOtherView();
+    this.calls.expectFilterChange();
     if (this.#isStarted) this.reload();
   }
 
-  /** @returns {Promise<boolean>} whether a call of the feed belongs to a filter of any kind. */
-  async belongs(filter, row) {
-    const verdict = judge(filter, row, Date.now());
-    return verdict === "ask" ? this.#screening.isFound(row.callId, filter.search) : verdict === "in";
+  /** Matches a call that has arrived against any filter. @returns {Promise<boolean>} */
+  async matches(filter, row) {
+    const result = matchFilter(filter, row, Date.now());
+    return result === "search" ? this.#matcher.matches(row.callId, filter.search) : result === "match";
   }
 
   setPaused(isPaused) {
@@ -99,14 +98,14 @@ export class Desk extends Observable {
     this.changed();
   }
 
-  /** Lets what waited into the list. */
+  /** Shows the calls that were held back. */
   release() {
-    const { hasOverflown } = this.calls;
+    const { hasOverflowed } = this.calls;
     this.calls.release();
-    if (hasOverflown) this.reload();
+    if (hasOverflowed) this.reload();
   }
 
-  /** Loads the newest calls afresh; tries again by itself until it works. */
+  /** Loads the newest calls; retries until it succeeds. */
   async reload() {
     this.#aborted.abort();
     clearTimeout(this.#retry);
@@ -115,76 +114,76 @@ export class Desk extends Observable {
     this.calls.expectFirstPage();
     this.#show({ first: "loading", more: "ready", error: null });
     try {
-      const { calls, seq, ...page } = await this.#page(FIRST_PAGE, null, signal);
+      const { calls, seq, ...page } = await this.#fetchPage(FIRST_PAGE, null, signal);
       if (signal.aborted) return;
       this.calls.replace(calls, page);
       this.#pageSeq = seq;
       this.#show({ first: "ready" });
-      this.#closeHole();
+      this.#fillGap();
     } catch (error) {
-      if (signal.aborted || isSessionOver(error)) return;
+      if (signal.aborted || isUnauthorized(error)) return;
       this.#show({ first: "failed", error });
       if (error.status !== 400) this.#retry = setTimeout(() => this.reload(), RETRY_MS);
     }
   }
 
-  /** Loads the page after the last call that is known. */
+  /** Loads the next page of older calls. */
   async loadMore() {
     const isBusy = this.loading.first !== "ready" || this.loading.more === "loading";
     if (isBusy || this.calls.isComplete) return;
     const { signal } = this.#aborted;
     this.#show({ more: "loading", error: null });
     try {
-      const { calls, seq, ...page } = await this.#page(NEXT_PAGE, this.calls.frontierId, signal);
+      const { calls, seq, ...page } = await this.#fetchPage(NEXT_PAGE, this.calls.pageCursor, signal);
       if (signal.aborted) return;
-      this.calls.extend(calls, page);
+      this.calls.append(calls, page);
       this.#show({ more: "ready" });
     } catch (error) {
-      if (signal.aborted || isSessionOver(error)) return;
+      if (signal.aborted || isUnauthorized(error)) return;
       this.#show({ more: "failed", error });
     }
   }
 
-  async #page(limit, before, signal) {
-    const params = question(this.filter, Date.now(), before === null ? { limit } : { limit, before });
-    const early = this.#early?.question === String(params) ? this.#early.answer : null;
-    this.#early = null;
-    const { calls, total, totalIsExact, seq } = await (early ?? this.#api.history(params, { signal }));
+  async #fetchPage(limit, before, signal) {
+    const params = historyParams(this.filter, Date.now(), before === null ? { limit } : { limit, before });
+    const prefetched = this.#prefetched?.params === String(params) ? this.#prefetched.response : null;
+    this.#prefetched = null;
+    const { calls, total, totalIsExact, seq } = await (prefetched ?? this.#api.history(params, { signal }));
     return { calls, total, totalIsExact, seq, isLast: calls.length < limit };
   }
 
-  #begin() {
+  #onBegin() {
     this.#eventsFrom = this.live.position.seq;
-    this.#closeHole();
+    this.#fillGap();
   }
 
-  #resync() {
+  #onResync() {
     this.#eventsFrom = this.live.position.seq;
     this.reload();
   }
 
-  // A page that is still awaited, or tried again, is judged when it is here.
-  #closeHole() {
+  // While the first page is loading or being retried there is nothing to compare: `reload` calls this when it is here.
+  #fillGap() {
     if (this.loading.first === "ready" && this.#pageSeq < this.#eventsFrom) this.reload();
   }
 
-  #hear(event) {
+  #onEvent(event) {
     this.calls.apply(event, Date.now());
     for (const listener of [...this.#listeners]) listener(event);
   }
 
-  async #ask(callId) {
+  async #search(callId) {
     const { filter } = this;
-    let belongs;
+    let isMatch;
     try {
-      belongs = await this.#screening.isFound(callId, filter.search);
+      isMatch = await this.#matcher.matches(callId, filter.search);
     } catch {
-      // Not one at a time, then: the history itself will say, in a moment, for all that wait.
+      // One reload answers for this call and all others that are waiting.
       clearTimeout(this.#retry);
       this.#retry = setTimeout(() => this.reload(), RETRY_MS);
       return;
     }
-    if (filter === this.filter) this.calls.decide(callId, belongs);
+    if (filter === this.filter) this.calls.resolveSearch(callId, isMatch);
   }
 
   #show(change) {
@@ -193,8 +192,8 @@ export class Desk extends Observable {
   }
 }
 
-// True: the page is about to show the sign-in form. Throws what is no failure of the server but a mistake of this page.
-function isSessionOver(error) {
+// After a 401 the page shows the sign-in form, so there is nothing to report. Rethrows what is not a failure of the server.
+function isUnauthorized(error) {
   if (!(error instanceof ApiError)) throw error;
-  return error.isSessionOver;
+  return error.isUnauthorized;
 }

@@ -1,80 +1,79 @@
-// The calls that this page lists. Events and pages of history may come in any order and overlap: everything is merged
-// by call id, so no call is there twice and none is lost. No I/O.
+// The calls of the list. Events and pages of history may come in any order and overlap: everything is merged by call id,
+// so that no call is listed twice and none is lost. No I/O.
 //
-// On top stand the calls that arrived while the page was open, the latest first, whenever they began: what is new is
-// where the reader looks. Under them stands the history in the server's order, latest start first. While the list is
-// held, arrivals wait beside it, so that nothing moves under the reader's eyes.
+// The calls that arrived while the page was open come first, newest arrival first, whenever they started. Below them is the
+// history in the server's order, latest start first. While the list is held, arrivals wait, so that no row moves.
 
 import { instant } from "../format/time.js";
 import { Observable } from "../observable.js";
 
-const MAX_ROWS = 12_000; // past it a list that nobody has scrolled forgets its oldest rows; scrolling loads them again
+const MAX_ROWS = 12_000; // above this a list that is not scrolled drops its oldest rows; scrolling loads them again
 const KEPT_ROWS = 8_000;
-const SUMMARY_CHARS = 1_000; // some more than the two lines that a row has for it
-const NONE = [];
-const MAX_WAITING = 5_000; // past it the page loads afresh instead of keeping what waits
+const SUMMARY_CHARS = 1_000; // more than the two lines that a row shows
+const NO_RECORDINGS = [];
+const MAX_WAITING = 5_000; // above this waiting calls are not kept: the list is reloaded
 
 /**
- * @typedef {object} Row a call as in the history, as far as it is known; never changed, only replaced
+ * @typedef {object} Row a call as in the history, as far as it is known; replaced, never modified
  * @property {string} callId
  * @property {string} startTime
- * @property {number} [arrivedAtMs] when its event came to this page; absent when it came with the history
+ * @property {number} [arrivedAtMs] when its event arrived; absent if it came with the history
  */
 
 export class CallStore extends Observable {
-  /** @type {Map<string, Row>} the rows of the list, and those that wait */
+  /** @type {Map<string, Row>} listed and waiting calls */
   rows = new Map();
-  /** How many calls the server has for this view, or `totalIsExact` is false: at least; null until it has said. */
+  /** How many calls match the filter on the server; a lower bound unless `totalIsExact`; null until the first page is here. */
   total = null;
   totalIsExact = true;
   isComplete = false;
   isHeld = false;
 
-  #judge;
-  #onAsk;
+  #match;
+  #onSearch;
   #limits;
-  #arrived = []; // ids, the latest first
-  #waiting = []; // ids, the latest first, while the list is held
-  #listed = []; // ids, in the server's order
-  #order = null; // of both, until one changes
-  #undecided = new Map(); // id → row, of calls whose further events or words will tell whether they belong here
-  #frontier = null; // the last row of the last page: the history is known down to here
-  #arrivedSinceRequest = null; // ids; while a first page is awaited, because its answer may be older than they are
+  #arrived = []; // ids, newest first
+  #waiting = []; // ids, newest first, while the list is held
+  #history = []; // ids, in the server's order
+  #order = null; // arrived and history together, until either changes
+  #undecided = new Map(); // id → row, of calls whose later events or transcript will decide whether they match
+  #frontier = null; // the last row of the last page: older history is not loaded
+  #arrivedSinceRequest = null; // ids, while a first page is loading, because the page may be older than they are
 
   /**
    * @param {object} options
-   *   judge(row)   → "in" | "out" | "open" | "ask", as in filter.js
-   *   onAsk(row)   only its words can tell: answer with `decide`
+   *   match(row)      as `matchFilter` in search/filter.js
+   *   onSearch(row)   only the transcript can decide: call `resolveSearch` with the result
    */
-  constructor({ judge = () => "in", onAsk = () => {}, schedule, maxRows = MAX_ROWS, keptRows = KEPT_ROWS } = {}) {
+  constructor({ match = () => "match", onSearch = () => {}, schedule, maxRows = MAX_ROWS, keptRows = KEPT_ROWS } = {}) {
     super(schedule);
-    this.#judge = judge;
-    this.#onAsk = onAsk;
+    this.#match = match;
+    this.#onSearch = onSearch;
     this.#limits = { maxRows, keptRows };
   }
 
-  /** Call ids as they stand in the list. */
+  /** Call ids in the order of the list. */
   get order() {
-    this.#order ??= [...this.#arrived, ...this.#listed];
+    this.#order ??= [...this.#arrived, ...this.#history];
     return this.#order;
   }
 
-  /** How many calls wait for the list to be released. */
+  /** How many calls wait until the list is released. */
   get waitingCount() {
     return this.#waiting.length;
   }
 
-  /** More waits than is kept: the list must be loaded afresh to be whole. */
-  get hasOverflown() {
+  /** Too many calls wait, so some were not kept: the list must be reloaded. */
+  get hasOverflowed() {
     return this.#waiting.length >= MAX_WAITING;
   }
 
-  /** The call whose next page follows; null for the first page. */
-  get frontierId() {
+  /** The id of the call after which the next page begins; null for the first page. */
+  get pageCursor() {
     return this.#frontier?.callId ?? null;
   }
 
-  /** Applies one event of the feed. Applying it again changes nothing. */
+  /** Applies one event. Idempotent. */
   apply({ event, data }, nowMs) {
     const { callId } = data;
     const change = CHANGES.get(event)?.(data);
@@ -85,58 +84,59 @@ export class CallStore extends Observable {
       this.changed();
       return;
     }
-    const open = this.#undecided.get(callId);
-    if (open) this.#consider({ ...open, ...change });
-    else if (event === "call_initiated") this.#consider({ recordings: [], ...change, callId, arrivedAtMs: nowMs });
-    // else: further down than what is loaded, or judged already; its page brings all of it
+    const undecided = this.#undecided.get(callId);
+    if (undecided) this.#decide({ ...undecided, ...change });
+    else if (event === "call_initiated") this.#decide({ recordings: [], ...change, callId, arrivedAtMs: nowMs });
+    // Otherwise the call does not match, or is older than what is loaded: its page will include the change.
   }
 
-  /** The answer to `onAsk`. */
-  decide(callId, belongs) {
+  /** The result of `onSearch`. */
+  resolveSearch(callId, isMatch) {
     const row = this.#undecided.get(callId);
     this.#undecided.delete(callId);
-    if (row && belongs && !this.rows.has(callId)) this.#admit({ ...row, isAsked: undefined });
+    if (row && isMatch && !this.rows.has(callId)) this.#insert({ ...row, isSearched: undefined });
   }
 
-  #consider(row) {
-    if (row.isAsked) {
+  #decide(row) {
+    if (row.isSearched) {
       this.#undecided.set(row.callId, row);
       return;
     }
-    const verdict = this.#judge(row);
-    if (verdict === "in") {
+    const result = this.#match(row);
+    if (result === "match") {
       this.#undecided.delete(row.callId);
-      this.#admit(row);
-    } else if (verdict === "out") {
+      this.#insert(row);
+    } else if (result === "no-match") {
       this.#undecided.delete(row.callId);
     } else {
-      this.#undecided.set(row.callId, verdict === "ask" ? { ...row, isAsked: true } : row);
-      if (verdict === "ask") this.#onAsk(row);
+      const isSearched = result === "search";
+      this.#undecided.set(row.callId, isSearched ? { ...row, isSearched } : row);
+      if (isSearched) this.#onSearch(row);
     }
   }
 
-  #admit(row) {
+  #insert(row) {
     const { callId } = row;
     this.#arrivedSinceRequest?.add(callId);
     if (this.total !== null) this.total += 1;
     if (this.isHeld) {
-      if (this.hasOverflown) return this.changed();
+      if (this.hasOverflowed) return this.changed();
       this.#waiting.unshift(callId);
     } else {
       this.#arrived.unshift(callId);
       this.#order = null;
     }
     this.rows.set(callId, row);
-    if (this.rows.size > this.#limits.maxRows && !this.isHeld) this.#forgetOldest();
+    if (this.rows.size > this.#limits.maxRows && !this.isHeld) this.#dropOldest();
     return this.changed();
   }
 
-  /** Arrivals wait from now on. */
+  /** Makes calls that arrive wait. */
   hold() {
     this.isHeld = true;
   }
 
-  /** The list goes on; what waited goes on top. */
+  /** Puts the waiting calls at the top of the list. */
   release() {
     this.isHeld = false;
     if (this.#waiting.length === 0) return;
@@ -146,22 +146,22 @@ export class CallStore extends Observable {
     this.changed();
   }
 
-  /** Say so before a first page is requested. */
+  /** To be called before a first page is requested. */
   expectFirstPage() {
     this.#arrivedSinceRequest = new Set();
   }
 
-  /** Another view: nothing that is undecided was judged by it. What is shown stays until its first page is here. */
-  expectOtherView() {
+  /** To be called when the filter changes. The listed calls stay until the first page of the new filter is here. */
+  expectFilterChange() {
     this.#undecided.clear();
     this.expectFirstPage();
   }
 
   /**
-   * The first page is here: it, and what arrived since it was requested, is now all that is known.
+   * Replaces the list by a first page and the calls that arrived since it was requested.
    *
    * @param {object[]} calls
-   * @param {{total: number, totalIsExact?: boolean, isLast?: boolean}} page `isLast`: there is nothing after it
+   * @param {{total: number, totalIsExact?: boolean, isLast?: boolean}} page `isLast`: there are no older calls
    */
   replace(calls, page) {
     const isKept = (callId) => this.#arrivedSinceRequest?.has(callId);
@@ -169,20 +169,20 @@ export class CallStore extends Observable {
     this.#waiting = this.#waiting.filter(isKept);
     this.rows = new Map([...this.#waiting, ...this.#arrived].map((callId) => [callId, this.rows.get(callId)]));
     this.#arrivedSinceRequest = null;
-    this.#listed = [];
+    this.#history = [];
     this.#frontier = null;
     const onPage = new Set(calls.map(({ callId }) => callId));
     this.total = page.total + [...this.rows.keys()].filter((callId) => !onPage.has(callId)).length;
     this.#merge(calls, page);
   }
 
-  /** A further page is here; an empty one means that there is nothing more. */
-  extend(calls, page) {
+  /** Appends the next page. An empty page ends the history. */
+  append(calls, page) {
     this.#merge(calls, page);
     this.total = this.isComplete ? this.rows.size : Math.max(this.total ?? 0, this.rows.size);
   }
 
-  /** A contact has another name now. */
+  /** Changes a contact's name in all rows. */
   rename(contactId, contactName) {
     for (const [callId, row] of this.rows) if (row.contactId === contactId) this.rows.set(callId, { ...row, contactName });
     this.changed();
@@ -191,8 +191,8 @@ export class CallStore extends Observable {
   #merge(calls, { totalIsExact = true, isLast = false }) {
     for (const call of calls) {
       const known = this.rows.get(call.callId);
-      this.rows.set(call.callId, { ...known, ...listed(call) });
-      if (!known) this.#listed.push(call.callId);
+      this.rows.set(call.callId, { ...known, ...toRow(call) });
+      if (!known) this.#history.push(call.callId);
       this.#undecided.delete(call.callId);
     }
     this.#frontier = calls.at(-1) ?? this.#frontier;
@@ -202,15 +202,15 @@ export class CallStore extends Observable {
     this.changed();
   }
 
-  // A day of calls on a page that is only looked at must not fill the memory. The frontier goes up to where every row
-  // above it, in the server's order, is still known, so that the next page brings back what was forgotten.
-  #forgetOldest() {
+  // Bounds the memory of a page that is left open. The frontier moves up to where every newer row, in the server's order,
+  // is still known, so that the next page includes the dropped rows.
+  #dropOldest() {
     const { order } = this;
-    const forgotten = order.slice(this.#limits.keptRows).map((callId) => this.rows.get(callId));
-    const newest = forgotten.reduce((found, row) => (isBefore(row, found) ? row : found));
-    for (const { callId } of forgotten) this.rows.delete(callId);
+    const dropped = order.slice(this.#limits.keptRows).map((callId) => this.rows.get(callId));
+    const newest = dropped.reduce((found, row) => (isBefore(row, found) ? row : found));
+    for (const { callId } of dropped) this.rows.delete(callId);
     this.#arrived = this.#arrived.slice(0, this.#limits.keptRows);
-    this.#listed = this.#listed.slice(0, Math.max(0, this.#limits.keptRows - this.#arrived.length));
+    this.#history = this.#history.slice(0, Math.max(0, this.#limits.keptRows - this.#arrived.length));
     this.#order = null;
     const above = [...this.rows.values()].filter((row) => isBefore(row, newest));
     this.#frontier = above.length === 0 ? null : above.reduce((last, row) => (isBefore(last, row) ? row : last));
@@ -218,17 +218,17 @@ export class CallStore extends Observable {
   }
 }
 
-// What a list needs of a call; the rest would be most of what a long list takes in memory. A summary may be megabytes.
-function listed({ callId, contactId, contactName, direction, from, to, agentName, startTime, status, duration, summary, recordings }) {
+// Keeps only the fields that the list shows, to save memory. A summary may be megabytes long.
+function toRow({ callId, contactId, contactName, direction, from, to, agentName, startTime, status, duration, summary, recordings }) {
   const [recording] = recordings ?? [];
   return {
     ...{ callId, contactId, contactName, direction, from, to, agentName, startTime, status, duration },
     summary: summary?.length > SUMMARY_CHARS ? `${summary.slice(0, SUMMARY_CHARS)}…` : summary,
-    recordings: recording ? [{ recordingId: recording.recordingId, duration: recording.duration }] : NONE,
+    recordings: recording ? [{ recordingId: recording.recordingId, duration: recording.duration }] : NO_RECORDINGS,
   };
 }
 
-// What each event says about its call. `fetch_messages` is about a conversation, which is no concern of a list.
+// The fields that each event sets. `fetch_messages` describes a conversation, which the list does not show.
 const CHANGES = new Map([
   [
     "call_initiated",
@@ -243,7 +243,7 @@ const CHANGES = new Map([
   ],
 ]);
 
-// The server's order: the latest start first, then the higher id.
+// The server's order: latest start first, then higher id.
 function isBefore(row, other) {
   const [mine, theirs] = [instant(row.startTime), instant(other.startTime)];
   return mine === theirs ? row.callId > other.callId : mine > theirs;

@@ -1,12 +1,12 @@
-// Everything that was said with one contact: the messages of all their conversations, with the calls that they tell of.
+// Everything said with one contact: the messages of all their conversations, and the calls that they describe.
 
 import { Observable } from "../observable.js";
 
 const PAGE = 60;
 
-export class Thread extends Observable {
+export class ContactThread extends Observable {
   contact = null;
-  /** @type {object[]} messages, the latest first; one of a call has it as `call` */
+  /** @type {object[]} messages, newest first; `call` is the message's call, or null */
   items = [];
   hasMore = false;
   isLoading = true;
@@ -17,8 +17,8 @@ export class Thread extends Observable {
   #aborted = new AbortController();
   #messages = new Map();
   #calls = new Map();
-  #oldest = new Map(); // conversation id → id of the oldest message that is known, for those that have older ones
-  #lastCallId = null;
+  #oldest = new Map(); // conversation id → id of its oldest loaded message, for conversations that have older ones
+  #oldestCallId = null;
 
   constructor(api, contactId, { schedule } = {}) {
     super(schedule);
@@ -26,9 +26,9 @@ export class Thread extends Observable {
     this.#contactId = contactId;
   }
 
-  /** Loads the latest, or again what is new. What is known stays. */
+  /** Loads the newest messages and keeps those that are loaded already. */
   async refresh() {
-    await this.#during(async (signal) => {
+    await this.#load(async (signal) => {
       const [contact, conversations] = await Promise.all([
         this.#api.contact(this.#contactId, { signal }),
         this.#api.conversations(this.#contactId, { signal }),
@@ -42,11 +42,11 @@ export class Thread extends Observable {
     });
   }
 
-  /** Loads what was before. */
+  /** Loads older messages. */
   async loadMore() {
-    await this.#during(async (signal) => {
+    await this.#load(async (signal) => {
       await Promise.all([
-        this.#loadCalls(this.#lastCallId, true, signal),
+        this.#loadCalls(this.#oldestCallId, true, signal),
         ...[...this.#oldest].map(([conversationId, before]) => this.#loadMessages(conversationId, before, true, signal)),
       ]);
     });
@@ -61,7 +61,7 @@ export class Thread extends Observable {
     this.#aborted.abort();
   }
 
-  async #during(work) {
+  async #load(work) {
     const { signal } = this.#aborted;
     this.isLoading = true;
     this.error = null;
@@ -80,20 +80,21 @@ export class Thread extends Observable {
     this.changed();
   }
 
-  async #loadMessages(conversationId, before, movesOn, signal) {
+  // `isOlder`: the page continues the loaded ones, so the next `loadMore` begins after it.
+  async #loadMessages(conversationId, before, isOlder, signal) {
     const page = before === null ? { limit: PAGE } : { limit: PAGE, before };
     const messages = await this.#api.messages(conversationId, page, { signal });
     for (const message of messages) this.#messages.set(message.messageId, message);
-    if (!movesOn) return;
+    if (!isOlder) return;
     if (messages.length < PAGE) this.#oldest.delete(conversationId);
     else this.#oldest.set(conversationId, messages[0].messageId);
   }
 
-  async #loadCalls(before, movesOn, signal) {
+  async #loadCalls(before, isOlder, signal) {
     const params = new URLSearchParams({ contactId: this.#contactId, limit: PAGE });
     if (before !== null) params.set("before", before);
     const { calls } = await this.#api.history(params, { signal });
     for (const call of calls) this.#calls.set(call.callId, call);
-    if (movesOn) this.#lastCallId = calls.at(-1)?.callId ?? before;
+    if (isOlder) this.#oldestCallId = calls.at(-1)?.callId ?? before;
   }
 }

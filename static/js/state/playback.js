@@ -1,56 +1,56 @@
-// One recording being played: an <audio> element with an address that expires, as state that can be watched.
+// Plays one recording with an <audio> element whose URL expires.
 
 import { Observable } from "../observable.js";
 
-const AGAIN_AFTER_MS = 30_000;
-const NETWORK_ERRORS = [2, 4]; // MEDIA_ERR_NETWORK, and MEDIA_ERR_SRC_NOT_SUPPORTED, which a 403 is reported as
+const URL_MIN_LIFE_MS = 30_000; // a URL that fails sooner was not expired
+const NETWORK_ERRORS = [2, 4]; // MEDIA_ERR_NETWORK, and MEDIA_ERR_SRC_NOT_SUPPORTED, as which browsers report a 403
 
 export class Playback extends Observable {
   /** @type {"loading" | "ready" | "failed"} */
   phase = "loading";
   isPlaying = false;
-  atS = 0;
-  lengthS = Number.NaN;
+  positionS = 0;
+  durationS = Number.NaN;
   rate = 1;
   skipsSilence = false;
-  /** @type {[number, number][]} from and to, in seconds, ascending */
+  /** @type {[number, number][]} [from, to] in seconds, ascending */
   silences = [];
 
   #fetchUrl;
   #audio = null;
   #signal = null;
   #fetchedAtMs = -Infinity;
-  #isSecondAddress = false;
+  #isRetried = false;
 
-  /** @param {(signal: AbortSignal) => Promise<string>} fetchUrl gets an address for the recording, good for some minutes */
+  /** @param {(signal: AbortSignal) => Promise<string>} fetchUrl returns a URL of the recording that is valid for some minutes */
   constructor(fetchUrl) {
     super();
     this.#fetchUrl = fetchUrl;
   }
 
-  /** Takes the element over. @returns {() => void} lets it go. */
+  /** Starts to control an <audio> element. @returns {() => void} releases it */
   attach(audio) {
     const attached = new AbortController();
     const on = (name, run) => audio.addEventListener(name, run, { signal: attached.signal });
     this.#audio = audio;
     this.#signal = attached.signal;
     const read = () => {
-      // A source that fails is paused by the browser; what the reader wanted is still to be done with the next address.
+      // The browser pauses a source that fails. `isPlaying` stays, so that the next URL continues playing.
       if (audio.error === null) this.isPlaying = !audio.paused && !audio.ended;
-      this.atS = audio.currentTime;
-      if (Number.isFinite(audio.duration)) this.lengthS = audio.duration;
-      this.#leapSilence();
+      this.positionS = audio.currentTime;
+      if (Number.isFinite(audio.duration)) this.durationS = audio.duration;
+      this.#skipSilence();
       this.changed();
     };
     for (const name of ["play", "pause", "ended", "timeupdate", "seeked", "durationchange"]) on(name, read);
     on("loadedmetadata", () => this.#show("ready"));
-    on("error", () => this.#mend());
+    on("error", () => this.#onError());
     this.#load();
     return () => {
       attached.abort();
       audio.pause();
       audio.removeAttribute("src");
-      audio.load(); // lets go of the connection
+      audio.load(); // closes the connection
       this.#audio = null;
     };
   }
@@ -61,7 +61,7 @@ export class Playback extends Observable {
     else this.#audio.pause();
   }
 
-  /** Goes to a moment and plays from there. */
+  /** Plays from a position. */
   playFrom(seconds) {
     this.seek(seconds);
     if (this.#hasSource) this.#play();
@@ -69,20 +69,20 @@ export class Playback extends Observable {
   }
 
   seek(seconds) {
-    const atS = Math.max(0, seconds);
-    if (this.#hasSource) this.#audio.currentTime = atS;
-    this.#show(this.phase, { atS });
+    const positionS = Math.max(0, seconds);
+    if (this.#hasSource) this.#audio.currentTime = positionS;
+    this.#show(this.phase, { positionS });
   }
 
-  /** Goes some seconds on, or back. */
+  /** Moves forward, or back with negative seconds. */
   skip(seconds) {
-    const atS = this.#hasSource ? this.#audio.currentTime : this.atS;
-    this.seek(Number.isFinite(this.lengthS) ? Math.min(atS + seconds, this.lengthS) : atS + seconds);
+    const targetS = (this.#hasSource ? this.#audio.currentTime : this.positionS) + seconds;
+    this.seek(Number.isFinite(this.durationS) ? Math.min(targetS, this.durationS) : targetS);
   }
 
-  /** Where the audio is now: finer than `atS`, which is told four times a second. */
-  get nowS() {
-    return this.#hasSource && this.isPlaying ? this.#audio.currentTime : this.atS;
+  /** The exact position: `positionS` is updated only four times a second. */
+  get exactPositionS() {
+    return this.#hasSource && this.isPlaying ? this.#audio.currentTime : this.positionS;
   }
 
   setSkipsSilence(skipsSilence) {
@@ -96,25 +96,25 @@ export class Playback extends Observable {
     this.changed();
   }
 
-  /** Starts over after a failure. */
+  /** Loads the recording again after a failure. */
   retry() {
-    this.#isSecondAddress = false;
+    this.#isRetried = false;
     this.#load();
   }
 
-  // Without a source an element forgets what it is told: `atS` and `isPlaying` then hold what is wanted of it.
+  // Without a source the element ignores commands: `positionS` and `isPlaying` then hold what it must do once it has one.
   get #hasSource() {
     return this.#audio?.hasAttribute("src") && this.#audio.error === null;
   }
 
-  #leapSilence() {
+  #skipSilence() {
     if (!this.skipsSilence || !this.isPlaying) return;
-    const silence = this.silences.find(([fromS, toS]) => this.atS >= fromS && this.atS < toS - 0.1);
+    const silence = this.silences.find(([fromS, toS]) => this.positionS >= fromS && this.positionS < toS - 0.1);
     if (silence) this.#audio.currentTime = silence[1];
   }
 
   #play() {
-    // Refused or interrupted playing shows as "paused"; a broken source comes as the element's "error".
+    // If the browser refuses to play, the element stays paused; a broken source fires its "error" event.
     this.#audio.play().catch(() => {});
   }
 
@@ -129,20 +129,20 @@ export class Playback extends Observable {
       return;
     }
     if (signal.aborted) return;
-    const { atS, isPlaying } = this;
+    const { positionS, isPlaying } = this;
     this.#fetchedAtMs = Date.now();
     this.#audio.src = url;
-    this.#audio.defaultPlaybackRate = this.rate; // a new source falls back to this
-    if (atS > 0) this.#audio.currentTime = atS; // before the metadata is here, this sets where playing begins
+    this.#audio.defaultPlaybackRate = this.rate; // a new source starts at this rate
+    if (positionS > 0) this.#audio.currentTime = positionS; // before the metadata is loaded, this sets where playing starts
     if (isPlaying) this.#play();
   }
 
-  // The address has most likely expired: get another one and go on at the same moment. Once: a fresh address that
-  // fails, too, means that the recording itself cannot be had.
-  #mend() {
-    const isNews = !this.#isSecondAddress || Date.now() - this.#fetchedAtMs > AGAIN_AFTER_MS;
-    if (isNews && NETWORK_ERRORS.includes(this.#audio.error?.code)) {
-      this.#isSecondAddress = true;
+  // Most likely the URL has expired: fetch another one and continue at the same position. Only once: if a new URL fails as
+  // well, the recording is not available.
+  #onError() {
+    const mayRetry = !this.#isRetried || Date.now() - this.#fetchedAtMs > URL_MIN_LIFE_MS;
+    if (mayRetry && NETWORK_ERRORS.includes(this.#audio.error?.code)) {
+      this.#isRetried = true;
       this.#load();
     } else {
       this.#show("failed", { isPlaying: false });

@@ -1,13 +1,13 @@
-// Who is signed in. The token is a cookie that no script can read; this page only learns whether it holds.
+// Who is signed in. The session token is a cookie that scripts cannot read; the page only learns whether it is valid.
 
 import { ApiError } from "../api.js";
 import { Observable } from "../observable.js";
 
-const USER_KEY = "tether.user"; // name and address alone, to greet after a reload
+const USER_KEY = "tether.user"; // name and email address, so that the next visit can show them at once
 const RETRY_MS = 3_000;
 
-/** Who was signed in here before, as far as this browser knows; null for nobody. */
-export function remembered(storage = globalThis.localStorage) {
+/** The user who signed in here last, as {email, fullName}; null for nobody. */
+export function rememberedUser(storage = globalThis.localStorage) {
   try {
     return JSON.parse(storage.getItem(USER_KEY));
   } catch {
@@ -16,11 +16,11 @@ export function remembered(storage = globalThis.localStorage) {
 }
 
 export class Session extends Observable {
-  /** @type {"checking" | "unreachable" | "out" | "in"} */
+  /** @type {"checking" | "unreachable" | "signed-out" | "signed-in"} */
   phase = "checking";
   user = null;
-  /** Why the sign-in form is shown, when the reader did not ask for it. */
-  notice = null;
+  /** Why the sign-in form is shown, if the user did not sign out. */
+  message = null;
 
   #api;
   #storage;
@@ -32,55 +32,55 @@ export class Session extends Observable {
   }
 
   /**
-   * Finds out whether the cookie still holds; asks again while the server is away. Who was signed in here before is let in
-   * at once: the first answer of the server says if that was wrong.
+   * Asks the server whether the cookie is valid; asks again while the server is unreachable. A user who signed in here
+   * before is let in at once: the first response corrects that if the session has expired.
    */
   async check() {
-    const before = remembered(this.#storage);
+    const before = rememberedUser(this.#storage);
     if (before) this.#enter(before);
     try {
-      const holder = await this.#api.whoAmI();
-      if (holder) this.#enter(holder.user ?? before);
-      else if (this.phase === "in") this.over();
+      const answer = await this.#api.whoAmI();
+      if (answer) this.#enter(answer.user ?? before);
+      else if (this.phase === "signed-in") this.expire();
       else this.#leave(null);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (this.phase === "in") return; // the connection finds the server again, and asks it
+      if (this.phase === "signed-in") return; // the WebSocket reconnects and asks then
       this.#show({ phase: "unreachable" });
       setTimeout(() => this.check(), RETRY_MS);
     }
   }
 
-  /** @throws {ApiError} with the sentence to show under the form. */
+  /** @throws {ApiError} whose message is shown under the form */
   async signIn(email, password) {
     const user = await this.#api.signIn(email, password);
     this.#storage.setItem(USER_KEY, JSON.stringify({ email: user?.email, fullName: user?.fullName }));
     this.#enter(user);
   }
 
-  /** @throws {ApiError} when the server could not be told: then the session still holds. */
+  /** @throws {ApiError} if the server did not confirm: the session is still valid then */
   async signOut() {
     try {
       await this.#api.signOut();
     } catch (error) {
-      if (!(error instanceof ApiError) || !error.isSessionOver) throw error;
+      if (!(error instanceof ApiError) || !error.isUnauthorized) throw error;
     }
     this.#storage.removeItem(USER_KEY);
     this.#leave(null);
   }
 
-  /** The server said so: expired, revoked, or signed out elsewhere. */
-  over() {
+  /** The server has rejected the session: it expired, was revoked, or was ended in another window. */
+  expire() {
     this.#storage.removeItem(USER_KEY);
-    if (this.phase === "in") this.#leave("Your session has ended. Sign in to go on where you were.");
+    if (this.phase === "signed-in") this.#leave("Your session has ended. Sign in again to pick up where you left off.");
   }
 
   #enter(user) {
-    this.#show({ phase: "in", user, notice: null });
+    this.#show({ phase: "signed-in", user, message: null });
   }
 
-  #leave(notice) {
-    this.#show({ phase: "out", user: null, notice });
+  #leave(message) {
+    this.#show({ phase: "signed-out", user: null, message });
   }
 
   #show(change) {

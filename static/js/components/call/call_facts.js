@@ -1,39 +1,40 @@
-import { contactLabel, directionWord, otherPhone } from "../../format/call.js";
-import { clock, exactTime, shortTime, size, spokenLength } from "../../format/time.js";
+import { directionLabel, otherPhone } from "../../format/call.js";
+import { size } from "../../format/number.js";
 import { phone } from "../../format/phone.js";
-import { contactHref } from "../../route.js";
+import { clock, exactTime, shortTime, spokenDuration } from "../../format/time.js";
 import { isEmpty } from "../../format/tree.js";
+import { contactHref } from "../../route.js";
 import { html } from "../../ui.js";
 import { Icon } from "../icon.js";
-import { Status } from "../call_status.js";
+import { CallStatus } from "../call_status.js";
 import { Tree } from "./tree.js";
 
-/** Who called whom, when, and how it ended: what one looks for first. */
+/** The most important facts: who called whom, when, and how the call ended. */
 export function CallFacts({ call }) {
   const facts = [
-    ["Status", html`<${Status} status=${call.status} />`],
-    ["Length", html`<span title=${spokenLength(call.duration)}>${clock(call.duration)}</span>`],
-    ["Began", html`<time datetime=${call.startTime} title=${exactTime(call.startTime)}>${shortTime(call.startTime)}</time>`],
+    ["Status", html`<${CallStatus} status=${call.status} />`],
+    ["Duration", html`<span title=${spokenDuration(call.duration)}>${clock(call.duration)}</span>`],
+    ["Started", html`<time datetime=${call.startTime} title=${exactTime(call.startTime)}>${shortTime(call.startTime, Date.now())}</time>`],
     ["Agent", call.agentName && html`<bdi>${call.agentName}</bdi>`],
   ];
   return html`<div class="call-lead">
       <span class="row-direction" data-direction=${call.direction}>
         <${Icon} name=${call.direction === "inbound" ? "inbound" : "outbound"} />
       </span>
-      <span>${directionWord(call)} call ${call.direction === "inbound" ? "from" : "to"} ${otherPhone(call)}</span>
-      ${call.contactId && html`<a class="contact-link" href=${contactHref(call.contactId)}>All with ${contactLabel(call)}</a>`}
+      <span>${directionLabel(call)} call ${call.direction === "inbound" ? "from" : "to"} ${otherPhone(call)}</span>
+      ${call.contactId && html`<a class="contact-link" href=${contactHref(call.contactId)}>View contact</a>`}
     </div>
     <${Facts} facts=${facts} />`;
 }
 
-/** The rest that is known of a call. */
+/** The other facts. */
 export function Details({ call }) {
   const recording = call.recordings?.[0];
   const facts = [
     ["From", phone(call.from)],
     ["To", phone(call.to)],
     ["Recording", recording?.bytes && `${recording.contentType}, ${size(recording.bytes)}`],
-    ["Vendor's id", call.providerCallId && html`<bdi class="mono">${call.providerCallId}</bdi>`],
+    ["External ID", call.providerCallId && html`<bdi class="mono">${call.providerCallId}</bdi>`],
   ];
   return html`<section class="call-section">
     <h3>Details</h3>
@@ -47,7 +48,7 @@ function Facts({ facts }) {
   </dl>`;
 }
 
-/** Whatever the vendor sent along. */
+/** The data that the vendor sent in addition. */
 export function VendorData({ providerMetadata }) {
   const { metadata, extra } = providerMetadata ?? {};
   const parts = [

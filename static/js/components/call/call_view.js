@@ -1,47 +1,47 @@
 import { contactLabel } from "../../format/call.js";
-import { Playback } from "../../state/playback.js";
 import { listHref } from "../../route.js";
-import { html, useEffect, useKeys, useLoaded, useMemo, useParts, useRef, useWatched } from "../../ui.js";
-import { queryOf } from "../../search/query.js";
-import { CallFacts, Details, VendorData } from "./call_facts.js";
+import { parseQuery } from "../../search/query.js";
+import { Playback } from "../../state/playback.js";
+import { html, useApp, useAsync, useEffect, useKeys, useMemo, useObservable, useRef } from "../../ui.js";
 import { Icon } from "../icon.js";
+import { CallFacts, Details, VendorData } from "./call_facts.js";
+import { Highlight } from "./highlight.js";
 import { Player } from "./player.js";
-import { Marked } from "./highlight.js";
 import { Transcript } from "./transcript.js";
 
-/** One call: what the list knows at once, the rest as soon as it is loaded. */
-export function CallView({ callId, filter, atS }) {
-  const { api, desk } = useParts();
-  const row = useWatched(desk.calls).rows.get(callId);
-  const { value, error, again } = useLoaded((signal) => api.call(callId, { signal }), [callId]);
-  // Of a call that has just begun, status and recording come as events of their own: each is a reason to look again.
-  useEffect(() => desk.listen(({ data }) => data.callId === callId && again()), [desk, callId]);
+/** One call: the row of the list at once, the rest when it is loaded. `startS`: where the recording starts to play. */
+export function CallView({ callId, filter, startS }) {
+  const { api, feed } = useApp();
+  const row = useObservable(feed.calls).rows.get(callId);
+  const { value, error, reload } = useAsync((signal) => api.call(callId, { signal }), [callId]);
+  // Each event of the call changes it: status, recording and messages arrive one after the other.
+  useEffect(() => feed.listen(({ data }) => data.callId === callId && reload()), [feed, callId]);
   const call = value ?? row;
 
-  if (error && !value) return html`<${CallFailed} error=${error} again=${again} filter=${filter} />`;
+  if (error && !value) return html`<${CallFailed} error=${error} reload=${reload} filter=${filter} />`;
   if (!call) return html`<${CallPane} title="Call" filter=${filter}><p class="muted" role="status">Loading…</p><//>`;
   return html`<${CallPane} title=${contactLabel(call)} filter=${filter}>
     <${CallFacts} call=${call} />
-    <${Heard} call=${call} isLoaded=${value !== null} search=${filter.search} atS=${atS} />
+    <${CallContent} call=${call} isLoaded=${value !== null} search=${filter.search} startS=${startS} />
     ${value && html`<${Details} call=${value} />`}
     ${value && html`<${VendorData} providerMetadata=${value.providerMetadata} />`}
   <//>`;
 }
 
 function CallPane({ title, filter, children }) {
-  const { title: pageTitle } = useParts();
+  const { title: pageTitle } = useApp();
   const heading = useRef(null);
   useEffect(() => pageTitle.show(title), [title]);
   useEffect(() => heading.current.focus({ preventScroll: true }), []);
   useKeys({ Escape: () => (location.hash = listHref(filter)) && true });
   return html`<article class="call" data-testid="call" aria-labelledby="call-title">
     <header class="call-head">
-      <a class="icon-button" href=${listHref(filter)} aria-label="Back to the calls">
+      <a class="icon-button" href=${listHref(filter)} aria-label="Back to calls">
         <span class="only-narrow"><${Icon} name="back" /></span>
         <span class="only-wide"><${Icon} name="close" /></span>
       </a>
       <h2 id="call-title" ref=${heading} tabindex="-1" dir="auto">${title}</h2>
-      <button class="icon-button" type="button" aria-label="Print this call" onClick=${() => print()}>
+      <button class="icon-button" type="button" aria-label="Print call" onClick=${() => print()}>
         <${Icon} name="print" />
       </button>
     </header>
@@ -49,9 +49,9 @@ function CallPane({ title, filter, children }) {
   </article>`;
 }
 
-// The recording and the words: each leads to the other.
-function Heard({ call, isLoaded, search, atS }) {
-  const { api } = useParts();
+// Summary, recording and transcript. The recording and the transcript control each other.
+function CallContent({ call, isLoaded, search, startS }) {
+  const { api } = useApp();
   const { callId } = call;
   const recording = call.recordings?.[0];
   const id = recording?.recordingId ?? null;
@@ -60,9 +60,9 @@ function Heard({ call, isLoaded, search, atS }) {
     [api, callId, id],
   );
   useEffect(() => {
-    if (playback && atS !== null) playback.seek(atS);
-  }, [playback, atS]);
-  const query = useMemo(() => queryOf(search), [search]);
+    if (playback && startS !== null) playback.seek(startS);
+  }, [playback, startS]);
+  const query = useMemo(() => parseQuery(search), [search]);
   const turns = useMemo(() => call.transcription ?? [], [call.transcription]);
   const [agent, user] = [call.agentName || "Agent", contactLabel(call)];
   const names = useMemo(() => ({ agent, user }), [agent, user]);
@@ -70,10 +70,10 @@ function Heard({ call, isLoaded, search, atS }) {
       call.summary &&
       html`<section class="call-section call-section-first">
         <h3>Summary</h3>
-        <p class="call-summary" dir="auto"><${Marked} text=${call.summary} query=${query} /></p>
+        <p class="call-summary" dir="auto"><${Highlight} text=${call.summary} query=${query} /></p>
       </section>`
     }
-    ${playback && html`<${Player} key=${id} playback=${playback} callId=${callId} lengthS=${recording.duration} turns=${turns} />`}
+    ${playback && html`<${Player} key=${id} playback=${playback} callId=${callId} durationS=${recording.duration} turns=${turns} />`}
     ${
       isLoaded
         ? html`<${Transcript} turns=${turns} names=${names} playback=${playback} query=${query} callId=${callId} />`
@@ -84,12 +84,12 @@ function Heard({ call, isLoaded, search, atS }) {
     }`;
 }
 
-function CallFailed({ error, again, filter }) {
+function CallFailed({ error, reload, filter }) {
   const isMissing = error.status === 404;
-  return html`<${CallPane} title=${isMissing ? "No such call" : "This call cannot be shown"} filter=${filter}>
+  return html`<${CallPane} title=${isMissing ? "Call not found" : "Couldn't load this call"} filter=${filter}>
     <p class="muted" role="alert">
-      ${isMissing ? "It may belong to another organization, or the address is incomplete." : error.message}
+      ${isMissing ? "The link may be incomplete, or the call may belong to another organization." : error.message}
     </p>
-    ${!isMissing && html`<button class="button" type="button" onClick=${again}>Try again</button>`}
+    ${!isMissing && html`<button class="button" type="button" onClick=${reload}>Try again</button>`}
   <//>`;
 }

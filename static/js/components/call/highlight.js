@@ -1,7 +1,7 @@
+import { highlight } from "../../search/query.js";
 import { html } from "../../ui.js";
-import { marked } from "../../search/query.js";
 
-/** A text with the words of a search marked. */
-export function Marked({ text, query }) {
-  return marked(text, query).map((piece) => (piece.isHit ? html`<mark>${piece.text}</mark>` : piece.text));
+/** A text with the words of a search highlighted. */
+export function Highlight({ text, query }) {
+  return highlight(text, query).map((piece) => (piece.isMatch ? html`<mark>${piece.text}</mark>` : piece.text));
 }

@@ -1,26 +1,27 @@
-import { copyText, follow } from "../../browser/clipboard.js";
+import { copyText } from "../../browser/clipboard.js";
+import { downloadUrl } from "../../browser/download.js";
 import { clock } from "../../format/time.js";
-import { momentHref } from "../../route.js";
-import { html, useEffect, useKeys, useLoaded, useParts, useRef, useState, useWatched } from "../../ui.js";
-import { silences } from "../../format/waveform.js";
+import { findSilences } from "../../format/waveform.js";
+import { positionHref } from "../../route.js";
+import { html, useEffect, useKeys, useAsync, useApp, useRef, useState, useObservable } from "../../ui.js";
 import { Icon } from "../icon.js";
 import { Waveform } from "./waveform.js";
 
 const RATES = [0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 2.5, 3];
 const SKIP_S = 5;
 
-/** @param {{playback: import("../../state/playback.js").Playback, callId, lengthS: number, turns}} props `lengthS`: what the server says */
-export function Player({ playback, callId, lengthS, turns }) {
-  const { api } = useParts();
+/** @param {{playback: import("../../state/playback.js").Playback, callId, durationS: number, turns}} props `durationS`: as the server knows it */
+export function Player({ playback, callId, durationS, turns }) {
+  const { api } = useApp();
   const audio = useRef(null);
-  useWatched(playback);
+  useObservable(playback);
   useEffect(() => playback.attach(audio.current), [playback]);
-  const { value: drawn } = useLoaded((signal) => api.peaks(callId, { signal }), [callId]);
+  const { value: waveform } = useAsync((signal) => api.peaks(callId, { signal }), [callId]);
   const { phase, isPlaying } = playback;
-  const length = [playback.lengthS, drawn?.duration, lengthS].find((seconds) => Number.isFinite(seconds) && seconds > 0) ?? 0;
+  const knownS = [playback.durationS, waveform?.duration, durationS].find((seconds) => Number.isFinite(seconds) && seconds > 0) ?? 0;
   useEffect(() => {
-    playback.silences = drawn?.peaks ? silences(drawn.peaks, length) : [];
-  }, [playback, drawn, length]);
+    playback.silences = waveform?.peaks ? findSilences(waveform.peaks, knownS) : [];
+  }, [playback, waveform, knownS]);
   useKeys({
     " ": () => playback.toggle(),
     ArrowLeft: () => playback.skip(-SKIP_S),
@@ -30,7 +31,7 @@ export function Player({ playback, callId, lengthS, turns }) {
   return html`<div class="player">
     <div class="player-card" role="group" aria-label="Recording" data-phase=${phase}>
       <audio ref=${audio} preload="metadata"></audio>
-      ${phase !== "failed" && html`<${Waveform} playback=${playback} lengthS=${length} peaks=${drawn?.peaks} turns=${turns} />`}
+      ${phase !== "failed" && html`<${Waveform} playback=${playback} durationS=${knownS} peaks=${waveform?.peaks} turns=${turns} />`}
       <div class="player-bar">
         <button
           class="player-button"
@@ -44,13 +45,13 @@ export function Player({ playback, callId, lengthS, turns }) {
         ${
           phase === "failed"
             ? html`<${PlayerFailed} retry=${() => playback.retry()} />`
-            : html`<span class="player-time">${clock(playback.atS)} <span class="muted">/ ${clock(length)}</span></span>
-                <button class="tool" type="button" aria-label="5 seconds back" onClick=${() => playback.skip(-SKIP_S)}>−5</button>
-                <button class="tool" type="button" aria-label="5 seconds on" onClick=${() => playback.skip(SKIP_S)}>+5</button>
+            : html`<span class="player-time">${clock(playback.positionS)} <span class="muted">/ ${clock(knownS)}</span></span>
+                <button class="tool" type="button" aria-label="Back 5 seconds" onClick=${() => playback.skip(-SKIP_S)}>−5</button>
+                <button class="tool" type="button" aria-label="Forward 5 seconds" onClick=${() => playback.skip(SKIP_S)}>+5</button>
                 <${Speed} playback=${playback} />
-                ${drawn?.peaks && html`<${SkipSilence} playback=${playback} />`}
+                ${waveform?.peaks && html`<${SkipSilence} playback=${playback} />`}
                 <span class="player-space"></span>
-                <${CopyMoment} playback=${playback} callId=${callId} />
+                <${CopyLink} playback=${playback} callId=${callId} />
                 <${Download} callId=${callId} />`
         }
       </div>
@@ -60,7 +61,7 @@ export function Player({ playback, callId, lengthS, turns }) {
 
 function Speed({ playback }) {
   return html`<label class="choice">
-    <span class="visually-hidden">Speed</span>
+    <span class="visually-hidden">Playback speed</span>
     <select onChange=${(event) => playback.setRate(Number(event.currentTarget.value))}>
       ${RATES.map((rate) => html`<option value=${rate} selected=${rate === playback.rate}>${rate}×</option>`)}
     </select>
@@ -79,43 +80,43 @@ function SkipSilence({ playback }) {
   </button>`;
 }
 
-function CopyMoment({ playback, callId }) {
-  const [said, setSaid] = useState(null);
+function CopyLink({ playback, callId }) {
+  const [result, setResult] = useState(null);
   const copy = async () => {
-    const isDone = await copyText(new URL(momentHref(callId, playback.nowS), location.href).href);
-    setSaid(isDone ? "Copied" : "Not allowed here");
-    setTimeout(() => setSaid(null), 2_500);
+    const isCopied = await copyText(new URL(positionHref(callId, playback.exactPositionS), location.href).href);
+    setResult(isCopied ? "Copied" : "Couldn't copy");
+    setTimeout(() => setResult(null), 2_500);
   };
   return html`<button
       class="tool player-link"
       type="button"
-      title="Copy a link to this moment"
-      aria-label=${said ?? `Link to ${clock(playback.atS)}`}
+      title="Copy a link to this position"
+      aria-label=${result ?? `Copy link at ${clock(playback.positionS)}`}
       onClick=${copy}
     >
-      <${Icon} name="link" /><span>${said ?? `Link to ${clock(playback.atS)}`}</span>
+      <${Icon} name="link" /><span>${result ?? `Copy link at ${clock(playback.positionS)}`}</span>
     </button>
-    <span class="visually-hidden" role="status">${said}</span>`;
+    <span class="visually-hidden" role="status">${result}</span>`;
 }
 
 function Download({ callId }) {
-  const { api } = useParts();
+  const { api } = useApp();
   const [error, setError] = useState(null);
-  // The address expires, so each download asks for one.
+  // URLs expire, so each download requests a new one.
   const save = () =>
     api.recording(callId).then(
-      ({ audioUrl }) => follow(audioUrl, `call-${callId}`),
+      ({ audioUrl }) => downloadUrl(audioUrl, `call-${callId}`),
       ({ message }) => setError(message),
     );
-  return html`<button class="tool" type="button" title="Download the recording" onClick=${save}>
-      <${Icon} name="download" /><span class="visually-hidden">Download the recording</span>
+  return html`<button class="tool" type="button" title="Download recording" onClick=${save}>
+      <${Icon} name="download" /><span class="visually-hidden">Download recording</span>
     </button>
     ${error && html`<span class="form-error small" role="alert">${error}</span>`}`;
 }
 
 function PlayerFailed({ retry }) {
   return html`<p class="player-failed" role="alert">
-    The recording cannot be played just now.
+    Couldn't load the recording.
     <button class="button" type="button" onClick=${retry}>Try again</button>
   </p>`;
 }

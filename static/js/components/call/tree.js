@@ -1,10 +1,10 @@
-import { html, useState } from "../../ui.js";
 import { entriesOf, isBranch, kindOf, MAX_DEPTH, MAX_ENTRIES, MAX_TEXT, summaryOf } from "../../format/tree.js";
+import { html, useState } from "../../ui.js";
 
-const OPEN_DEPTH = 2; // branches above this depth are open from the start
+const OPEN_DEPTH = 2; // branches above this depth are open at first
 const OPEN_ENTRIES = 12; // … unless they are long
 
-/** A vendor's value as nested lists. A closed branch renders nothing, so depth and width cost only what is looked at. */
+/** A JSON value as nested lists. A closed branch renders nothing, so only what is visible costs time. */
 export function Tree({ value, depth = 0 }) {
   const [limit, setLimit] = useState(MAX_ENTRIES);
   const entries = entriesOf(value);
@@ -15,7 +15,7 @@ export function Tree({ value, depth = 0 }) {
       entries.length > limit &&
       html`<li>
       <button class="button button-small" type="button" onClick=${() => setLimit(limit + 10 * MAX_ENTRIES)}>
-        ${entries.length - limit} more
+        Show more (${entries.length - limit})
       </button>
     </li>`
     }
@@ -43,7 +43,7 @@ function Branch({ label, value, depth }) {
         isOpen &&
         (depth + 1 < MAX_DEPTH
           ? html`<${Tree} value=${value} depth=${depth + 1} />`
-          : html`<p class="muted">Nested too deeply to show here.</p>`)
+          : html`<p class="muted">Nested too deeply to show.</p>`)
       }
     </details>
   </li>`;
@@ -59,7 +59,7 @@ function Leaf({ value }) {
 
 function Text({ text }) {
   const [isWhole, setWhole] = useState(text.length <= MAX_TEXT);
-  if (text === "") return html`<span class="tree-value tree-nothing">empty text</span>`;
+  if (text === "") return html`<span class="tree-value tree-nothing">empty</span>`;
   return html`<span class="tree-value" dir="auto">
     ${isWhole ? text : `${text.slice(0, MAX_TEXT)}…`}
     ${!isWhole && html` <button class="button button-small" type="button" onClick=${() => setWhole(true)}>Show all</button>`}

@@ -1,22 +1,22 @@
-import { clock, spokenLength } from "../../format/time.js";
-import { html, useEffect, useMedia, useRef, useWatched } from "../../ui.js";
-import { bars, speakers } from "../../format/waveform.js";
+import { clock, spokenDuration } from "../../format/time.js";
+import { barHeights, speakerPerBar } from "../../format/waveform.js";
+import { html, useEffect, useMedia, useRef, useObservable } from "../../ui.js";
 
 const BAR_PX = 3;
 const GAP_PX = 1;
-const FLAT = 0.16; // how high a recording is drawn whose loudness is not known
+const DEFAULT_HEIGHT = 0.16; // of all bars while the loudness is unknown
 
 /**
- * The recording drawn over its time, in the colours of who speaks; a slider that one can click, drag and steer by keys.
- * Its own drawing: a library that brings its styles along inline would need a weaker content security policy.
+ * The waveform of the recording in the colours of the speakers, and a slider over it. Drawn on a canvas: libraries set
+ * inline styles, which would need a weaker Content-Security-Policy.
  */
-export function Waveform({ playback, lengthS, peaks, turns }) {
+export function Waveform({ playback, durationS, peaks, turns }) {
   const canvas = useRef(null);
-  useWatched(playback);
+  useObservable(playback);
   const isDark = useMedia("(prefers-color-scheme: dark)");
-  useDrawing({ canvas, playback, lengthS, peaks, turns, isDark });
-  const hasLength = Number.isFinite(lengthS) && lengthS > 0;
-  const steer = (event) => {
+  useDrawing({ canvas, playback, durationS, peaks, turns, isDark });
+  const hasLength = Number.isFinite(durationS) && durationS > 0;
+  const onKeyDown = (event) => {
     const by = { ArrowLeft: -5, ArrowDown: -5, ArrowRight: 5, ArrowUp: 5 }[event.key];
     if (by === undefined) return;
     event.preventDefault();
@@ -28,19 +28,19 @@ export function Waveform({ playback, lengthS, peaks, turns }) {
       class="wave-seek"
       type="range"
       min="0"
-      max=${hasLength ? lengthS : 0}
+      max=${hasLength ? durationS : 0}
       step="0.1"
-      value=${playback.atS}
+      value=${playback.positionS}
       aria-label="Position"
-      aria-valuetext=${`${spokenLength(playback.atS)} of ${spokenLength(lengthS)}`}
-      title=${`${clock(playback.atS)} of ${clock(lengthS)}`}
+      aria-valuetext=${`${spokenDuration(playback.positionS)} of ${spokenDuration(durationS)}`}
+      title=${`${clock(playback.positionS)} of ${clock(durationS)}`}
       onInput=${(event) => playback.seek(event.currentTarget.valueAsNumber)}
-      onKeyDown=${steer}
+      onKeyDown=${onKeyDown}
     />
   </div>`;
 }
 
-function useDrawing({ canvas, playback, lengthS, peaks, turns, isDark }) {
+function useDrawing({ canvas, playback, durationS, peaks, turns, isDark }) {
   useEffect(() => {
     const element = canvas.current;
     let [shape, colours, frame] = [null, null, null];
@@ -49,12 +49,12 @@ function useDrawing({ canvas, playback, lengthS, peaks, turns, isDark }) {
       const scale = globalThis.devicePixelRatio ?? 1;
       [element.width, element.height] = [Math.round(width * scale), Math.round(height * scale)];
       const count = Math.max(1, Math.floor(width / (BAR_PX + GAP_PX)));
-      const heights = peaks ? bars(peaks, count) : Array(count).fill(FLAT);
-      shape = { width, height, scale, heights, roles: speakers(turns, lengthS, count) };
+      const heights = peaks ? barHeights(peaks, count) : Array(count).fill(DEFAULT_HEIGHT);
+      shape = { width, height, scale, heights, roles: speakerPerBar(turns, durationS, count) };
       colours = coloursOf(element);
       draw();
     };
-    const draw = () => paint(element.getContext("2d"), shape, colours, playback.nowS / lengthS);
+    const draw = () => paint(element.getContext("2d"), shape, colours, playback.exactPositionS / durationS);
     const run = () => {
       draw();
       frame = playback.isPlaying ? requestAnimationFrame(run) : null;
@@ -68,7 +68,7 @@ function useDrawing({ canvas, playback, lengthS, peaks, turns, isDark }) {
       sizes.disconnect();
       cancelAnimationFrame(frame);
     };
-  }, [playback, lengthS, peaks, turns, isDark]);
+  }, [playback, durationS, peaks, turns, isDark]);
 }
 
 function coloursOf(element) {

@@ -1,79 +1,82 @@
-import { filterText, filterWords, readFilter } from "../../search/filter.js";
-import { chime, mayNotify } from "../../browser/notifications.js";
-import { html, useEffect, useParts, useRef, useState, useWatched } from "../../ui.js";
+import { playSound, requestPermission } from "../../browser/notifications.js";
+import { describeFilter, parseFilter, serializeFilter } from "../../search/filter.js";
+import { html, useApp, useEffect, useObservable, useRef, useState } from "../../ui.js";
 import { Icon } from "../icon.js";
 
-/** The bell: what to be told of while looking elsewhere, for the calls of the view that is shown. */
-export function NoticeMenu({ filter }) {
-  const { notices } = useParts();
-  useWatched(notices);
+/** The bell: alerts for new calls that match the current filter. */
+export function AlertMenu({ filter }) {
+  const { alerts } = useApp();
+  useObservable(alerts);
   const [isOpen, setOpen] = useState(false);
   const root = useRef(null);
-  const { desktop, sound } = notices.rule(filter);
+  const { desktop, sound } = alerts.rule(filter);
   const isOn = desktop || sound;
-  useClosing(root, isOpen, () => setOpen(false));
+  useDismiss(root, isOpen, () => setOpen(false));
 
   return html`<div class="menu" ref=${root}>
     <button
       class="tool"
       type="button"
       aria-expanded=${isOpen ? "true" : "false"}
-      aria-label=${`Notices: ${isOn ? "on" : "off"} for this view`}
+      aria-label=${`Alerts: ${isOn ? "on" : "off"} for this view`}
       data-on=${isOn ? "" : null}
       onClick=${() => setOpen(!isOpen)}
     >
-      <${Icon} name=${isOn ? "bell-on" : "bell"} /><span aria-hidden="true">Notices</span>
+      <${Icon} name=${isOn ? "bell-on" : "bell"} /><span aria-hidden="true">Alerts</span>
     </button>
-    ${isOpen && html`<${Choices} filter=${filter} />`}
+    ${isOpen && html`<${Panel} filter=${filter} />`}
   </div>`;
 }
 
-function Choices({ filter }) {
-  const { notices } = useParts();
-  const [isRefused, setRefused] = useState(false);
-  const { desktop, sound } = notices.rule(filter);
-  const others = [...notices.rules.keys()].filter((text) => text !== filterText(filter));
+function Panel({ filter }) {
+  const { alerts } = useApp();
+  const [isBlocked, setBlocked] = useState(false);
+  const { desktop, sound } = alerts.rule(filter);
+  const others = [...alerts.rules.keys()].filter((key) => key !== serializeFilter(filter));
 
   async function setDesktop(event) {
     const { checked } = event.currentTarget;
-    const isAllowed = !checked || (await mayNotify());
-    setRefused(!isAllowed);
-    notices.set(filter, { desktop: checked && isAllowed });
+    const isAllowed = !checked || (await requestPermission());
+    setBlocked(!isAllowed);
+    alerts.set(filter, { desktop: checked && isAllowed });
   }
   function setSound(event) {
     const { checked } = event.currentTarget;
-    notices.set(filter, { sound: checked });
-    if (checked) chime(); // what it will sound like; and the click lets the browser play it later
+    alerts.set(filter, { sound: checked });
+    if (checked) playSound(); // a preview; and this click lets the browser play sounds later
   }
-  return html`<div class="menu-panel" role="group" aria-label="Notices">
-    <p class="menu-title">When such a call comes in</p>
-    <p class="muted small">${filterWords(filter)}</p>
+  return html`<div class="menu-panel" role="group" aria-label="Alerts">
+    <p class="menu-title">Alerts for this view</p>
+    <p class="muted small">${describeFilter(filter)}</p>
     <label class="check"><input type="checkbox" checked=${desktop} onChange=${setDesktop} /> Show a desktop notification</label>
-    ${isRefused && html`<p class="form-error small" role="alert">This browser does not allow it. Its settings for this site can.</p>`}
+    ${
+      isBlocked &&
+      html`<p class="form-error small" role="alert">Notifications are blocked. Allow them for this site in your browser settings.</p>`
+    }
     <label class="check"><input type="checkbox" checked=${sound} onChange=${setSound} /> Play a sound</label>
     ${
       others.length > 0 &&
-      html`<p class="menu-title">Also told of</p>
+      html`<p class="menu-title">Alerts for other views</p>
         <ul role="list">
-          ${others.map((text) => html`<${Other} key=${text} filter=${readFilter(new URLSearchParams(text))} notices=${notices} />`)}
+          ${others.map((key) => html`<${Other} key=${key} filter=${parseFilter(new URLSearchParams(key))} alerts=${alerts} />`)}
         </ul>`
     }
   </div>`;
 }
 
-function Other({ filter, notices }) {
-  const words = filterWords(filter);
-  const end = () => notices.set(filter, { desktop: false, sound: false });
+function Other({ filter, alerts }) {
+  const text = describeFilter(filter);
+  const turnOff = () => alerts.set(filter, { desktop: false, sound: false });
   return html`<li class="menu-item">
-    <bdi>${words}</bdi>
-    <button class="icon-button" type="button" aria-label=${`End the notices for ${words}`} onClick=${end}>
+    <bdi>${text}</bdi>
+    <button class="icon-button" type="button" aria-label=${`Turn off alerts for ${text}`} onClick=${turnOff}>
       <${Icon} name="close" />
     </button>
   </li>`;
 }
 
-// Esc, or a click beside it, closes a menu; Esc gives the focus back to its button.
-function useClosing(root, isOpen, close) {
+// Esc or a click outside closes the menu; Esc returns the focus to its button.
+function useDismiss(root, isOpen, close) {
   useEffect(() => {
     if (!isOpen) return undefined;
     const watching = new AbortController();

@@ -1,33 +1,33 @@
-import { isEverything } from "../../search/filter.js";
 import { listHref } from "../../route.js";
-import { html, useNow, useParts, useWatched } from "../../ui.js";
+import { isEmptyFilter } from "../../search/filter.js";
+import { html, useApp, useNow, useObservable } from "../../ui.js";
+import { CallRows } from "./call_rows.js";
 import { FilterBar } from "./filter_bar.js";
-import { ListTools } from "./toolbar.js";
-import { Rows } from "./call_rows.js";
+import { Toolbar } from "./toolbar.js";
 
 const CLOCK_MS = 15_000;
 
-/** The calls of a view, and the means to choose it. */
+/** The list of calls with its search, filters and toolbar. */
 export function CallList({ openId, filter }) {
-  const { desk } = useParts();
-  useWatched(desk);
-  const calls = useWatched(desk.calls);
+  const { feed } = useApp();
+  useObservable(feed);
+  const calls = useObservable(feed.calls);
   const nowMs = useNow(CLOCK_MS);
-  const { first, error } = desk.loading;
+  const { first, error } = feed.loading;
   const isEmpty = calls.order.length === 0 && calls.waitingCount === 0;
 
   return html`<section class="list" aria-label="Calls">
     <div class="list-head" role="search">
       <${FilterBar} filter=${filter} openId=${openId} />
-      <${ListTools} filter=${filter} />
+      <${Toolbar} filter=${filter} />
     </div>
-    ${first === "failed" && html`<${Failed} error=${error} again=${() => desk.reload()} />`}
+    ${first === "failed" && html`<${Failed} error=${error} reload=${() => feed.reload()} />`}
     ${
       isEmpty
         ? html`<div class="list-nothing">
             ${first === "loading" && html`<${Skeleton} />`} ${first === "ready" && html`<${Empty} filter=${filter} />`}
           </div>`
-        : html`<${Rows} openId=${openId} filter=${filter} nowMs=${nowMs} isBusy=${first === "loading"} />`
+        : html`<${CallRows} openId=${openId} filter=${filter} nowMs=${nowMs} isBusy=${first === "loading"} />`
     }
   </section>`;
 }
@@ -38,23 +38,25 @@ function Skeleton() {
   </div>`;
 }
 
-function Failed({ error, again }) {
+function Failed({ error, reload }) {
   return html`<div class="notice" role="alert">
-    <p>${error.message} ${error.status === 400 ? "" : "Trying again…"}</p>
-    <button class="button" type="button" onClick=${again}>Try now</button>
+    <p>${error.message} ${error.status === 400 ? "" : "Retrying…"}</p>
+    <button class="button" type="button" onClick=${reload}>Retry now</button>
   </div>`;
 }
 
 function Empty({ filter }) {
-  if (isEverything(filter)) {
+  if (isEmptyFilter(filter)) {
     return html`<div class="empty">
       <p class="empty-title">No calls yet</p>
-      <p class="muted">A call shows here the moment it is posted; there is no need to reload.</p>
+      <p class="muted">New calls appear here automatically.</p>
     </div>`;
   }
   return html`<div class="empty">
-    <p class="empty-title">No such calls</p>
-    <p class="muted">${filter.search ? "Every word must be in the call. Try fewer, or only the beginning of one." : "A call that fits shows here the moment it is posted."}</p>
+    <p class="empty-title">No matching calls</p>
+    <p class="muted">
+      ${filter.search ? "Try fewer words, or just the beginning of a word." : "New calls that match your filters appear here automatically."}
+    </p>
     <a class="button" href=${listHref()}>Show all calls</a>
   </div>`;
 }

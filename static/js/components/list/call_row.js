@@ -1,23 +1,27 @@
-import { contactLabel, directionWord, hasRecording, otherNumber, otherPhone } from "../../format/call.js";
-import { clock, exactTime, relativeTime, spokenLength } from "../../format/time.js";
+import { contactLabel, directionLabel, hasRecording, otherNumber, otherPhone } from "../../format/call.js";
+import { clock, exactTime, relativeTime, spokenDuration } from "../../format/time.js";
 import { callHref } from "../../route.js";
 import { html, memo, useMemo } from "../../ui.js";
 import { Icon } from "../icon.js";
-import { Status } from "../call_status.js";
+import { CallStatus } from "../call_status.js";
 
-const FRESH_MS = 4_000; // how long an arrival is news: only then does its row glow
+const NEW_MS = 4_000; // how long a call that has arrived counts as new
 
-export const isFresh = ({ arrivedAtMs }) => arrivedAtMs !== undefined && Date.now() - arrivedAtMs < FRESH_MS;
+export const isNew = ({ arrivedAtMs }) => arrivedAtMs !== undefined && Date.now() - arrivedAtMs < NEW_MS;
 
 /**
- * One call of the list. Its content is rendered again only when its row, its clock or its being open changes.
+ * One call of the list. Its content renders again only if its row, its relative time or its selection changes.
  *
- * @param {{mayGlow: boolean, top: number, place: number, total: number}} props `mayGlow`: when it comes in, it stands out
+ * @param {object} props
+ * @param {boolean} props.mayGlow whether a new row is highlighted
+ * @param {number} props.top position in pixels
+ * @param {number} props.place position in the list, from 1
+ * @param {number} props.total rows in the list; -1 if unknown
  */
 export function CallRow({ row, filter, nowMs, isOpen, isTabStop, mayGlow, top, place, total }) {
-  const glows = useMemo(() => mayGlow && isFresh(row), [row.callId]);
+  const glows = useMemo(() => mayGlow && isNew(row), [row.callId]);
   return html`<li
-    class=${glows ? "row row-fresh" : "row"}
+    class=${glows ? "row row-new" : "row"}
     data-call-id=${row.callId}
     aria-posinset=${place}
     aria-setsize=${total}
@@ -36,7 +40,7 @@ const Content = memo(
   >
     <span class="row-direction" data-direction=${row.direction}>
       <${Icon} name=${row.direction === "inbound" ? "inbound" : "outbound"} />
-      <span class="visually-hidden">${directionWord(row)}</span>
+      <span class="visually-hidden">${directionLabel(row)}</span>
     </span>
     <bdi class="row-name">${contactLabel(row)}</bdi>
     <span class="row-sub">
@@ -44,7 +48,7 @@ const Content = memo(
       <bdi class="row-agent">${row.agentName}</bdi>
     </span>
     <span class="row-summary" dir="auto">${row.summary}</span>
-    <${Status} status=${row.status} />
+    <${CallStatus} status=${row.status} />
     <span class="row-recording">
       ${hasRecording(row) && html`<${Icon} name="recording" /><span class="visually-hidden">Recorded</span>`}
     </span>
@@ -52,7 +56,7 @@ const Content = memo(
       ${
         row.duration >= 1 &&
         html`<span aria-hidden="true">${clock(row.duration)}</span>
-          <span class="visually-hidden">${spokenLength(row.duration)}</span>`
+          <span class="visually-hidden">${spokenDuration(row.duration)}</span>`
       }
     </span>
     <time class="row-time" datetime=${row.startTime} title=${exactTime(row.startTime)}>${when}</time>

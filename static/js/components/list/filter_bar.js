@@ -1,27 +1,27 @@
-import { changed, choiceCount, DATES, DIRECTIONS, isEverything, STATUSES } from "../../search/filter.js";
 import { callHref, listHref } from "../../route.js";
-import { html, memo, useEffect, useKeys, useLatest, useLoaded, useParts, useRef, useState } from "../../ui.js";
+import { activeCount, DATES, DIRECTIONS, isEmptyFilter, STATUSES, updateFilter } from "../../search/filter.js";
+import { html, memo, useEffect, useKeys, useLatest, useAsync, useApp, useRef, useState } from "../../ui.js";
 import { Icon } from "../icon.js";
 
-const TYPING_MS = 220;
-const LENGTHS = {
+const DEBOUNCE_MS = 220;
+const DURATIONS = {
   "0-30": "Up to 30 s",
   "30-120": "30 s to 2 min",
   "120-600": "2 to 10 min",
-  "600-": "10 min or longer",
+  "600-": "10 min or more",
 };
 
-/** Search and choices. Each change goes into the address bar, and from there to the list. */
+/** Search and filters. Each change goes to the address bar, and from there to the list. */
 export const FilterBar = memo(({ filter, openId }) => {
-  const [isOpen, setOpen] = useState(choiceCount(filter) > 0);
-  const count = choiceCount(filter);
+  const [isOpen, setOpen] = useState(activeCount(filter) > 0);
+  const count = activeCount(filter);
   const set = useLatest((change, { isTyping = false } = {}) => {
-    const next = changed(filter, change);
+    const next = updateFilter(filter, change);
     const href = openId ? callHref(openId, next) : listHref(next);
-    if (isTyping) location.replace(href); // not every letter is a step to go back to
+    if (isTyping) location.replace(href); // typing does not fill the browser history
     else location.hash = href;
   });
-  return html`<div class="finder">
+  return html`<div class="search-bar">
       <${Search} filter=${filter} set=${set} />
       <button
         class="tool filter-toggle"
@@ -34,21 +34,21 @@ export const FilterBar = memo(({ filter, openId }) => {
       </button>
     </div>
     <div class="filters" id="filters" hidden=${!isOpen}>
-      <${Choice} label="Status" value=${filter.status} options=${STATUSES} any="Any status" onPick=${(status) => set.current({ status })} />
-      <${Choice}
+      <${Select} label="Status" value=${filter.status} options=${STATUSES} any="Any status" onPick=${(status) => set.current({ status })} />
+      <${Select}
         label="Direction"
         value=${filter.direction}
         options=${DIRECTIONS}
-        any="Both directions"
+        any="Any direction"
         onPick=${(direction) => set.current({ direction })}
       />
-      ${isOpen && html`<${AgentChoice} value=${filter.agentName} onPick=${(agentName) => set.current({ agentName })} />`}
-      <${DateChoice} filter=${filter} set=${set} />
-      <${LengthChoice} filter=${filter} set=${set} />
+      ${isOpen && html`<${AgentSelect} value=${filter.agentName} onPick=${(agentName) => set.current({ agentName })} />`}
+      <${DateSelect} filter=${filter} set=${set} />
+      <${DurationSelect} filter=${filter} set=${set} />
       ${
-        !isEverything(filter) &&
+        !isEmptyFilter(filter) &&
         html`<button class="tool" type="button" onClick=${() => set.current(Object.fromEntries(Object.keys(filter).map((name) => [name, ""])))}>
-          <${Icon} name="close" /><span>Clear</span>
+          <${Icon} name="close" /><span>Clear all</span>
         </button>`
       }
     </div>`;
@@ -63,7 +63,7 @@ function Search({ filter, set }) {
       input.current.select();
     },
   });
-  // The address may change by other ways than typing: a link, going back.
+  // The address also changes by links and by the Back button.
   useEffect(() => {
     if (document.activeElement !== input.current) input.current.value = filter.search ?? "";
   }, [filter.search]);
@@ -75,12 +75,12 @@ function Search({ filter, set }) {
   };
   const type = () => {
     clearTimeout(timer.current);
-    timer.current = setTimeout(search, TYPING_MS);
+    timer.current = setTimeout(search, DEBOUNCE_MS);
   };
   const press = (event) => {
     if (event.key === "Enter") search();
     if (event.key !== "Escape") return;
-    event.preventDefault(); // the open call stays open
+    event.preventDefault(); // keeps the open call open
     if (input.current.value === "") input.current.blur();
     else {
       input.current.value = "";
@@ -88,13 +88,13 @@ function Search({ filter, set }) {
     }
   };
   return html`<label class="search">
-    <span class="visually-hidden">Search names, numbers, summaries and what was said</span>
+    <span class="visually-hidden">Search calls by name, number, summary or transcript</span>
     <${Icon} name="search" />
     <input
       ref=${input}
       type="search"
       name="search"
-      placeholder="Name, number, or a word that was said"
+      placeholder="Search names, numbers, transcripts"
       autocomplete="off"
       spellcheck=${false}
       onInput=${type}
@@ -104,7 +104,7 @@ function Search({ filter, set }) {
   </label>`;
 }
 
-function Choice({ label, value = "", options, any, onPick }) {
+function Select({ label, value = "", options, any, onPick }) {
   return html`<label class="choice" data-chosen=${value ? "" : null}>
     <span class="visually-hidden">${label}</span>
     <select value=${value} onChange=${(event) => onPick(event.currentTarget.value)}>
@@ -114,36 +114,36 @@ function Choice({ label, value = "", options, any, onPick }) {
   </label>`;
 }
 
-function AgentChoice({ value, onPick }) {
-  const { api } = useParts();
-  const { value: known } = useLoaded((signal) => api.agents({ signal }), []);
+function AgentSelect({ value, onPick }) {
+  const { api } = useApp();
+  const { value: known } = useAsync((signal) => api.agents({ signal }), []);
   const names = [...new Set([...(known ?? []), ...(value ? [value] : [])])];
   const options = Object.fromEntries(names.map((name) => [name, name]));
-  return html`<${Choice} label="Agent" value=${value} options=${options} any="Any agent" onPick=${onPick} />`;
+  return html`<${Select} label="Agent" value=${value} options=${options} any="Any agent" onPick=${onPick} />`;
 }
 
-function DateChoice({ filter, set }) {
+function DateSelect({ filter, set }) {
   const hasDays = Boolean(filter.startDate || filter.endDate);
   const [isPicking, setPicking] = useState(hasDays);
-  // Cleared, or another address: nobody is picking days there.
+  // Cleared, or changed by a link.
   useEffect(() => {
-    if (isEverything(filter)) setPicking(false);
+    if (isEmptyFilter(filter)) setPicking(false);
   }, [filter]);
   const pick = (value) => {
     setPicking(value === "days");
     if (value !== "days") set.current({ date: value, startDate: "", endDate: "" });
   };
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  return html`<${Choice}
+  return html`<${Select}
       label="Date"
       value=${isPicking || hasDays ? "days" : filter.date}
-      options=${{ ...DATES, days: "From … to …" }}
+      options=${{ ...DATES, days: "Custom range" }}
       any="Any date"
       onPick=${pick}
     />
     ${
       (isPicking || hasDays) &&
-      html`<span class="days" title=${`Days in ${zone}`}>
+      html`<span class="days" title=${`Time zone: ${zone}`}>
         <${Day} label="From" value=${filter.startDate} onPick=${(startDate) => set.current({ startDate, date: "" })} />
         <${Day} label="To" value=${filter.endDate} onPick=${(endDate) => set.current({ endDate, date: "" })} />
       </span>`
@@ -157,14 +157,14 @@ function Day({ label, value = "", onPick }) {
   </label>`;
 }
 
-function LengthChoice({ filter, set }) {
+function DurationSelect({ filter, set }) {
   const { minDuration = "", maxDuration = "" } = filter;
   const value = minDuration || maxDuration ? `${minDuration || 0}-${maxDuration}` : "";
-  const options = value && !LENGTHS[value] ? { ...LENGTHS, [value]: `${minDuration || 0} to ${maxDuration || "∞"} s` } : LENGTHS;
+  const options = value && !DURATIONS[value] ? { ...DURATIONS, [value]: maxDuration ? `${minDuration || 0} to ${maxDuration} s` : `${minDuration} s or more` } : DURATIONS;
   const pick = (range) => {
     const [min = "", max = ""] = range.split("-");
     set.current({ minDuration: min === "0" ? "" : min, maxDuration: max });
   };
-  return html`<${Choice} label="Duration" value=${value} options=${options} any="Any length" onPick=${pick} />`;
+  return html`<${Select} label="Duration" value=${value} options=${options} any="Any duration" onPick=${pick} />`;
 }
 

@@ -1,15 +1,15 @@
-import { filterText, question } from "../../search/filter.js";
-import { plural } from "../../format/time.js";
-import { html, useParts, useWatched } from "../../ui.js";
+import { plural } from "../../format/number.js";
+import { historyParams, serializeFilter } from "../../search/filter.js";
+import { html, useApp, useObservable } from "../../ui.js";
 import { Icon } from "../icon.js";
-import { NoticeMenu } from "./alert_menu.js";
+import { AlertMenu } from "./alert_menu.js";
 
-/** How many calls the view has, and what can be done with all of them. */
-export function ListTools({ filter }) {
-  const { desk } = useParts();
-  const { total, totalIsExact } = useWatched(desk.calls);
-  const { isPaused } = useWatched(desk);
-  const params = question(filter, Date.now());
+/** The number of calls, and the actions that apply to all of them. */
+export function Toolbar({ filter }) {
+  const { feed } = useApp();
+  const { total, totalIsExact } = useObservable(feed.calls);
+  const { isPaused } = useObservable(feed);
+  const params = historyParams(filter, Date.now());
   return html`<div class="list-tools">
     <p class="list-count" role="status">
       ${total === null ? "" : totalIsExact ? plural(total, "call") : `More than ${plural(total, "call")}`}
@@ -17,14 +17,14 @@ export function ListTools({ filter }) {
     <button
       class="tool"
       type="button"
-      aria-pressed=${isPaused ? "true" : "false"}
-      title="New calls wait until you go on"
-      onClick=${() => desk.setPaused(!isPaused)}
+      title=${isPaused ? "Show new calls as they arrive" : "Hold back new calls"}
+      data-on=${isPaused ? "" : null}
+      onClick=${() => feed.setPaused(!isPaused)}
     >
-      <${Icon} name=${isPaused ? "play" : "pause"} /><span>${isPaused ? "Go on" : "Pause"}</span>
+      <${Icon} name=${isPaused ? "play" : "pause"} /><span>${isPaused ? "Resume" : "Pause"}</span>
     </button>
-    <${NoticeMenu} key=${filterText(filter)} filter=${filter} />
-    <a class="tool" href=${`/api/calls/export?${params}`} download title="These calls as a table (CSV)">
+    <${AlertMenu} key=${serializeFilter(filter)} filter=${filter} />
+    <a class="tool" href=${`/api/calls/export?${params}`} download title="Download these calls as CSV">
       <${Icon} name="download" /><span>Export</span>
     </a>
   </div>`;

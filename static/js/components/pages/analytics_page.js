@@ -1,36 +1,37 @@
-import { STATUSES } from "../../search/filter.js";
-import { amount, count, timeOfDay } from "../../format/time.js";
+import { count } from "../../format/number.js";
+import { timeOfDay, totalTime } from "../../format/time.js";
 import { listHref } from "../../route.js";
-import { html, useEffect, useLoaded, useParts } from "../../ui.js";
-import { Chart } from "./chart.js";
+import { STATUSES } from "../../search/filter.js";
+import { html, useEffect, useAsync, useApp } from "../../ui.js";
+import { CallStatus } from "../call_status.js";
 import { Loading } from "../loading.js";
-import { Status } from "../call_status.js";
+import { Chart } from "./chart.js";
 
-const AT_MOST_EVERY_MS = 2_000;
+const MIN_INTERVAL_MS = 2_000;
 const MINUTE_MS = 60_000;
 
-/** The day, the last hour and the month in numbers, drawn again while calls come in. */
+/** Statistics of today, the last hour and the last 30 days, updated as calls arrive. */
 export function Content() {
-  const { api, desk, title } = useParts();
+  const { api, feed, title } = useApp();
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  const { value, error, again } = useLoaded((signal) => api.activity(zone, { signal }), [zone]);
-  useEffect(() => title.show("Numbers"), []);
-  useEffect(() => refreshing(desk, again), [desk]);
+  const { value, error, reload } = useAsync((signal) => api.activity(zone, { signal }), [zone]);
+  useEffect(() => title.show("Analytics"), []);
+  useEffect(() => reloadOnCalls(feed, reload), [feed]);
 
   if (!value && !error) return html`<${Loading} />`;
   if (!value) {
     return html`<div class="notice" role="alert">
       <p>${error.message}</p>
-      <button class="button" type="button" onClick=${again}>Try again</button>
+      <button class="button" type="button" onClick=${reload}>Try again</button>
     </div>`;
   }
   const { today, perMinute, perDay, agents } = value;
-  return html`<div class="numbers">
+  return html`<div class="analytics">
     <header class="page-head">
-      <h2 class="page-title">Numbers</h2>
-      <p class="muted small">Days and times in ${zone.replaceAll("_", " ")}, this browser's time zone. Drawn again as calls come in.</p>
+      <h2 class="page-title">Analytics</h2>
+      <p class="muted small">Updates live. Times are in your time zone, ${zone.replaceAll("_", " ")}.</p>
     </header>
-    ${error && html`<p class="notice" role="alert">${error.message} These numbers are from before.</p>`}
+    ${error && html`<p class="notice" role="alert">${error.message} The figures may be out of date.</p>`}
     <${Today} today=${today} />
     <div class="charts">
       <${Chart}
@@ -48,17 +49,17 @@ export function Content() {
   </div>`;
 }
 
-// With every call, but not more often than a reader can see; and each minute, because the hour moves on by itself.
-function refreshing(desk, again) {
+// Reloads when calls arrive, but not too often; and every minute, because the last hour moves.
+function reloadOnCalls(feed, reload) {
   let timer = null;
   let lastMs = Date.now();
   const refresh = () => {
     timer = null;
     lastMs = Date.now();
-    again();
+    reload();
   };
-  const stop = desk.listen(({ event }) => {
-    if (event === "call_ended") timer ??= setTimeout(refresh, Math.max(150, lastMs + AT_MOST_EVERY_MS - Date.now()));
+  const stop = feed.listen(({ event }) => {
+    if (event === "call_ended") timer ??= setTimeout(refresh, Math.max(150, lastMs + MIN_INTERVAL_MS - Date.now()));
   });
   const ticking = setInterval(refresh, MINUTE_MS);
   return () => {
@@ -72,9 +73,9 @@ function Today({ today }) {
   const { total, byStatus, answeredShare, talkTime, averageDuration } = today;
   const tiles = [
     ["Calls today", count(total), listHref({ date: "today" })],
-    ["Answered", answeredShare === null ? "–" : `${Math.round(answeredShare * 100)} %`],
-    ["Talk time", amount(talkTime)],
-    ["Average length", averageDuration === null ? "–" : amount(averageDuration)],
+    ["Answer rate", answeredShare === null ? "–" : `${Math.round(answeredShare * 100)}%`],
+    ["Talk time", totalTime(talkTime)],
+    ["Average duration", averageDuration === null ? "–" : totalTime(averageDuration)],
   ];
   return html`<section aria-label="Today">
     <dl class="tiles">
@@ -85,10 +86,10 @@ function Today({ today }) {
         </div>`,
       )}
     </dl>
-    <ul class="by-status" role="list" aria-label="Today by status">
+    <ul class="by-status" role="list" aria-label="Calls today by status">
       ${Object.keys(STATUSES).map(
         (status) => html`<li>
-          <a href=${listHref({ status, date: "today" })}><${Status} status=${status} /> <strong>${count(byStatus[status] ?? 0)}</strong></a>
+          <a href=${listHref({ status, date: "today" })}><${CallStatus} status=${status} /> <strong>${count(byStatus[status] ?? 0)}</strong></a>
         </li>`,
       )}
     </ul>
@@ -97,9 +98,9 @@ function Today({ today }) {
 
 function Agents({ agents }) {
   if (agents.length === 0) return null;
-  const most = Math.max(...agents.map(({ count: calls }) => calls));
+  const max = Math.max(...agents.map(({ count: calls }) => calls));
   return html`<section>
-    <h3>By agent, last 30 days</h3>
+    <h3>Agents, last 30 days</h3>
     <div class="table-scroll" tabindex="0" role="region" aria-label="Calls by agent">
       <table class="agents">
         <thead>
@@ -112,13 +113,13 @@ function Agents({ agents }) {
                 ${
                   agentName
                     ? html`<a href=${listHref({ agentName, date: "month" })}><bdi>${agentName}</bdi></a>`
-                    : html`<span class="muted">No agent named</span>`
+                    : html`<span class="muted">No agent</span>`
                 }
-                <meter class="share" min="0" max=${most} value=${calls} aria-hidden="true"></meter>
+                <meter class="share" min="0" max=${max} value=${calls} aria-hidden="true"></meter>
               </th>
               <td>${count(calls)}</td>
               <td>${count(completed)}</td>
-              <td>${amount(talkTime)}</td>
+              <td>${totalTime(talkTime)}</td>
             </tr>`,
           )}
         </tbody>
@@ -128,4 +129,4 @@ function Agents({ agents }) {
 }
 
 const days = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", timeZone: "UTC" });
-const dayLabel = (date) => days.format(Date.parse(date)); // a day has no zone: read and written in the same one
+const dayLabel = (date) => days.format(Date.parse(date)); // dates have no time zone, so they are parsed and formatted in the same one

@@ -1,18 +1,18 @@
-import { count } from "../../format/time.js";
+import { count } from "../../format/number.js";
 import { html, useState } from "../../ui.js";
 
 const HEIGHT = 100;
 
 /**
- * Counts over time as bars, with the same as a table for who cannot see them. Drawn here: a chart of sixty bars needs no
- * library, takes the page's own colours, and is sharp on paper.
+ * Counts over time as a bar chart, and as a table for screen readers. Plain SVG: it needs no library, uses the page's
+ * colours, and prints sharply.
  *
  * @param {{title: string, bars: {label: string, value: number}[], noun: string}} props
  */
 export function Chart({ title, bars, noun }) {
   const [at, setAt] = useState(null);
-  const most = Math.max(1, ...bars.map(({ value }) => value));
-  const sum = bars.reduce((total, { value }) => total + value, 0);
+  const peak = Math.max(0, ...bars.map(({ value }) => value));
+  const total = bars.reduce((sum, { value }) => sum + value, 0);
   const pointed = bars[at] ?? null;
   const point = (event) => {
     const { left, width } = event.currentTarget.getBoundingClientRect();
@@ -22,7 +22,7 @@ export function Chart({ title, bars, noun }) {
     <figcaption>
       <h3>${title}</h3>
       <span class="muted small" aria-hidden="true">
-        ${pointed ? html`${pointed.label}: <strong>${count(pointed.value)}</strong>` : `${count(sum)} in all, ${count(most)} at most`}
+        ${pointed ? html`${pointed.label}: <strong>${count(pointed.value)}</strong>` : `${count(total)} total, peak ${count(peak)}`}
       </span>
     </figcaption>
     <svg
@@ -30,12 +30,12 @@ export function Chart({ title, bars, noun }) {
       viewBox=${`0 0 ${bars.length} ${HEIGHT}`}
       preserveAspectRatio="none"
       role="img"
-      aria-label=${`${title}: ${count(sum)} ${noun} in all, ${count(most)} at most`}
+      aria-label=${`${title}: ${count(total)} ${noun} total, peak ${count(peak)}`}
       onPointerMove=${point}
       onPointerLeave=${() => setAt(null)}
     >
       ${bars.map(({ value }, index) => {
-        const height = value === 0 ? 0 : Math.max(2, (value / most) * (HEIGHT - 2));
+        const height = value === 0 ? 0 : Math.max(2, (value / peak) * (HEIGHT - 2));
         return html`<rect
           class="chart-bar"
           data-at=${index === at ? "" : null}
@@ -50,9 +50,9 @@ export function Chart({ title, bars, noun }) {
       <span>${bars[0]?.label}</span><span>${bars[Math.floor(bars.length / 2)]?.label}</span><span>${bars.at(-1)?.label}</span>
     </div>
     <details class="chart-table">
-      <summary class="small">As a table</summary>
+      <summary class="small">Show as table</summary>
       <table>
-        <thead><tr><th scope="col">When</th><th scope="col">Calls</th></tr></thead>
+        <thead><tr><th scope="col">Time</th><th scope="col">Calls</th></tr></thead>
         <tbody>
           ${bars.map(({ label, value }) => html`<tr><th scope="row">${label}</th><td>${count(value)}</td></tr>`)}
         </tbody>

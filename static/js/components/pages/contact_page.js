@@ -1,44 +1,45 @@
-import { directionWord, hasRecording } from "../../format/call.js";
-import { clock, exactTime, timeOfDay, dayName, plural } from "../../format/time.js";
+import { directionLabel, hasRecording } from "../../format/call.js";
+import { plural } from "../../format/number.js";
 import { phone } from "../../format/phone.js";
+import { clock, dayName, exactTime, timeOfDay } from "../../format/time.js";
 import { callHref, listHref } from "../../route.js";
-import { Thread } from "../../state/contact_thread.js";
-import { html, useEffect, useMemo, useParts, useRef, useState, useWatched } from "../../ui.js";
+import { ContactThread } from "../../state/contact_thread.js";
+import { html, useApp, useEffect, useMemo, useObservable, useRef, useState } from "../../ui.js";
+import { CallStatus } from "../call_status.js";
 import { Icon } from "../icon.js";
 import { Loading } from "../loading.js";
-import { Status } from "../call_status.js";
 
-const SOON_MS = 150; // several calls of one moment are one reason to look again
+const DELAY_MS = 150; // several calls at once cause one refresh
 
-/** A contact: all their calls and messages as one thread, which goes on while it is looked at. */
+/** A contact: all their calls and messages as one thread, updated live. */
 export function Content({ id }) {
-  const { api, desk, title } = useParts();
-  const thread = useMemo(() => new Thread(api, id), [api, id]);
-  useWatched(thread);
+  const { api, feed, title } = useApp();
+  const thread = useMemo(() => new ContactThread(api, id), [api, id]);
+  useObservable(thread);
   useEffect(() => {
     let timer = null;
     thread.refresh();
-    const stop = desk.listen(({ event, data }) => {
+    const stop = feed.listen(({ event, data }) => {
       if (event !== "fetch_messages" || data.contactId !== id) return;
       clearTimeout(timer);
-      timer = setTimeout(() => thread.refresh(), SOON_MS);
+      timer = setTimeout(() => thread.refresh(), DELAY_MS);
     });
     return () => {
       stop();
       clearTimeout(timer);
       thread.stop();
     };
-  }, [thread, desk]);
+  }, [thread, feed]);
   const { contact, items, error, isLoading, hasMore } = thread;
   useEffect(() => title.show(contact?.name ?? "Contact"), [contact?.name]);
 
   if (error?.status === 404) {
-    return html`<h2 class="page-title">No such contact</h2>
-      <p class="muted" role="alert">They may belong to another organization, or the address is incomplete.</p>`;
+    return html`<h2 class="page-title">Contact not found</h2>
+      <p class="muted" role="alert">The link may be incomplete, or the contact may belong to another organization.</p>`;
   }
   if (!contact && !error) return html`<${Loading} />`;
   return html`<article class="contact">
-    <p><a class="back" href=${listHref(desk.filter)}><${Icon} name="back" /> Calls</a></p>
+    <p><a class="back" href=${listHref(feed.filter)}><${Icon} name="back" /> Calls</a></p>
     ${contact && html`<${ContactHead} thread=${thread} />`}
     ${
       error &&
@@ -51,14 +52,14 @@ export function Content({ id }) {
     ${
       hasMore &&
       html`<button class="button" type="button" disabled=${isLoading} onClick=${() => thread.loadMore()}>
-        ${isLoading ? "Loading…" : "Show what was before"}
+        ${isLoading ? "Loading…" : "Show older"}
       </button>`
     }
   </article>`;
 }
 
 function ContactHead({ thread }) {
-  const { desk } = useParts();
+  const { feed } = useApp();
   const { contact, items, hasMore } = thread;
   const [isEditing, setEditing] = useState(false);
   const [error, setError] = useState(null);
@@ -79,7 +80,7 @@ function ContactHead({ thread }) {
     try {
       if (name !== "" && name !== contact.name) {
         await thread.rename(name);
-        desk.calls.rename(contact.contactId, thread.contact.name);
+        feed.calls.rename(contact.contactId, thread.contact.name);
       }
       stop();
     } catch (failure) {
@@ -111,7 +112,7 @@ function ContactHead({ thread }) {
             </button>`
     }
     ${error && html`<p class="form-error" role="alert">${error}</p>`}
-    <p class="muted contact-number">${phone(contact.number)} · ${hasMore ? "the last " : ""}${plural(items.length, "entry").replace("entrys", "entries")}</p>
+    <p class="muted contact-number">${phone(contact.number)} · ${hasMore ? "last " : ""}${plural(items.length, "entry", "entries")}</p>
   </header>`;
 }
 
@@ -146,8 +147,8 @@ function Item({ item }) {
       <span class="row-direction" data-direction=${direction}>
         <${Icon} name=${direction === "inbound" ? "inbound" : "outbound"} />
       </span>
-      <span>${directionWord(known)} call</span>
-      ${call && html`<${Status} status=${call.status} />`}
+      <span>${directionLabel(known)} call</span>
+      ${call && html`<${CallStatus} status=${call.status} />`}
       ${call && hasRecording(call) && html`<${Icon} name="recording" /><span class="visually-hidden">Recorded</span>`}
     </a>
     ${content && html`<p class="thread-text" dir="auto">${content}</p>`}

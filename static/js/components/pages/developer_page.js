@@ -1,70 +1,69 @@
 import { copyText } from "../../browser/clipboard.js";
+import { codeSamples } from "../../format/code_samples.js";
 import { callHref } from "../../route.js";
-import { snippets } from "../../format/code_samples.js";
-import { html, useEffect, useLoaded, useParts, useRef, useState } from "../../ui.js";
-import { Inspector } from "./event_log.js";
+import { html, useApp, useAsync, useEffect, useRef, useState } from "../../ui.js";
+import { EventLog } from "./event_log.js";
 
 const HIDDEN_KEY = "tk_live_…";
 
-/** For who connects a calling system: the key, programs to paste, a call to try, and the events as they come. */
+/** For developers who connect a calling system: the API key, code samples, a sample call, and a log of events. */
 export function Content() {
-  const { title } = useParts();
-  const { api } = useParts();
-  const { value: apiKey, error, again } = useLoaded((signal) => api.apiKey({ signal }), []);
+  const { api, title } = useApp();
+  const { value: apiKey, error, reload } = useAsync((signal) => api.apiKey({ signal }), []);
   useEffect(() => title.show("Developer"), []);
   return html`<div class="developer">
     <header class="page-head">
       <h2 class="page-title">Developer</h2>
-      <p class="muted small">What the API takes and answers: <a href="/docs">the contract</a>.</p>
+      <p class="muted small">Send calls with the API. <a href="/docs">API reference</a></p>
     </header>
     ${
       error
         ? html`<div class="notice" role="alert">
             <p>${error.message}</p>
-            <button class="button" type="button" onClick=${again}>Try again</button>
+            <button class="button" type="button" onClick=${reload}>Try again</button>
           </div>`
-        : html`<${Key} apiKey=${apiKey} again=${again} />`
+        : html`<${ApiKey} apiKey=${apiKey} reload=${reload} />`
     }
-    <${Inspector} />
+    <${EventLog} />
   </div>`;
 }
 
-function Key({ apiKey, again }) {
+function ApiKey({ apiKey, reload }) {
   const [isShown, setShown] = useState(false);
   return html`<section aria-labelledby="key-title">
       <h3 id="key-title">API key</h3>
       <p class="key-line">
         <code class="key" data-testid="api-key">${isShown && apiKey ? apiKey : HIDDEN_KEY}</code>
-        <button class="button" type="button" aria-pressed=${isShown ? "true" : "false"} onClick=${() => setShown(!isShown)}>
+        <button class="button" type="button" onClick=${() => setShown(!isShown)}>
           ${isShown ? "Hide" : "Reveal"}
         </button>
         <${Copy} text=${apiKey} label="Copy key" />
-        <${Regenerate} again=${again} />
+        <${Regenerate} reload=${reload} />
       </p>
     </section>
-    <${Try} apiKey=${apiKey} />
-    <${Snippets} apiKey=${apiKey} isShown=${isShown} />`;
+    <${SampleCall} apiKey=${apiKey} />
+    <${CodeSamples} apiKey=${apiKey} isShown=${isShown} />`;
 }
 
 function Copy({ text, label }) {
-  const [said, setSaid] = useState(null);
+  const [result, setResult] = useState(null);
   const copy = async () => {
-    setSaid((await copyText(text)) ? "Copied" : "Not allowed here");
-    setTimeout(() => setSaid(null), 2_500);
+    setResult((await copyText(text)) ? "Copied" : "Couldn't copy");
+    setTimeout(() => setResult(null), 2_500);
   };
-  return html`<button class="button" type="button" disabled=${!text} onClick=${copy}>${said ?? label}</button>
-    <span class="visually-hidden" role="status">${said}</span>`;
+  return html`<button class="button" type="button" disabled=${!text} onClick=${copy}>${result ?? label}</button>
+    <span class="visually-hidden" role="status">${result}</span>`;
 }
 
-function Regenerate({ again }) {
-  const { api } = useParts();
+function Regenerate({ reload }) {
+  const { api } = useApp();
   const dialog = useRef(null);
   const [error, setError] = useState(null);
   const regenerate = async () => {
     try {
       await api.regenerateApiKey();
       setError(null);
-      again();
+      reload();
     } catch (failure) {
       setError(failure.message);
     }
@@ -77,51 +76,56 @@ function Regenerate({ again }) {
       aria-labelledby="regenerate-title"
       onClose=${() => dialog.current.returnValue === "yes" && regenerate()}
     >
-      <h2 id="regenerate-title">Make a new key?</h2>
-      <p>The present one stops working at once: whatever sends calls with it is refused until it has the new one.</p>
+      <h2 id="regenerate-title">Regenerate API key?</h2>
+      <p>The current key stops working immediately. Calls are rejected until your systems use the new key.</p>
       <form method="dialog" class="dialog-buttons">
-        <button class="button" value="no">Keep it</button>
-        <button class="button button-main" value="yes">Make a new key</button>
+        <button class="button" value="no">Cancel</button>
+        <button class="button button-main" value="yes">Regenerate key</button>
       </form>
     </dialog>`;
 }
 
-function Try({ apiKey }) {
-  const { api } = useParts();
-  const [state, setState] = useState({ isBusy: false, answer: null });
+function SampleCall({ apiKey }) {
+  const { api } = useApp();
+  const [state, setState] = useState({ isBusy: false, response: null });
   const post = async () => {
-    setState({ isBusy: true, answer: null });
-    let answer;
+    setState({ isBusy: true, response: null });
+    let response;
     try {
-      answer = await api.ingest(apiKey, await api.sampleCall());
+      response = await api.ingest(apiKey, await api.sampleCall());
     } catch (error) {
-      answer = { status: null, body: { error: error.message } };
+      response = { status: null, body: { error: error.message } };
     }
-    setState({ isBusy: false, answer });
+    setState({ isBusy: false, response });
   };
-  const { answer, isBusy } = state;
+  const { response, isBusy } = state;
   return html`<section aria-labelledby="try-title">
-    <h3 id="try-title">Try it</h3>
+    <h3 id="try-title">Sample call</h3>
     <p class="key-line">
       <button class="button button-main" type="button" disabled=${!apiKey || isBusy} onClick=${post}>
-        ${isBusy ? "Posting…" : "Post a sample call"}
+        ${isBusy ? "Sending…" : "Send a sample call"}
       </button>
       <span role="status">
-        ${answer && html`<span class=${answer.status === 201 ? "" : "form-error"}>${answer.status ?? "No answer"}</span> `}
-        ${answer?.body.callId && html`<a href=${callHref(answer.body.callId)}>Open the call</a>`}
-        ${answer?.body.error && html`<span>${answer.body.error}</span>`}
+        ${response && html`<span class=${response.status === 201 ? "" : "form-error"}>${statusText(response.status)}</span> `}
+        ${response?.body.callId && html`<a href=${callHref(response.body.callId)}>View call</a>`}
+        ${response?.body.error && html`<span>${response.body.error}</span>`}
       </span>
     </p>
-    <p class="muted small">Posts a spoken call with its recording, with your key, as a calling system does. Watch its events below.</p>
+    <p class="muted small">Sends a call with a recording and transcript to your account, using your API key. Its events appear below.</p>
   </section>`;
 }
 
-function Snippets({ apiKey, isShown }) {
+function statusText(status) {
+  if (status === null) return "No response";
+  return status === 201 ? "Created (201)" : `Rejected (${status})`;
+}
+
+function CodeSamples({ apiKey, isShown }) {
   const [chosen, setChosen] = useState(0);
-  const all = snippets(location.origin, isShown && apiKey ? apiKey : HIDDEN_KEY);
-  const [, copied] = snippets(location.origin, apiKey ?? "")[chosen];
+  const all = codeSamples(location.origin, isShown && apiKey ? apiKey : HIDDEN_KEY);
+  const [, copied] = codeSamples(location.origin, apiKey ?? "")[chosen];
   return html`<section aria-labelledby="snippets-title">
-    <h3 id="snippets-title">Send a call</h3>
+    <h3 id="snippets-title">Code samples</h3>
     <div class="snippet-head">
       <div class="switch" role="group" aria-label="Language">
         ${all.map(
@@ -137,6 +141,6 @@ function Snippets({ apiKey, isShown }) {
       </div>
       <${Copy} key=${chosen} text=${apiKey && copied} label="Copy with key" />
     </div>
-    <pre class="snippet" tabindex="0" role="region" aria-label="Program"><code>${all[chosen][1]}</code></pre>
+    <pre class="snippet" tabindex="0" role="region" aria-label=${`${all[chosen][0]} code`}><code>${all[chosen][1]}</code></pre>
   </section>`;
 }

@@ -1,10 +1,10 @@
-import { html, useEffect, useParts, useRef, useState } from "../../ui.js";
+import { html, useEffect, useApp, useRef, useState } from "../../ui.js";
 
-const KEPT = 100;
+const MAX_EVENTS = 100;
 
-/** The last events of the feed as they came, the latest first. */
-export function Inspector() {
-  const { desk } = useParts();
+/** The last events of the WebSocket, newest first. */
+export function EventLog() {
+  const { feed } = useApp();
   const [events, setEvents] = useState([]);
   const [isPaused, setPaused] = useState(false);
   const waiting = useRef([]);
@@ -13,36 +13,36 @@ export function Inspector() {
     let frame = null;
     const show = () => {
       frame = null;
-      const news = waiting.current.reverse();
+      const newest = waiting.current.reverse();
       waiting.current = [];
-      setEvents((old) => [...news, ...old].slice(0, KEPT));
+      setEvents((old) => [...newest, ...old].slice(0, MAX_EVENTS));
     };
-    const stop = desk.listen((event) => {
+    const stop = feed.listen((event) => {
       waiting.current.push(event);
-      if (waiting.current.length > KEPT) waiting.current.shift(); // nobody reads more of a burst than is kept
+      if (waiting.current.length > MAX_EVENTS) waiting.current.shift(); // a burst may be larger than the log
       frame ??= requestAnimationFrame(show);
     });
     return () => {
       stop();
       cancelAnimationFrame(frame);
     };
-  }, [desk, isPaused]);
+  }, [feed, isPaused]);
 
   return html`<section aria-labelledby="events-title">
     <div class="snippet-head">
       <h3 id="events-title">Events</h3>
       <div class="switch">
-        <button class="tool" type="button" aria-pressed=${isPaused ? "true" : "false"} onClick=${() => setPaused(!isPaused)}>
-          ${isPaused ? "Go on" : "Pause"}
+        <button class="tool" type="button" data-on=${isPaused ? "" : null} onClick=${() => setPaused(!isPaused)}>
+          ${isPaused ? "Resume" : "Pause"}
         </button>
         <button class="tool" type="button" onClick=${() => setEvents([])}>Clear</button>
       </div>
     </div>
-    <p class="muted small">As they come over the WebSocket, the last ${KEPT} of them.</p>
+    <p class="muted small">The last ${MAX_EVENTS} WebSocket events.</p>
     ${
       events.length === 0
-        ? html`<p class="muted">None yet. Post a call.</p>`
-        : html`<ol class="events" tabindex="0" aria-label="Events, the latest first">
+        ? html`<p class="muted">No events yet. Send a call to see its events.</p>`
+        : html`<ol class="events" tabindex="0" aria-label="Events, newest first">
             ${events.map((event) => html`<${Event} key=${event.seq} event=${event} />`)}
           </ol>`
     }

@@ -1,0 +1,28 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { callHref, contactHref, listHref, parseRoute, positionHref } from "../../static/js/route.js";
+
+test("an address leads to its call, contact and position, and back", () => {
+  for (const id of ["64f0a1b2c3d4e5f6a7b8cb00", "a/b", "ü ?#"]) {
+    assert.deepEqual(parseRoute(callHref(id)), { name: "call", id, filter: {}, atS: null });
+    assert.deepEqual(parseRoute(contactHref(id)), { name: "contact", id, filter: {}, atS: null });
+    assert.deepEqual(parseRoute(positionHref(id, 12.34)), { name: "call", id, filter: {}, atS: 12.3 });
+  }
+});
+
+test("a filter is in the address of the list and of a call", () => {
+  const filter = { search: "büro & co?", status: "no-answer" };
+  assert.deepEqual(parseRoute(listHref(filter)).filter, filter);
+  assert.deepEqual(parseRoute(callHref("x", filter)), { name: "call", id: "x", filter, atS: null });
+});
+
+test("any other address is the list", () => {
+  for (const hash of ["", "#", "#/", "#/calls", "#/calls/", "#/calls/a/b", "#/calls/%E0%A4%A", "#calls/x", "#/contacts/", "#/x"]) {
+    assert.equal(parseRoute(hash).name, "list", hash);
+  }
+});
+
+test("an invalid position is ignored", () => {
+  for (const t of ["", "x", "-3", "1e9", "12.3456"]) assert.equal(parseRoute(`#/calls/a?t=${t}`).atS, null, t);
+});
