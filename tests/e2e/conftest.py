@@ -1,4 +1,4 @@
-"""A real browser, and people who use the dashboard in it.
+"""A real browser, and agents who use the dashboard in it.
 
 Every page is watched: a script error, a violation of the Content-Security-Policy, a dialog or an unexpected line on the console
 fails the test that opened it.
@@ -18,7 +18,7 @@ from playwright.async_api import Browser, ConsoleMessage, Dialog, Locator, Page,
 from tests.support.service import PASSWORD, Tenant
 
 on_disk: Final = pytest.mark.parametrize("service", ["disk"], indirect=True)
-"""For what has nothing to do with recordings: once is enough."""
+"""For tests that do not depend on where recordings are kept."""
 
 ARGUMENTS: Final = (
     "--no-sandbox",
@@ -31,9 +31,9 @@ ARGUMENTS: Final = (
     "--autoplay-policy=no-user-gesture-required",
 )
 TIMEOUT_MS: Final = 20_000
-"""How long a test waits for what must come; nothing is concluded from how long it took."""
+"""How long an expectation may take; no test depends on the time it took."""
 
-# Chromium itself reports answers that are part of a test: a refused password, a missing call, a server that is away.
+# Chromium reports failed requests that tests provoke: a wrong password, a missing call, an unreachable server.
 EXPECTED: Final = re.compile(r"Failed to load resource|WebSocket connection to")
 _WATCH_POLICY: Final = """
 addEventListener("securitypolicyviolation", (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`));
@@ -42,26 +42,26 @@ addEventListener("securitypolicyviolation", (event) => console.error(`policy: ${
 
 @dataclass
 class Agent:
-    """A person at a dashboard."""
+    """An agent with a page of the dashboard."""
 
     page: Page
     base_url: str
     complaints: list[str] = field(default_factory=list)
     expected: re.Pattern[str] = EXPECTED
-    """Lines on the console that are part of the test."""
+    """Lines on the console that the test provokes."""
 
     async def open(self, path: str = "/") -> None:
         """Go to an address of the dashboard."""
         await self.page.goto(self.base_url + path)
 
     async def sign_in(self, tenant: Tenant, password: str = PASSWORD) -> None:
-        """Fill the form in and send it."""
+        """Fill in the sign-in form and submit it."""
         await self.page.get_by_label("Email").fill(tenant.email)
         await self.page.get_by_label("Password").fill(password)
         await self.page.get_by_role("button", name="Sign in").click()
 
     async def enter(self, tenant: Tenant, path: str = "/") -> None:
-        """Open the dashboard with a session that was begun before, and wait until it is live."""
+        """Open the dashboard with an existing session and wait until it is live."""
         await self.page.context.add_cookies(
             [{"name": "tether_session", "value": tenant.token, "url": self.base_url, "httpOnly": True, "sameSite": "Strict"}]
         )
@@ -69,16 +69,16 @@ class Agent:
         await self.live()
 
     async def painted(self) -> None:
-        """Wait until what has happened is on the screen."""
+        """Wait until every change so far is painted."""
         await self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
     async def scroll_list(self, pixels: int) -> None:
-        """Scroll the list to a place."""
+        """Scroll the list to a position in pixels."""
         await self.page.locator(".list-scroll").evaluate("(list, top) => list.scrollTo(0, top)", pixels)
         await self.painted()
 
     async def live(self) -> None:
-        """Wait until the connection says that nothing is missing."""
+        """Wait until the connection status is live."""
         await expect(self.connection).to_have_attribute("data-state", re.compile("live|caught-up"))
 
     @property
@@ -94,12 +94,12 @@ class Agent:
         return self.page.locator(f'[data-call-id="{call_id}"]')
 
     async def call_ids(self) -> list[str]:
-        """Return the calls in the list that are on the page, from the top: those that can be seen, and some beyond."""
+        """Return the ids of the rendered rows, from the top: the visible ones and some around them."""
         found: list[str] = await self.rows.evaluate_all("rows => rows.map((row) => row.dataset.callId)")
         return found
 
     async def all_call_ids(self) -> list[str]:
-        """Scroll through the list, and return all its calls from the top; each must be there once."""
+        """Scroll through the list and return the ids of all its calls, from the top."""
         seen: dict[str, None] = {}
         top = 0
         while True:
@@ -121,7 +121,7 @@ class Agent:
         await dialog.dismiss()
 
     async def watch(self) -> None:
-        """Note everything that must not happen."""
+        """Record everything that must not happen."""
         await self.page.add_init_script(_WATCH_POLICY)
         self.page.on("console", self._hear)
         self.page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
@@ -133,7 +133,7 @@ NewAgent = Callable[..., Awaitable[Agent]]
 
 @pytest.fixture(scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    """Debian's Chromium, or the one that Playwright has installed."""
+    """Debian's Chromium, or the one that Playwright installed."""
     expect.set_options(timeout=TIMEOUT_MS)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(ARGUMENTS))
@@ -143,7 +143,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture
 async def new_agent(browser: Browser) -> AsyncIterator[NewAgent]:
-    """Makes a person: with a profile of their own and a Playwright context's `options`, or `beside` another, in one profile."""
+    """Create an agent: in a browser context of its own with `options`, or in the context of `beside`."""
     agents: list[Agent] = []
 
     async def create(base_url: str, *, beside: Agent | None = None, **options: Any) -> Agent:

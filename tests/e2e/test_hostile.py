@@ -79,16 +79,16 @@ async def test_hostile_text_is_text(service: Service, tenant: Tenant, new_agent:
 
 
 def hostile(field: str) -> str:
-    """Return a text that would tell which field ran, if one did."""
+    """Return a text that names its field if it runs as a script."""
     return f"{field}<script>window.ran='{field}'</script><img src=x onerror=\"window.ran='{field}'\">"
 
 
 INHERITED = ("__proto__", "constructor", "prototype", "toString", "hasOwnProperty", "__defineGetter__", "then", "length")
-"""Names that JavaScript's objects have of their own."""
+"""Property names that every JavaScript object has."""
 
 
 async def require_untouched(page: Page) -> None:
-    """Check that nothing ran, nothing was put into the page, and that objects are what they were."""
+    """Check that no script ran, no element was added, and no prototype was changed."""
     assert await page.evaluate("() => window.ran") is None
     assert (
         await page.locator("#app :is(img, iframe, script, object, embed, style, form[action], a[href^='javascript'])").count()
@@ -181,18 +181,14 @@ async def test_every_field_that_a_vendor_sets_is_text_on_every_page(
         "/#/%ff%fe",
     ],
 )
-async def test_an_address_that_somebody_sends_around_runs_nothing(
-    service: Service, tenant: Tenant, new_agent: NewAgent, address: str
-) -> None:
+async def test_a_hostile_link_runs_nothing(service: Service, tenant: Tenant, new_agent: NewAgent, address: str) -> None:
     agent = await new_agent(service.base_url)
     await agent.enter(tenant, address)
     await require_untouched(agent.page)
 
 
-async def test_a_page_inside_a_recording_is_no_page_where_it_is_opened(
-    service: Service, tenant: Tenant, browser: Browser
-) -> None:
-    """As when somebody is talked into opening the link by itself: Chromium plays it, whatever its first bytes are."""
+async def test_html_inside_a_recording_is_not_rendered(service: Service, tenant: Tenant, browser: Browser) -> None:
+    """Somebody opens the link itself: Chromium plays it, whatever its first bytes are."""
     html = b"<!doctype html><html><script>document.title = 'ran'; window.ran = 1</script></html>"
     recording = audio.id3(audio.mp3(), 200).replace(bytes(200), html.ljust(200), 1)
     posted = await tenant.post_call(sample(recording=base64.b64encode(recording).decode()))

@@ -1,4 +1,4 @@
-"""From the vendor's POST to the agent's ear, with recordings on disk and in R2."""
+"""From the vendor's POST to the playing recording, on disk and in R2."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tests.e2e.conftest import NewAgent
 from tests.support.service import Service, Tenant, sample
 
 AUDIO_URL: Final = re.compile(r"/recordings/[^?]+\?")
-"""A signed link, of this server or of R2; not the API's address that asks for one."""
+"""A signed URL of this server or of R2, but not the API route that returns one."""
 
 
-async def _is_heard(audio: Locator) -> None:
-    """Wait until the audio's own clock runs."""
+async def _is_playing(audio: Locator) -> None:
+    """Wait until the recording plays."""
     await audio.page.wait_for_function(
         "() => { const a = document.querySelector('audio'); return !a.paused && a.currentTime > 0.3; }"
     )
@@ -51,7 +51,7 @@ async def test_a_call_arrives_is_opened_and_played(service: Service, tenant: Ten
     await expect(page.get_by_text("Actually no, I am travelling on Thursday.")).to_be_visible()
     await expect(page.get_by_test_id("metadata")).to_contain_text("recall-2026-05")
     await page.get_by_role("button", name="Play", exact=True).click()
-    await _is_heard(page.locator("audio"))
+    await _is_playing(page.locator("audio"))
     await page.get_by_role("button", name="Pause").click()
     await expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()
     assert await page.evaluate("() => window.isSamePage")
@@ -62,7 +62,7 @@ async def test_the_time_of_a_turn_plays_from_there(service: Service, tenant: Ten
     agent = await new_agent(service.base_url)
     await agent.enter(tenant, f"/#/calls/{call_id}")
     await agent.page.get_by_role("button", name="Play from 0:12").click()
-    await _is_heard(agent.page.locator("audio"))
+    await _is_playing(agent.page.locator("audio"))
     assert await agent.page.locator("audio").evaluate("(a) => a.currentTime") >= 12
     await expect(agent.page.locator(".turn[data-now]")).to_contain_text("Actually no")
 
@@ -79,7 +79,7 @@ async def test_an_expired_url_is_renewed_once(service: Service, tenant: Tenant, 
     await agent.page.route(AUDIO_URL, expire, times=1)
     await agent.enter(tenant, f"/#/calls/{call_id}")
     await agent.page.get_by_role("button", name="Play", exact=True).click()
-    await _is_heard(agent.page.locator("audio"))
+    await _is_playing(agent.page.locator("audio"))
     assert refused == ["expired"]
 
 
@@ -92,4 +92,4 @@ async def test_a_recording_that_cannot_be_loaded_is_reported(service: Service, t
     await agent.page.unroute(AUDIO_URL)
     await agent.page.get_by_role("button", name="Try again").click()
     await agent.page.get_by_role("button", name="Play", exact=True).click()
-    await _is_heard(agent.page.locator("audio"))
+    await _is_playing(agent.page.locator("audio"))

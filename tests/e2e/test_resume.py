@@ -5,16 +5,29 @@ from __future__ import annotations
 import asyncio
 import re
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import aiohttp
 from playwright.async_api import expect
 
 from tests.e2e.conftest import NewAgent, on_disk
-from tests.e2e.wire import wire_to
+from tests.support.proxy import Proxy, proxy_to
 from tests.support.service import PASSWORD, SECRET, ServerProcess, Service, Tenant, missed
 from tether_rt.accounts import Person, add_user, opened
 from tether_rt.settings import Settings
+
+
+@asynccontextmanager
+async def _proxied(service: Service) -> AsyncIterator[tuple[Proxy, str]]:
+    """Run a proxy in front of a server; return it and the dashboard's address through it."""
+    address = urlsplit(service.base_url)
+    assert address.hostname is not None
+    assert address.port is not None
+    async with proxy_to(address.hostname, address.port) as proxy:
+        yield proxy, f"http://127.0.0.1:{proxy.port}"
 
 
 async def _post(tenant: Tenant, count: int) -> list[str]:
@@ -25,16 +38,16 @@ async def _post(tenant: Tenant, count: int) -> list[str]:
 async def test_calls_that_arrive_while_the_connection_is_cut_are_shown_after_it(
     service: Service, tenant: Tenant, new_agent: NewAgent
 ) -> None:
-    async with wire_to(service.base_url) as wire:
-        agent = await new_agent(wire.url)
+    async with _proxied(service) as (proxy, url):
+        agent = await new_agent(url)
         await agent.enter(tenant)
         before = await _post(tenant, 2)
         await expect(agent.row(before[-1])).to_be_visible()
 
-        wire.cut()
+        await proxy.refuse()
         await expect(agent.connection).to_have_attribute("data-state", "reconnecting")
         meanwhile = await _post(tenant, 3)
-        wire.mend()
+        await proxy.listen()
 
         await expect(agent.connection).to_have_text(re.compile("Caught up on 9 · seq 15"))
         assert await agent.call_ids() == [*reversed(meanwhile), *reversed(before)]
@@ -47,14 +60,14 @@ async def test_calls_that_arrive_while_the_connection_is_cut_are_shown_after_it(
 async def test_a_connection_that_is_cut_again_and_again_loses_nothing(
     service: Service, tenant: Tenant, new_agent: NewAgent
 ) -> None:
-    async with wire_to(service.base_url) as wire:
-        agent = await new_agent(wire.url)
+    async with _proxied(service) as (proxy, url):
+        agent = await new_agent(url)
         await agent.enter(tenant)
         posting = asyncio.create_task(_post(tenant, 60))
         while not posting.done():
-            wire.cut()
+            await proxy.refuse()
             await asyncio.sleep(0.02)
-            wire.mend()
+            await proxy.listen()
             await asyncio.wait({posting}, timeout=0.4)
         posted = await posting
         await expect(agent.connection).to_have_attribute("data-seq", str(3 * len(posted)))
