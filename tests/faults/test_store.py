@@ -1,12 +1,11 @@
-"""The place for recordings fails in every way it can: such calls are refused, all others taken, and nothing is half-written."""
+"""The recording store fails in every way it can: calls that need it are refused, all others taken, nothing is half-written."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
+import hashlib
 import uuid
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -19,54 +18,65 @@ from tests.faults.load import load_on
 from tests.support.audio import mp3_of
 from tests.support.faulty_store import FaultyStore, faulty_store
 from tests.support.full_disk import full_disk
+from tests.support.hung_disk import hang, let_go
 from tests.support.program import Program, eventually, program
 from tests.support.retrying import RetryingVendor
 from tests.support.s3 import S3Server
-from tests.support.service import missed, sample
+from tests.support.service import Tenant, missed, sample
 from tests.support.verify import verify
-from tests.support.writers import writers_of
+from tether_rt.recordings.audio_type import MP3
+from tether_rt.recordings.store import recording_key
 
 SIZES = (20_000, 2_000_000, 9_000_000)
 """Taken in memory, through a file, and up in parts."""
 
 
-async def test_the_process_that_writes_recordings_is_killed_in_the_middle_of_load_and_no_vendor_notices(
-    mongodb_uri: str, tmp_path: Path
-) -> None:
-    async with program(tmp_path, mongodb_uri) as running, load_on(running) as load:
-        server = running.server.process.pid
-
-        async def writes() -> bool:
-            return len(writers_of(server)) == 1
-
-        for _ in range(2):
-            await eventually(writes)
-            os.kill(writers_of(server)[0], signal.SIGKILL)
-            await load.acknowledged_more(60)
-    assert set(load.vendor.statuses) <= {200, 201}
-    assert [line["event"] for line in running.server.lines()].count("recording_writer_died") == 2
+async def hung_recording(running: Program, tenant: Tenant, folder: Path) -> tuple[Path, dict[str, Any]]:
+    """Return a call whose recording's file hangs whoever opens it, and that file."""
+    call = voiced(4_000)
+    sha256 = hashlib.sha256(b64decode(call["recording"])).hexdigest()
+    path = folder / "var" / recording_key(tenant.organization_id, sha256, MP3)
+    hang(path)
+    return path, call
 
 
-async def test_a_disk_that_hangs_delays_only_who_has_a_recording_and_stores_no_call_before_its_own(
+async def test_a_disk_that_hangs_delays_only_calls_with_a_recording_and_stores_none_before_its_recording(
     mongodb_uri: str, tmp_path: Path
 ) -> None:
     async with program(tmp_path, mongodb_uri) as running:
         tenant = await running.tenant()
         vendor = running.vendor(tenant)
-        await vendor.post(voiced(4_000))
-        (writer,) = writers_of(running.server.process.pid)
-        os.kill(writer, signal.SIGSTOP)
+        path, call = await hung_recording(running, tenant, tmp_path)
+        calls = [call, *(voiced(4_000) for _ in range(10))]
+        waiting = [asyncio.create_task(vendor.deliver([one])) for one in calls]
         try:
-            waiting = [asyncio.create_task(vendor.post(voiced(4_000))) for _ in range(10)]
             for _ in range(20):
                 status, _ = await vendor.post(missed())
                 assert status == 201
             assert not any(task.done() for task in waiting)
-            assert len((await verify(running.database, vendor.ledger)).calls) == 21
+            assert len((await verify(running.database, vendor.ledger)).calls) == 20
         finally:
-            os.kill(writer, signal.SIGCONT)
-        assert {status for status, _ in await asyncio.gather(*waiting)} == {201}
+            let_go(path)
+        await asyncio.gather(*waiting)
         await verify(running.database, vendor.ledger, tenant)
+        assert (vendor.hung, vendor.broken, vendor.wrong) == (0, 0, [])
+
+
+async def test_a_disk_that_goes_on_hanging_is_503_for_calls_with_a_recording(mongodb_uri: str, tmp_path: Path) -> None:
+    async with program(tmp_path, mongodb_uri) as running:
+        tenant = await running.tenant()
+        vendor = running.vendor(tenant)
+        path, call = await hung_recording(running, tenant, tmp_path)
+        posts = [asyncio.create_task(vendor.post(one)) for one in (call, *(voiced(4_000) for _ in range(10)))]
+        answers = await asyncio.gather(*posts)
+        assert {status for status, _ in answers} == {503}
+        assert {body["error"] for _, body in answers[1:]} == {
+            "The recording folder did not answer in time; send the request again."
+        }
+        let_go(path)
+        await vendor.deliver([call])
+        await verify(running.database, vendor.ledger, tenant)
+        assert (vendor.hung, vendor.broken, vendor.wrong) == (0, 0, [])
 
 
 @pytest.fixture

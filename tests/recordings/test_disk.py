@@ -5,12 +5,13 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 
 import pytest
 
 from tests.support import audio
+from tests.support.hung_disk import hang, let_go
 from tests.support.small_disk import small_disk
 from tether_rt.errors import NotFound, Unavailable
 from tether_rt.recordings import partial_files
@@ -211,6 +212,34 @@ async def test_a_cancelled_put_leaves_nothing_half_written(store: DiskStore, tmp
         await task
     await store.close()
     assert [path.read_bytes() for path in files(tmp_path)] in ([], [recording])
+
+
+async def test_a_disk_that_hangs_is_503_for_everything_and_takes_no_more_threads(tmp_path: Path) -> None:
+    store = DiskStore(tmp_path / "data", min_free_bytes=0, hung_after_s=0.2, small_put_s=0.2)
+    await store.start()
+    await store.put(KEY, b"0123456789", "audio/mpeg")
+    source = tmp_path / "source"
+    hang(source)
+    for _ in range(2):
+        outcomes = await asyncio.gather(
+            *(store.put(KEY, source, "audio/mpeg") for _ in range(20)), store.check(), return_exceptions=True
+        )
+        assert {str(outcome) for outcome in outcomes} == {
+            "The recording folder did not answer in time; send the request again."
+        }
+        assert all(isinstance(outcome, Unavailable) and outcome.retry_after_s for outcome in outcomes)
+    for call in (store.check(), read(store, 0, 10), store.put(KEY, b"small", "audio/mpeg")):
+        with pytest.raises(Unavailable, match="did not answer in time"):
+            await call
+    async with asyncio.timeout(30):
+        while True:
+            let_go(source)
+            with suppress(Unavailable):
+                await store.check()
+                break
+    await store.put(KEY, b"0123456789", "audio/mpeg")
+    assert await read(store, 0, 10) == b"0123456789"
+    await store.close()
 
 
 async def test_a_reader_that_leaves_at_any_moment_leaves_no_file_open(store: DiskStore, tmp_path: Path) -> None:

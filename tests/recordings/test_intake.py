@@ -23,7 +23,7 @@ from tether_rt.domain.call import Recording
 from tether_rt.errors import BadRequest, Unavailable
 from tether_rt.recordings.disk import DiskStore
 from tether_rt.recordings.fetch.fetcher import Limits, RecordingFetcher
-from tether_rt.recordings.fsync import FLUSHES_FILE_SYSTEMS
+from tether_rt.recordings.fsync import flush_file_system
 from tether_rt.recordings.intake import RecordingIntake
 from tether_rt.recordings.r2 import R2Store
 from tether_rt.recordings.spool import Spool
@@ -48,9 +48,9 @@ class Place:
         )
 
     async def taken(self, text: str, organization_id: str) -> Recording:
-        recording, kept = await self.intake.take(text, organization_id)
-        if kept is not None:
-            await kept
+        recording, stored = await self.intake.take(text, organization_id)
+        if stored is not None:
+            await stored
         return recording
 
     async def content(self, key: str) -> bytes:
@@ -160,16 +160,16 @@ async def test_what_a_url_brings_must_be_audio_too(place: Place) -> None:
         await place.taken(lie, ORGANIZATION)
 
 
-async def test_only_what_is_stored_in_a_moment_is_not_waited_for(place: Place) -> None:
+async def test_only_a_recording_that_is_stored_in_a_moment_is_not_waited_for(place: Place) -> None:
     small, large = audio.mp3(), audio.mp3_of(2_000_000)
     url = place.vendor.serve("/", body(small))
-    waited_for = [(await place.intake.take(text, ORGANIZATION)).kept is None for text in (base64_of(large), url)]
-    recording, kept = await place.intake.take(base64_of(small), ORGANIZATION)
+    waited_for = [(await place.intake.take(text, ORGANIZATION)).stored is None for text in (base64_of(large), url)]
+    recording, stored = await place.intake.take(base64_of(small), ORGANIZATION)
     assert waited_for == [True, True]
-    assert (kept is None) == (isinstance(place.store, R2Store) or not FLUSHES_FILE_SYSTEMS)
-    if kept is not None:
+    assert (stored is None) == (isinstance(place.store, R2Store) or flush_file_system is None)
+    if stored is not None:
         assert place.seen[2:] == []
-        await kept
+        await stored
     assert place.seen[2:] == [("inline", len(small))]
     assert await place.content(recording.key) == small
 

@@ -1,7 +1,8 @@
-"""Recordings in a directory: what the demo and a single machine use.
+"""Recordings in a directory, for the demo and for a single machine.
 
-A recording is there as a whole or not at all, and once `put` returned it survives a power cut. A large one is flushed before
-it gets its name, and the folder after; small ones share one flush of the file system.
+A recording is there as a whole or not at all, and once `put` has returned it survives a power cut. A large file is flushed
+before it gets its name, and its directory after that. Small files that arrive while others are being flushed share the next
+flush of the file system: the flush is most of what a small file costs, and one for thirty costs hardly more than one for one.
 """
 
 from __future__ import annotations
@@ -10,106 +11,121 @@ import asyncio
 import os
 import threading
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from tether_rt.errors import NotFound
-from tether_rt.recordings import partial_files
-from tether_rt.recordings.fsync import FLUSHES_FILE_SYSTEMS
-from tether_rt.recordings.process import WriterGone, WriterProcess
-from tether_rt.recordings.recording_dir import RecordingDir, Small
+from tether_rt.errors import NotFound, Unavailable
+from tether_rt.recordings.file_threads import HUNG_AFTER_S, FileThreads, disk_error, disk_hung
+from tether_rt.recordings.fsync import FileSystemFlush, flush_file_system
+from tether_rt.recordings.recording_dir import RecordingDir, SmallFile
 from tether_rt.recordings.store import PIECE_BYTES, check_key
-from tether_rt.recordings.threads import FileThreads
-from tether_rt.recordings.write_groups import WriteBatcher
+from tether_rt.runtime.batching import Batcher
 
 MIN_FREE_BYTES: Final = 256 * 1024 * 1024
-"""Below this, `check` says no while calls without a recording, and small ones, still go through."""
+"""With less free space `check` fails. Calls without a recording, and small recordings, still go through."""
+
+MAX_GROUP_BYTES: Final = 4 * 1024 * 1024
+"""The most that is written before a flush: it bounds how long the first file of a group waits for the last."""
+MAX_GROUP_FILES: Final = 256
+
+SMALL_BYTES: Final = 256 * 1024
+"""Up to this size a recording shares a flush with others."""
+
+SMALL_PUT_S: Final = 4.5
+"""How long a small recording may take, the flush under way included: as long as MongoDB may."""
 
 # An fsync takes 1 to 50 ms, and several at once hardly more than one.
 _THREADS: Final = 8
-
-_SMALL_BYTES: Final = 256 * 1024
+_PROMPT_S: Final = 0.05
+"""A group takes 1 to 20 ms on a healthy disk; `start_put` does not rely on one that has taken longer than this."""
 
 
 class DiskStore:
     """A `RecordingStore` under `root` (keys begin with `recordings/`); several processes may share it."""
 
-    def __init__(self, root: Path, min_free_bytes: int = MIN_FREE_BYTES) -> None:
+    def __init__(
+        self,
+        root: Path,
+        min_free_bytes: int = MIN_FREE_BYTES,
+        *,
+        flush_file_system: FileSystemFlush | None = flush_file_system,
+        hung_after_s: float = HUNG_AFTER_S,
+        small_put_s: float = SMALL_PUT_S,
+        prompt_s: float = _PROMPT_S,
+    ) -> None:
+        """Take `flush_file_system`, None where there is none: then every recording is flushed alone."""
         self._root = root
-        self._folder = RecordingDir(root)
+        self._directory = RecordingDir(root)
         self._min_free_bytes = min_free_bytes
-        self._threads = FileThreads(_THREADS, "tether-disk")
-        self._writer = WriterProcess(root)
-        self._batcher = WriteBatcher(self._put_together)
+        self._flush_file_system = flush_file_system
+        self._small_put_s = small_put_s
+        self._prompt_s = prompt_s
+        self._threads = FileThreads(_THREADS, "tether-disk", hung_after_s)
+        self._groups: Batcher[SmallFile, None] = Batcher(
+            self._put_group, max_items=MAX_GROUP_FILES, max_weight=MAX_GROUP_BYTES, weigh=lambda file: len(file.content)
+        )
 
     async def start(self) -> None:
-        """Make the folder and remove what a killed process left unfinished."""
-        await self._threads.run(self._folder.prepare)
-        if FLUSHES_FILE_SYSTEMS:
-            with suppress(WriterGone):
-                await self._writer.start()
+        """Create the directory and remove the partial files that a killed process left."""
+        await self._threads.run(self._directory.prepare)
 
     async def close(self) -> None:
-        await self._writer.close()
+        await self._groups.close()
         await self._threads.close()
 
     async def check(self) -> None:
-        """Write, flush and remove a small file; raise `Unavailable` when that fails or the space left is low."""
-        await self._threads.run(self._folder.probe, self._min_free_bytes)
+        """Write, flush and remove a small file; raise `Unavailable` when that fails or little space is left."""
+        await self._threads.run(self._directory.probe, self._min_free_bytes)
 
     def start_put(self, key: str, content: bytes) -> asyncio.Future[None] | None:
-        """Begin with a small one while no flush takes longer than usual."""
-        return self._batcher.put(self._text(key), content) if _is_small(content) and self._batcher.is_prompt else None
+        """Start storing a small recording, unless the current group has taken longer than usual."""
+        if not self._is_small(content) or self._groups.batch_age_s >= self._prompt_s:
+            return None
+        return self._groups.submit(SmallFile(self._path(key), content))
 
     async def put(self, key: str, source: bytes | Path, content_type: str) -> None:
-        """Store durably. A file on the same file system is moved, one from elsewhere is copied."""
-        if isinstance(source, bytes) and _is_small(source):
-            await self._batcher.put(self._text(key), source)
-        else:
-            await self._threads.run(self._folder.put, self._path(key), source)
+        """Store durably. A file on the same file system is moved, one on another is copied."""
+        if not isinstance(source, bytes) or not self._is_small(source):
+            await self._threads.run(self._directory.put, Path(self._path(key)), source)
+            return
+        try:
+            async with asyncio.timeout(self._small_put_s):
+                await self._groups.submit(SmallFile(self._path(key), source))
+        except TimeoutError as error:
+            raise disk_hung() from error
 
     async def url(self, key: str, content_type: str, expires_s: int) -> str | None:
-        """There is none: the server itself must serve the bytes."""
-        self._path(key)
+        """Return None: the server itself serves the bytes."""
+        check_key(key)
         return None
 
     async def read(self, key: str, start: int, end: int) -> AsyncGenerator[bytes, None]:
-        reading = _Reading(self._path(key), start)
+        reader = _FileReader(Path(self._path(key)), start)
         try:
             while start < end:
-                piece = await self._threads.run(reading.read, min(PIECE_BYTES, end - start))
+                piece = await self._threads.run(reader.read, min(PIECE_BYTES, end - start))
                 if not piece:
                     return
                 start += len(piece)
                 yield piece
         finally:
-            # In a thread: one that still reads, because the caller was cancelled, holds the file's lock.
-            self._threads.later(reading.close)
+            # In a thread: a read that goes on after its caller was cancelled holds the reader's lock.
+            self._threads.run_detached(reader.close)
 
-    async def _put_together(self, files: Sequence[Small]) -> list[OSError | None]:
-        try:
-            return await self._writer.put_together(files)
-        except WriterGone:
-            # A file may be there already: then it is found whole, and flushed.
-            return await self._threads.run(self._folder.put_together, files)
-        except OSError as error:
-            raise partial_files.unavailable(error) from error
+    async def _put_group(self, files: list[SmallFile]) -> Sequence[Unavailable | None]:
+        assert self._flush_file_system is not None
+        errors = await self._threads.run(self._directory.put_group, files, self._flush_file_system)
+        return [None if error is None else disk_error(error) for error in errors]
 
-    def _path(self, key: str) -> Path:
-        return Path(self._text(key))
+    def _is_small(self, content: bytes) -> bool:
+        return self._flush_file_system is not None and len(content) <= SMALL_BYTES
 
-    def _text(self, key: str) -> str:
+    def _path(self, key: str) -> str:
         return f"{self._root}{os.sep}{check_key(key)}"
 
 
-def _is_small(content: bytes) -> bool:
-    """Say if it is stored together with others, where one flush can be for many."""
-    return FLUSHES_FILE_SYSTEMS and len(content) <= _SMALL_BYTES
-
-
-class _Reading:
-    """A file that its first read opens, and that stays closed where that read comes after `close`: its caller had left."""
+class _FileReader:
+    """Reads a file, which its first `read` opens. Closed before that, it stays closed: its caller has left."""
 
     def __init__(self, path: Path, start: int) -> None:
         self._path = path

@@ -1,4 +1,4 @@
-"""What makes files survive a power cut: flushing one, a folder's names, or all that a file system was given."""
+"""Make files survive a power cut: flush one file, a directory's entries, or a whole file system."""
 
 from __future__ import annotations
 
@@ -6,11 +6,18 @@ import ctypes
 import os
 import platform
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 _REPORTS_ERRORS_SINCE: Final = (5, 8)
-"""Before this Linux, syncfs(2) says that all is well when a write failed (its manual page, "Versions")."""
+"""The first Linux in which syncfs(2) reports that a write failed (its manual page, "Versions")."""
+
+FileSystemFlush = Callable[[int], None]
+"""Flushes all that was written to the file system of an open file or directory, directory entries included.
+
+Raises `OSError`, also for writes that failed since the descriptor was opened: open it before writing.
+"""
 
 
 def _find_syncfs() -> Any:
@@ -21,8 +28,16 @@ def _find_syncfs() -> Any:
 
 
 _syncfs: Final = _find_syncfs()
-FLUSHES_FILE_SYSTEMS: Final = _syncfs is not None
-"""Whether `flush_file_system` can be used here."""
+
+
+def _call_syncfs(descriptor: int) -> None:
+    if _syncfs(descriptor) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+flush_file_system: Final[FileSystemFlush | None] = _call_syncfs if _syncfs is not None else None
+"""syncfs(2), or None where the operating system has none that can be relied on."""
 
 
 def flush_file(path: Path) -> None:
@@ -31,22 +46,10 @@ def flush_file(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def flush_folder(folder: Path) -> None:
-    """Flush the names in a folder, without which a new file may be gone (fsync(2)); raises `OSError`."""
-    # Windows can open no folder, and need not.
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def flush_file_system(descriptor: int) -> None:
-    """Flush all that was written to the file system of an open file or folder, names included (syncfs(2)).
-
-    Raises `OSError`, also for what failed to be written since the descriptor was opened: open it before writing.
-    """
-    if _syncfs(descriptor) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
+def flush_directory(directory: Path) -> None:
+    """Flush a directory's entries, without which a new file may be gone after a power cut (fsync(2)); raises `OSError`."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

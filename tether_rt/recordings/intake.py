@@ -1,4 +1,4 @@
-"""From the `recording` field of a request to a stored recording: inline base64 or a URL, told apart, checked, hashed, kept."""
+"""From the `recording` field of a request to a stored recording: decode base64 or fetch the URL, check, hash, store."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ from tether_rt.recordings.spool import Spool, SpooledFile, SpoolWriter
 from tether_rt.recordings.store import RecordingStore, recording_key
 
 Observe = Callable[[str, int, float], None]
-"""Told of each stored recording: `inline` or `url`, its bytes, the seconds it took."""
+"""Called for each stored recording with its source (`inline` or `url`), its bytes, and the seconds it took."""
 
 # Up to here, decoding and hashing take the event loop 0.3 ms at most: a thread would cost about as much.
 _INLINE_CHARS: Final = 64 * 1024
-# From here, what is decoded goes into a file, like what is fetched: the request's text is already in memory once.
+# From here, the decoded recording goes into a file, like a fetched one: the request's text is already in memory.
 _SPOOL_CHARS: Final = 1024 * 1024
 
 _SCHEME: Final = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 
 
 class AcceptedRecording(NamedTuple):
-    """What is to be kept with a call, and what is done once the recording is stored; None when it is."""
+    """A recording to store with a call. `stored` is done when it is durable; None when it is durable already."""
 
     recording: Recording
-    kept: asyncio.Future[None] | None
+    stored: asyncio.Future[None] | None
 
 
-class _Arrived(NamedTuple):
-    """A recording that is here as a whole, and not yet looked at."""
+class _Source(NamedTuple):
+    """A complete recording whose type is not known yet; `kind` is `inline` or `url`."""
 
-    source: str
+    kind: str
     content: bytes | Path
     size_bytes: int
     sha256: str
@@ -59,9 +59,9 @@ class RecordingIntake:
         fetcher: RecordingFetcher,
         spool: Spool,
         new_id: Callable[[], str],
-        observe: Observe = lambda source, size_bytes, seconds: None,
+        observe: Observe = lambda kind, size_bytes, seconds: None,
     ) -> None:
-        """Take `new_id`, which gives a recording its 24-hex id, and who is told of each stored one."""
+        """Take `new_id`, which returns the 24-hex id of a new recording."""
         self._store = store
         self._fetcher = fetcher
         self._spool = spool
@@ -69,91 +69,91 @@ class RecordingIntake:
         self._observe = observe
 
     async def take(self, text: str | LargeText, organization_id: str) -> AcceptedRecording:
-        """Obtain the recording that `text` is or points to, and store it.
+        """Decode or fetch the recording that `text` is or points to, and store it.
 
-        One that will be stored in a moment is not waited for here. Raises `BadRequest` that names `recording` and the reason
-        (neither base64 nor a URL, not audio, not to be had from there), `Unavailable` when the store or the disk is away. In
-        either case nothing is left behind.
+        Returns before the recording is durable if that should take only milliseconds more. Raises `BadRequest` that names
+        `recording` and the reason (neither base64 nor a URL, not audio, could not be fetched), and `Unavailable` when the
+        store or the disk is away. Nothing is left behind then.
         """
         began_s = time.perf_counter()
         url = _url(text) if isinstance(text, str) else None
         if isinstance(text, str) and url is None and len(text) < _SPOOL_CHARS:
-            return await self._keep(await self._decode(text), organization_id, began_s)
+            return await self._store_source(await self._decode(text), organization_id, began_s)
         async with self._spool.writing() as writer:
             if url is not None:
-                arrived = _from_file("url", await self._fetcher.fetch(url, organization_id, writer))
+                source = _from_file("url", await self._fetcher.fetch(url, organization_id, writer))
             else:
-                arrived = _from_file("inline", await self._spool.run(_decode_into, writer, text))
-            return await self._keep(arrived, organization_id, began_s)
+                source = _from_file("inline", await self._spool.run(_decode_into, writer, text))
+            return await self._store_source(source, organization_id, began_s)
 
-    async def _keep(self, arrived: _Arrived, organization_id: str, began_s: float) -> AcceptedRecording:
-        audio = sniff(arrived.head)
+    async def _store_source(self, source: _Source, organization_id: str, began_s: float) -> AcceptedRecording:
+        audio = sniff(source.head)
         if audio is None:
             raise BadRequest("recording is not audio: MP3, WAV, OGG, M4A, FLAC or WebM is expected")
         recording = Recording(
             recording_id=self._new_id(),
-            key=recording_key(organization_id, arrived.sha256, audio),
+            key=recording_key(organization_id, source.sha256, audio),
             content_type=audio.content_type,
-            size_bytes=arrived.size_bytes,
-            sha256=arrived.sha256,
-            duration_s=await self._duration_s(arrived.content),
+            size_bytes=source.size_bytes,
+            sha256=source.sha256,
+            duration_s=await self._duration_s(source.content),
         )
-        stored = partial(self._stored, arrived.source, arrived.size_bytes, began_s)
-        if isinstance(arrived.content, bytes) and (kept := self._store.start_put(recording.key, arrived.content)) is not None:
-            kept.add_done_callback(stored)
-            return AcceptedRecording(recording, kept)
-        await self._store.put(recording.key, arrived.content, recording.content_type)
-        stored()
+        observe = partial(self._observe_stored, source.kind, source.size_bytes, began_s)
+        if isinstance(source.content, bytes) and (stored := self._store.start_put(recording.key, source.content)) is not None:
+            stored.add_done_callback(observe)
+            return AcceptedRecording(recording, stored)
+        await self._store.put(recording.key, source.content, recording.content_type)
+        observe()
         return AcceptedRecording(recording, None)
 
-    def _stored(self, source: str, size_bytes: int, began_s: float, kept: asyncio.Future[None] | None = None) -> None:
-        # It is asked what it raised: nobody may be left who waits for it, which is no unexpected error.
-        if kept is None or not (kept.cancelled() or kept.exception()):
-            self._observe(source, size_bytes, time.perf_counter() - began_s)
+    def _observe_stored(self, kind: str, size_bytes: int, began_s: float, stored: asyncio.Future[None] | None = None) -> None:
+        if stored is None or not (stored.cancelled() or stored.exception()):
+            self._observe(kind, size_bytes, time.perf_counter() - began_s)
 
     async def _duration_s(self, content: bytes | Path) -> float | None:
         if isinstance(content, bytes) and len(content) < _INLINE_CHARS:
             return duration_s(content)  # 15 µs; a thread and back take 100
         return await self._spool.run(duration_s, content)
 
-    async def _decode(self, text: str) -> _Arrived:
+    async def _decode(self, text: str) -> _Source:
         if len(text) < _INLINE_CHARS:
-            return _decode_whole(text)
-        return await self._spool.run(_decode_whole, text)
+            return _decode_text(text)
+        return await self._spool.run(_decode_text, text)
 
 
 def _url(text: str) -> str | None:
-    """Return the URL in `text`, or None when it is to be read as base64; raises `BadRequest` for other kinds of URL."""
+    """Return the URL in `text`, or None if it is to be read as base64; raises `BadRequest` for other kinds of URL."""
     scheme = _SCHEME.match(text[:64].lstrip())
     if scheme is None:
         return None
     if scheme[1].lower() not in ("http", "https"):
         raise BadRequest("recording must be base64 or a URL that starts with http:// or https://")
-    # Before it is stripped, which would copy 48 MB of spaces.
+    # Checked before `strip`, which would copy 48 MB of spaces.
     if len(text) > 2 * MAX_URL_CHARS:
         raise BadRequest(f"recording is a URL of more than {MAX_URL_CHARS} characters")
     return text.strip()
 
 
-def _decode_whole(text: str) -> _Arrived:
+def _decode_text(text: str) -> _Source:
     content = decode_base64(text)
-    _refuse_nothing(content)
-    return _Arrived("inline", content, len(content), hashlib.sha256(content).hexdigest(), content[:HEAD_BYTES])
+    if not content:
+        raise _empty()
+    return _Source("inline", content, len(content), hashlib.sha256(content).hexdigest(), content[:HEAD_BYTES])
 
 
 def _decode_into(writer: SpoolWriter, text: str | LargeText) -> SpooledFile:
-    empty = True
+    is_empty = True
     for piece in decode_pieces(text):
         writer.write(piece)
-        empty = False
-    _refuse_nothing(not empty)
+        is_empty = False
+    if is_empty:
+        raise _empty()
     return writer.finish()
 
 
-def _refuse_nothing(content: object) -> None:
-    if not content:
-        raise BadRequest("recording is empty")
+def _empty() -> BadRequest:
+    return BadRequest("recording is empty")
 
 
-def _from_file(source: str, file: SpooledFile) -> _Arrived:
-    return _Arrived(source, file.path, file.size_bytes, file.sha256, file.head)
+def _from_file(kind: str, file: SpooledFile) -> _Source:
+    return _Source(kind, file.path, file.size_bytes, file.sha256, file.head)

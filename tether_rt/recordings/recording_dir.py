@@ -1,4 +1,4 @@
-"""The folder of recordings as it lies on the disk. Everything here blocks: it is for threads, and for a process of its own."""
+"""The directory of recordings. Everything here blocks: call it in a thread."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from tether_rt.errors import Unavailable
 from tether_rt.recordings import partial_files
-from tether_rt.recordings.fsync import flush_file, flush_file_system, flush_folder
+from tether_rt.recordings.fsync import FileSystemFlush, flush_directory, flush_file
 from tether_rt.recordings.store import PIECE_BYTES
 
-Small = tuple[str, bytes]
-"""Where a file is to be, and what is to be in it. The path is text: a `Path` costs a third of what making the file does."""
+
+class SmallFile(NamedTuple):
+    """A file to create. `path` is text, because a `Path` would cost a third of what creating the file does."""
+
+    path: str
+    content: bytes
 
 
 class RecordingDir:
@@ -23,16 +27,16 @@ class RecordingDir:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        # A folder of its own, so that the sweep at start need not look through a million recordings.
+        # A directory of its own, so that the sweep at start need not look through a million recordings.
         self._unfinished = root / "recordings" / ".unfinished"
 
     def prepare(self) -> None:
-        """Make the folder and remove what a killed process left unfinished."""
-        _make_folder(self._unfinished)
+        """Create the directory and remove the partial files that a killed process left."""
+        _make_directory(self._unfinished)
         partial_files.sweep(self._unfinished)
 
     def probe(self, min_free_bytes: int) -> None:
-        """Write, flush and remove a small file; raise `Unavailable` when the space left is less than that."""
+        """Write, flush and remove a small file; raise `Unavailable` when less than `min_free_bytes` are free."""
         descriptor, path = partial_files.create(self._unfinished)
         try:
             os.write(descriptor, b"probe")
@@ -44,9 +48,9 @@ class RecordingDir:
             raise Unavailable("The recording folder is almost full; send the request again later.", retry_after_s=30)
 
     def put(self, path: Path, source: bytes | Path) -> None:
-        """Make one file durable; one on the same file system is moved, one from elsewhere is copied."""
-        self._require_folder()
-        _make_folder(path.parent)
+        """Make one file durable. A `source` on the same file system is moved, one on another is copied."""
+        self._require_mounted()
+        _make_directory(path.parent)
         if isinstance(source, bytes):
             self._write(path, lambda target: target.write(source))
         else:
@@ -58,11 +62,11 @@ class RecordingDir:
                     raise
                 with source.open("rb") as file:
                     self._write(path, lambda target: shutil.copyfileobj(file, target, PIECE_BYTES))
-        flush_folder(path.parent)
+        flush_directory(path.parent)
 
-    def put_together(self, files: Sequence[Small]) -> list[OSError | None]:
-        """Make the files durable with one flush; return for each what went wrong with it alone."""
-        self._require_folder()
+    def put_group(self, files: Sequence[SmallFile], flush_file_system: FileSystemFlush) -> list[OSError | None]:
+        """Make `files` durable with one flush; return for each the error that concerns it alone, or None."""
+        self._require_mounted()
         descriptor = os.open(self._unfinished, os.O_RDONLY | os.O_DIRECTORY)
         try:
             errors = [self._put_unflushed(path, content) for path, content in files]
@@ -73,16 +77,16 @@ class RecordingDir:
 
     def _put_unflushed(self, path: str, content: bytes) -> OSError | None:
         try:
-            # One that a stored call has already is left alone: until the flush, what replaces it is not safe.
+            # A file that is there already is not replaced: a stored call may need it, and its replacement is not flushed yet.
             if not partial_files.create_atomically(path, content) and not _holds(path, content):
-                _make_folder(Path(path).parent)
+                _make_directory(Path(path).parent)
                 self._write(Path(path), lambda target: target.write(content), flush=False)
         except OSError as error:
             return error
         return None
 
-    def _require_folder(self) -> None:
-        # Fails when the volume was unmounted: a folder made in its place would hide recordings under the next mount.
+    def _require_mounted(self) -> None:
+        # A directory made in place of an unmounted volume would hide its recordings under the next mount.
         self._unfinished.stat()
 
     def _write(self, path: Path, write: Callable[[BinaryIO], object], *, flush: bool = True) -> None:
@@ -107,8 +111,8 @@ def _holds(path: str, content: bytes) -> bool:
         return False
 
 
-def _make_folder(folder: Path) -> None:
-    if not folder.is_dir():
-        _make_folder(folder.parent)
-        folder.mkdir(mode=0o700, exist_ok=True)
-        flush_folder(folder.parent)
+def _make_directory(directory: Path) -> None:
+    if not directory.is_dir():
+        _make_directory(directory.parent)
+        directory.mkdir(mode=0o700, exist_ok=True)
+        flush_directory(directory.parent)

@@ -1,6 +1,6 @@
-"""Recordings on their way from a vendor into the store: in a file, so that their size does not matter to memory.
+"""Spool files: recordings on their way from a vendor into the store, on disk, so that their size does not matter to memory.
 
-Whoever opens a spool file removes it; what a killed process leaves is swept at the next start.
+Each spool file is removed at the end of its `async with` block; what a killed process leaves is swept at the next start.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from typing import Final, ParamSpec, TypeVar
 
 from tether_rt.recordings import partial_files
 from tether_rt.recordings.audio_type import HEAD_BYTES
-from tether_rt.recordings.threads import FileThreads
+from tether_rt.recordings.file_threads import HUNG_AFTER_S, FileThreads
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# Decoding and hashing run beside the event loop on the same cores; more threads would only take its turns: with four on two
-# cores everybody else waits twice as long in a flood of large bodies, and the flood is over no sooner.
+# Decoding and hashing share the cores with the event loop. With four threads on two cores, in a flood of large bodies,
+# everybody else waited twice as long, and the flood was over no sooner.
 _THREADS: Final = max(2, min(4, os.cpu_count() or 2))
 
 
 @dataclass(frozen=True, slots=True)
 class SpooledFile:
-    """A recording that arrived as a whole; `head` is its beginning, for telling what it is."""
+    """A complete recording; `head` is its first `HEAD_BYTES`, from which its audio type is read."""
 
     path: Path
     size_bytes: int
@@ -37,13 +37,13 @@ class SpooledFile:
 
 
 class SpoolWriter:
-    """A spool file being written. Its methods block: call them with `Spool.run`.
+    """A spool file that is being written. Its methods block: call them with `Spool.run`.
 
-    Safe to discard while another thread still writes, which is what happens when a request is cancelled.
+    `discard` is safe while another thread still writes, as happens when a request is cancelled.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
         self._lock = threading.Lock()
         self._discarded = False
         self._descriptor: int | None = None
@@ -53,23 +53,22 @@ class SpoolWriter:
         self._head = b""
 
     def write(self, data: bytes) -> None:
-        """Append; raises `OSError`."""
+        """Append `data`; raises `OSError`."""
         with self._lock:
             if self._discarded:
                 return
             if self._descriptor is None:
-                self._descriptor, self._path = partial_files.create(self._folder)
+                self._descriptor, self._path = partial_files.create(self._directory)
             if len(self._head) < HEAD_BYTES:
                 self._head += data[: HEAD_BYTES - len(self._head)]
             view = memoryview(data)
             while view:
                 view = view[os.write(self._descriptor, view) :]
-            # Like writing, hashing leaves the interpreter to the event loop: 0.2 ms for 256 KiB.
             self._sha256.update(data)
             self._size_bytes += len(data)
 
     def finish(self) -> SpooledFile:
-        """Close the file, which must have something in it, and return it."""
+        """Close the file and return it; raises `ValueError` when nothing was written."""
         with self._lock:
             if self._path is None:
                 raise ValueError("nothing was written")
@@ -77,7 +76,7 @@ class SpoolWriter:
             return SpooledFile(self._path, self._size_bytes, self._sha256.hexdigest(), self._head)
 
     def discard(self) -> None:
-        """Close and remove the file, if it is still there. Raises `OSError`."""
+        """Close the file and remove it if it is still there. Raises `OSError`."""
         with self._lock:
             self._discarded = True
             self._close()
@@ -91,17 +90,17 @@ class SpoolWriter:
 
 
 class Spool:
-    """The folder of spool files and the threads that write them.
+    """The directory of spool files and the threads that write them.
 
-    Put it on the file system of `DiskStore`, so that a finished file is moved and not copied.
+    Put it on the file system of `DiskStore`, so that a complete file is moved and not copied.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._threads = FileThreads(_THREADS, "tether-spool")
+    def __init__(self, directory: Path, hung_after_s: float = HUNG_AFTER_S) -> None:
+        self._directory = directory
+        self._threads = FileThreads(_THREADS, "tether-spool", hung_after_s)
 
     async def start(self) -> None:
-        """Make the folder and remove what a killed process left; raises `Unavailable`."""
+        """Create the directory and remove what a killed process left; raises `Unavailable`."""
         await self.run(self._prepare)
 
     async def close(self) -> None:
@@ -109,17 +108,17 @@ class Spool:
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[SpoolWriter]:
-        """A new spool file, which is gone afterwards: by then it has been stored, or it is of no use."""
-        writer = SpoolWriter(self._folder)
+        """Yield the writer of a new spool file, and remove the file at the end of the block, unless the store has moved it."""
+        writer = SpoolWriter(self._directory)
         try:
             yield writer
         finally:
-            self._threads.later(writer.discard)
+            self._threads.run_detached(writer.discard)
 
     async def run(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work` in one of the spool's threads; see `FileThreads.run`."""
         return await self._threads.run(work, *args, **kwargs)
 
     def _prepare(self) -> None:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        partial_files.sweep(self._folder)
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        partial_files.sweep(self._directory)
