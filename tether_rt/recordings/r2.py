@@ -1,7 +1,7 @@
-"""Recordings in Cloudflare R2, or any other store that speaks S3.
+"""Recordings in Cloudflare R2, or another store that speaks S3.
 
-One client for the process. Whatever R2 does (away, slow, failing, denying), a call ends within its deadline with one sentence
-that says which; what an operator needs on top is logged, without credentials.
+One client for the process. Whether R2 is away, slow, failing or denies access, every request to it ends within a deadline, and
+the caller gets one sentence that says which. The store's own words are logged, without credentials.
 """
 
 from __future__ import annotations
@@ -24,27 +24,31 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
 from aiohttp import ClientError as TransportError
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
-from botocore.handlers import add_expect_header
 
 from tether_rt.errors import NotFound, TetherError, Unavailable
 from tether_rt.recordings.store import PIECE_BYTES, check_key
+from tether_rt.runtime.logs import log
 
-_log = logging.getLogger("tether.recordings")
+_LOG: Final = logging.getLogger("tether.recordings")
 
 PART_BYTES: Final = 8 * 1024 * 1024
-"""A file above this goes up in parts of this size: R2 wants them equal, S3 at least 5 MiB."""
+"""A larger file is uploaded in parts of this size: R2 requires equal parts, S3 at least 5 MiB."""
 
 CALL_S: Final = 4.0
-"""How long one S3 call may take, on top of the time for its bytes; connecting and the one retry included."""
+"""How long one request to the store may take, connecting and one retry included, on top of the time for its bytes."""
 
 SLOWEST_BYTES_S: Final = 1024 * 1024
-"""An upload that stays below this rate is given up."""
+"""A slower upload is given up."""
+
+CONNECTIONS: Final = 64
+"""How many requests to the store are made at once."""
+WAIT_S: Final = 10.0
+"""How long a request waits for one of the connections; the time does not count against `CALL_S`."""
 
 _ASSEMBLE_S: Final = 20.0
 _CONNECT_S: Final = 1.5
 _CHECKED_FOR_S: Final = 5.0
-_CONNECTIONS: Final = 64
-# Hashing this much, or writing it to a socket, takes the loop about 0.1 ms; more is left to a thread.
+# Hashing this much, or writing it to a socket, takes the event loop about 0.1 ms; more is left to a thread.
 _INLINE_BYTES: Final = 64 * 1024
 
 
@@ -60,6 +64,8 @@ class R2Store:
         *,
         part_bytes: int = PART_BYTES,
         call_s: float = CALL_S,
+        connections: int = CONNECTIONS,
+        wait_s: float = WAIT_S,
     ) -> None:
         """Take the S3 endpoint (`https://{account}.r2.cloudflarestorage.com`) and a key that may read and write `bucket`."""
         self._endpoint_url = endpoint_url.rstrip("/")
@@ -68,21 +74,24 @@ class R2Store:
         self._bucket = bucket
         self._part_bytes = part_bytes
         self._call_s = call_s
+        self._connections = connections
+        self._wait_s = wait_s
+        self._free_connections = asyncio.Semaphore(connections)
         self._open = AsyncExitStack()
         self._client: Any = None
-        # The last outcome of `check`, and until when (monotonic seconds) it stands for the next.
-        self._checked: Unavailable | None = None
-        self._checked_until = 0.0
+        # The failure that the last `check` found, and until when (monotonic seconds) further checks return it.
+        self._check_failure: Unavailable | None = None
+        self._checked_until_s = 0.0
         self._checking = asyncio.Lock()
 
     @property
     def origin(self) -> str:
-        """Where presigned URLs point: the dashboard's Content-Security-Policy must allow it as a media source."""
+        """The origin of presigned URLs: the dashboard's Content-Security-Policy must allow it as a media source."""
         parts = urlsplit(self._endpoint_url)
         return f"{parts.scheme}://{parts.netloc}"
 
     async def start(self) -> None:
-        # Everything comes from this program's settings: an AWS profile of the account it runs under must not mix in.
+        # Only this program's settings count, not an AWS profile of the account that it runs under.
         session = AioSession(
             session_vars={
                 "profile": (None, None, None, None),
@@ -101,41 +110,40 @@ class R2Store:
                 connect_timeout=_CONNECT_S,
                 read_timeout=self._call_s,
                 retries={"mode": "standard", "total_max_attempts": 2},
-                max_pool_connections=_CONNECTIONS,
-                # R2 knows no checksum trailers (developers.cloudflare.com/r2/examples/aws/boto3).
+                max_pool_connections=self._connections,
+                # R2 rejects checksum trailers (developers.cloudflare.com/r2/examples/aws/boto3).
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
-                # Signing the payload would hash it on the event loop; Content-MD5, made in a thread, guards it instead.
+                # Signing the payload would hash it on the event loop; Content-MD5, made in a thread, protects it instead.
                 s3={"addressing_style": "path", "payload_signing_enabled": False},
             ),
         )
         self._client = await self._open.enter_async_context(client)
-        # `Expect: 100-continue` would cost each upload a round trip, and aiohttp waits for a server's 100 without a limit.
-        self._client.meta.events.unregister("before-call.s3", add_expect_header)
+        self._client.meta.events.register("before-send.s3", _remove_expect)
 
     async def close(self) -> None:
         await self._open.aclose()
 
     async def check(self) -> None:
-        """Ask for the bucket, at most every 5 s whoever asks."""
+        """Ask the store for the bucket, at most once in 5 s; in between, repeat the outcome."""
         async with self._checking:
-            if time.monotonic() >= self._checked_until:
+            if time.monotonic() >= self._checked_until_s:
                 try:
-                    async with self._calling("check"):
+                    async with self._connection(), self._call("check"):
                         await self._client.head_bucket(Bucket=self._bucket)
-                    self._checked = None
+                    self._check_failure = None
                 except Unavailable as error:
-                    self._checked = error
-                self._checked_until = time.monotonic() + _CHECKED_FOR_S
-        if self._checked is not None:
-            raise Unavailable(str(self._checked), self._checked.retry_after_s or 2)
+                    self._check_failure = error
+                self._checked_until_s = time.monotonic() + _CHECKED_FOR_S
+        if self._check_failure is not None:
+            raise Unavailable(str(self._check_failure), self._check_failure.retry_after_s or 2)
 
     def start_put(self, key: str, content: bytes) -> asyncio.Future[None] | None:
-        """Never: the way there and back is many times a commit's."""
+        """Return None: an upload takes many times as long as a commit."""
         return None
 
     async def put(self, key: str, source: bytes | Path, content_type: str) -> None:
-        """Upload; a file above `PART_BYTES` in parts, streamed from disk, so that its size does not matter to memory."""
+        """Upload. A file above `PART_BYTES` is streamed from disk in parts, so that its size does not matter to memory."""
         target = {"Bucket": self._bucket, "Key": check_key(key)}
         if isinstance(source, bytes):
             large = len(source) > _INLINE_BYTES
@@ -145,11 +153,11 @@ class R2Store:
         if size_bytes > self._part_bytes:
             await self._put_parts(target, source, size_bytes, content_type)
         else:
-            with _Window(source, 0, size_bytes) as body:
+            with _FilePart(source, 0, size_bytes) as body:
                 await self._put_object(target, body, size_bytes, content_type)
 
     async def url(self, key: str, content_type: str, expires_s: int) -> str | None:
-        """Presign a GET (made here, without a call to R2) whose answer has the given type and is played, not downloaded."""
+        """Presign a GET, without a request to R2, whose answer has the given type and is played, not downloaded."""
         name = check_key(key).rpartition("/")[2]
         return cast(
             str,
@@ -169,45 +177,46 @@ class R2Store:
         check_key(key)
         if start >= end:
             return
-        async with self._calling("read"):
-            answer = await self._client.get_object(Bucket=self._bucket, Key=key, Range=f"bytes={start}-{end - 1}")
-        body = answer["Body"]
-        try:
-            while True:
-                async with self._calling("read"):
-                    piece = cast(bytes, await body.read(PIECE_BYTES))
-                if not piece:
-                    return
-                yield piece
-        finally:
-            body.close()
+        async with self._connection():
+            async with self._call("read"):
+                answer = await self._client.get_object(Bucket=self._bucket, Key=key, Range=f"bytes={start}-{end - 1}")
+            body = answer["Body"]
+            try:
+                while True:
+                    async with self._call("read"):
+                        piece = cast(bytes, await body.read(PIECE_BYTES))
+                    if not piece:
+                        return
+                    yield piece
+            finally:
+                body.close()
 
     async def _put_object(self, target: dict[str, str], body: bytes | io.IOBase, size_bytes: int, content_type: str) -> None:
         md5 = await _content_md5(body)
-        async with self._calling("put", size_bytes):
+        async with self._connection(), self._call("put", size_bytes):
             await self._client.put_object(**target, Body=body, ContentType=content_type, ContentMD5=md5)
 
     async def _put_parts(self, target: dict[str, str], source: Path, size_bytes: int, content_type: str) -> None:
-        # Not cancelled with us: an upload that R2 has begun and whose id we do not know could never be aborted.
+        # Not cancelled with this task: an upload that R2 has begun and whose id is not known could never be aborted.
         begun = asyncio.ensure_future(self._begin(target, content_type))
         try:
             upload = await asyncio.shield(begun)
             parts = []
-            for number, window in enumerate(_windows(source, size_bytes, self._part_bytes), 1):
-                with window as body:
+            for number, file_part in enumerate(_file_parts(source, size_bytes, self._part_bytes), 1):
+                with file_part as body:
                     md5 = await _content_md5(body)
-                    async with self._calling("put", window.size_bytes):
+                    async with self._connection(), self._call("put", body.size_bytes):
                         part = await self._client.upload_part(**upload, PartNumber=number, Body=body, ContentMD5=md5)
                 parts.append({"PartNumber": number, "ETag": part["ETag"]})
-            async with self._calling("put", extra_s=_ASSEMBLE_S):
+            async with self._connection(), self._call("put", extra_s=_ASSEMBLE_S):
                 await self._client.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
         except BaseException:
-            # Parts that nobody assembles are paid for (until R2 drops them after 7 days), so also when cancelled.
+            # Also when cancelled: parts of an unfinished upload cost money until R2 drops them after 7 days.
             await asyncio.shield(self._abort(begun))
             raise
 
     async def _begin(self, target: dict[str, str], content_type: str) -> dict[str, str]:
-        async with self._calling("put"):
+        async with self._connection(), self._call("put"):
             answer = await self._client.create_multipart_upload(**target, ContentType=content_type)
         return {**target, "UploadId": answer["UploadId"]}
 
@@ -216,25 +225,48 @@ class R2Store:
         if begun.exception() is not None:
             return
         try:
-            async with self._calling("abort"):
+            async with self._connection(), self._call("abort"):
                 await self._client.abort_multipart_upload(**begun.result())
         except TetherError as error:
-            _log.warning("an unfinished upload stays behind in the recording store: %s", error)
+            log(_LOG, logging.WARNING, "upload_not_aborted", reason=str(error))
 
     @asynccontextmanager
-    async def _calling(self, action: str, size_bytes: int = 0, extra_s: float = 0.0) -> AsyncIterator[None]:
-        """Bound a call's time and turn what goes wrong into the error tree."""
+    async def _connection(self) -> AsyncIterator[None]:
+        """Hold one of the pool's connections; raise `Unavailable` when none becomes free in `wait_s`."""
+        try:
+            async with asyncio.timeout(self._wait_s):
+                await self._free_connections.acquire()
+        except TimeoutError as error:
+            raise Unavailable(
+                "The server is busy with other recordings; send this one again shortly.", 5, limit="uploads"
+            ) from error
+        try:
+            yield
+        finally:
+            self._free_connections.release()
+
+    @asynccontextmanager
+    async def _call(self, action: str, size_bytes: int = 0, extra_s: float = 0.0) -> AsyncIterator[None]:
+        """Limit the time of a request to the store, and translate its failures into the error tree."""
         try:
             async with asyncio.timeout(self._call_s + extra_s + size_bytes / SLOWEST_BYTES_S):
                 yield
         except (BotoCoreError, ClientError, TransportError, OSError) as error:
-            trouble = _trouble(error)
-            if isinstance(trouble, Unavailable):
-                _log.warning("recording store: %s failed: %s: %s", action, type(error).__name__, error)
-            raise trouble from error
+            failure = _failure(error)
+            if isinstance(failure, Unavailable):
+                log(_LOG, logging.WARNING, "recording_store_failed", action=action, reason=f"{type(error).__name__}: {error}")
+            raise failure from error
 
 
-def _trouble(error: Exception) -> TetherError:
+def _remove_expect(request: Any, **_: object) -> None:
+    """Remove `Expect: 100-continue`: it costs each upload a round trip, and aiohttp waits for the 100 without a limit.
+
+    The event `before-send` is documented (docs.aws.amazon.com/botocore/latest/topics/events.html); the header is not signed.
+    """
+    request.headers.pop("Expect", None)
+
+
+def _failure(error: Exception) -> TetherError:
     if isinstance(error, ClientError):
         code = str(error.response.get("Error", {}).get("Code", ""))
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
@@ -254,8 +286,8 @@ def _trouble(error: Exception) -> TetherError:
     return Unavailable("The connection to the recording store broke; send the request again.", 2)
 
 
-class _Window(io.RawIOBase):
-    """A part of a file as a file: what botocore measures and aiohttp reads in its threads, piece by piece."""
+class _FilePart(io.RawIOBase):
+    """A part of a file as a file of its own, which botocore measures and aiohttp reads in its threads, piece by piece."""
 
     def __init__(self, path: Path, start: int, size_bytes: int) -> None:
         self.size_bytes = size_bytes
@@ -288,9 +320,9 @@ class _Window(io.RawIOBase):
         super().close()
 
 
-def _windows(path: Path, size_bytes: int, part_bytes: int) -> Iterator[_Window]:
+def _file_parts(path: Path, size_bytes: int, part_bytes: int) -> Iterator[_FilePart]:
     for start in range(0, size_bytes, part_bytes):
-        yield _Window(path, start, min(part_bytes, size_bytes - start))
+        yield _FilePart(path, start, min(part_bytes, size_bytes - start))
 
 
 async def _content_md5(body: bytes | io.IOBase) -> str:
@@ -300,7 +332,7 @@ async def _content_md5(body: bytes | io.IOBase) -> str:
 
 
 def _md5(body: bytes | io.IOBase) -> str:
-    """RFC 1864: R2 refuses a body that does not match. It guards against accidents, TLS against people."""
+    """Return `Content-MD5` (RFC 1864): R2 refuses a body that does not match. It guards against accidents alone."""
     digest = hashlib.md5(usedforsecurity=False)
     if isinstance(body, bytes):
         digest.update(body)
