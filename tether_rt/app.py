@@ -53,7 +53,7 @@ from tether_rt.recordings.intake import RecordingIntake
 from tether_rt.recordings.r2 import R2Store
 from tether_rt.recordings.spool import Spool
 from tether_rt.recordings.store import RecordingStore
-from tether_rt.recordings.waveform.service import WaveformMaker
+from tether_rt.recordings.waveform.service import WaveformService
 from tether_rt.runtime.logs import log
 from tether_rt.runtime.metrics import Metrics, labelled
 from tether_rt.runtime.supervisor import Supervisor
@@ -131,7 +131,7 @@ class App:
         limits = Limits(size_bytes=settings.max_recording_mb * _MEGABYTE)
         fetcher = RecordingFetcher(spool, settings.private_recording_hosts, limits)
         intake = RecordingIntake(self.recordings, fetcher, spool, store.new_id, self._observe_recording)
-        self.waveforms = WaveformMaker(Waveforms(database), self.recordings, spool)
+        self.waveforms = WaveformService(Waveforms(database), self.recordings, spool)
         self.supervisor.add("waveforms", self.waveforms.run)
         duplicates = DuplicateCheck(Lookups(LoopConnection(database.delegate)))
         self._closers.append(("duplicates", duplicates.close))

@@ -11,7 +11,7 @@ from tether_rt.http.handlers import SessionHandler
 from tether_rt.http.headers import arrived_over_tls
 from tether_rt.mongo.call_history import CallFilter, CallHistory
 from tether_rt.mongo.calls import Calls
-from tether_rt.recordings.waveform.service import WaveformMaker
+from tether_rt.recordings.waveform.service import WaveformService
 
 STATUSES: Final = ("completed", "no-answer", "busy", "failed")
 DIRECTIONS: Final = ("inbound", "outbound")
@@ -162,7 +162,7 @@ class PeaksHandler(OneCallHandler):
 
     answers_in_time = False
 
-    def initialize(self, web: HttpContext, calls: Calls, waveforms: WaveformMaker) -> None:  # type: ignore[override]
+    def initialize(self, web: HttpContext, calls: Calls, waveforms: WaveformService) -> None:  # type: ignore[override]
         super().initialize(web, calls)
         self.waveforms = waveforms
 

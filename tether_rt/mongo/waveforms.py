@@ -1,23 +1,37 @@
-"""Waveforms that were computed once: `peaks` by recording id."""
+"""Waveforms that were made: the collection `peaks`, by recording id."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from tether_rt.mongo.client import Database
 
 
+class StoredWaveform(NamedTuple):
+    """What became of decoding a recording: its `peaks`, numbers of 0 to 255, or None when it cannot be decoded."""
+
+    peaks: bytes | None
+
+
 class Waveforms:
-    """Queries on `peaks`."""
+    """Queries on `peaks`: `{_id: recording id, peaks: binary or null, decoder: version, createdAt}`."""
 
     def __init__(self, database: Database) -> None:
         self._peaks = database["peaks"]
 
-    async def find(self, recording_id: str) -> tuple[bool, bytes | None]:
-        """Say if the recording was computed, and its peaks: None for one that cannot be decoded."""
-        found = await self._peaks.find_one({"_id": recording_id})
-        return found is not None, found["peaks"] if found else None
+    async def find(self, recording_id: str, decoder: int) -> StoredWaveform | None:
+        """Return a recording's waveform, or None if it is to be made.
 
-    async def keep(self, recording_id: str, peaks: bytes | None) -> None:
-        """Keep what was computed."""
-        await self._peaks.replace_one({"_id": recording_id}, {"peaks": peaks, "createdAt": datetime.now(UTC)}, upsert=True)
+        That another version of the decoder could not decode it does not count. Documents without a version are of a time in
+        which a decoder that was killed counted as one that cannot decode.
+        """
+        found = await self._peaks.find_one({"_id": recording_id})
+        if found is None or (found["peaks"] is None and found.get("decoder") != decoder):
+            return None
+        return StoredWaveform(found["peaks"])
+
+    async def store(self, recording_id: str, peaks: bytes | None, decoder: int) -> None:
+        """Store what the decoder of this version found."""
+        document = {"peaks": peaks, "decoder": decoder, "createdAt": datetime.now(UTC)}
+        await self._peaks.replace_one({"_id": recording_id}, document, upsert=True)

@@ -1,7 +1,8 @@
-"""How loud a recording is from beginning to end, as a waveform is drawn: some thousand numbers, whatever its length.
+"""The program that decodes a recording into the peaks of its waveform: `python -m tether_rt.recordings.waveform.decode FILE`.
 
-The decoders are C, and a stranger made what they read: they run in a process of their own, this module as a program, so that
-what crashes, hangs or eats there is that process. It writes the numbers to its standard output, nothing when there are none.
+The decoders are C and read what a stranger made, so they run in a process of their own, with limits on time and memory: what
+crashes, hangs or grows is that process. It writes the peaks to its standard output, nothing when the recording cannot be
+decoded, and ends with status 0 in both cases.
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ from typing import Final
 
 import miniaudio
 
+VERSION: Final = 1
+"""Of what this program can decode. With a higher one, recordings that could not be decoded are tried once more."""
+
 BUCKETS: Final = 1000
 _RATE_HZ: Final = 8_000
 _CHUNK_FRAMES: Final = 8_000
 _SLICE_FRAMES: Final = 160
 """20 ms: fine enough for the shortest call, and an hour is 180,000 numbers on the way to `BUCKETS`."""
-MOST_SLICES: Final = 6 * 3600 * 50
+MAX_SLICES: Final = 6 * 3600 * 50
 """6 hours. A file may claim to be years long: a megabyte at one sample a second, or of silence."""
 
 CPU_S: Final = 60
@@ -29,11 +33,11 @@ _MEMORY_BYTES: Final = 1 << 30
 _NICE: Final = 10
 
 
-def peaks_of(path: Path) -> bytes | None:
-    """Return `BUCKETS` numbers of 0 to 255, the loudest part of the recording being 255, fewer for a very short one.
+def peaks_of(path: Path, max_slices: int = MAX_SLICES) -> bytes | None:
+    """Return `BUCKETS` numbers of 0 to 255, the loudest part of the recording being 255; fewer for a very short recording.
 
-    MP3, WAV, FLAC and Ogg Vorbis are understood; None for other formats, for what cannot be decoded, and for more than 6 hours.
-    Takes about 2 ms for a second of audio.
+    Decodes MP3, WAV, FLAC and Ogg Vorbis. Returns None for other formats, for a file that cannot be decoded, and for more than
+    `max_slices` of 20 ms. Takes about 2 ms for a second of audio.
     """
     slices = array("H")
     try:
@@ -47,7 +51,7 @@ def peaks_of(path: Path) -> bytes | None:
             for start in range(0, len(chunk), _SLICE_FRAMES):
                 part = chunk[start : start + _SLICE_FRAMES]
                 slices.append(min(65_535, max(max(part), -min(part), 0)))
-            if len(slices) > MOST_SLICES:
+            if len(slices) > max_slices:
                 return None
     except (miniaudio.DecodeError, miniaudio.MiniaudioError):
         return None
@@ -62,7 +66,7 @@ def _reduced(slices: array[int]) -> bytes:
     return bytes(peak * 255 // loudest for peak in peaks)
 
 
-def _confine() -> None:
+def confine() -> None:
     """Take from this process what decoding does not need."""
     for limit, value in (
         (resource.RLIMIT_CPU, CPU_S),
@@ -75,5 +79,5 @@ def _confine() -> None:
 
 
 if __name__ == "__main__":
-    _confine()
+    confine()
     sys.stdout.buffer.write(peaks_of(Path(sys.argv[1])) or b"")

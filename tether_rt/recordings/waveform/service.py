@@ -1,7 +1,8 @@
-"""Peaks of recordings: computed once, ahead for long ones, kept for good.
+"""Waveforms of recordings: made once, ahead of time for long recordings, and stored for good.
 
-A recording is fetched from its store into a spool file and decoded in a process of its own, one at a time: decoding takes 2 ms
-of a core for a second of audio, and nobody waits for more than one waveform. What could not be decoded is not tried again.
+A recording is copied from its store into a spool file and decoded in a process of its own, one recording at a time: decoding
+takes 2 ms of a core for a second of audio, and nobody waits for more than one waveform. A recording that cannot be decoded is
+stored as such; one whose decoder was killed is tried again when somebody asks later.
 """
 
 from __future__ import annotations
@@ -9,75 +10,163 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import Any, Final
+import math
+import time
+from typing import Any, Final, NamedTuple
 
 from tether_rt.domain.call import Recording
-from tether_rt.errors import TetherError
+from tether_rt.errors import NotFound, TetherError, Unavailable
 from tether_rt.mongo.client import DriverError
 from tether_rt.mongo.waveforms import Waveforms
 from tether_rt.recordings.spool import Spool, SpoolWriter
 from tether_rt.recordings.store import RecordingStore
-from tether_rt.recordings.waveform.decoder_process import peaks_apart
+from tether_rt.recordings.waveform.decode import VERSION
+from tether_rt.recordings.waveform.decoder_process import DecoderProcess
 from tether_rt.runtime.deadlines import Deadline
 from tether_rt.runtime.logs import log
 
-_AHEAD_S: Final = 120.0
-"""From this length on peaks are computed when the call arrives; for a shorter one that takes a moment when it is opened."""
-_MOST_AHEAD: Final = 100
+WAIT_S: Final = 30.0
+"""How long a request waits for its waveform. It is made all the same, and there when the request comes again."""
+MAX_WAITING: Final = 32
+"""How many recordings that somebody asked for may wait."""
+MAX_AHEAD: Final = 100
+"""How many long recordings may wait to be decoded ahead of time; further ones are decoded when somebody asks."""
+RETRY_AFTER_S: Final = 300.0
+"""How long a recording whose decoder failed is not tried again: it would take the others' turn."""
+
+_AHEAD_FROM_S: Final = 120.0
+"""A shorter recording takes a moment when its call is opened."""
+_COPY_S: Final = 60.0
+"""How long a recording may take on its way from its store."""
+_MAX_FAILURES: Final = 1000
+"""How many failures are remembered."""
 _LOG: Final = logging.getLogger("tether.recordings")
 
 
-class WaveformMaker:
-    """Answers for a recording's peaks; `run` computes those of long recordings ahead."""
+class _Job(NamedTuple):
+    recording_id: str
+    key: str
+    size_bytes: int
 
-    def __init__(self, waveforms: Waveforms, recordings: RecordingStore, spool: Spool) -> None:
+
+class WaveformService:
+    """Returns the peaks of recordings. `run` makes them, one recording at a time."""
+
+    def __init__(
+        self,
+        waveforms: Waveforms,
+        recordings: RecordingStore,
+        spool: Spool,
+        decoder: DecoderProcess | None = None,
+        *,
+        wait_s: float = WAIT_S,
+        max_waiting: int = MAX_WAITING,
+        retry_after_s: float = RETRY_AFTER_S,
+    ) -> None:
         self._waveforms = waveforms
         self._recordings = recordings
         self._spool = spool
-        self._one = asyncio.Lock()
-        self._ahead: asyncio.Queue[tuple[str, str, int]] = asyncio.Queue(_MOST_AHEAD)
+        self._decoder = decoder or DecoderProcess()
+        self._wait_s = wait_s
+        self._max_waiting = max_waiting
+        self._retry_after_s = retry_after_s
+        # Recordings that somebody asked for and waits for, oldest first, each with the future of its peaks.
+        self._asked: dict[_Job, asyncio.Future[bytes | None]] = {}
+        self._ahead: asyncio.Queue[_Job] = asyncio.Queue(MAX_AHEAD)
+        self._arrived = asyncio.Event()
+        # recording id -> when it may be tried again, in monotonic seconds
+        self._failures: dict[str, float] = {}
 
     def announce(self, recording: Recording) -> None:
-        """Take note of a new recording. When too many wait, it is computed when it is asked for."""
-        if (recording.duration_s or 0) >= _AHEAD_S:
+        """Have the waveform of a new recording made ahead of time if it is long, unless too many wait."""
+        if (recording.duration_s or 0) >= _AHEAD_FROM_S:
             with contextlib.suppress(asyncio.QueueFull):
-                self._ahead.put_nowait((recording.recording_id, recording.key, recording.size_bytes))
-
-    async def run(self) -> None:
-        """Compute what was announced, one after the other."""
-        while True:
-            recording_id, key, size_bytes = await self._ahead.get()
-            try:
-                await self._peaks(recording_id, key, size_bytes, Deadline())
-            except (TetherError, DriverError) as error:
-                log(_LOG, logging.WARNING, "waveform_not_made", recordingId=recording_id, reason=str(error))
+                self._ahead.put_nowait(_Job(recording.recording_id, recording.key, recording.size_bytes))
+                self._arrived.set()
 
     async def peaks(self, recording: dict[str, Any], deadline: Deadline) -> bytes | None:
-        """Return a stored recording's peaks, None when its format cannot be decoded.
+        """Return a stored recording's peaks, None when it cannot be decoded.
 
-        `deadline` is what the request has left for MongoDB. Raises `Unavailable` when that or the store is away, and the
+        `deadline` is for MongoDB. Raises `Unavailable` when MongoDB or the recording store is away, when the waveform takes
+        too long or could not be made, and when too many wait; `NotFound` when the store has no such recording; and the
         driver's errors.
         """
-        return await self._peaks(recording["recordingId"], recording["key"], recording["bytes"], deadline)
-
-    async def _peaks(self, recording_id: str, key: str, size_bytes: int, deadline: Deadline) -> bytes | None:
+        job = _Job(recording["recordingId"], recording["key"], recording["bytes"])
         async with deadline:
-            is_known, peaks = await self._waveforms.find(recording_id)
-        if is_known:
-            return peaks
-        async with self._one:
-            async with deadline:
-                is_known, peaks = await self._waveforms.find(recording_id)
-            if not is_known:
-                async with self._spool.writing() as writer:
-                    peaks = await self._compute(writer, key, size_bytes)
-                async with deadline:
-                    await self._waveforms.keep(recording_id, peaks)
-            return peaks
+            stored = await self._waveforms.find(job.recording_id, VERSION)
+        if stored is not None:
+            return stored.peaks
+        result = self._ask(job)
+        await asyncio.wait({result}, timeout=self._wait_s)
+        if not result.done():
+            raise Unavailable("The waveform is not ready yet; ask again shortly.", 10)
+        return result.result()
 
-    async def _compute(self, writer: SpoolWriter, key: str, size_bytes: int) -> bytes | None:
-        async with contextlib.aclosing(self._recordings.read(key, 0, size_bytes)) as pieces:
-            async for piece in pieces:
-                await self._spool.run(writer.write, piece)
-        file = await self._spool.run(writer.finish)
-        return await peaks_apart(file.path)
+    async def run(self) -> None:
+        """Make what was asked for or announced, one recording at a time."""
+        while True:
+            job = await self._next()
+            try:
+                peaks = await self._make(job)
+            except (TetherError, DriverError) as error:
+                log(_LOG, logging.WARNING, "waveform_not_made", recordingId=job.recording_id, reason=str(error))
+                if (result := self._asked.pop(job, None)) is not None:
+                    result.set_exception(error)
+                    result.exception()  # marks it as retrieved: who asked may have left
+            else:
+                if (result := self._asked.pop(job, None)) is not None:
+                    result.set_result(peaks)
+            finally:
+                self._asked.pop(job, None)
+
+    def _ask(self, job: _Job) -> asyncio.Future[bytes | None]:
+        wait_s = self._failures.get(job.recording_id, 0.0) - time.monotonic()
+        if wait_s > 0:
+            raise Unavailable("The waveform could not be made just now; ask again later.", math.ceil(wait_s))
+        result = self._asked.get(job)
+        if result is None:
+            if len(self._asked) >= self._max_waiting:
+                raise Unavailable("Too many waveforms are being made; ask again shortly.", 10, limit="waveforms")
+            result = self._asked[job] = asyncio.get_running_loop().create_future()
+            self._arrived.set()
+        return result
+
+    async def _next(self) -> _Job:
+        """Return the next job: what somebody waits for goes first."""
+        while not self._asked and self._ahead.empty():
+            self._arrived.clear()
+            await self._arrived.wait()
+        return next(iter(self._asked)) if self._asked else self._ahead.get_nowait()
+
+    async def _make(self, job: _Job) -> bytes | None:
+        async with Deadline():
+            stored = await self._waveforms.find(job.recording_id, VERSION)
+        if stored is not None:
+            return stored.peaks
+        async with self._spool.writing() as writer:
+            peaks = await self._decode(writer, job)
+        async with Deadline():
+            await self._waveforms.store(job.recording_id, peaks, VERSION)
+        return peaks
+
+    async def _decode(self, writer: SpoolWriter, job: _Job) -> bytes | None:
+        try:
+            async with asyncio.timeout(_COPY_S):
+                async with contextlib.aclosing(self._recordings.read(job.key, 0, job.size_bytes)) as pieces:
+                    async for piece in pieces:
+                        await self._spool.run(writer.write, piece)
+                file = await self._spool.run(writer.finish)
+        except ValueError as error:
+            raise NotFound("The recording is empty.") from error
+        except TimeoutError as error:
+            raise Unavailable("The recording store did not answer in time; ask again shortly.", 10) from error
+        try:
+            return await self._decoder.peaks(file.path)
+        except Unavailable:
+            self._note_failure(job.recording_id)
+            raise
+
+    def _note_failure(self, recording_id: str) -> None:
+        self._failures[recording_id] = time.monotonic() + self._retry_after_s
+        if len(self._failures) > _MAX_FAILURES:
+            del self._failures[next(iter(self._failures))]
