@@ -1,20 +1,24 @@
-"""Where a recording's address leads: names, and what they are resolved to, judged when they are connected to."""
+"""Host names and the addresses they resolve to: checked for each connection, and never connected to unless public."""
 
 from __future__ import annotations
 
 import asyncio
+import sys
+from collections.abc import Iterator
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
-from tornado.iostream import IOStream
 
+from tests.attacks.network import PUBLIC, Network, network
 from tests.recordings.fetch.fetching import CORPUS, LONG_LIMITS, RECORDING, fetch, refusal
 from tests.support.vendor import Vendor, body, redirect
-from tether_rt.recordings.fetch.fetcher import Limits, RecordingFetcher, _is_own
-from tether_rt.recordings.fetch.resolver import lookup
-from tether_rt.recordings.fetch.url_policy import Address, Target, judge_url
+from tether_rt.recordings.fetch.fetcher import Limits, RecordingFetcher
+from tether_rt.recordings.fetch.resolver import SystemResolver, is_own_address
+from tether_rt.recordings.fetch.url_policy import Address
 from tether_rt.recordings.spool import Spool
 
+OTHER = "93.184.216.35"
 pytestmark = pytest.mark.usefixtures("no_vendor_makes_us_log_an_error")
 
 
@@ -35,45 +39,81 @@ async def test_a_name_server_that_hangs_is_given_up(spool: Spool) -> None:
 
 
 async def test_names_are_resolved_by_the_system() -> None:
+    lookup = SystemResolver().lookup
     assert ip_address("127.0.0.1") in await lookup("localhost")
     with pytest.raises(OSError, match=r"\w"):
         await lookup("no.such.name.invalid")
 
 
-class World(RecordingFetcher):
-    """A fetcher for which the internet is one vendor's server: public addresses lead there, and are noted."""
+LOOKUPS_WITHOUT_THREADS = """
+import asyncio, resource, threading
+from tether_rt.errors import Unavailable
+from tether_rt.recordings.fetch.resolver import MAX_LOOKUPS, SystemResolver
 
-    def __init__(self, spool: Spool, vendor: Vendor, answers: dict[str, list[list[str]]]) -> None:
-        super().__init__(spool, limits=LONG_LIMITS, lookup=self.lookup_here)
-        self.vendor = vendor
-        self.answers = answers
-        self.connected: list[tuple[str, list[str]]] = []
+async def main():
+    lookup = SystemResolver().lookup
+    # A thread whose stack does not fit into the address space cannot be started, like one past `ulimit -u`.
+    resource.setrlimit(resource.RLIMIT_AS, (8 << 30, resource.RLIM_INFINITY))
+    threading.stack_size(16 << 30)
+    refused = 0
+    for _ in range(MAX_LOOKUPS + 1):
+        try:
+            await lookup("localhost")
+        except Unavailable:
+            refused += 1
+    threading.stack_size(0)
+    print(refused == MAX_LOOKUPS + 1, bool(await lookup("localhost")))
 
-    async def lookup_here(self, host: str) -> list[Address]:
-        return [ip_address(text) for text in self.answers[host].pop(0)]
-
-    async def _connect(self, target: Target, addresses: list[Address]) -> IOStream:
-        self.connected.append((target.host, [str(address) for address in addresses]))
-        listed = judge_url(self.vendor.url("/"), frozenset([self.vendor.host]))
-        return await super()._connect(listed, [ip_address("127.0.0.1")])
+asyncio.run(main())
+"""
 
 
-async def test_dns_that_changes_its_answer_gains_nothing(vendor: Vendor, spool: Spool) -> None:
+async def test_a_process_that_may_start_no_more_threads_looks_names_up_again_when_it_may() -> None:
+    program = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", LOOKUPS_WITHOUT_THREADS, stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[3]
+    )
+    output, _ = await program.communicate()
+    assert output == b"True True\n"
+
+
+@pytest.fixture
+def net(vendor: Vendor) -> Iterator[Network]:
+    """An internet whose two public addresses lead to the vendor's server."""
+    with network() as net:
+        net.routes = {PUBLIC: vendor.port, OTHER: vendor.port}
+        yield net
+
+
+async def test_dns_that_changes_its_answer_gains_nothing(vendor: Vendor, spool: Spool, net: Network) -> None:
     """A public address first and a private one later: each hop asks once, and connects to what that answer was."""
-    world = World(spool, vendor, {"rebind.example": [["93.184.216.34"], ["93.184.216.35"], ["127.0.0.1"]]})
+    net.names["rebind.example"] = [[PUBLIC], [OTHER], ["127.0.0.1"]]
     vendor.serve("/1", redirect("http://rebind.example/2"))
     vendor.serve("/2", redirect("http://rebind.example/3"))
     vendor.serve("/3", body(b"secret"))
-    assert "not public" in await refusal(world, spool, "http://rebind.example/1")
-    assert world.connected == [("rebind.example", ["93.184.216.34"]), ("rebind.example", ["93.184.216.35"])]
+    fetcher = RecordingFetcher(spool, limits=LONG_LIMITS)
+    assert "not public" in await refusal(fetcher, spool, "http://rebind.example/1")
+    assert net.connected == [PUBLIC, OTHER]
     assert [request.target for request in vendor.requests] == ["/1", "/2"]
 
 
+async def test_the_addresses_that_were_checked_are_the_ones_connected_to(vendor: Vendor, spool: Spool, net: Network) -> None:
+    """Whatever the name resolves to by then."""
+    net.names["vendor.example"] = [[PUBLIC], ["127.0.0.1"]]
+    vendor.serve("/", body(RECORDING))
+    _, content = await fetch(RecordingFetcher(spool, limits=LONG_LIMITS), spool, "http://vendor.example/")
+    assert content == RECORDING
+    assert net.looked_up == ["vendor.example"]
+    assert net.connected == [PUBLIC]
+
+
 @pytest.mark.parametrize("kind", CORPUS["names"])
-async def test_a_name_that_leads_to_what_is_not_public_is_never_connected_to(kind: str, vendor: Vendor, spool: Spool) -> None:
-    world = World(spool, vendor, {"vendor.example": [CORPUS["names"][kind]]})
-    assert await refusal(world, spool, "http://vendor.example/") == "recording points to an address that is not public"
-    assert world.connected == []
+async def test_a_name_that_leads_to_what_is_not_public_is_never_connected_to(
+    kind: str, vendor: Vendor, spool: Spool, net: Network
+) -> None:
+    net.names["vendor.example"] = [CORPUS["names"][kind]]
+    fetcher = RecordingFetcher(spool, limits=LONG_LIMITS)
+    assert await refusal(fetcher, spool, "http://vendor.example/") == "recording points to an address that is not public"
+    assert net.connected == []
     assert vendor.connections == 0
 
 
@@ -84,14 +124,6 @@ async def test_addresses_that_are_not_public_are_never_connected_to(vendor: Vend
         assert await refusal(fetcher, spool, f"http://{host}:{vendor.port}/")
         assert await refusal(fetcher, spool, f"http://{host}/")
     assert vendor.connections == 0
-
-
-async def test_the_addresses_that_were_judged_are_the_ones_connected_to(vendor: Vendor, fetcher: RecordingFetcher) -> None:
-    """Whatever the name resolves to by then."""
-    target = judge_url(f"http://localhost.invalid:{vendor.port}/", frozenset([f"localhost.invalid:{vendor.port}"]))
-    stream = await fetcher._connect(target, [ip_address("127.0.0.1")])
-    assert stream.socket.getpeername() == ("127.0.0.1", vendor.port)
-    stream.close()
 
 
 async def test_the_next_address_is_tried_when_one_does_not_answer(vendor: Vendor, spool: Spool) -> None:
@@ -106,5 +138,5 @@ async def test_the_next_address_is_tried_when_one_does_not_answer(vendor: Vendor
 
 
 def test_this_machine_s_own_addresses_are_known() -> None:
-    assert _is_own(ip_address("127.0.0.1"))
-    assert not _is_own(ip_address("192.0.2.1"))
+    assert is_own_address(ip_address("127.0.0.1"))
+    assert not is_own_address(ip_address("192.0.2.1"))

@@ -240,21 +240,33 @@ async def test_a_cancelled_fetch_closes_its_connection_and_leaves_no_file(
     await asyncio.wait_for(ended.wait(), 10)
 
 
-async def test_one_vendor_cannot_take_every_place() -> None:
-    lanes = KeyedSemaphore(total=3, each=2, wait_s=0.05)
-    async with lanes.slot("slow"), lanes.slot("slow"):
-        with pytest.raises(Unavailable, match="busy"):
-            async with lanes.slot("slow"):
-                raise AssertionError
-        async with lanes.slot("other"):
+async def test_one_organization_cannot_take_every_slot() -> None:
+    slots = KeyedSemaphore(total=3, per_key=2, wait_s=0.05)
+    for _ in range(2):  # the second time with keys that were forgotten
+        async with slots.slot("slow"), slots.slot("slow"):
             with pytest.raises(Unavailable, match="busy"):
-                async with lanes.slot("third"):
+                async with slots.slot("slow"):
                     raise AssertionError
-        async with lanes.slot("third"):
-            pass
-    async with lanes.slot("slow"), lanes.slot("slow"):
-        pass
-    assert not lanes._slots, "nothing is kept for names that are gone"
+            async with slots.slot("other"):
+                with pytest.raises(Unavailable, match="busy"):
+                    async with slots.slot("third"):
+                        raise AssertionError
+            async with slots.slot("third"):
+                pass
+
+
+async def test_a_slot_goes_to_the_next_who_waits_for_it() -> None:
+    slots = KeyedSemaphore(total=3, per_key=1, wait_s=30)
+    held: list[int] = []
+
+    async def hold(number: int) -> None:
+        async with slots.slot("key"):
+            held.append(number)
+            await asyncio.sleep(0)
+            assert held[-1] == number
+
+    await asyncio.gather(*map(hold, range(10)))
+    assert held == list(range(10))
 
 
 async def test_many_fetches_at_once_wait_for_each_other(vendor: Vendor, fetcher: RecordingFetcher, spool: Spool) -> None:

@@ -1,6 +1,6 @@
-"""Places for work that a stranger can slow down: so many in all, and so many for each organization.
+"""A semaphore with a limit in all and a limit for each key.
 
-Without the second bound, one vendor whose servers drip would take every place from the others.
+Without the second limit, one organization whose vendor's servers are slow would take every slot from the others.
 """
 
 from __future__ import annotations
@@ -8,45 +8,39 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from weakref import WeakValueDictionary
 
 from tether_rt.errors import Unavailable
 
 
 class KeyedSemaphore:
-    """`total` places, at most `each` of them for one name; who finds none waits up to `wait_s` seconds."""
+    """`total` slots, at most `per_key` of them for one key. A caller waits up to `wait_s` seconds for each of the two."""
 
-    def __init__(self, total: int, each: int, wait_s: float) -> None:
-        self._each = each
+    def __init__(self, total: int, per_key: int, wait_s: float) -> None:
+        self._total = asyncio.Semaphore(total)
+        self._per_key = per_key
         self._wait_s = wait_s
-        self._all = asyncio.Semaphore(total)
-        # name -> (its places, how many hold or await one); gone with the last of them
-        self._slots: dict[str, tuple[asyncio.Semaphore, int]] = {}
+        # A key's semaphore lives as long as somebody holds or awaits one of its slots.
+        self._keys: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     @asynccontextmanager
-    async def slot(self, name: str) -> AsyncIterator[None]:
-        """Hold a place for `name`; raises `Unavailable` when none becomes free in time."""
-        lane, users = self._slots.get(name, (asyncio.Semaphore(self._each), 0))
-        self._slots[name] = (lane, users + 1)
+    async def slot(self, key: str) -> AsyncIterator[None]:
+        """Hold a slot for `key`; raises `Unavailable` when none becomes free in time."""
+        of_key = self._keys.setdefault(key, asyncio.Semaphore(self._per_key))
+        await self._acquire(of_key)
         try:
-            await self._acquire(lane)
+            await self._acquire(self._total)
             try:
-                await self._acquire(self._all)
-                try:
-                    yield
-                finally:
-                    self._all.release()
+                yield
             finally:
-                lane.release()
+                self._total.release()
         finally:
-            lane, users = self._slots.pop(name)
-            if users > 1:
-                self._slots[name] = (lane, users - 1)
+            of_key.release()
 
-    async def _acquire(self, places: asyncio.Semaphore) -> None:
+    async def _acquire(self, semaphore: asyncio.Semaphore) -> None:
         try:
             async with asyncio.timeout(self._wait_s):
-                await places.acquire()
+                await semaphore.acquire()
         except TimeoutError as error:
-            raise Unavailable(
-                "The server is busy with other recordings; send this one again shortly.", 5, limit="fetches"
-            ) from error
+            sentence = "The server is busy with other recordings; send this one again shortly."
+            raise Unavailable(sentence, 5, limit="fetches") from error

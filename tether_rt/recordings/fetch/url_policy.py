@@ -1,8 +1,8 @@
-"""Which addresses a recording may be fetched from. A vendor names the URL, so it is an attack until shown otherwise (SSRF).
+"""The rules against server-side request forgery (SSRF): which URLs a recording may be fetched from. Pure.
 
-Pure. Two questions, each asked again for every redirect: may this URL be tried at all (`judge_url`), and, once its host is
-resolved, may this address be connected to (`is_public`)? The parts that `judge_url` returns are what is connected to and sent,
-so no second parser can read the URL differently.
+The vendor chooses the URL, so every URL is taken for an attack until it is checked. For each hop there are two questions: may
+this URL be tried at all (`judge_url`), and, once its host is resolved, may the server connect to this address (`is_public`)?
+The server connects to, and sends, the parts that `judge_url` returns, so no second parser can read the URL differently.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ Address = IPv4Address | IPv6Address
 
 MAX_URL_CHARS: Final = 8192
 
-# Public addresses are other people's machines: on other ports a request could speak to their mail server or database in our
-# name. These four are where web servers listen; an operator names any other with TETHER_PRIVATE_RECORDING_HOSTS.
+# Web servers listen on these four. On other ports a request could reach somebody's mail server or database in our name; an
+# operator allows any other with TETHER_PRIVATE_RECORDING_HOSTS.
 _PORTS: Final = frozenset({80, 443, 8080, 8443})
 _DEFAULT_PORT: Final = {"http": 80, "https": 443}
 
-# The IANA registries of special-purpose addresses, held here because `ipaddress.is_global` differs between releases of Python.
+# The IANA registries of special-purpose addresses; `ipaddress.is_global` differs between releases of Python.
 _NOT_PUBLIC_4: Final = tuple(
     IPv4Network(network)
     for network in (
@@ -61,18 +61,18 @@ _NOT_PUBLIC_6: Final = tuple(
         "3fff::/20",  # documentation
     )
 )
-# Where a translator hands over to the IPv4 address in the last 32 bits (RFC 6052); DNS64 makes them of public hosts, too.
+# A translator connects these to the IPv4 address in their last 32 bits (RFC 6052); DNS64 makes them for public hosts, too.
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 
 _HOST_NAME: Final = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*")
-# What URL parsers (WHATWG section 3.5, "ends in a number") and getaddrinfo take for an IPv4 address: 2130706433, 0x7f.1, 0177.1
+# URL parsers (WHATWG section 3.5, "ends in a number") and getaddrinfo read these as IPv4 addresses: 2130706433, 0x7f.1, 0177.1
 _NUMERIC: Final = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\\\u2028\u2029]")
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A URL that may be tried: where to connect and what to ask for.
+    """A URL that passed `judge_url`: where to connect and what to request.
 
     `host` is a lower-case ASCII name or an IP address without brackets, `address` that address if it is one. `is_listed`:
     the operator allows this host and port even though it is not public.
@@ -118,7 +118,7 @@ def judge_url(url: str, listed: frozenset[str] = frozenset()) -> Target:
     """
     if len(url) > MAX_URL_CHARS:
         raise BadRequest(f"recording is a URL of more than {MAX_URL_CHARS} characters")
-    # `urlsplit` drops tabs and line breaks without a word; browsers take a backslash for a slash.
+    # `urlsplit` silently drops tabs and line breaks; browsers read a backslash as a slash.
     if _CONTROL.search(url):
         raise BadRequest("recording is a URL with a backslash or a control character in it")
     try:
@@ -153,7 +153,7 @@ def redirected(target: Target, location: str) -> str:
 
 
 def not_public() -> BadRequest:
-    """The refusal for an address that is not public; it does not say which one a name led to."""
+    """Return the refusal of an address that is not public. It does not say which address a name resolved to."""
     return BadRequest("recording points to an address that is not public")
 
 
@@ -205,7 +205,7 @@ def _host(netloc: str) -> tuple[str, Address | None]:
 
 
 def _request_target(path: str, query: str) -> str:
-    """Percent-encode what may not stand in a request line (RFC 9112 section 3.2.1), as browsers do; the fragment stays here."""
+    """Percent-encode what a request line may not hold (RFC 9112 section 3.2.1), as browsers do; the fragment is not sent."""
     try:
         return quote(path or "/", safe="/%:@!$&'()*+,;=") + (
             "?" + quote(query, safe="/%:@!$&'()*+,;=?[]|^`{}") if query else ""
