@@ -1,12 +1,13 @@
-"""The four events that a committed call yields, and their JSON text. Pure: ids, numbers and the time come in.
+"""The events of a committed call, their JSON text, and the segment of the feed that holds them. Pure.
 
-An event is encoded once, here, when it is committed; `hub.protocol` frames that text once when it is read. The names and
-payloads are the contract of `schemas/asyncapi.yaml`.
+An event is encoded once, here, before it is committed; `hub.protocol` puts that text into a frame once, when it is read. The
+names and payloads of the events are described by `schemas/asyncapi.yaml`.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from datetime import datetime
+from typing import Any, Final, NamedTuple, TypedDict
 
 import orjson
 
@@ -16,12 +17,26 @@ EVENT_NAMES: Final = ("call_initiated", "call_ended", "call_recording_ready", "f
 
 MAX_NAME_CHARS: Final = 256
 MAX_SUMMARY_CHARS: Final = 16_384
-"""A vendor's text is cut at these lengths in events alone: one event must stay far below the 1 MiB of unsent bytes at which a
-dashboard is closed (the longest possible text, all control characters, is 6 bytes a character). HTTP has the whole text."""
+"""Texts are cut at these lengths in events only: one event must stay far below the 1 MiB of unsent bytes at which a dashboard
+is closed, and JSON may need 6 bytes for a character. HTTP has the whole text."""
+
+
+class FeedSegment(TypedDict):
+    """A document of the collection `feed`: the events of one organization that one transaction committed."""
+
+    _id: str
+    organizationId: str
+    first: int
+    """The number (`seq`) of the first event."""
+    last: int
+    """The number of the last event: `first` + the number of `events` - 1."""
+    at: datetime
+    events: list[str]
+    """Each event's JSON text, in order; see `event_text`."""
 
 
 class CallIds(NamedTuple):
-    """The ids a call was given or found."""
+    """The ids of a call, its contact and its conversation."""
 
     call_id: str
     contact_id: str
@@ -29,7 +44,7 @@ class CallIds(NamedTuple):
 
 
 def count_events(recording: Recording | None) -> int:
-    """Return how many events a call yields."""
+    """Return how many events a call with this recording, or without one, has."""
     return len(EVENT_NAMES) if recording is not None else len(EVENT_NAMES) - 1
 
 
@@ -37,9 +52,9 @@ def call_events(
     call: CompletedCall, ids: CallIds, contact_name: str, recording: Recording | None
 ) -> list[tuple[str, dict[str, Any]]]:
     """Return the call's events in order as (name, data): four with a recording, three without."""
-    where = {"callId": ids.call_id, "contactId": ids.contact_id, "conversationId": ids.conversation_id}
+    ids_of_call = {"callId": ids.call_id, "contactId": ids.contact_id, "conversationId": ids.conversation_id}
     initiated: dict[str, Any] = {
-        **where,
+        **ids_of_call,
         "contactName": _clip(contact_name, MAX_NAME_CHARS),
         "direction": call.direction,
         "from": call.from_number,
@@ -49,7 +64,7 @@ def call_events(
         "startTime": iso_ms(call.start_time),
     }
     ended: dict[str, Any] = {
-        **where,
+        **ids_of_call,
         "status": call.status,
         "duration": call.duration_s,
         "endTime": iso_ms(call.end_time),
@@ -58,7 +73,7 @@ def call_events(
     events: list[tuple[str, dict[str, Any]]] = [("call_initiated", initiated), ("call_ended", ended)]
     if recording is not None:
         ready = {
-            **where,
+            **ids_of_call,
             "recordingId": recording.recording_id,
             "duration": recording.duration_s,
             "contentType": recording.content_type,
@@ -70,7 +85,10 @@ def call_events(
 
 
 def event_text(name: str, seq: int, at: str, data: dict[str, Any]) -> str:
-    """Return one event as JSON text, `at` as from `iso_ms`; its id is the same for ever: the call's id and the event's name."""
+    """Return one event as JSON text.
+
+    `at` is the time of the commit as `iso_ms` writes it; `data` has a `callId`. The event's id is `<callId>:<name>` for ever.
+    """
     event = {"event": name, "seq": seq, "id": f"{data['callId']}:{name}", "at": at, "data": data}
     return orjson.dumps(event).decode()
 
