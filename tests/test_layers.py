@@ -133,6 +133,7 @@ def test_a_library_is_known_in_one_place(library: str, home: str) -> None:
         "auth.credentials",
         "http.headers",
         "http.json_body",
+        "hub.frames",
         "hub.protocol",
         "ingest.storable",
         "mongo.batch_plan",

@@ -328,8 +328,9 @@ def test_asyncapi_has_the_close_codes_of_the_server() -> None:
 
 
 def test_what_the_server_says_of_itself_fits() -> None:
-    organization_id = "64f0a1b2c3d4e5f6a7b8c900"
-    for name, frame in (("hello", protocol.hello(organization_id, 7, 9, 20)), ("resync", protocol.resync(7, protocol.EXPIRED))):
+    organization_id, epoch = "64f0a1b2c3d4e5f6a7b8c900", "9f86d081884c4d659a2feaa0c55ad015"
+    hello, resync = protocol.hello(organization_id, epoch, 7, 9, 20), protocol.resync(epoch, 7, protocol.EXPIRED)
+    for name, frame in (("hello", hello), ("resync", resync)):
         CONTRACT.check(payload_schema(name), orjson.loads(frame[frame.index(b"{") :]))
 
 

@@ -1,4 +1,4 @@
-"""Our fan-out, real from the room on: a whole server with real sockets, whose room is offered segments as the tail would.
+"""Our fan-out, real from the room on: a whole server with real sockets, whose room gets segments as from the tail.
 
 The segments come from standard input's orders and not from MongoDB, because the peers' events come from nowhere, too.
 """
@@ -15,6 +15,7 @@ import uvloop
 
 from bench.contestants import EMAIL, PASSWORD, SECRET
 from tether_rt import accounts
+from tether_rt.domain.events import FeedSegment
 from tether_rt.hub.room import Room
 from tether_rt.server import Server
 from tether_rt.settings import Settings
@@ -50,15 +51,23 @@ async def obey(server: Server, organization_id: str) -> None:
         order = json.loads(line)
         room = server.app.hub.rooms[organization_id]
         for _ in range(order["rounds"]):
-            offer(room, "x" * order["bytes"], order["events"])
+            deliver(room, "x" * order["bytes"], order["events"])
             await asyncio.sleep(0)
         print("{}", flush=True)
 
 
-def offer(room: Room, text: str, events: int) -> None:
+def deliver(room: Room, text: str, events: int) -> None:
     """Give the room what the tail gives it: the document of one commit."""
-    first, last = room.last + 1, room.last + events
-    room.offer([{"first": first, "last": last, "at": datetime.now(UTC), "events": [text] * events}])
+    first, last = room.last_published + 1, room.last_published + events
+    segment: FeedSegment = {
+        "_id": "",
+        "organizationId": room.organization_id,
+        "first": first,
+        "last": last,
+        "at": datetime.now(UTC),
+        "events": [text] * events,
+    }
+    room.deliver([segment])
 
 
 if __name__ == "__main__":

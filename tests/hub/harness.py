@@ -1,7 +1,7 @@
 """A hub with everything real around it: MongoDB, sessions, an HTTP server on loopback, clients.
 
-`World` is one database; each `Process` in it stands for a server process: its own MongoDB client, hub and port. Events are
-committed by `World.commit` as the committer does it: the counter first, then the segment, in one transaction.
+`World` is one database; each `Process` in it stands for a server process: its own MongoDB client, hub and port. `World.commit`
+commits events as ingest does: the counter first, then the segment, in one transaction.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, cast
+from urllib.parse import unquote, urlsplit
 
 import aiohttp
 from motor.motor_asyncio import AsyncIOMotorClientSession
@@ -25,8 +27,10 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application
 
+from tests.support.proxy import Proxy, proxy_to_unix
 from tether_rt.auth.credentials import Keyring, SessionClaims
 from tether_rt.auth.identity import Identity
+from tether_rt.domain.events import FeedSegment
 from tether_rt.http.context import BodyBudget, HttpContext
 from tether_rt.http.handlers import NotFoundHandler
 from tether_rt.hub.hub import Hub
@@ -72,23 +76,33 @@ class World:
         )
         last: int = counter["seq"]
         document = segment(organization_id, last - events + 1, events, size)
-        await self.database["feed"].insert_one(document, session=session)
+        await self.database["feed"].insert_one(dict(document), session=session)
         return last
 
     async def forget(self, organization_id: str, up_to: int) -> None:
         """Remove what the retention would have removed."""
         await self.database["feed"].delete_many({"organizationId": organization_id, "last": {"$lte": up_to}})
 
+    async def put_back(self, organization_id: str, last: int) -> None:
+        """Do what a restore from a backup does: drop the collections and fill them with the events up to `last`."""
+        kept = await self.database["feed"].find({"organizationId": organization_id, "last": {"$lte": last}}).to_list(None)
+        for name in ("feed", "counters"):
+            await self.database[name].drop()
+        await create_indexes(self.database, feed_retention_days=7)
+        await self.database["counters"].insert_one({"_id": organization_id, "seq": last})
+        if kept:
+            await self.database["feed"].insert_many(kept)
+
 
 def event(organization_id: str, seq: int, size: int = 100) -> str:
-    """Return an event's text; what it says follows from its number, so that a repeat would be byte for byte the same."""
+    """Return an event's text; the same number has the same text, so that tests can compare bytes."""
     call_id = f"{seq:024x}"
     data = {"callId": call_id, "organization": organization_id, "padding": "x" * size}
     at = "2026-05-15T09:12:34.000Z"
     return json.dumps({"event": "call_ended", "seq": seq, "id": f"{call_id}:call_ended", "at": at, "data": data})
 
 
-def segment(organization_id: str, first: int, events: int = 4, size: int = 100) -> dict[str, Any]:
+def segment(organization_id: str, first: int, events: int = 4, size: int = 100) -> FeedSegment:
     """Return a document of `feed`."""
     return {
         "_id": store.new_id(),
@@ -101,7 +115,7 @@ def segment(organization_id: str, first: int, events: int = 4, size: int = 100) 
 
 
 async def eventually(condition: Callable[[], bool]) -> None:
-    """Return once the condition holds; fails after a time in which it should have held a hundred times."""
+    """Return once the condition holds; fails when it does not for 30 s."""
     async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 - what is waited for sets no event
             await asyncio.sleep(0.005)
@@ -152,7 +166,7 @@ class Process:
         return self.metrics.registry.get_sample_value(name, labels) or 0.0
 
     async def dashboard(self, who: SignedIn, after: int | str | None = None, **options: Any) -> Dashboard:
-        """Open a dashboard and read its hello."""
+        """Open a dashboard and read its hello; `after` is a number or `<epoch>.<number>`."""
         query = "" if after is None else f"?after={after}"
         options.setdefault("headers", {"Authorization": f"Bearer {who.token}"})
         socket = await self.clients.ws_connect(f"{self.origin}/ws{query}", protocols=("tether.v1",), max_msg_size=0, **options)
@@ -294,16 +308,23 @@ class RawClient:
 
 
 @asynccontextmanager
-async def process_in(world: World, *, tls: ssl.SSLContext | None = None, **hub_options: Any) -> AsyncIterator[Process]:
-    """Run a process until the block ends."""
-    client = store.connect(world.uri)
+async def process_in(
+    world: World,
+    *,
+    tls: ssl.SSLContext | None = None,
+    uri: str | None = None,
+    socket_class: type[DashboardSocket] = DashboardSocket,
+    **hub_options: Any,
+) -> AsyncIterator[Process]:
+    """Run a process until the block ends; `uri` is another way to the world's MongoDB, such as a proxy."""
+    client = store.connect(uri or world.uri)
     database = store.database(client, world.database.name)
     metrics = Metrics()
     identity = Identity(Users(database), Sessions(database), KEYRING)
     hub = Hub(database, identity, metrics, **hub_options)
     web = HttpContext(identity, metrics, BodyBudget(1 << 20, metrics), 1 << 20, ("https://allowed.example",))
     application = Application(
-        [("/ws", DashboardSocket, {"web": web, "hub": hub})],
+        [("/ws", socket_class, {"web": web, "hub": hub})],
         default_handler_class=NotFoundHandler,
         default_handler_args={"web": web},
     )
@@ -327,6 +348,13 @@ async def process_in(world: World, *, tls: ssl.SSLContext | None = None, **hub_o
         await hub.close()
         await http.close_all_connections()
         client.close()
+
+
+@asynccontextmanager
+async def proxy_in_front_of(world: World) -> AsyncIterator[tuple[Proxy, str]]:
+    """Run a proxy before the world's MongoDB, which listens on a unix socket; yield it and the address through it."""
+    async with proxy_to_unix(Path(unquote(urlsplit(world.uri).netloc))) as proxy:
+        yield proxy, f"mongodb://127.0.0.1:{proxy.port}/?directConnection=true"
 
 
 @asynccontextmanager

@@ -1,17 +1,17 @@
-"""How long a connection lasts: while its peer answers, its session holds and the process lives."""
+"""How long a connection lasts: while the client answers pings, its session holds and the process runs."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import weakref
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from tests.hub.harness import Process, RawClient, SignedIn, World, eventually, process_in
-from tether_rt.errors import Unavailable
+from tests.hub.harness import Process, RawClient, SignedIn, World, eventually, process_in, proxy_in_front_of
 from tether_rt.hub.websocket_handler import DashboardSocket
 from tether_rt.mongo.client import new_id
 from tether_rt.mongo.sessions import Sessions
@@ -19,7 +19,7 @@ from tether_rt.mongo.sessions import Sessions
 
 @pytest.fixture
 async def quick(world: World) -> AsyncIterator[Process]:
-    """A process whose heart beats ten times a second."""
+    """A process that pings ten times a second."""
     async with process_in(world, heartbeat_s=0.1) as process:
         yield process
 
@@ -84,20 +84,18 @@ async def test_a_session_ended_here_is_closed_at_once(process: Process, world: W
 
 
 async def test_sessions_that_cannot_be_checked_stay(
-    watchful: Process, world: World, agent: SignedIn, organization: str, monkeypatch: pytest.MonkeyPatch
+    world: World, agent: SignedIn, organization: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    asked = 0
+    def unchecked() -> int:
+        return sum(record.getMessage() == "sessions_unchecked" for record in caplog.records)
 
-    async def away(ids: Any) -> set[str]:
-        nonlocal asked
-        asked += 1
-        raise Unavailable("The database cannot be reached just now.")
-
-    dashboard = await watchful.dashboard(agent)
-    monkeypatch.setattr(watchful.identity, "live_sessions", away)
-    await eventually(lambda: asked > 2)
-    await world.commit(organization)
-    assert await dashboard.numbers(4) == [1, 2, 3, 4]
+    async with proxy_in_front_of(world) as (line, uri), process_in(world, uri=uri, session_check_s=0.05) as process:
+        dashboard = await process.dashboard(agent)
+        await line.refuse()
+        await eventually(lambda: unchecked() > 2)
+        await line.listen()
+        await world.commit(organization)
+        assert await dashboard.numbers(4) == [1, 2, 3, 4]
 
 
 # ---------------------------------------------------------------------- shutdown
@@ -148,20 +146,31 @@ async def test_a_shutdown_admits_nobody_and_ends_with_those_who_do_not_answer(wo
         await process.hub.close()
 
 
-async def test_an_open_dashboard_keeps_nothing_of_the_request_that_opened_it(process: Process, agent: SignedIn) -> None:
-    dashboards = [await process.dashboard(agent) for _ in range(3)]
+async def test_an_open_dashboard_keeps_nothing_of_the_request_that_opened_it(world: World, agent: SignedIn) -> None:
+    requests: weakref.WeakSet[Any] = weakref.WeakSet()
 
-    def handlers() -> int:
+    class Watched(DashboardSocket):
+        def initialize(self, *args: Any, **parts: Any) -> None:
+            super().initialize(*args, **parts)
+            requests.update((self, self.request))
+
+    def kept() -> int:
         gc.collect()
-        return sum(type(one) is DashboardSocket for one in gc.get_objects())
+        return len(requests)
 
-    await eventually(lambda: handlers() == 0)
-    assert len(process.hub.dashboards) == len(dashboards)
+    async with process_in(world, socket_class=Watched) as process:
+        dashboards = [await process.dashboard(agent) for _ in range(3)]
+        await eventually(lambda: kept() == 0)
+        assert len(process.hub.dashboards) == len(dashboards)
 
 
 async def test_nothing_is_left_running(world: World) -> None:
-    gc.collect()
-    before = asyncio.all_tasks()
+    def running() -> list[str]:
+        own = ("Hub.", "Room.", "Dashboard.", "FeedTail.")
+        names = [getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks() if not task.done()]
+        return sorted(name for name in names if name.startswith(own))
+
+    before = running()
     async with process_in(world) as process:
         for _ in range(5):
             who = await world.session(new_id())
@@ -170,4 +179,4 @@ async def test_nothing_is_left_running(world: World) -> None:
             await dashboard.numbers(4)
             await dashboard.close()
         await process.hub.drain()
-    await eventually(lambda: {task for task in asyncio.all_tasks() if not task.done()} <= before)
+    await eventually(lambda: running() == before)

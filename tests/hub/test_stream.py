@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 
 from tests.hub.harness import Dashboard, Process, RawClient, SignedIn, World, event, eventually, process_in
 from tests.support.certificate import contexts
-from tether_rt.hub import room as room_module
-from tether_rt.hub.protocol import EXPIRED, FROM_THE_FUTURE, frame
+from tether_rt.hub.frames import text_frame
+from tether_rt.hub.protocol import EXPIRED, FROM_THE_FUTURE
 from tether_rt.hub.room import MAX_RECENT_BYTES, Room
 from tether_rt.mongo.client import new_id
 
@@ -22,14 +24,23 @@ async def room_of(process: Process, organization: str) -> Room:
     return process.hub.rooms[organization]
 
 
+def resync(dashboard: Dashboard, seq: int, reason: str) -> dict[str, Any]:
+    """Return what a dashboard is told when events cannot be had, in the epoch of its hello."""
+    return {"event": "resync", "epoch": dashboard.hello["epoch"], "seq": seq, "reason": reason}
+
+
 async def test_hello_says_where_the_stream_starts(process: Process, world: World, agent: SignedIn, organization: str) -> None:
     dashboard = await process.dashboard(agent)
-    assert dashboard.hello == {"event": "hello", "seq": 0, "head": 0, "organizationId": organization, "heartbeat": 20}
+    epoch = dashboard.hello["epoch"]
+    assert re.fullmatch("[0-9a-f]{32}", epoch)
+    assert dashboard.hello == {
+        "event": "hello", "epoch": epoch, "seq": 0, "head": 0, "organizationId": organization, "heartbeat": 20,
+    }  # fmt: skip
     assert dashboard.socket.protocol == "tether.v1"
     await world.commit(organization, events=4)
     await dashboard.numbers(4)
     later = await process.dashboard(agent)
-    assert (later.hello["seq"], later.hello["head"]) == (4, 4)
+    assert (later.hello["epoch"], later.hello["seq"], later.hello["head"]) == (epoch, 4, 4)
 
 
 async def test_events_arrive_byte_for_byte_as_they_were_committed(
@@ -39,7 +50,7 @@ async def test_events_arrive_byte_for_byte_as_they_were_committed(
     await client.frame()
     for size in (100, 5000, 70_000):  # a frame of each length form
         last = await world.commit(organization, events=2, size=size)
-        expected = b"".join(frame(event(organization, seq, size).encode()) for seq in (last - 1, last))
+        expected = b"".join(text_frame(event(organization, seq, size).encode()) for seq in (last - 1, last))
         assert await client.reader.readexactly(len(expected)) == expected
 
 
@@ -50,7 +61,7 @@ async def test_the_same_bytes_go_through_tls(world: World, agent: SignedIn, orga
         await client.frame()
         for size in (100, 5000, 300_000):
             last = await world.commit(organization, events=2, size=size)
-            expected = b"".join(frame(event(organization, seq, size).encode()) for seq in (last - 1, last))
+            expected = b"".join(text_frame(event(organization, seq, size).encode()) for seq in (last - 1, last))
             assert await client.reader.readexactly(len(expected)) == expected
         late = await process.dashboard(agent, 0)
         assert await browser.numbers(6) == await late.numbers(6) == list(range(1, 7))
@@ -96,6 +107,20 @@ async def test_nothing_is_kept_for_organizations_without_dashboards(
 
 
 @pytest.mark.parametrize("after", [0, 1, 3, 4, 6, 8, 11, 12])
+async def test_a_client_that_says_its_epoch_resumes_as_well(
+    process: Process, world: World, agent: SignedIn, organization: str, after: int
+) -> None:
+    dashboard = await process.dashboard(agent)
+    for _ in range(3):
+        await world.commit(organization)
+    await dashboard.numbers(12)
+    back = await process.dashboard(agent, f"{dashboard.hello['epoch']}.{after}")
+    assert (back.hello["seq"], back.hello["head"]) == (after, 12)
+    await world.commit(organization)
+    assert await back.numbers(16) == list(range(after + 1, 17))
+
+
+@pytest.mark.parametrize("after", [0, 1, 3, 4, 6, 8, 11, 12])
 async def test_resume_from_memory(process: Process, world: World, agent: SignedIn, organization: str, after: int) -> None:
     witness = await process.dashboard(agent)
     for _ in range(3):
@@ -113,7 +138,7 @@ async def test_resume_from_feed(process: Process, world: World, agent: SignedIn,
     for _ in range(100):
         await world.commit(organization)
     witness = await process.dashboard(agent)
-    (await room_of(process, organization)).trim(0)
+    (await room_of(process, organization)).forget_oldest(0)
     dashboard = await process.dashboard(agent, after)
     assert (dashboard.hello["seq"], dashboard.hello["head"]) == (after, 400)
     await world.commit(organization)
@@ -143,7 +168,7 @@ async def test_more_than_memory_holds_comes_from_feed_then_memory_then_live(
     assert room.recent[0].first > 1
     assert room.recent_bytes <= MAX_RECENT_BYTES
     dashboard = await process.dashboard(agent, 0)
-    end = room.last + 4
+    end = room.last_published + 4
     await world.commit(organization)
     assert await dashboard.numbers(end) == list(range(1, end + 1))
 
@@ -154,7 +179,7 @@ async def test_past_the_retention_is_a_resync(process: Process, world: World, ag
     await world.forget(organization, 100)
     gone = await process.dashboard(agent, 99)
     assert (gone.hello["seq"], gone.hello["head"]) == (200, 200)
-    assert await gone.next() == {"event": "resync", "seq": 200, "reason": EXPIRED}
+    assert await gone.next() == resync(gone, 200, EXPIRED)
     kept = await process.dashboard(agent, 100)
     assert kept.hello["seq"] == 100
     await world.commit(organization)
@@ -169,7 +194,7 @@ async def test_a_feed_that_is_gone_altogether_is_a_resync(
     await world.forget(organization, 4)
     dashboard = await process.dashboard(agent, 2)
     assert dashboard.hello["seq"] == 4
-    assert await dashboard.next() == {"event": "resync", "seq": 4, "reason": EXPIRED}
+    assert await dashboard.next() == resync(dashboard, 4, EXPIRED)
     current = await process.dashboard(agent, 4)
     await world.commit(organization)
     assert await dashboard.numbers(8) == await current.numbers(8) == [5, 6, 7, 8]
@@ -182,7 +207,7 @@ async def test_the_future_is_a_resync(process: Process, world: World, agent: Sig
     last = 4 if after == 5 else 0
     dashboard = await process.dashboard(agent, after)
     assert dashboard.hello["seq"] == last
-    assert await dashboard.next() == {"event": "resync", "seq": last, "reason": FROM_THE_FUTURE}
+    assert await dashboard.next() == resync(dashboard, last, FROM_THE_FUTURE)
     await world.commit(organization)
     assert await dashboard.numbers(last + 4) == list(range(last + 1, last + 5))
 
@@ -209,7 +234,7 @@ async def test_a_client_ahead_of_this_process_is_waited_for(
         await behind.supervisor.close()  # its tail stands still
         await world.commit(organization)
         await world.commit(organization)
-        assert (await room_of(behind, organization)).last == 0
+        assert (await room_of(behind, organization)).last_published == 0
         dashboard = await behind.dashboard(agent, after)
         assert dashboard.hello["seq"] == after
         behind.supervisor.add("hub", behind.hub.run)
@@ -219,11 +244,8 @@ async def test_a_client_ahead_of_this_process_is_waited_for(
         assert await witness.numbers(12) == list(range(1, 13))
 
 
-async def test_resume_in_a_storm_of_commits_has_no_gap_and_no_repeat(
-    process: Process, world: World, agent: SignedIn, organization: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_resume_in_a_storm_of_commits_has_no_gap_and_no_repeat(world: World, agent: SignedIn, organization: str) -> None:
     """Clients join at random places, some leave and come back with the last number they saw, while commits never pause."""
-    monkeypatch.setattr(room_module, "MAX_RECENT_BYTES", 20_000)  # most of the past is in feed alone
     choice = random.Random(7)
     storm_over = asyncio.Event()
     committed = 0
@@ -261,8 +283,9 @@ async def test_resume_in_a_storm_of_commits_has_no_gap_and_no_repeat(
             await dashboard.close()
         assert received == list(range(start + 1, committed + 1))
 
-    async with process_in(world) as other:
-        tasks = [asyncio.create_task(client((process, other)[index % 2])) for index in range(30)]
+    little_memory: dict[str, Any] = {"max_recent_bytes_per_room": 20_000}  # most of the past is in feed alone
+    async with process_in(world, **little_memory) as one, process_in(world, **little_memory) as other:
+        tasks = [asyncio.create_task(client((one, other)[index % 2])) for index in range(30)]
         await asyncio.gather(storm(), *tasks)
 
 
@@ -340,9 +363,9 @@ async def test_a_replay_does_not_overtake_its_room(process: Process, world: Worl
     await process.dashboard(agent)
     await world.commit(organization, events=40, size=50_000)
     room = await room_of(process, organization)
-    await eventually(lambda: room.last == 40)
+    await eventually(lambda: room.last_published == 40)
     for segment in room.recent:
-        assert (await room.pages().read(0, segment.last))[-1].last == segment.last
+        assert (await room.reader().read(0, segment.last))[-1].last == segment.last
 
 
 async def test_a_replay_is_never_far_ahead_of_its_reader(
@@ -363,12 +386,16 @@ async def test_a_replay_is_never_far_ahead_of_its_reader(
         assert (await slow.message())["seq"] == seq
 
 
-async def test_memory_of_all_rooms_together_is_bounded(process: Process, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tether_rt.hub.hub.MAX_RECENT_BYTES", 100_000)
-    organizations = [new_id() for _ in range(5)]
-    for name in organizations:
-        dashboard = await process.dashboard(await world.session(name))
-        await world.commit(name, events=4, size=20_000)
-        await dashboard.numbers(4)
-    process.hub._trim()
-    assert sum(room.recent_bytes for room in process.hub.rooms.values()) <= 100_000
+async def test_memory_of_all_rooms_together_is_bounded(world: World) -> None:
+    async with process_in(world, heartbeat_s=1, max_recent_bytes=100_000) as process:
+        agents = [await world.session(new_id()) for _ in range(5)]
+        dashboards = [await process.dashboard(agent) for agent in agents]
+        receiving = [asyncio.ensure_future(dashboard.numbers(40)) for dashboard in dashboards]
+        for agent in agents:
+            for _ in range(10):
+                await world.commit(agent.claims.organization_id, size=1000)
+        await asyncio.gather(*receiving)
+        await eventually(lambda: 0 < process.metric("tether_recent_events_bytes") <= 100_000)
+        assert sum(room.recent_bytes for room in process.hub.rooms.values()) <= 100_000
+        for agent in agents:
+            assert await (await process.dashboard(agent, 0)).numbers(40) == list(range(1, 41))

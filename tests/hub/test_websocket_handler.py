@@ -1,4 +1,4 @@
-"""Who may open a dashboard's stream, and what becomes of those who talk."""
+"""Who may open a dashboard's stream, and what happens to a client that sends something."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.hub.harness import Process, RawClient, SignedIn, World, eventually
+from tests.hub.harness import Process, RawClient, SignedIn, World, eventually, process_in, proxy_in_front_of
 from tether_rt.auth.credentials import Keyring
 from tether_rt.mongo.sessions import Sessions
 
@@ -67,7 +67,7 @@ async def refused(process: Process, status: int, path: str = "/ws", **headers: s
     return answered
 
 
-async def test_nobody_comes_in_without_a_session(process: Process, world: World, agent: SignedIn) -> None:
+async def test_without_a_session_there_is_no_dashboard(process: Process, world: World, agent: SignedIn) -> None:
     answered = await refused(process, 401)
     assert answered["WWW-Authenticate"] == "Bearer"
     await refused(process, 401, Authorization="Bearer nonsense")
@@ -96,13 +96,13 @@ async def test_pages_of_other_sites_are_refused_whatever_they_bring(process: Pro
     await refused(process, 403, **bearer(agent), Sec_Fetch_Site="cross-site")
 
 
-@pytest.mark.parametrize("after", ["", "-1", "1.5", "abc", "9007199254740993", "1%00", "1&after=x"])
-async def test_a_place_that_is_no_number_is_refused(process: Process, agent: SignedIn, after: str) -> None:
+@pytest.mark.parametrize("after", ["", "-1", "1.5e3", "abc", "x.5", "abc.-1", "9007199254740993", "1%00", "1&after=x"])
+async def test_an_after_that_is_no_position_is_refused(process: Process, agent: SignedIn, after: str) -> None:
     await refused(process, 400, f"/ws?after={after}", **bearer(agent))
     await refused(process, 401, f"/ws?after={after}")
 
 
-async def test_what_is_no_websocket_is_told_so(process: Process, agent: SignedIn) -> None:
+async def test_a_request_without_a_websocket_handshake_is_refused(process: Process, agent: SignedIn) -> None:
     for missing in ({"Upgrade": ""}, {"Connection": ""}, {"Upgrade": "h2c"}, {"Connection": "keep-alive"}, NO_UPGRADE):
         answered = await refused(process, 426, **{**bearer(agent), **missing})
         assert answered["Upgrade"] == "websocket"
@@ -117,30 +117,23 @@ async def test_only_get_is_taken(process: Process, agent: SignedIn) -> None:
         assert (response.status, response.headers["Allow"]) == (405, "GET")
 
 
-async def test_a_client_that_leaves_while_it_is_admitted_leaves_nothing_behind(
-    process: Process, agent: SignedIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    gate, waiting = asyncio.Event(), asyncio.Event()
-    admit = process.hub.admit
-
-    async def slow(*arguments: Any) -> Any:
-        dashboard = await admit(*arguments)
-        waiting.set()
-        await gate.wait()
-        return dashboard
-
-    monkeypatch.setattr(process.hub, "admit", slow)
-    connecting = asyncio.ensure_future(RawClient.connect(process, agent))
-    await waiting.wait()
-    connecting.cancel()
-    await asyncio.gather(connecting, return_exceptions=True)
-    await process.opened.pop().close()
-    gate.set()
-    await eventually(lambda: not process.hub.dashboards)
-    assert process.hub.rooms == {}
+async def test_a_client_that_leaves_while_it_is_admitted_leaves_nothing_behind(world: World, agent: SignedIn) -> None:
+    async with proxy_in_front_of(world) as (line, uri), process_in(world, uri=uri) as process:
+        first = await process.dashboard(agent)  # the session is remembered from now on
+        await first.close()
+        await process.empty()
+        line.freeze()
+        connecting = asyncio.ensure_future(RawClient.connect(process, agent))
+        await eventually(lambda: len(process.hub.dashboards) == 1)
+        connecting.cancel()
+        await asyncio.gather(connecting, return_exceptions=True)
+        await process.opened.pop().close()
+        line.thaw()
+        await eventually(lambda: not process.hub.dashboards)
+        assert process.hub.rooms == {}
 
 
-# ---------------------------------------------------------------------- those who talk
+# ---------------------------------------------------------------------- clients that send something
 
 
 async def greeted(process: Process, agent: SignedIn) -> RawClient:
@@ -157,7 +150,7 @@ async def test_a_message_is_answered_with_1008(process: Process, agent: SignedIn
 
 
 @pytest.mark.parametrize("size", [4097, 70_000, 3_000_000])
-async def test_a_message_that_is_too_long_is_answered_with_1008_while_it_is_still_being_sent(
+async def test_a_long_message_is_answered_with_1008_while_it_is_still_being_sent(
     process: Process, agent: SignedIn, size: int
 ) -> None:
     client = await greeted(process, agent)
@@ -166,19 +159,23 @@ async def test_a_message_that_is_too_long_is_answered_with_1008_while_it_is_stil
     assert await client.close_code() == 1008
 
 
-async def test_fragments_are_counted_together(process: Process, agent: SignedIn) -> None:
+async def test_a_part_of_a_message_is_answered_with_1008(process: Process, agent: SignedIn) -> None:
     client = await greeted(process, agent)
-    client.send(b"x" * 3000, final=False)
-    client.send(b"", 9)  # a ping between them is answered (RFC 6455 section 5.4)
-    opcode, _ = await client.frame()
-    assert opcode == 10
-    client.send(b"x" * 3000, 0, final=False)
+    client.send(b"x" * 10, final=False)
     assert await client.close_code() == 1008
 
 
-async def test_who_was_told_1008_hears_no_more_events(
-    process: Process, world: World, agent: SignedIn, organization: str
-) -> None:
+async def test_after_1008_the_connection_ends_as_soon_as_the_client_agrees(process: Process, agent: SignedIn) -> None:
+    client = await greeted(process, agent)
+    client.send(b"x" * 70_000)
+    assert await client.close_code() == 1008
+    client.send(b"still there?", 9)  # nothing follows a close frame (RFC 6455 section 5.5.1)
+    client.send(b"\x03\xf0", 8)
+    assert await client.reader.read() == b""
+    await eventually(lambda: not process.hub.dashboards)
+
+
+async def test_no_event_follows_1008(process: Process, world: World, agent: SignedIn, organization: str) -> None:
     client, other = await greeted(process, agent), await process.dashboard(agent)
     client.send(b"hello?")
     assert await client.close_code() == 1008
@@ -200,13 +197,14 @@ async def test_a_ping_is_answered_and_a_goodbye_returned(process: Process, agent
     await eventually(lambda: not process.hub.dashboards)
 
 
-async def test_nonsense_ends_the_connection_and_nothing_else(
+async def test_what_is_no_frame_is_answered_with_1002_and_disturbs_nobody(
     process: Process, world: World, agent: SignedIn, organization: str
 ) -> None:
     other = await process.dashboard(agent)
-    for nonsense in (b"\xff\xff\xff\xff", b"\x81\xff" + b"\xff" * 12, b"\x09\x80\0\0\0\0", b"\x80\x80\0\0\0\0", b"\x81"):
+    for nonsense in (b"\xff\xff\xff\xff", b"\x81\x05hello", b"\x09\x80\0\0\0\0", b"GET / HTTP/1.1\r\n\r\n" * 10_000):
         client = await greeted(process, agent)
         client.writer.write(nonsense)
+        assert await client.close_code() == 1002
         client.writer.write_eof()
         await client.reader.read()
     await world.commit(organization)
@@ -214,11 +212,29 @@ async def test_nonsense_ends_the_connection_and_nothing_else(
     await eventually(lambda: len(process.hub.dashboards) == 1)
 
 
-async def test_a_goodbye_that_is_no_text_ends_the_connection_at_once(process: Process, agent: SignedIn) -> None:
-    client = await greeted(process, agent)
-    client.send(b"\x03\xe8\xff\xfe", 8)
-    assert await client.reader.read() == b""
-    await eventually(lambda: not process.hub.dashboards)
+async def test_a_client_that_pings_without_reading_is_closed(process: Process, agent: SignedIn) -> None:
+    client = await RawClient.connect(process, agent, receive_buffer=4096)
+    await client.message()
+    client.pause()
+    closed = process.metric("tether_dashboard_closes_total", code="4408")
+    while process.metric("tether_dashboard_closes_total", code="4408") == closed:
+        client.send(b"x" * 125, 9)
+        await asyncio.sleep(0)
+
+
+async def test_a_client_that_pings_without_a_pause_holds_up_nobody(
+    process: Process, world: World, agent: SignedIn, organization: str
+) -> None:
+    noisy, other = await greeted(process, agent), await process.dashboard(agent)
+    noisy.send(b"", 9)
+    pings = b"\x89\x80\0\0\0\0" * 10_000
+    reading = asyncio.create_task(noisy.reader.read(-1))
+    for _ in range(20):
+        noisy.writer.write(pings)
+    await world.commit(organization)
+    assert await other.numbers(4) == [1, 2, 3, 4]
+    await noisy.close()
+    await asyncio.gather(reading, return_exceptions=True)
 
 
 async def test_a_browser_that_reloads_all_the_time_leaves_no_room_behind(process: Process, agent: SignedIn) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 from pymongo.errors import OperationFailure
 
 from tests.hub.harness import World, segment, world_on
+from tether_rt.domain.events import FeedSegment
 from tether_rt.errors import Unavailable
 from tether_rt.mongo.client import new_id
 from tether_rt.mongo.feed import Feed, FeedStream
@@ -31,7 +31,7 @@ def organization() -> str:
     return new_id()
 
 
-def spans(documents: list[dict[str, object]]) -> list[tuple[object, object]]:
+def spans(documents: list[FeedSegment]) -> list[tuple[int, int]]:
     return [(document["first"], document["last"]) for document in documents]
 
 
@@ -81,9 +81,9 @@ async def test_every_read_of_feed_walks_the_index(world: World, query: dict[str,
     assert stages == ["FETCH", "IXSCAN"]
 
 
-async def delivered(stream: FeedStream, count: int, organizations: set[str]) -> list[dict[str, Any]]:
+async def delivered(stream: FeedStream, count: int, organizations: set[str]) -> list[FeedSegment]:
     """Return the next `count` segments of the organizations; the stream begins with what others committed just before."""
-    found: list[dict[str, Any]] = []
+    found: list[FeedSegment] = []
     while len(found) < count:
         batch = await stream.batch()
         assert len(batch) <= 64
@@ -127,7 +127,7 @@ async def test_an_aborted_transaction_is_never_seen(feed: Feed, world: World, or
     async with feed.stream() as stream:
         async with await world.client.start_session() as session:
             session.start_transaction()
-            await world.database["feed"].insert_one(segment(organization, 1), session=session)
+            await world.database["feed"].insert_one(dict(segment(organization, 1)), session=session)
             await session.abort_transaction()
         await world.commit(organization)
         assert spans(await delivered(stream, 1, {organization})) == [(1, 4)]

@@ -1,4 +1,4 @@
-"""Dashboards by the hundred: WebSocket clients that cost little, note every number they see, and come back where they were."""
+"""Dashboards by the hundred: WebSocket clients that cost little, check every number they see, and resume where they were."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _COME_BACK_S = 0.1
 _TEXT, _CLOSE, _PING, _PONG = 0x1, 0x8, 0x9, 0xA
 
 
-def upgrade_request(base_url: str, token: str, after: int | None) -> bytes:
-    """Return what a client sends to open a dashboard."""
+def upgrade_request(base_url: str, token: str, after: int | str | None) -> bytes:
+    """Return what a client sends to open a dashboard; `after` is a number or `<epoch>.<number>`."""
     query = "" if after is None else f"?after={after}"
     return (
         f"GET /ws{query} HTTP/1.1\r\nHost: {urlsplit(base_url).netloc}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -26,14 +26,15 @@ def upgrade_request(base_url: str, token: str, after: int | None) -> bytes:
 
 
 class Watcher:
-    """One dashboard: it holds its connection, or comes back with `?after=`, until it is closed.
+    """One dashboard. Until it is closed it connects again with its position whenever the connection ends.
 
-    Whatever a dashboard must never see (a gap, a repeat, a resync) is noted in `faults`.
+    `faults` lists what a dashboard must never see: a gap, a repeat, a resync.
     """
 
     def __init__(self, base_urls: Iterable[str], token: str, *, after: int | None = None, keep: bool = False) -> None:
         self.base_urls = list(base_urls)
         self.token = token
+        self.epoch: str | None = None
         self.first: int | None = None
         """The number after which it began."""
         self.last: int | None = after
@@ -50,7 +51,7 @@ class Watcher:
         self._changed = asyncio.Event()
 
     def open(self) -> None:
-        """Connect, and come back whenever the connection ends."""
+        """Connect, and again whenever the connection ends."""
         self._staying = asyncio.create_task(self._stay())
 
     async def close(self) -> None:
@@ -66,7 +67,7 @@ class Watcher:
             self.line.transport.abort()
 
     async def greeted(self, times: int = 1) -> None:
-        """Return once it has been let in so many times."""
+        """Return once it has received so many hellos."""
         await self._until(lambda: self.greetings >= times)
 
     async def until(self, seq: int) -> None:
@@ -84,11 +85,12 @@ class Watcher:
         while True:
             address = urlsplit(self.base_urls[turn % len(self.base_urls)])
             turn += 1
-            line = _Line(self, upgrade_request(address.geturl(), self.token, self.last))
+            after = self.last if self.epoch is None else f"{self.epoch}.{self.last}"
+            line = _Line(self, upgrade_request(address.geturl(), self.token, after))
             try:
                 await loop.create_connection(partial(_same, line), address.hostname or "", address.port or 0)
             except OSError:
-                pass  # nobody listens; somebody may in a moment
+                pass  # no server listens just now
             else:
                 self.line = line
                 await line.ended.wait()
@@ -100,13 +102,14 @@ class Watcher:
         kind, seq = message["event"], message["seq"]
         if kind == "hello":
             self.greetings += 1
+            self.epoch = message["epoch"]
             if self.last is None:
                 self.first = self.last = seq
             elif seq != self.last:
                 self.faults.append(f"hello with {seq} for one who has seen {self.last}")
         elif kind == "resync":
             self.faults.append(f"resync: {message['reason']}")
-            self.last = seq
+            self.epoch, self.last = message["epoch"], seq
         else:
             if seq != (self.last or 0) + 1:
                 self.faults.append(f"{seq} after {self.last}")
@@ -187,7 +190,7 @@ class _Line(asyncio.Protocol):
         return opcode, payload
 
     def _send(self, opcode: int, payload: bytes) -> None:
-        # A mask of zeros is one, too, and leaves the payload as it is.
+        # A mask of zeros leaves the payload as it is.
         assert self.transport is not None
         self.transport.write(bytes((0x80 | opcode, 0x80 | len(payload))) + bytes(4) + payload)
 
@@ -200,7 +203,7 @@ def _same(line: _Line) -> _Line:
 async def watching(
     base_urls: Iterable[str], token: str, count: int, *, after: int | None = None, keep: bool = False
 ) -> AsyncIterator[list[Watcher]]:
-    """Open so many dashboards at once, each at the next server; in the end assert that none saw what it must not."""
+    """Open so many dashboards at once, spread over the servers; in the end assert that none has a fault."""
     urls = list(base_urls)
     watchers = [Watcher(urls[n % len(urls) :] + urls[: n % len(urls)], token, after=after, keep=keep) for n in range(count)]
     try:
@@ -214,7 +217,7 @@ async def watching(
 
 
 async def upgraded_socket(base_url: str, token: str, receive_buffer: int, after: int | None = None) -> socket.socket:
-    """Open a dashboard on a bare socket with a small receive buffer: for a client that hardly reads, or not at all."""
+    """Open a dashboard on a bare socket with a small receive buffer, for a client that reads slowly or not at all."""
     address = urlsplit(base_url)
     loop = asyncio.get_running_loop()
     raw = socket.socket()

@@ -1,28 +1,34 @@
 """One dashboard's connection, from its admission to its end.
 
-It is let in before the upgrade (so that a refusal is an HTTP answer), greeted, sent what it has missed at the pace at which it
-reads, and then joins its room's live ones in the very step that finds nothing missing: no gap, no repeat.
+It is admitted before the upgrade, so that a refusal is an HTTP answer. After `hello` it is sent what it has missed, no faster
+than it reads. In the step in which nothing is missing it becomes one of its room's live dashboards: no gap and no repeat.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from enum import Enum
 from typing import Final
 
 from tornado.iostream import IOStream, StreamClosedError
 
 from tether_rt.auth.identity import Session
 from tether_rt.hub import wire
-from tether_rt.hub.protocol import EXPIRED, Close, Frames, frames_after, hello, resync
+from tether_rt.hub.frames import FrameReader, Received, close_answer, close_frame, pong_frame
+from tether_rt.hub.protocol import EXPIRED, RESTORED, Close, Frames, Position, frames_after, hello, resync
 from tether_rt.hub.room import STEP_BYTES, FeedReader, Room
 from tether_rt.runtime.backoff import Backoff
 from tether_rt.runtime.logs import log
 from tether_rt.runtime.metrics import Metrics
 
+CLOSING_S: Final = 5.0
+"""How long a client has to answer a close frame; then the connection is cut."""
+_READ_BYTES: Final = 16 * 1024
+
 _REASONS: Final = {
     Close.GOING_AWAY: "the server is shutting down",
+    Close.PROTOCOL_ERROR: "that was no WebSocket frame of a client",
     Close.POLICY_VIOLATION: "this stream takes no messages",
     Close.SESSION_ENDED: "the session has ended",
     Close.TOO_SLOW: "too much is waiting to be read; resume from the last seq",
@@ -32,128 +38,182 @@ _BACKOFF: Final = Backoff()
 _logger = logging.getLogger("tether.hub")
 
 
-class Dashboard:
-    """One connection. `admit`, then `start` once the upgrade is done, `detach` at the end, whichever way it comes."""
+class State(Enum):
+    """The states of a dashboard's connection, in their order; from each it may go to any later one."""
 
-    def __init__(self, session: Session, room: Room, after: int | None, metrics: Metrics) -> None:
+    ADMITTED = "admitted"
+    """It has a place in the hub and in its room; the upgrade is not done."""
+    CATCHING_UP = "catching up"
+    """It is sent what it has missed."""
+    LIVE = "live"
+    """It is sent what its room publishes."""
+    CLOSING = "closing"
+    """It was sent a close frame; only the client's own is awaited."""
+    CLOSED = "closed"
+
+
+class Dashboard:
+    """One connection: `admit`, `start` once the upgrade is done, `read_client` until it returns, then `detach`."""
+
+    def __init__(self, session: Session, room: Room, after: Position | None, metrics: Metrics) -> None:
         self.session = session
+        self.state = State.ADMITTED
         self.stream: IOStream | None = None
-        self.unanswered = 0
-        """Pings sent since the peer was last heard of."""
+        """The connection, from `start` on."""
+        self.unanswered_pings = 0
+        """Pings sent since the last pong."""
         self._room = room
         self._after = after
-        self._place = 0
-        """Until it is live: everything up to this number has been handed to the socket."""
+        self._epoch = ""
+        self._seq = 0
+        """Until it is live: the number of the last event that was sent. It belongs to the database with `_epoch`."""
         self._resume_refusal: str | None = None
         self._metrics = metrics
-        self._close_socket: Callable[[int, str], None] | None = None
-        self._following: asyncio.Task[None] | None = None
-        room.members.add(self)
+        self._catching_up: asyncio.Task[None] | None = None
+        self._cutting_off: asyncio.TimerHandle | None = None
+        room.listeners.add(self)
 
     async def admit(self) -> None:
-        """Find out where the stream starts; raises the driver's errors when that cannot be told now."""
+        """Find out where the stream starts. Raises `Unavailable` and the driver's errors."""
         await self._room.open()
         if self._after is not None:
             self._resume_refusal = await self._room.resume_refusal(self._after)
 
-    def start(self, stream: IOStream, hang_up: Callable[[int, str], None], heartbeat_s: float) -> None:
-        """Greet the client and begin its stream. `hang_up(code, reason)` closes the WebSocket."""
+    def start(self, stream: IOStream, heartbeat_s: float) -> None:
+        """Send `hello` and begin the stream of events; raises `RuntimeError` in any state but `ADMITTED`."""
+        if self.state is not State.ADMITTED:
+            raise RuntimeError(f"A dashboard starts from the state {State.ADMITTED.value!r}; this one is {self.state.value!r}.")
         self.stream = stream
-        self._close_socket = hang_up
+        self.state = State.CATCHING_UP
         wire.prepare(stream)
         room = self._room
-        self._place = room.last if self._after is None or self._resume_refusal is not None else self._after
-        self._write(hello(room.organization_id, self._place, room.last, heartbeat_s))
+        self._epoch = room.epoch
+        self._seq = room.last_published if self._after is None or self._resume_refusal is not None else self._after.seq
+        self._send(hello(room.organization_id, room.epoch, self._seq, room.last_published, heartbeat_s))
         if self._resume_refusal is not None:
-            self._write(resync(self._place, self._resume_refusal))
-        missed = frames_after(room.recent, self._place, STEP_BYTES)
-        if missed is not None and missed.last == room.last:
-            self._count(missed.last - self._place, missed.frames)
-            self._write(missed.frames)
-            self._place = missed.last
+            self._send(resync(room.epoch, self._seq, self._resume_refusal))
+        missed = frames_after(room.recent, self._seq, STEP_BYTES)
+        if missed is not None and missed.last == room.last_published:
+            self._take_step(missed)
+            self._send(missed.frames)
         if not self._join():
-            self._following = asyncio.create_task(self._follow())
+            self._catching_up = asyncio.create_task(self._catch_up())
+
+    async def read_client(self) -> None:
+        """Read what the client sends until the connection is over; raises `RuntimeError` before `start`."""
+        if self.stream is None:
+            raise RuntimeError(f"A dashboard is read after `start`; this one is {self.state.value!r}.")
+        frames = FrameReader()
+        try:
+            while True:
+                for received, payload in frames.feed(await self.stream.read_bytes(_READ_BYTES, partial=True)):
+                    self._take(received, payload)
+                await asyncio.sleep(0)  # a client that sends without a pause must not hold the event loop
+        except StreamClosedError:
+            pass
 
     def close(self, code: Close) -> None:
-        """Leave the room now and say goodbye; a peer that does not answer is cut off after Tornado's 5 s."""
-        hang_up = self._close_socket
-        if hang_up is not None:
-            self._leave_room()
+        """Leave the room and send a close frame, if the stream has begun; the client has `CLOSING_S` to answer it."""
+        if self.is_streaming:
+            self._leave_room(State.CLOSING)
             self._metrics.closes.labels(str(int(code))).inc()
-            hang_up(code, _REASONS[code])
+            self._send(close_frame(code, _REASONS[code]))
+            assert self.stream is not None
+            self._cutting_off = asyncio.get_running_loop().call_later(CLOSING_S, self.stream.close)
 
     def abort(self) -> None:
-        """End the connection without a goodbye: nobody is there to hear it, or there is no more time."""
-        self._leave_room()
+        """Cut the connection without a close frame."""
+        self._leave_room(State.CLOSED)
         if self.stream is not None:
             self._metrics.closes.labels("none").inc()
             self.stream.close()
 
+    def detach(self) -> None:
+        """Forget the room and release everything; idempotent."""
+        self._leave_room(State.CLOSED)
+        self._room.listeners.discard(self)
+        if self._cutting_off is not None:
+            self._cutting_off.cancel()
+
     async def caught_up(self) -> None:
         """Return once everything that was published before has been handed to the socket, or the connection is over."""
-        if self._following is not None:
-            await asyncio.wait({self._following})
-
-    def detach(self) -> None:
-        """Forget the connection."""
-        self._leave_room()
-        self._room.members.discard(self)
+        if self._catching_up is not None:
+            await asyncio.wait({self._catching_up})
 
     @property
     def is_streaming(self) -> bool:
-        """Say if it has been greeted and not yet been told goodbye."""
-        return self._close_socket is not None
+        """Whether it was sent `hello` and no close frame."""
+        return self.state in (State.CATCHING_UP, State.LIVE)
 
-    def _leave_room(self) -> None:
-        self._close_socket = None
+    def _take(self, received: Received, payload: bytes) -> None:
+        if received is Received.PING and self.is_streaming:  # nothing may follow a close frame
+            self._send(pong_frame(payload))
+        elif received is Received.PONG:
+            self.unanswered_pings = 0
+        elif received is Received.MESSAGE:
+            self.close(Close.POLICY_VIOLATION)
+        elif received is Received.INVALID:
+            self.close(Close.PROTOCOL_ERROR)
+        elif received is Received.CLOSE:
+            if self.is_streaming:
+                self._leave_room(State.CLOSED)
+                self._send(close_answer(payload))
+            assert self.stream is not None
+            self.stream.close()
+
+    def _leave_room(self, state: State) -> None:
+        self.state = state
         if self.stream is not None:
             self._room.live.pop(self.stream, None)
-        if self._following is not None:
-            self._following.cancel()
+        if self._catching_up is not None:
+            self._catching_up.cancel()
 
     def _join(self) -> bool:
-        """Go live if nothing is missing."""
-        if self._place != self._room.last:
+        """Become live if nothing is missing."""
+        if self._seq != self._room.last_published or self._epoch != self._room.epoch:
             return False
         assert self.stream is not None
+        self.state = State.LIVE
         self._room.live[self.stream] = self
         return True
 
-    async def _follow(self) -> None:
-        """Send what is missing, never more than a step ahead of the reader, until there is nothing to send but what is new."""
-        room, stream, pages = self._room, self.stream, self._room.pages()
+    async def _catch_up(self) -> None:
+        """Send what is missing, one step ahead of the reader at most, until nothing is missing."""
+        room, stream, reader = self._room, self.stream, self._room.reader()
         failures = 0
         assert stream is not None
         while not self._join():
             try:
-                part = await self._next(pages)
-                if part is None:
-                    self._place, frames = room.last, memoryview(resync(room.last, EXPIRED))
-                else:
-                    self._count(part.last - self._place, part.frames)
-                    self._place, frames = part.last, memoryview(part.frames)
-                # Shielded: a cancelled Future in the stream makes Tornado log an error.
-                await asyncio.shield(stream.write(frames))
+                # Shielded: Tornado logs an error for a future that was cancelled.
+                await asyncio.shield(stream.write(memoryview(await self._next_frames(reader))))
                 failures = 0
             except StreamClosedError:
-                return  # the client left
+                return
             except Exception as error:
                 failures += 1
                 log(_logger, logging.WARNING, "dashboard_behind", organizationId=room.organization_id, reason=str(error))
                 await asyncio.sleep(_BACKOFF.wait_s(failures))
 
-    async def _next(self, pages: FeedReader) -> Frames | None:
-        """Return what follows, from memory or else from `feed`; None when it is not to be had."""
+    async def _next_frames(self, reader: FeedReader) -> bytes | memoryview:
+        """Return the next events, or `resync` where they cannot be had, and count them as sent."""
         room = self._room
-        if self._place > room.last:
-            return None  # the room was restarted
-        recent = frames_after(room.recent, self._place, STEP_BYTES)
-        return recent or frames_after(await pages.read(self._place, room.last), self._place, STEP_BYTES)
+        step: Frames | None = None
+        was_restored = self._epoch != room.epoch
+        if not was_restored and self._seq <= room.last_published:  # else the room was restarted
+            step = frames_after(room.recent, self._seq, STEP_BYTES) or frames_after(
+                await reader.read(self._seq, room.last_published), self._seq, STEP_BYTES
+            )
+        if step is not None and self._epoch == room.epoch:
+            self._take_step(step)
+            return step.frames
+        self._epoch, self._seq = room.epoch, room.last_published
+        return resync(room.epoch, self._seq, RESTORED if was_restored else EXPIRED)
 
-    def _write(self, frames: bytes | memoryview) -> None:
-        if self.stream is not None:
-            wire.send((self.stream,), frames)
+    def _take_step(self, step: Frames) -> None:
+        self._metrics.frames.inc(step.last - self._seq)
+        self._metrics.frame_bytes.inc(len(step.frames))
+        self._seq = step.last
 
-    def _count(self, events: int, frames: bytes | memoryview) -> None:
-        self._metrics.frames.inc(events)
-        self._metrics.frame_bytes.inc(len(frames))
+    def _send(self, frames: bytes | memoryview) -> None:
+        if self.stream is not None and wire.send((self.stream,), frames):
+            self.close(Close.TOO_SLOW)

@@ -1,6 +1,6 @@
-"""The hub: every dashboard of this process, the rooms they are in, and the tail that feeds those.
+"""The hub: every dashboard of this process, the room of each organization, and the change stream that feeds the rooms.
 
-`app` makes one and runs `run()`; at the end it calls `drain()` once nothing is committed any more, and `close()`.
+`app` makes one and runs `run()`; at the end it calls `drain()` and then `close()`.
 """
 
 from __future__ import annotations
@@ -13,14 +13,19 @@ import sys
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
+
+from tornado.iostream import IOStream
 
 from tether_rt.auth.identity import Identity, Session
 from tether_rt.errors import TooManyRequests, Unavailable
 from tether_rt.hub import wire
 from tether_rt.hub.dashboard_connection import Dashboard
 from tether_rt.hub.feed_tail import FeedTail
-from tether_rt.hub.protocol import PING, Close
+from tether_rt.hub.frames import PING
+from tether_rt.hub.protocol import Close, Position
+from tether_rt.hub.room import MAX_RECENT_BYTES as MAX_RECENT_BYTES_PER_ROOM
 from tether_rt.hub.room import Room
 from tether_rt.mongo.client import Database
 from tether_rt.mongo.feed import Feed
@@ -28,17 +33,23 @@ from tether_rt.runtime.logs import log
 from tether_rt.runtime.metrics import Metrics
 
 HEARTBEAT_S: Final = 20
-"""Between two pings to one dashboard; one that left two of them unanswered is cut off."""
+"""Between two pings to one dashboard; it is cut off when it has left two of them unanswered."""
 SESSION_CHECK_S: Final = 15.0
+"""Between two looks for sessions that were ended through another process."""
 ADMISSION_S: Final = 4.0
+"""The longest that a request waits for MongoDB before its upgrade."""
 FLUSH_S: Final = 10.0
+"""The longest that `drain` waits until the last committed events are sent."""
 GOODBYE_S: Final = 2.0
+"""The longest that `drain` waits for clients to answer the close frame."""
 FULL_RETRY_S: Final = 10
-"""How long a dashboard is told to wait when there is no room; one that left without a word is noticed within a minute."""
+"""The `Retry-After` of a hub that is full; a client whose network broke is noticed within a minute."""
 MAX_RECENT_BYTES: Final = 64 << 20
-"""What all rooms together keep of their newest events."""
+"""The most that all rooms together keep of their newest events. Above it each keeps its share of half of this."""
+MAX_PINGS_UNANSWERED: Final = 2
 
-_BEATS: Final = 20  # in one heartbeat: at each of them a twentieth of the dashboards is pinged
+_BEATS: Final = 20
+"""Per heartbeat: at each of them a twentieth of the dashboards is pinged."""
 
 _logger = logging.getLogger("tether.hub")
 
@@ -56,17 +67,23 @@ class Hub:
         session_check_s: float = SESSION_CHECK_S,
         max_dashboards: int = sys.maxsize,
         max_dashboards_per_user: int = sys.maxsize,
+        max_recent_bytes: int = MAX_RECENT_BYTES,
+        max_recent_bytes_per_room: int = MAX_RECENT_BYTES_PER_ROOM,
     ) -> None:
         self.rooms: dict[str, Room] = {}
         self.dashboards: dict[Dashboard, int] = {}
-        """Each with the beat at which it is pinged."""
+        """All dashboards, each with the beat at which it is pinged."""
+        self._serving: set[asyncio.Task[None]] = set()
         self._feed = Feed(database)
         self.tail = FeedTail(self._feed, self.rooms, metrics)
         self.heartbeat_s = heartbeat_s
         self._session_check_s = session_check_s
         self._max_dashboards = max_dashboards
         self._max_dashboards_per_user = max_dashboards_per_user
-        self._of_user: Counter[str] = Counter()
+        self._max_recent_bytes = max_recent_bytes
+        self._max_recent_bytes_per_room = max_recent_bytes_per_room
+        self._dashboards_of: Counter[str] = Counter()
+        """How many dashboards each user has, by user id."""
         self._identity = identity
         self._metrics = metrics
         self._beats = itertools.cycle(range(_BEATS))
@@ -74,35 +91,36 @@ class Hub:
         self._emptied = asyncio.Event()
 
     async def check(self) -> None:
-        """Return when what is committed arrives here; raises `Unavailable` otherwise."""
+        """Return if the change stream is being read; raises `Unavailable` otherwise."""
         if not self.tail.healthy():
             raise Unavailable("The feed is not being followed.")
 
     async def run(self) -> None:
-        """Follow the feed and look after the dashboards until cancelled."""
+        """Follow the feed, ping dashboards and check their sessions until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.tail.run())
             tasks.create_task(self._keep_alive())
             tasks.create_task(self._check_sessions())
 
-    # ------------------------------------------------------------------ coming and going
+    # ------------------------------------------------------------------ admission and removal
 
-    async def admit(self, session: Session, after: int | None) -> Dashboard:
-        """Let a dashboard in that has seen everything up to `after` (None: nothing); give it back with `discharge`.
+    async def admit(self, session: Session, after: Position | None) -> Dashboard:
+        """Admit a dashboard that has read everything up to `after` (None: whose stream begins now).
 
-        Raises `TooManyRequests` when the user has too many, `Unavailable` when the hub is full or closing or MongoDB does not
-        answer in time, and the driver's errors.
+        It is given back with `serve`, or with `remove`. Raises `TooManyRequests` when the user has too many, `Unavailable` when
+        the hub is full or closing or MongoDB does not answer in time, and the driver's errors.
         """
         if len(self.dashboards) >= self._max_dashboards:
             raise Unavailable("There is no room for more dashboards just now.", FULL_RETRY_S, limit="dashboards")
-        if self._of_user[session.user_id] >= self._max_dashboards_per_user:
+        if self._dashboards_of[session.user_id] >= self._max_dashboards_per_user:
             raise TooManyRequests("This user has too many dashboards open; close one.", FULL_RETRY_S, limit="user_dashboards")
         room = self.rooms.get(session.organization_id)
         if room is None:
-            room = self.rooms[session.organization_id] = Room(session.organization_id, self._feed, self._metrics)
+            room = Room(session.organization_id, self._feed, self._metrics, self._max_recent_bytes_per_room)
+            self.rooms[session.organization_id] = room
         dashboard = Dashboard(session, room, after, self._metrics)
         self.dashboards[dashboard] = next(self._beats)
-        self._of_user[session.user_id] += 1
+        self._dashboards_of[session.user_id] += 1
         self._metrics.dashboards.set(len(self.dashboards))
         try:
             async with asyncio.timeout(ADMISSION_S):
@@ -110,91 +128,112 @@ class Hub:
             if self._closing:
                 raise Unavailable("The server is shutting down; connect again.")
         except TimeoutError as error:
-            self.discharge(dashboard)
+            self.remove(dashboard)
             raise Unavailable("The database cannot be reached just now; connect again.") from error
         except BaseException:
-            self.discharge(dashboard)
+            self.remove(dashboard)
             raise
         return dashboard
 
-    def discharge(self, dashboard: Dashboard) -> None:
-        """Forget a dashboard whose connection is over, and its room when it was the last one there."""
+    def serve(self, dashboard: Dashboard, stream: IOStream) -> None:
+        """Begin the stream of an admitted dashboard on its upgraded connection, and remove it when that is over."""
+        dashboard.start(stream, self.heartbeat_s)
+        serving = asyncio.create_task(dashboard.read_client())
+        self._serving.add(serving)
+        serving.add_done_callback(partial(self._served, dashboard))
+
+    def _served(self, dashboard: Dashboard, serving: asyncio.Task[None]) -> None:
+        self._serving.discard(serving)
+        error = None if serving.cancelled() else serving.exception()
+        if error is not None:
+            _logger.error("unexpected_error", exc_info=error)
+            dashboard.abort()
+        self.remove(dashboard)
+
+    def remove(self, dashboard: Dashboard) -> None:
+        """Forget a dashboard, and its room when it was the last one there; idempotent."""
         dashboard.detach()
         if self.dashboards.pop(dashboard, None) is not None:
-            self._of_user[dashboard.session.user_id] -= 1
-            if not self._of_user[dashboard.session.user_id]:
-                del self._of_user[dashboard.session.user_id]
+            self._dashboards_of[dashboard.session.user_id] -= 1
+            if not self._dashboards_of[dashboard.session.user_id]:
+                del self._dashboards_of[dashboard.session.user_id]
         self._metrics.dashboards.set(len(self.dashboards))
         room = self.rooms.get(dashboard.session.organization_id)
-        if room is not None and not room.members:
+        if room is not None and not room.listeners:
             room.close()
             del self.rooms[room.organization_id]
         if not self.dashboards:
             self._emptied.set()
 
     def end_session(self, session_id: str) -> None:
-        """Close the dashboards of a session that has been ended; in other processes the next check finds out."""
-        self._end(dashboard for dashboard in self.dashboards if dashboard.session.session_id == session_id)
+        """Close the dashboards of a session that has ended; other processes find out within `SESSION_CHECK_S`."""
+        self._close_ended(dashboard for dashboard in self.dashboards if dashboard.session.session_id == session_id)
 
-    # ------------------------------------------------------------------ while they are there
+    # ------------------------------------------------------------------ pings, sessions, memory
 
     async def _keep_alive(self) -> None:
         for beat in itertools.cycle(range(_BEATS)):
             await asyncio.sleep(self.heartbeat_s / _BEATS)
             now = datetime.now(UTC)
-            self._end(dashboard for dashboard in self.dashboards if dashboard.session.expires_at <= now)
+            self._close_ended(dashboard for dashboard in self.dashboards if dashboard.session.expires_at <= now)
             self._ping(beat)
-            self._trim()
+            self._bound_memory()
 
     def _ping(self, beat: int) -> None:
         due = []
         for dashboard, its_beat in self.dashboards.items():
             if its_beat != beat or dashboard.stream is None or not dashboard.is_streaming:
                 continue
-            if dashboard.unanswered >= 2:
+            if dashboard.unanswered_pings >= MAX_PINGS_UNANSWERED:
                 dashboard.abort()
             else:
-                dashboard.unanswered += 1
+                dashboard.unanswered_pings += 1
                 due.append(dashboard.stream)
         wire.send(due, PING)
 
-    def _trim(self) -> None:
-        if sum(room.recent_bytes for room in self.rooms.values()) > MAX_RECENT_BYTES:
+    def _bound_memory(self) -> None:
+        held_bytes = sum(room.recent_bytes for room in self.rooms.values())
+        if held_bytes > self._max_recent_bytes:
             for room in self.rooms.values():
-                room.trim(MAX_RECENT_BYTES // 2 // len(self.rooms))
+                room.forget_oldest(self._max_recent_bytes // 2 // len(self.rooms))
+            held_bytes = sum(room.recent_bytes for room in self.rooms.values())
+        self._metrics.recent_bytes.set(held_bytes)
 
     async def _check_sessions(self) -> None:
-        """Close the dashboards of sessions that were ended elsewhere; by the way, see that no room has fallen behind."""
+        """Close the dashboards of sessions that were ended through another process, and let rooms that are behind catch up."""
         while True:
             await asyncio.sleep(self._session_check_s)
             try:
-                await self.tail.verify()
+                await self.tail.compare()
                 asked = {dashboard.session.session_id for dashboard in self.dashboards}
                 ended = asked - await self._identity.live_sessions(asked)
             except Exception as error:
                 log(_logger, logging.WARNING, "sessions_unchecked", reason=str(error))
                 continue
-            self._end(dashboard for dashboard in self.dashboards if dashboard.session.session_id in ended)
+            self._close_ended(dashboard for dashboard in self.dashboards if dashboard.session.session_id in ended)
 
-    def _end(self, ended: Iterable[Dashboard]) -> None:
+    def _close_ended(self, ended: Iterable[Dashboard]) -> None:
         for dashboard in list(ended):
             dashboard.close(Close.SESSION_ENDED)
 
-    # ------------------------------------------------------------------ the end
+    # ------------------------------------------------------------------ shutdown
 
     async def flush(self) -> None:
         """Return once every event committed before the call has been handed to the sockets of the dashboards here.
 
-        Raises the driver's errors; has no limit of time of its own.
+        It has no time limit. Raises `Unavailable` and the driver's errors.
         """
-        await self.tail.verify()
+        await self.tail.compare()
         for room in list(self.rooms.values()):
             await room.caught_up()
         for dashboard in list(self.dashboards):
             await dashboard.caught_up()
 
     async def drain(self) -> None:
-        """Admit nobody any more, send what was committed, say goodbye (1001) and wait a moment for the answers."""
+        """Admit no more dashboards, send what was committed before the call, then close all with 1001.
+
+        It takes at most `FLUSH_S` and `GOODBYE_S`, whatever MongoDB and the clients do, and raises nothing.
+        """
         self._closing = True
         try:
             async with asyncio.timeout(FLUSH_S):
@@ -209,7 +248,7 @@ class Hub:
                 await asyncio.wait_for(self._emptied.wait(), GOODBYE_S)
 
     async def close(self) -> None:
-        """Cut off whoever is left; idempotent."""
+        """Cut the connections that are left; idempotent."""
         self._closing = True
         for dashboard in list(self.dashboards):
             dashboard.abort()

@@ -1,93 +1,96 @@
-"""What a dashboard is told and where its stream starts: bytes and numbers only, no I/O and no clock.
+"""The messages of the feed and where a client's stream starts (`docs/protocol.md`). Pure: no I/O and no clock.
 
-Events are framed here once, when they are read from `feed`; every dashboard of the organization gets the same bytes. What is
-sent is `hello`, events whose `seq` grows by exactly one from there, and `resync` wherever that cannot be kept: the client then
-fetches by HTTP and goes on from the number that `resync` names.
+The server sends `hello`, then events whose `seq` grows by exactly one, and `resync` where it cannot: the client then fetches
+by HTTP and resumes from the number in `resync`. Events are put into frames once, when they are read from `feed`; every
+dashboard of the organization gets the same bytes.
 """
 
 from __future__ import annotations
 
 import re
-import struct
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 from itertools import islice
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 import orjson
 
+from tether_rt.domain.events import FeedSegment
 from tether_rt.errors import BadRequest
+from tether_rt.hub.frames import text_frame, text_header
 
 SUBPROTOCOL: Final = "tether.v1"
 _BEARER: Final = "bearer."
 
 MAX_SEQ: Final = 2**53
-"""Whole numbers up to here are exact in a double, which is all that a JavaScript client has."""
+"""JavaScript's numbers are exact up to here."""
 
 SEGMENT_BYTES: Final = 1 << 17
-"""What is committed together may be megabytes; from here on it is kept and sent in pieces that end soon after so many bytes."""
-
-PING: Final = b"\x89\x00"
-"""An empty ping frame (RFC 6455 section 5.5.2)."""
+"""A committed segment may be megabytes. It is kept and sent in parts, each of which ends with the event that reaches this."""
 
 EXPIRED: Final = "the events after that number are no longer kept"
 FROM_THE_FUTURE: Final = "there is no event with that number yet"
+RESTORED: Final = "the database was put back to an earlier state"
 
 
 class Close(IntEnum):
     """The codes with which the server closes (RFC 6455 section 7.4.1; 4000 and above are for applications)."""
 
     GOING_AWAY = 1001
+    PROTOCOL_ERROR = 1002
     POLICY_VIOLATION = 1008
     SESSION_ENDED = 4401
     TOO_SLOW = 4408
 
 
-def frame(payload: bytes) -> bytes:
-    """Return `payload` (UTF-8) as one unmasked text frame with the shortest length form (RFC 6455 section 5.2)."""
-    return _header(len(payload)) + payload
+class Position(NamedTuple):
+    """How far a client has read."""
+
+    epoch: str | None
+    """The epoch of the database that it read, from `hello` or `resync`; None when the client does not say."""
+    seq: int
+    """The number of the last event that it has applied."""
 
 
-def _header(size: int) -> bytes:
-    if size < 126:
-        return bytes((0x81, size))
-    if size < 1 << 16:
-        return struct.pack("!BBH", 0x81, 126, size)
-    return struct.pack("!BBQ", 0x81, 127, size)
+def hello(organization_id: str, epoch: str, seq: int, head: int, heartbeat_s: float) -> bytes:
+    """Return the frame that begins a stream: the next event has `seq` + 1, and `head` is the last number committed so far."""
+    message = {
+        "event": "hello",
+        "epoch": epoch,
+        "seq": seq,
+        "head": head,
+        "organizationId": organization_id,
+        "heartbeat": heartbeat_s,
+    }
+    return text_frame(orjson.dumps(message))
 
 
-def hello(organization_id: str, seq: int, head: int, heartbeat_s: float) -> bytes:
-    """Return the first message of every stream: the next event has `seq` + 1; `head` is the last number committed so far."""
-    message = {"event": "hello", "seq": seq, "organizationId": organization_id, "heartbeat": heartbeat_s, "head": head}
-    return frame(orjson.dumps(message))
-
-
-def resync(seq: int, reason: str) -> bytes:
-    """Return the message that says: what lies before `seq` cannot be had here; the next event has `seq` + 1."""
-    return frame(orjson.dumps({"event": "resync", "seq": seq, "reason": reason}))
+def resync(epoch: str, seq: int, reason: str) -> bytes:
+    """Return the frame that says that events up to `seq` cannot be had; the next event has `seq` + 1."""
+    return text_frame(orjson.dumps({"event": "resync", "epoch": epoch, "seq": seq, "reason": reason}))
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Consecutive events of one organization, ready to be sent."""
+    """Consecutive events of one organization as frames."""
 
     first: int
     last: int
     frames: bytes
     """The frames of all its events, one after the other."""
     ends: tuple[int, ...]
-    """Where in `frames` the frame of each event ends."""
+    """The offset in `frames` at which the frame of each event ends."""
 
     def after(self, seq: int) -> memoryview:
-        """Return the frames of the events numbered above `seq`, without copying them."""
+        """Return the frames of the events with numbers above `seq`, without copying them."""
         start = self.ends[seq - self.first] if seq >= self.first else 0
         return memoryview(self.frames)[start:]
 
 
-def segments_of(documents: Iterable[Mapping[str, Any]]) -> list[Segment]:
-    """Frame the events of documents of `feed`: the one time that this happens to an event in this process."""
+def segments_of(documents: Iterable[FeedSegment]) -> list[Segment]:
+    """Put the events of documents of `feed` into frames, in segments of about `SEGMENT_BYTES` at most."""
     segments: list[Segment] = []
     for document in documents:
         first = number = document["first"]
@@ -95,8 +98,8 @@ def segments_of(documents: Iterable[Mapping[str, Any]]) -> list[Segment]:
         ends: list[int] = []
         end = 0
         for number, text in enumerate(document["events"], first):
-            payload: bytes = text.encode()
-            header = _header(len(payload))
+            payload = text.encode()
+            header = text_header(len(payload))
             parts += (header, payload)
             end += len(header) + len(payload)
             ends.append(end)
@@ -110,16 +113,18 @@ def segments_of(documents: Iterable[Mapping[str, Any]]) -> list[Segment]:
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """A run of frames that starts right after one number and ends with the event numbered `last`."""
+    """The frames of consecutive events."""
 
     frames: bytes | memoryview
     last: int
+    """The number of the last event in `frames`."""
 
 
 def frames_after(segments: Sequence[Segment], seq: int, limit_bytes: int) -> Frames | None:
-    """Return frames from right after `seq`: whole segments up to `limit_bytes`, but one at least, and up to the first gap.
+    """Return the frames of the events from `seq` + 1 on, up to the first gap; None when `segments` do not have that event.
 
-    `segments` are in order. None when nothing in them follows `seq` immediately.
+    `segments` are in order. The frames end with the end of a segment, and are at most `limit_bytes` unless the first segment
+    alone is larger.
     """
     start = bisect_right(segments, seq, key=lambda segment: segment.last)
     if start == len(segments) or segments[start].first > seq + 1:
@@ -136,18 +141,18 @@ def frames_after(segments: Sequence[Segment], seq: int, limit_bytes: int) -> Fra
 
 
 class Start(Enum):
-    """How a stream begins, given what this process has published."""
+    """Where the events come from that a client has missed."""
 
-    LIVE = "nothing was missed: what comes next is the next event"
-    MEMORY = "the missed events are among the recent ones"
-    FEED = "the missed events are older: `feed` has them, or they are no longer kept"
-    AHEAD = "the client has seen more than this process: it came from a faster one, or its number is from the future"
+    LIVE = "it has missed none"
+    MEMORY = "from the recent segments of this process"
+    FEED = "from `feed`, unless they are no longer kept"
+    AHEAD = "the client has read more than this process has published: another process was faster, or the number is invented"
 
 
 def start_of_stream(after: int, last: int, first_recent: int) -> Start:
-    """Decide where a client that has seen everything up to `after` starts.
+    """Return where the events after the number `after` come from.
 
-    `last` is the last number published here, `first_recent` the first one still in memory (`last` + 1 when none is).
+    `last` is the last number published here, `first_recent` the first one still in memory (`last` + 1 when there is none).
     """
     if after > last:
         return Start.AHEAD
@@ -156,13 +161,20 @@ def start_of_stream(after: int, last: int, first_recent: int) -> Start:
     return Start.MEMORY if after >= first_recent - 1 else Start.FEED
 
 
-def parse_after(text: str | None) -> int | None:
-    """Return the number of `?after=`, None when it is absent; raises `BadRequest` for anything but 0 to 2^53."""
+_POSITION: Final = re.compile(r"(?:([0-9a-f]{1,32})\.)?([0-9]{1,16})", re.ASCII)
+
+
+def parse_after(text: str | None) -> Position | None:
+    """Return the position in `?after=`: `<epoch>.<seq>` or `<seq>`; None when there is no such parameter.
+
+    Raises `BadRequest` for anything else.
+    """
     if text is None:
         return None
-    if not re.fullmatch(r"[0-9]{1,16}", text) or int(text) > MAX_SEQ:
-        raise BadRequest("after must be a whole number from 0 to 9007199254740992")
-    return int(text)
+    found = _POSITION.fullmatch(text)
+    if found is None or int(found[2]) > MAX_SEQ:
+        raise BadRequest("after must be a whole number from 0 to 9007199254740992, or <epoch>.<number>")
+    return Position(found[1], int(found[2]))
 
 
 def offered_subprotocols(header: str | None) -> list[str]:
@@ -171,5 +183,5 @@ def offered_subprotocols(header: str | None) -> list[str]:
 
 
 def subprotocol_token(offered: Sequence[str]) -> str | None:
-    """Return the session token that came as a subprotocol `bearer.<token>`: a browser's page can set no other header."""
+    """Return the session token from a subprotocol `bearer.<token>`, None without one: a page can set no other header."""
     return next((name[len(_BEARER) :] for name in offered if name.startswith(_BEARER)), None)

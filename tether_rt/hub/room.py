@@ -1,9 +1,9 @@
-"""One organization's live stream in this process: how far it has been published, its newest events, who is listening.
+"""One organization's stream of events in this process.
 
-There is one way to be complete, whatever went wrong. A room knows the last number it has published and the highest number it
-has heard of; while the second is ahead it reads `feed` until they meet, and what the tail delivers meanwhile only raises the
-second. A room that has just opened, a gap after a failover, a client that has seen more than this process, the last events
-before a shutdown: each of them is "behind, so catch up".
+A room knows the last number that it has published and the last one that is known to be committed. While the second is larger
+it reads `feed` until the two are equal, and what the change stream delivers meanwhile only raises the second. So there is one
+way to be complete, whatever happened: a room that has just opened, a gap after a failover, a client that has read more than
+this process, the last events before a shutdown.
 """
 
 from __future__ import annotations
@@ -16,11 +16,14 @@ from typing import Final, Protocol
 
 from tornado.iostream import IOStream
 
+from tether_rt.domain.events import FeedSegment
 from tether_rt.hub import wire
 from tether_rt.hub.protocol import (
     EXPIRED,
     FROM_THE_FUTURE,
+    RESTORED,
     Close,
+    Position,
     Segment,
     Start,
     frames_after,
@@ -28,38 +31,39 @@ from tether_rt.hub.protocol import (
     segments_of,
     start_of_stream,
 )
-from tether_rt.mongo.client import Document
 from tether_rt.mongo.feed import Feed
 from tether_rt.runtime.backoff import Backoff
 from tether_rt.runtime.logs import log
 from tether_rt.runtime.metrics import Metrics
 
 MAX_RECENT_BYTES: Final = 2 << 20
-"""A room keeps so many bytes of its newest events; who has missed more is served from `feed`."""
+"""A room keeps so many bytes of its newest events in memory. Clients that have missed more are sent events from `feed`."""
 STEP_BYTES: Final = 1 << 18
-"""What those who catch up are sent at a time: far below what closes a dashboard for being slow."""
+"""Clients that catch up are sent so much at a time: far less than the unsent bytes at which a slow client is closed."""
 _BURST_BYTES: Final = wire.MAX_UNSENT_BYTES // 2
-"""What is sent at most in one write. The rest of a larger burst is caught up with, so that it closes nobody who reads well."""
+"""The most that one delivery of the change stream sends at once. The rest goes out in steps, so that it closes no client that
+reads."""
 _WARM_SEGMENTS: Final = 32
-"""Read when a room opens: after a restart everybody comes back at once, having missed little, and is served from memory."""
+"""Read when a room opens: after a restart all clients come back at once, have missed little, and are served from memory."""
 _MAX_PAGE_SEGMENTS: Final = 512
-_HOLE_TRIES: Final = 5
+_GAP_TRIES: Final = 5
+"""How often `feed` is read for events that should be there, before the room goes on without them."""
 
 _BACKOFF: Final = Backoff()
 _logger = logging.getLogger("tether.hub")
 
 
 class Listener(Protocol):
-    """Who is in a room, as the room sees it."""
+    """A dashboard as its room sees it."""
 
     def close(self, code: Close) -> None:
-        """Say goodbye with `code`."""
+        """Close the WebSocket with `code`."""
 
 
 class FeedReader:
     """Reads one organization's `feed` in order, about `STEP_BYTES` at a time.
 
-    How large segments are is known only once some were read, so it begins with two and adapts.
+    The size of segments is known only after some were read, so it begins with two and adapts.
     """
 
     def __init__(self, feed: Feed, organization_id: str) -> None:
@@ -68,9 +72,9 @@ class FeedReader:
         self._limit = 2
 
     async def read(self, seq: int, last: int) -> list[Segment]:
-        """Return segments, from the one that holds `seq` + 1 at the latest to the one that holds `last` at most.
+        """Return segments in order that hold events after `seq`, none of which begins after `last`.
 
-        A document may reach beyond `last`, where a large one is being published in steps. Raises the driver's errors.
+        Raises the driver's errors.
         """
         documents = await self._feed.between(self._organization_id, seq, last, self._limit)
         segments = segments_of(documents)
@@ -81,28 +85,32 @@ class FeedReader:
 
 
 class Room:
-    """The stream of one organization, for as long as somebody listens."""
+    """The stream of one organization. The hub makes it for the first dashboard and closes it after the last."""
 
-    def __init__(self, organization_id: str, feed: Feed, metrics: Metrics) -> None:
+    def __init__(self, organization_id: str, feed: Feed, metrics: Metrics, max_recent_bytes: int = MAX_RECENT_BYTES) -> None:
         self.organization_id = organization_id
-        self.members: set[Listener] = set()
-        """Everybody who needs the room: on the way in, catching up, or live."""
+        self.listeners: set[Listener] = set()
+        """All dashboards of the organization, including those that are being admitted or catch up."""
         self.live: dict[IOStream, Listener] = {}
-        """Those who were sent exactly what has been published, and get what comes next."""
+        """The dashboards that were sent everything up to `last_published`, by their connection: they get what is next."""
         self.is_open = False
-        self.last = 0
-        """The number up to which everything has been published; 0 until the room is open."""
+        self.epoch = ""
+        """The epoch of the database (`Feed.epoch`) to which the numbers belong; "" until the room is open."""
+        self.last_published = 0
+        """The number of the last event that was sent to the live dashboards; 0 until the room is open."""
         self.recent: deque[Segment] = deque()
-        """The newest segments, without a gap between them; the last one ends with `last`."""
+        """The newest segments, without a gap between them; the last one ends with `last_published`."""
         self.recent_bytes = 0
-        self._heard_of = 0
+        self._last_committed = 0
+        """The largest number that is known to be committed."""
         self._feed = feed
         self._metrics = metrics
+        self._max_recent_bytes = max_recent_bytes
         self._opening: asyncio.Task[None] | None = None
         self._catching_up: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Find out where the organization stands, once for everybody who waits for it; raises the driver's errors."""
+        """Read where the organization stands, once for all that wait for it. Raises `Unavailable` and the driver's errors."""
         if self.is_open:
             return
         if self._opening is None:
@@ -111,93 +119,107 @@ class Room:
 
     async def _open(self) -> None:
         try:
+            # First: if the database is put back now, the epoch is the old one, and the next comparison finds out.
+            self.epoch = await self._feed.epoch()
             documents = await self._feed.newest(self.organization_id, _WARM_SEGMENTS)
-            # The same transaction writes both, so the counter says more only once the retention has emptied `feed`.
-            self.last = documents[-1]["last"] if documents else await self._feed.last_number(self.organization_id)
+            # One transaction writes both, so the counter is ahead only when the retention has removed all segments.
+            counted = documents[-1]["last"] if documents else await self._feed.last_number(self.organization_id)
+            self.last_published = counted
             for segment in segments_of(documents):
                 self._remember(segment)
             self.is_open = True
         finally:
             self._opening = None
-        self.note_committed(self._heard_of)
+        self.note_committed(self._last_committed)
 
     def close(self) -> None:
-        """End what is under way."""
+        """Cancel what is under way; idempotent."""
         for task in (self._opening, self._catching_up):
             if task is not None:
                 task.cancel()
 
-    def offer(self, documents: Sequence[Document]) -> None:
-        """Publish what the tail has read for this organization, with one write to each dashboard."""
+    @property
+    def is_behind(self) -> bool:
+        """Whether something is known to be committed that was not published."""
+        return self.is_open and self.last_published < self._last_committed
+
+    def deliver(self, documents: Sequence[FeedSegment]) -> None:
+        """Publish segments from the change stream, with one write to each live dashboard."""
         if self.is_open and self._catching_up is None:
-            self._publish(segments_of(document for document in documents if document["last"] > self.last), _BURST_BYTES)
+            new = segments_of(document for document in documents if document["last"] > self.last_published)
+            if new and new[0].first > self.last_published + 1:
+                self._metrics.feed_mends.labels("gap").inc()
+            self._publish(new, _BURST_BYTES)
         self.note_committed(documents[-1]["last"])
 
     def note_committed(self, seq: int) -> None:
         """Take note that everything up to `seq` is committed; what was not published yet is read from `feed`."""
-        self._heard_of = max(self._heard_of, seq)
-        if self.is_open and self.last < self._heard_of and self._catching_up is None:
-            self._metrics.feed_mends.inc()
+        self._last_committed = max(self._last_committed, seq)
+        if self.is_behind and self._catching_up is None:
             self._catching_up = asyncio.create_task(self._catch_up())
 
     async def caught_up(self) -> None:
-        """Return once everything that the room has heard of has been published."""
+        """Return once everything that is known to be committed has been published."""
         while self._catching_up is not None:
             await asyncio.wait({self._catching_up})
 
-    async def resume_refusal(self, after: int) -> str | None:
-        """Say why nobody can resume after `after`; None when it works, and then `after` is not beyond `last`.
+    async def resume_refusal(self, after: Position) -> str | None:
+        """Return why a client cannot resume after this position, None when it can: then the position is published here.
 
         Raises the driver's errors.
         """
-        if self._start(after) is Start.AHEAD:
-            if after > await self._feed.last_number(self.organization_id):
+        if after.epoch not in (None, self.epoch):
+            return RESTORED
+        if self._start(after.seq) is Start.AHEAD:
+            if after.seq > await self._feed.last_number(self.organization_id):
                 return FROM_THE_FUTURE
-            self.note_committed(after)
+            self.note_committed(after.seq)
             await self.caught_up()
-        if self._start(after) is Start.FEED:
-            oldest = await self._feed.oldest_number_after(self.organization_id, after)
-            if oldest is None or oldest > after + 1:
+        if self._start(after.seq) is Start.FEED:
+            oldest = await self._feed.oldest_number_after(self.organization_id, after.seq)
+            if oldest is None or oldest > after.seq + 1:
                 return EXPIRED
         return None
 
     def _start(self, after: int) -> Start:
-        return start_of_stream(after, self.last, self.recent[0].first if self.recent else self.last + 1)
+        first_recent = self.recent[0].first if self.recent else self.last_published + 1
+        return start_of_stream(after, self.last_published, first_recent)
 
-    def restart(self, seq: int, reason: str) -> None:
-        """Go on from `seq`, forgetting what came before and any later number; whoever is live is told to fetch by HTTP."""
+    def restart(self, epoch: str, seq: int, reason: str) -> None:
+        """Go on from `seq`, whatever was published before, and send `resync` to the live dashboards."""
         log(_logger, logging.WARNING, "room_restarted", organizationId=self.organization_id, reason=reason, seq=seq)
-        self.last = self._heard_of = seq
-        self.trim(0)
-        wire.send(self.live, resync(seq, reason))
+        self.epoch = epoch
+        self.last_published = self._last_committed = seq
+        self.forget_oldest(0)
+        wire.send(self.live, resync(epoch, seq, reason))
 
-    def trim(self, limit_bytes: int) -> None:
-        """Forget the oldest events until at most `limit_bytes` are kept."""
-        while self.recent_bytes > limit_bytes:
+    def forget_oldest(self, keep_bytes: int) -> None:
+        """Remove the oldest recent segments until at most `keep_bytes` are left."""
+        while self.recent_bytes > keep_bytes:
             self.recent_bytes -= len(self.recent.popleft().frames)
 
-    def pages(self) -> FeedReader:
-        """Return a reader of this organization's `feed`."""
+    def reader(self) -> FeedReader:
+        """Return a new reader of this organization's `feed`."""
         return FeedReader(self._feed, self.organization_id)
 
     async def _catch_up(self) -> None:
-        """Publish from `feed` until nothing is known to be missing; in the same step the tail takes over again."""
-        pages = self.pages()
-        failures = holes = 0
+        """Publish from `feed` until nothing is known to be missing; from then on `deliver` publishes again."""
+        reader = self.reader()
+        failures = gaps = 0
         try:
-            while self.last < self._heard_of:
+            while self.is_behind:
                 try:
-                    segments = await pages.read(self.last, self._heard_of)
-                    if segments and segments[0].first <= self.last + 1:
-                        while self._publish(segments, STEP_BYTES):  # noqa: ASYNC110 - waits for nothing: the sockets' turn
+                    segments = await reader.read(self.last_published, self._last_committed)
+                    if segments and segments[0].first <= self.last_published + 1:
+                        while self._publish(segments, STEP_BYTES):  # noqa: ASYNC110 - other tasks run between two steps
                             await asyncio.sleep(0)
-                        failures = holes = 0
-                    elif (holes := holes + 1) == _HOLE_TRIES:
-                        heard_of = self._heard_of
-                        self.restart(segments[0].first - 1 if segments else heard_of, EXPIRED)
-                        self._heard_of = heard_of
+                        failures = gaps = 0
+                    elif (gaps := gaps + 1) == _GAP_TRIES:
+                        last_committed = self._last_committed
+                        self.restart(self.epoch, segments[0].first - 1 if segments else last_committed, EXPIRED)
+                        self._last_committed = last_committed
                     else:
-                        await asyncio.sleep(_BACKOFF.wait_s(holes))  # just after a failover a majority read may lag behind
+                        await asyncio.sleep(_BACKOFF.wait_s(gaps))  # after a failover a majority read may be late
                 except Exception as error:
                     failures += 1
                     log(_logger, logging.WARNING, "room_behind", organizationId=self.organization_id, reason=str(error))
@@ -206,22 +228,23 @@ class Room:
             self._catching_up = None
 
     def _publish(self, segments: Sequence[Segment], limit_bytes: int) -> bool:
-        part = frames_after(segments, self.last, limit_bytes)
+        """Send at most `limit_bytes` of what follows in `segments`; return False when nothing in them follows."""
+        part = frames_after(segments, self.last_published, limit_bytes)
         if part is None:
             return False
         for segment in segments:
-            if self.last < segment.last <= part.last:
+            if self.last_published < segment.last <= part.last:
                 self._remember(segment)
-        self._metrics.frames.inc((part.last - self.last) * len(self.live))
+        self._metrics.frames.inc((part.last - self.last_published) * len(self.live))
         self._metrics.frame_bytes.inc(len(part.frames) * len(self.live))
-        self.last = part.last
+        self.last_published = part.last
         for stream in wire.send(self.live, part.frames):
             self.live[stream].close(Close.TOO_SLOW)
         return True
 
     def _remember(self, segment: Segment) -> None:
         if self.recent and self.recent[-1].last + 1 != segment.first:
-            self.trim(0)
+            self.forget_oldest(0)
         self.recent.append(segment)
         self.recent_bytes += len(segment.frames)
-        self.trim(MAX_RECENT_BYTES)
+        self.forget_oldest(self._max_recent_bytes)

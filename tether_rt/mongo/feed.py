@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Final
+from typing import Final, cast
 
 from bson import Int64, Timestamp
+from motor.motor_asyncio import AsyncIOMotorCollection
 
+from tether_rt.domain.events import FeedSegment
 from tether_rt.errors import Unavailable
 from tether_rt.mongo.client import MAJORITY, Database, Document
 from tether_rt.mongo.wire.loop_connection import LoopConnection
@@ -32,9 +34,21 @@ class Feed:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._feed = database.get_collection("feed", read_concern=MAJORITY)
+        feed = database.get_collection("feed", read_concern=MAJORITY)
+        self._feed = cast("AsyncIOMotorCollection[FeedSegment]", feed)
         self._counters = database.get_collection("counters", read_concern=MAJORITY)
         self._turns = asyncio.Semaphore(READS_AT_ONCE)
+
+    async def epoch(self) -> str:
+        """Return the UUID of the collection `feed` as 32 hexadecimal digits.
+
+        MongoDB gives a collection a new one when it is dropped and created again, as a restore does. Raises `Unavailable` when
+        there is no such collection, and the driver's errors.
+        """
+        found = await (await self._database.list_collections(filter={"name": "feed"})).to_list(1)
+        if not found:
+            raise Unavailable("The collection feed is missing; `tether-rt indexes` creates it.")
+        return bytes(found[0]["info"]["uuid"]).hex()
 
     async def last_number(self, organization_id: str) -> int:
         """Return the last number committed in the organization, 0 when there is none."""
@@ -45,7 +59,7 @@ class Feed:
         cursor = self._counters.find({"_id": {"$in": list(organization_ids)}})
         return {document["_id"]: document["seq"] async for document in cursor}
 
-    async def newest(self, organization_id: str, limit: int) -> list[Document]:
+    async def newest(self, organization_id: str, limit: int) -> list[FeedSegment]:
         """Return the newest segments, at most `limit`, oldest first."""
         async with self._turns:
             cursor = self._feed.find({"organizationId": organization_id}, sort=[("last", -1)], limit=limit)
@@ -58,7 +72,7 @@ class Feed:
             found = await self._feed.find_one(query, {"first": 1}, sort=[("last", 1)])
         return found["first"] if found else None
 
-    async def between(self, organization_id: str, seq: int, last: int, limit: int) -> list[Document]:
+    async def between(self, organization_id: str, seq: int, last: int, limit: int) -> list[FeedSegment]:
         """Return the segments that hold numbers after `seq` and up to `last`, oldest first, at most `limit`."""
         query = {"organizationId": organization_id, "last": {"$gt": seq}, "first": {"$lte": last}}
         async with self._turns:
@@ -117,7 +131,7 @@ class FeedStream:
         answer = await self._ask({**asked, "readConcern": {**MAJORITY.document, "afterClusterTime": self._begin}})
         return {document["_id"]: document["seq"] for document in answer["cursor"]["firstBatch"]}
 
-    async def batch(self) -> list[Document]:
+    async def batch(self) -> list[FeedSegment]:
         """Return the next segments, in the order of their commits; an empty list when there were none for half a second.
 
         Raises the driver's errors, and `Unavailable` when MongoDB ended the stream (the collection was dropped).

@@ -59,7 +59,13 @@ class Metrics:
             "tether_feed_lag_seconds", "From commit to the tail having read it", buckets=_SECONDS, registry=registry
         )
         self.feed_restarts = Counter("tether_feed_restarts", "Change streams opened again", registry=registry)
-        self.feed_mends = Counter("tether_feed_mends", "Gaps in the numbers mended from feed", registry=registry)
+        self.feed_mends = Counter(
+            "tether_feed_mends", "Times that events were read from feed because the stream did not bring them: gap, restart",
+            ["cause"], registry=registry,
+        )  # fmt: skip
+        for cause in ("gap", "restart"):
+            self.feed_mends.labels(cause)  # so that an alert sees the first one
+        self.recent_bytes = Gauge("tether_recent_events_bytes", "Newest events kept in memory", registry=registry)
         self.dashboards = Gauge("tether_dashboards", "Dashboards connected", registry=registry)
         self.frames = Counter("tether_frames_sent", "WebSocket messages sent", registry=registry)
         self.frame_bytes = Counter("tether_frame_bytes_sent", "WebSocket bytes sent", registry=registry)
