@@ -15,14 +15,15 @@ from bson import Regex
 from tether_rt.domain.search_terms import by_field, query_terms
 from tether_rt.mongo.calls import UNSHOWN
 from tether_rt.mongo.client import Database, Document
+from tether_rt.mongo.free_form import RAW, as_stored
 from tether_rt.mongo.search_index import EVER
 
 MOST_COUNTED: Final = 1_000
 """A filtered list is counted up to here: nobody pages further, and to count ten times as many took longer than
 to find the page."""
 
-_SHOWN: Final = {**UNSHOWN, "recordings.key": 0}
-_LISTED: Final = {**_SHOWN, "transcription": 0, "providerMetadata": 0}
+_SHOWN: Final = {**UNSHOWN, "recordings.key": 0, "providerMetadata": 0}
+_LISTED: Final = {**_SHOWN, "transcription": 0}
 _NEWEST_FIRST: Final = [("startTime", -1), ("_id", -1)]
 _EXPORTED_AT_ONCE: Final = 500
 _NAMED_AT_MOST: Final = 1_000
@@ -100,6 +101,7 @@ class CallHistory:
         """`waiting_since` says before which time all calls are in the index of words (`SearchIndexer`)."""
         self._waiting_since = waiting_since
         self._calls = database["calls"]
+        self._raw_calls = database.get_collection("calls", codec_options=RAW)
         self._contacts = database["contacts"]
         self._counters = database["counters"]
 
@@ -151,8 +153,15 @@ class CallHistory:
 
     async def get(self, organization_id: str, call_id: str) -> Document | None:
         """Return one whole call of the organization."""
-        call = await self._calls.find_one({"_id": call_id, "organizationId": organization_id}, _SHOWN)
-        return (await self._named([call]))[0] if call else None
+        own = {"_id": call_id, "organizationId": organization_id}
+        call, free_form = await asyncio.gather(
+            self._calls.find_one(own, _SHOWN), self._raw_calls.find_one(own, {"providerMetadata": 1})
+        )
+        if call is None or free_form is None:
+            return None
+        # In a thread: six megabytes of small objects take a second.
+        call["providerMetadata"] = await asyncio.to_thread(as_stored, free_form["providerMetadata"])
+        return (await self._named([call]))[0]
 
     async def every(self, organization_id: str, call_filter: CallFilter) -> AsyncIterator[list[Document]]:
         """Yield all calls of the list, newest first, some hundred at a time; a long list is never held as a whole."""

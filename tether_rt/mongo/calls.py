@@ -90,8 +90,9 @@ class Calls:
         self._calls = database["calls"]
 
     async def with_recording_key(self, organization_id: str, call_id: str) -> Document | None:
-        """Return one call of the organization with its recordings' keys."""
-        return await self._calls.find_one({"_id": call_id, "organizationId": organization_id}, UNSHOWN)
+        """Return one call of the organization with its recordings' keys, but without `providerMetadata`."""
+        shown = {**UNSHOWN, "providerMetadata": 0}
+        return await self._calls.find_one({"_id": call_id, "organizationId": organization_id}, shown)
 
     async def recording(self, recording_id: str) -> Document | None:
         """Return {key, contentType, bytes} of a recording; the caller has proved its right by a signed link."""
