@@ -42,7 +42,7 @@ from tether_rt.mongo.contacts import People
 from tether_rt.mongo.indexes import create_indexes
 from tether_rt.mongo.lookups import Lookups
 from tether_rt.mongo.private_mongod import PrivateMongod
-from tether_rt.mongo.search_index import SearchIndexer
+from tether_rt.mongo.search_index import SearchBacklog, SearchIndexer
 from tether_rt.mongo.sessions import Sessions
 from tether_rt.mongo.users import Users
 from tether_rt.mongo.waveforms import Waveforms
@@ -114,12 +114,11 @@ class App:
         )
         self._closers.append(("hub", self.hub.close))
 
-        self.words = SearchIndexer(database, lambda: self.group_commit.is_busy)
-        self._closers.append(("words", self.words.close))
-        self.supervisor.add("words", self.words.run)
+        self.search_backlog = backlog = SearchBacklog()
+        self.supervisor.add("words", SearchIndexer(database, backlog).run)
         abandoned = AbandonedTransactions(self.client)
         self.group_commit = GroupCommit(
-            lambda: BatchWriter(database, self.words.expect), self.metrics, end_abandoned=abandoned.end
+            lambda: BatchWriter(database, backlog.enqueue), self.metrics, end_abandoned=abandoned.end
         )
         self._closers.append(("group commit", self.group_commit.close))
         self.supervisor.add("hub", self.hub.run)
@@ -141,7 +140,7 @@ class App:
             intake,
             self.group_commit,
             self.waveforms.announce,
-            lambda: self.words.is_backlog_full,
+            self.search_backlog.is_full,
         )
         self.web = HttpContext(
             identity=self.identity,
@@ -163,7 +162,7 @@ class App:
 
     def _routes(self, keyring: Keyring, contract: Any, pipeline: Pipeline) -> list[Route]:
         calls_part = {"calls": self.calls}
-        history_part = {"history": CallHistory(self.database, lambda: self.words.waiting_since)}
+        history_part = {"history": CallHistory(self.database, self.search_backlog)}
         people_part = {"people": self.people, "contract": contract}
         links = recordings.RecordingLinks(self.recordings, keyring)
         assets = StaticFiles(static_folder())

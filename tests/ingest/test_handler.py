@@ -13,7 +13,6 @@ import pytest
 
 from tests.support.service import SAMPLES, Service, Tenant, missed, sample
 from tether_rt.http.json_body import MAX_JSON_BYTES, MAX_VALUES
-from tether_rt.mongo.search_index import SearchIndexer
 
 CONTRACT_EXAMPLE = {
     "direction": "outbound",
@@ -356,16 +355,3 @@ async def test_unknown_addresses_and_methods_have_the_one_error_shape(tenant: Te
     answer = await tenant.request("GET", "/api/calls/ingest", token=tenant.api_key)
     assert answer.status == 405
     assert answer.headers["Allow"] == "POST"
-
-
-async def test_a_server_that_is_behind_with_words_takes_a_call_with_them_unless_it_is_large(
-    tenant: Tenant, service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(SearchIndexer, "is_backlog_full", True)
-    service.server.app.words.expect = lambda call_ids, at: None  # type: ignore[method-assign]  # so that a mark stays
-    small, large = missed(transcript=[{"role": "user", "message": "The boiler again"}]), missed(metadata={"a": "x" * 200_000})
-    ids = [(await tenant.post_call(call)).body["callId"] for call in (small, large)]
-    found = (await tenant.get("/api/calls/history?search=boiler")).body["calls"]
-    assert [call["callId"] for call in found] == ids[:1]
-    marked = service.database["calls"].find({"_id": {"$in": ids}, "unindexed": {"$exists": True}})
-    assert [call["_id"] for call in await marked.to_list(None)] == ids[1:]

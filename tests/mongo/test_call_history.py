@@ -1,19 +1,25 @@
-"""Lists of calls: how many there are, and when that is no longer counted."""
+"""Lists of calls: what is found, counted and exported while calls arrive and their search terms are written."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from tests.support.entries import caller, entry
-from tether_rt.mongo import call_history as module
+from tests.support.proxy import Passage, Proxy
 from tether_rt.mongo import client as store
 from tether_rt.mongo.batch_writer import BatchWriter
 from tether_rt.mongo.call_history import MOST_COUNTED, CallFilter, CallHistory
-from tether_rt.mongo.search_index import SearchIndexer
+from tether_rt.mongo.search_index import SearchBacklog, SearchIndexer
+
+
+async def index_all(database: store.Database, backlog: SearchBacklog) -> None:
+    indexer = SearchIndexer(database, backlog)
+    while await indexer.index():
+        pass
 
 
 async def test_a_filtered_list_is_counted_up_to_a_limit_and_says_so(database: store.Database) -> None:
@@ -34,18 +40,16 @@ async def test_a_filtered_list_is_counted_up_to_a_limit_and_says_so(database: st
     assert await total() == (MOST_COUNTED, False, 2)
 
 
-@pytest.mark.parametrize("named_at_most", [1_000, 4])
-async def test_a_call_is_found_before_its_words_are_indexed_while_they_are_and_afterwards(
-    database: store.Database, monkeypatch: pytest.MonkeyPatch, named_at_most: int
+@pytest.mark.parametrize("max_unindexed", [1_000, 4])
+async def test_a_call_is_found_before_its_terms_are_indexed_while_they_are_and_afterwards(
+    database: store.Database, max_unindexed: int
 ) -> None:
-    monkeypatch.setattr(module, "_NAMED_AT_MOST", named_at_most)
     whose, somebody_else = caller(), caller()
     writer = BatchWriter(database)
-    words = SearchIndexer(database, lambda: False)
-    history = CallHistory(database, lambda: words.waiting_since)
+    backlog = SearchBacklog()
+    history = CallHistory(database, backlog, max_unindexed=max_unindexed)
     wanted: dict[str, Any] = {"fromNumber": "+442079460958", "agentName": "Zo\u00eb", "summary": "A parcel that was late"}
     written = [entry(whose, **wanted, callStartTime=f"2026-05-15T09:{minute}:00.000Z") for minute in range(10, 18)]
-    await writer.write([*written, entry(whose, summary="late"), entry(somebody_else, **wanted)])
     newest_first = [one.call_id for one in reversed(written)]
 
     async def look() -> None:
@@ -67,54 +71,56 @@ async def test_a_call_is_found_before_its_words_are_indexed_while_they_are_and_a
         assert nothing is not None
         assert (nothing.calls, nothing.total) == ([], 0)
 
+    await index_all(database, backlog)
+    await writer.write([*written, entry(whose, summary="late"), entry(somebody_else, **wanted)])
     await look()
-    words.expect((one.call_id for one in written[2:5]), datetime.now(UTC))
-    words._sweep_at_s = math.inf
-    assert await words.index() == 3
+    backlog.enqueue((one.call_id for one in written[2:5]), datetime.now(UTC))
+    indexer = SearchIndexer(database, SearchBacklog(), swept_calls=3)
+    assert await indexer.index() == 3
+    assert await database["calls"].count_documents({"unindexed": {"$exists": True}}) == 7
     await look()
-    words._sweep_at_s = 0
-    assert await words.index() == 7
+    await index_all(database, backlog)
     assert await database["calls"].count_documents({"unindexed": {"$exists": True}}) == 0
     await look()
-    await words.close()
     await writer.close()
 
 
-async def test_a_call_that_is_indexed_during_the_search_is_found(database: store.Database) -> None:
-    whose = caller()
-    writer = BatchWriter(database)
-    words = SearchIndexer(database, lambda: False)
-    await writer.write([entry(whose, summary="parcel")])
+def once_before(mark: bytes, do: Callable[[], Awaitable[object]], proxy: Proxy) -> None:
+    """Have the proxy `do` something before it passes on the first request with `mark` in it."""
 
-    class Slow(CallHistory):
-        async def _query(self, organization_id: str, narrowed: CallFilter) -> dict[str, Any]:
-            query = await super()._query(organization_id, narrowed)
-            assert await words.index() == 1
-            return query
+    async def look(passage: Passage, up: bool, piece: bytes) -> bool:
+        if up and mark in piece:
+            proxy.look = None
+            await do()
+        return True
 
-    page = await Slow(database).page(whose.organization_id, CallFilter(search="parcel"), limit=50)
-    assert page is not None
-    assert (len(page.calls), page.total) == (1, 1)
-    await words.close()
-    await writer.close()
+    proxy.look = look
 
 
-async def test_every_call_up_to_the_lists_number_is_in_it_also_one_that_waits_for_its_words(
-    database: store.Database, monkeypatch: pytest.MonkeyPatch
+async def test_a_call_that_is_indexed_during_the_search_is_found(
+    database: store.Database, proxied: store.Database, proxy: Proxy
 ) -> None:
     whose = caller()
     writer = BatchWriter(database)
     await writer.write([entry(whose, summary="parcel")])
-    history = CallHistory(database)
-    counters = history._counters
+    await writer.close()
+    # Calls without terms are looked for first, and then the page is read in its order.
+    once_before(b"startTime", lambda: index_all(database, SearchBacklog()), proxy)
+    page = await CallHistory(proxied).page(whose.organization_id, CallFilter(search="parcel"), limit=50)
+    assert proxy.look is None
+    assert page is not None
+    assert (len(page.calls), page.total) == (1, 1)
 
-    class Late:
-        async def find_one(self, *args: Any) -> Any:
-            await writer.write([entry(whose, summary="parcel")])
-            return await counters.find_one(*args)
 
-    monkeypatch.setattr(history, "_counters", Late())
-    page = await history.page(whose.organization_id, CallFilter(search="parcel"), limit=50)
+async def test_every_call_up_to_the_lists_number_is_in_it_also_one_without_terms(
+    database: store.Database, proxied: store.Database, proxy: Proxy
+) -> None:
+    whose = caller()
+    writer = BatchWriter(database)
+    await writer.write([entry(whose, summary="parcel")])
+    once_before(b"counters", lambda: writer.write([entry(whose, summary="parcel")]), proxy)
+    page = await CallHistory(proxied).page(whose.organization_id, CallFilter(search="parcel"), limit=50)
+    assert proxy.look is None
     assert page is not None
     assert (page.seq, len(page.calls)) == (6, 2)
     await writer.close()

@@ -20,7 +20,7 @@ from tether_rt.mongo.contacts import People
 from tether_rt.mongo.feed import Feed
 from tether_rt.mongo.indexes import create_indexes
 from tether_rt.mongo.lookups import Lookups
-from tether_rt.mongo.search_index import SearchIndexer
+from tether_rt.mongo.search_index import SearchBacklog, SearchIndexer
 from tether_rt.mongo.sessions import Sessions
 from tether_rt.mongo.users import Users
 from tether_rt.mongo.wire.loop_connection import LoopConnection
@@ -191,10 +191,19 @@ def known(query: Callable[[Lookups], Awaitable[object]]) -> Query:
     return run
 
 
-async def sweep(filled: Filled) -> None:
-    words = SearchIndexer(filled.database, lambda: False)
-    await words._sweep()
-    await words.close()
+async def index_terms(filled: Filled) -> SearchBacklog:
+    """Give every marked call its search terms; return a backlog that knows so."""
+    backlog = SearchBacklog()
+    indexer = SearchIndexer(filled.database, backlog)
+    while await indexer.index():
+        pass
+    return backlog
+
+
+async def history_of_indexed(filled: Filled) -> None:
+    await CallHistory(filled.database, await index_terms(filled)).page(
+        WHOSE.organization_id, CallFilter(search="alex 4165"), limit=50
+    )
 
 
 async def batch(filled: Filled) -> None:
@@ -223,10 +232,8 @@ SORTED: dict[str, Query] = {
 COUNTED: dict[str, Query] = {"statistics": statistics, "all statistics": all_statistics, "activity": activity}
 FOUND: dict[str, Query] = {
     "history found among calls that wait": history(search="alex 4165"),
-    "history found": lambda filled: CallHistory(filled.database, lambda: AFTER).page(
-        WHOSE.organization_id, CallFilter(search="alex 4165"), limit=50
-    ),
-    "calls that wait for their words": sweep,
+    "history found": history_of_indexed,
+    "calls that wait for their search terms": index_terms,
     "duplicates": known(lambda known: known.calls([(WHOSE.user_id, "1"), (WHOSE.user_id, "2"), ("u", "1")])),
     "committed": known(lambda known: known.committed(["a" * 24, "b" * 24])),
     "one call": lambda filled: CallHistory(filled.database).get(WHOSE.organization_id, "a" * 24),
@@ -257,14 +264,11 @@ async def test_no_page_is_sorted_in_memory(filled: Filled, name: str) -> None:
 async def test_of_the_calls_with_a_number_none_is_read_but_those_of_the_page(database: store.Database) -> None:
     whose = caller()
     writer = BatchWriter(database)
-    words = SearchIndexer(database, lambda: False)
     wanted: dict[str, Any] = {"fromNumber": "+442079460958", "callStartTime": "2026-05-15T09:00:00.000Z"}
     await writer.write([*(entry(whose) for _ in range(200)), *(entry(whose, **wanted) for _ in range(50))])
-    while await words.index():
-        pass
-    await words.close()
     await writer.close()
-    found = CallHistory(database, lambda: AFTER).page(whose.organization_id, CallFilter(search="0958"), limit=5)
+    backlog = await index_terms(Filled(database, "", "", ""))
+    found = CallHistory(database, backlog).page(whose.organization_id, CallFilter(search="0958"), limit=5)
     seen = await plans(database, found)
     assert [plan["docsExamined"] for plan in seen if "sort" in plan["command"]] == [5]
 

@@ -1,104 +1,91 @@
-"""Words are indexed after their calls: all of them, once, and in the time that nobody else needs."""
+"""Search terms are written after their calls: all of them, whatever happens, and without keeping ingest from its work."""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections import deque
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextvars import ContextVar
+from collections.abc import Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
+from pathlib import Path
 from typing import Any
 
 import pytest
-from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError
+from bson import encode
+from pymongo.errors import BulkWriteError
 
+from tests.conftest import settings_on
 from tests.support.entries import caller, entry
-from tether_rt.domain.search_terms import MAX_TERMS, indexed_terms
+from tests.support.proxy import Passage, Proxy
+from tests.support.service import missed, running
+from tether_rt.domain.call import Caller
+from tether_rt.domain.search_terms import MAX_TERMS
 from tether_rt.mongo import client as store
-from tether_rt.mongo import search_index as module
 from tether_rt.mongo.batch_writer import BatchWriter
 from tether_rt.mongo.call_history import CallFilter, CallHistory
 from tether_rt.mongo.contacts import People
-from tether_rt.mongo.search_index import SearchIndexer
-from tether_rt.mongo.wire.op_msg import Command
+from tether_rt.mongo.search_index import SearchBacklog, SearchIndexer
 
 LONG_AGO = datetime(2026, 5, 15, tzinfo=UTC)
-_is_ours: ContextVar[bool] = ContextVar("is_ours", default=False)
-"""Tells the index under test from one of a server that other tests have running in this process."""
+MARKED = {"unindexed": {"$exists": True}}
+MAX_DOCUMENT_BYTES = 16 << 20
 
 
-async def commit_spoken(database: store.Database, count: int, words: SearchIndexer | None = None) -> None:
-    """Store calls in which each says its own word, and say so."""
+async def store_spoken(database: store.Database, count: int, backlog: SearchBacklog | None = None) -> None:
+    """Store calls in each of which another word is spoken; they are announced to the backlog, if one is given."""
     whose = caller()
-    writer = BatchWriter(database, words.expect) if words else BatchWriter(database)
+    writer = BatchWriter(database, backlog.enqueue) if backlog else BatchWriter(database)
     turns = [[{"role": "agent", "message": f"word{number} again"}] for number in range(count)]
     await writer.write([entry(whose, transcript=turn) for turn in turns])
     await writer.close()
 
 
-async def found(database: store.Database, word: str) -> int:
+async def index_all(indexer: SearchIndexer) -> None:
+    """Index until no more marked calls are known."""
+    while await indexer.index():
+        pass
+
+
+async def with_word(database: store.Database, word: str) -> int:
     return await database["calls"].count_documents({"terms": word})
 
 
-class Timed(SearchIndexer):
-    """Ends after some turns, and remembers how long each took."""
-
-    def __init__(self, database: store.Database, *, busy: bool, turns: int) -> None:
-        super().__init__(database, lambda: busy)
-        self.turns = turns
-        self.took_s: list[float] = []
-
-    async def index(self) -> int:
-        if len(self.took_s) == self.turns:
-            raise asyncio.CancelledError
-        began_s = time.monotonic()
-        indexed = await super().index()
-        self.took_s.append(time.monotonic() - began_s)
-        return indexed
+async def marked(database: store.Database) -> int:
+    return await database["calls"].count_documents(MARKED)
 
 
-@pytest.fixture
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """How long it was going to rest each time; here it does not."""
-    made: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        if not _is_ours.get():
-            await asyncio.sleep(seconds)
-        elif seconds:  # else it is a turn given to others
-            made.append(seconds)
-            await asyncio.sleep(0.01)  # a MongoDB that is away for a moment is not asked a thousand times
-
-    monkeypatch.setattr(module, "asyncio", SimpleNamespace(sleep=sleep))
-    return made
+async def found(database: store.Database, whose: str, search: str) -> list[str]:
+    page = await CallHistory(database).page(whose, CallFilter(search=search), limit=50)
+    assert page is not None
+    return [call["_id"] for call in page.calls]
 
 
-@pytest.fixture
-async def words(database: store.Database) -> AsyncIterator[SearchIndexer]:
-    words = SearchIndexer(database, lambda: False)
-    yield words
-    await words.close()
+@pytest.mark.parametrize("page_bytes", [1, 4_000, 1 << 20])
+async def test_a_marked_call_is_found_by_its_words_and_its_mark_is_gone(database: store.Database, page_bytes: int) -> None:
+    await store_spoken(database, 70)
+    assert await with_word(database, "word69") == 0
+    await index_all(SearchIndexer(database, SearchBacklog(), page_bytes=page_bytes))
+    assert [await with_word(database, f"word{number}") for number in range(70)] == [1] * 70
+    assert await with_word(database, "again") == 70
+    assert await marked(database) == 0
 
 
-async def run(words: Timed) -> None:
-    _is_ours.set(True)
-    with pytest.raises(asyncio.CancelledError):
-        await words.run()
-    await words.close()
+async def test_calls_with_more_words_than_one_answer_of_mongodb_holds_are_all_indexed(database: store.Database) -> None:
+    """Six of 5 MB are 30 MB, and an answer has 16."""
+    whose = caller()
+    backlog = SearchBacklog()
+    indexer = SearchIndexer(database, backlog)
+    await index_all(indexer)
+    turns = [{"role": "agent", "message": "a word and another one " * 40} for _ in range(5_500)]
+    for number in range(6):
+        writer = BatchWriter(database, backlog.enqueue)
+        await writer.write([entry(whose, transcript=[{"role": "user", "message": f"rare{number:02d}"}, *turns])])
+        await writer.close()
+    await index_all(indexer)
+    assert await marked(database) == 0
+    assert [len(await found(database, whose.organization_id, f"rare{number:02d}")) for number in range(6)] == [1] * 6
 
 
-async def test_a_marked_call_is_found_by_its_words_and_its_mark_is_gone(database: store.Database, words: SearchIndexer) -> None:
-    await commit_spoken(database, 70)
-    assert await found(database, "word69") == 0
-    assert [await words.index() for _ in range(4)] == [32, 32, 6, 0]
-    assert [await found(database, f"word{number}") for number in range(70)] == [1] * 70
-    assert await found(database, "again") == 70
-    assert await database["calls"].count_documents({"unindexed": {"$exists": True}}) == 0
-
-
-async def test_calls_with_the_most_words_are_indexed_at_the_first_try(database: store.Database, words: SearchIndexer) -> None:
+async def test_calls_with_the_most_words_are_indexed_at_the_first_try(database: store.Database) -> None:
     # 16,384 entries for one index, which MongoDB holds in pages that it may try to write at each of them.
     whose = caller()
     writer = BatchWriter(database)
@@ -113,204 +100,203 @@ async def test_calls_with_the_most_words_are_indexed_at_the_first_try(database: 
         ]
     )
     await writer.close()
-    assert await words.index() == 32
+    await index_all(SearchIndexer(database, SearchBacklog()))
     by_size = [{"$group": {"_id": {"$size": {"$concatArrays": ["$terms", "$numbers"]}}, "calls": {"$sum": 1}}}]
     assert await database["calls"].aggregate(by_size).to_list(None) == [{"_id": 2 * MAX_TERMS, "calls": 32}]
 
 
-async def test_what_an_earlier_version_left_marked_is_indexed_and_keeps_its_words(
-    database: store.Database, words: SearchIndexer
-) -> None:
-    await commit_spoken(database, 1)
+async def test_a_call_that_an_earlier_version_marked_is_indexed_and_keeps_its_words(database: store.Database) -> None:
+    await store_spoken(database, 1)
     earlier = {"$set": {"unindexed": True, "terms": ["parcel"]}, "$unset": {"newTerms": ""}}
     await database["calls"].update_one({}, earlier)
-    assert [await words.index() for _ in range(2)] == [1, 0]
-    assert await found(database, "parcel") == await found(database, "word0") == 1
+    await index_all(SearchIndexer(database, SearchBacklog()))
+    assert await with_word(database, "parcel") == await with_word(database, "word0") == 1
     assert await marked(database) == 0
 
 
-async def test_a_name_that_a_call_is_given_while_it_is_indexed_is_not_lost(
-    database: store.Database, words: SearchIndexer, monkeypatch: pytest.MonkeyPatch
+async def test_a_contacts_new_name_is_not_lost_while_its_call_is_indexed(
+    database: store.Database, proxied: store.Database, proxy: Proxy
 ) -> None:
-    await commit_spoken(database, 2)
+    await store_spoken(database, 2)
     one, other = await database["calls"].find().to_list(None)
     people = People(database)
     await people.rename(other["organizationId"], other["contactId"], "Flat 9c Becker")
     await database["calls"].update_many({}, {"$set": {"unindexed": LONG_AGO}})
-    ask = words._connection.ask
+    backlog = SearchBacklog()
+    indexer = SearchIndexer(proxied, backlog)
 
-    async def renamed_meanwhile(commands: Sequence[Command]) -> list[store.Document]:
-        if "update" in commands[0].body:
+    async def rename_before_the_update(passage: Passage, up: bool, piece: bytes) -> bool:
+        if up and b"\x02update\x00" in piece:
+            proxy.look = None
             await people.rename(one["organizationId"], one["contactId"], "Room 12b Becker")
-        return await ask(commands)
+        return True
 
-    monkeypatch.setattr(words._connection, "ask", renamed_meanwhile)
-    assert await words.index() == 2
-    monkeypatch.setattr(words._connection, "ask", ask)
-    assert [call["_id"] async for call in database["calls"].find({"unindexed": {"$exists": True}})] == [one["_id"]]
-    assert words.waiting_since <= LONG_AGO, "a search looks through the call as long as it waits"
-    assert [await words.index() for _ in range(2)] == [2, 0], "without a sweep, which may be a minute away"
-    assert await found(database, "becker") == await found(database, "again") == 2
+    proxy.look = rename_before_the_update
+    assert await indexer.index() == 2
+    assert proxy.look is None
+    assert [call["_id"] async for call in database["calls"].find(MARKED)] == [one["_id"]]
+    assert backlog.waiting_since <= LONG_AGO, "a search reads the call for as long as it is marked"
+    assert await indexer.index() > 0, "without a sweep, which may be a minute away"
+    assert await with_word(database, "becker") == await with_word(database, "again") == 2
     for search, call in (("room 12b", one), ("12b", one), ("flat 9c", other), ("9c", other)):
-        page = await CallHistory(database).page(call["organizationId"], CallFilter(search=search), limit=5)
-        assert page is not None
-        assert [each["_id"] for each in page.calls] == [call["_id"]]
+        assert await found(database, call["organizationId"], search) == [call["_id"]]
 
 
-def is_lately(at: datetime) -> bool:
+def is_a_minute_ago(at: datetime) -> bool:
     return timedelta(seconds=60) < datetime.now(UTC) - at < timedelta(minutes=2)
 
 
-async def test_it_is_known_since_when_calls_wait(database: store.Database, words: SearchIndexer) -> None:
-    assert words.waiting_since.year == 1970  # nobody has looked yet what another process may have left
-    await commit_spoken(database, 40)
+async def test_it_is_known_since_when_calls_are_marked(database: store.Database) -> None:
+    backlog = SearchBacklog()
+    indexer = SearchIndexer(database, backlog)
+    assert backlog.waiting_since.year == 1970, "nobody has looked yet for what another process may have left"
+    await store_spoken(database, 40)
     await database["calls"].update_one({"newTerms": {"$exists": True}}, {"$set": {"unindexed": LONG_AGO}})
-    assert await words.index() == 32
-    assert words.waiting_since == LONG_AGO
-    assert await words.index() == 8
-    assert is_lately(words.waiting_since)
-    await commit_spoken(database, 1, words)
-    assert is_lately(words.waiting_since)
-    words.expect(["a" * 24], LONG_AGO)
-    assert words.waiting_since == LONG_AGO
-    assert [await words.index() for _ in range(2)] == [2, 0]
-    assert is_lately(words.waiting_since)
+    while await marked(database):
+        assert await indexer.index()
+        assert not await marked(database) or backlog.waiting_since == LONG_AGO
+    assert is_a_minute_ago(backlog.waiting_since)
+    await store_spoken(database, 1, backlog)
+    assert is_a_minute_ago(backlog.waiting_since)
+    backlog.enqueue(["a" * 24], LONG_AGO)
+    assert backlog.waiting_since == LONG_AGO
+    await index_all(indexer)
+    assert is_a_minute_ago(backlog.waiting_since)
 
 
-async def marked(database: store.Database) -> int:
-    return await database["calls"].count_documents({"unindexed": {"$exists": True}})
-
-
-async def test_calls_that_were_announced_are_not_looked_for(
-    database: store.Database, words: SearchIndexer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert await words.index() == 0
-    await commit_spoken(database, 3, words)
-    await commit_spoken(database, 2)
-    assert [await words.index() for _ in range(2)] == [3, 0]
-    assert await marked(database) == 2
-    monkeypatch.setattr(words, "_sweep_at_s", time.monotonic())
-    assert [await words.index() for _ in range(2)] == [2, 0]
+async def test_calls_of_another_process_are_found_by_their_marks(database: store.Database) -> None:
+    backlog = SearchBacklog()
+    indexer = SearchIndexer(database, backlog, sweep_every_s=0)
+    await index_all(indexer)
+    await store_spoken(database, 3, backlog)
+    await store_spoken(database, 2)
+    await index_all(indexer)
     assert await marked(database) == 0
 
 
-async def test_more_marks_than_one_look_finds_are_found_by_the_next(
-    database: store.Database, words: SearchIndexer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_SWEPT_AT_ONCE", 10)
-    await commit_spoken(database, 25)
-    assert [await words.index() for _ in range(4)] == [10, 10, 5, 0]
+async def test_more_marked_calls_than_one_sweep_finds_are_found_by_the_next(database: store.Database) -> None:
+    await store_spoken(database, 25)
+    await index_all(SearchIndexer(database, SearchBacklog(), swept_calls=10))
     assert await marked(database) == 0
 
 
-async def test_what_is_forgotten_because_it_is_too_much_is_found_by_its_mark(
-    database: store.Database, words: SearchIndexer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert words._ids.maxlen == module._MOST_EXPECTED
-    monkeypatch.setattr(words, "_ids", deque(maxlen=4))
-    assert await words.index() == 0
-    await commit_spoken(database, 6, words)
-    words.expect((), LONG_AGO)
-    assert await words.index() == 4
-    assert words.waiting_since == LONG_AGO
-    assert [await words.index() for _ in range(2)] == [2, 0]
+async def test_calls_that_the_backlog_has_no_room_for_are_found_by_their_marks(database: store.Database) -> None:
+    backlog = SearchBacklog(max_calls=4)
+    indexer = SearchIndexer(database, backlog)
+    await index_all(indexer)
+    await store_spoken(database, 6, backlog)
+    backlog.enqueue(["a" * 24], LONG_AGO)
+    await indexer.index()
+    assert backlog.waiting_since == LONG_AGO
+    await index_all(indexer)
     assert await marked(database) == 0
 
 
-@pytest.mark.parametrize(
-    ("error", "expected"), [(AutoReconnect("connection closed"), 2), (OperationFailure("the document is too large", 17419), 0)]
-)
-async def test_calls_stay_expected_while_mongodb_is_away_and_not_when_it_refuses_them(
-    database: store.Database, words: SearchIndexer, monkeypatch: pytest.MonkeyPatch, error: PyMongoError, expected: int
+async def test_calls_are_tried_again_after_mongodb_was_away(
+    database: store.Database, proxied: store.Database, proxy: Proxy
 ) -> None:
-    assert await words.index() == 0
-    await commit_spoken(database, 2, words)
-    ask = words._connection.ask
-
-    async def away(commands: Sequence[Command]) -> list[store.Document]:
-        monkeypatch.setattr(words._connection, "ask", ask)
-        raise error
-
-    monkeypatch.setattr(words._connection, "ask", away)
-    with pytest.raises(type(error)):
-        await words.index()
-    assert await words.index() == expected
-    assert await marked(database) == 2 - expected
+    backlog = SearchBacklog()
+    indexer = SearchIndexer(proxied, backlog)
+    await index_all(indexer)
+    await store_spoken(database, 2, backlog)
+    await proxy.refuse()
+    with pytest.raises(store.DriverError) as away:
+        await indexer.index()
+    assert store.unavailable(away.value) is not None
+    await proxy.listen()
+    await index_all(indexer)
+    assert await marked(database) == 0
 
 
-async def test_others_have_their_turn_between_the_words_of_any_two_calls(
-    database: store.Database, words: SearchIndexer, monkeypatch: pytest.MonkeyPatch
+async def test_a_call_that_mongodb_refuses_does_not_block_the_others(database: store.Database) -> None:
+    """A document that is as large as it may be has no room for its terms."""
+    backlog = SearchBacklog()
+    indexer = SearchIndexer(database, backlog)
+    await index_all(indexer)
+    full = {"_id": "full", "unindexed": LONG_AGO, "newTerms": ["parcel"], "transcription": [{"message": "boiler"}], "rest": ""}
+    await database["calls"].insert_one({**full, "rest": "x" * (MAX_DOCUMENT_BYTES - len(encode(full)))})
+    backlog.enqueue(["full"], LONG_AGO)
+    await store_spoken(database, 3, backlog)
+    with pytest.raises(BulkWriteError):
+        await index_all(indexer)
+    await index_all(indexer)
+    assert [call["_id"] async for call in database["calls"].find(MARKED, {"_id": 1})] == ["full"]
+    assert await with_word(database, "again") == 3
+
+
+class Stop(Exception):
+    """Ends an indexer that runs."""
+
+
+async def pauses_of(
+    database: store.Database, backlog: SearchBacklog, pauses: int, pause: Callable[[], Awaitable[object]]
+) -> list[float]:
+    """Run an indexer until it has paused that often; return for how many seconds it wanted to each time."""
+    wanted: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        wanted.append(seconds)
+        if len(wanted) == pauses:
+            raise Stop
+        await pause()
+
+    with pytest.raises(Stop):
+        await SearchIndexer(database, backlog, sleep=sleep).run()
+    return wanted
+
+
+async def test_an_indexer_waits_for_a_mongodb_that_is_away(
+    database: store.Database, proxied: store.Database, proxy: Proxy, caplog: pytest.LogCaptureFixture
 ) -> None:
-    turns = 0
-    taken_in: list[int] = []
+    await store_spoken(database, 1)
+    await proxy.refuse()
+    # The first pause is after the failure, the second when nothing is left to do.
+    assert await pauses_of(proxied, SearchBacklog(), 2, proxy.listen) == [1.0, 1.0]
+    assert [record.getMessage() for record in caplog.records if record.name == "tether.store"] == ["words_not_indexed"]
+    assert await with_word(database, "word0") == 1
 
-    async def count() -> None:
-        nonlocal turns
+
+async def test_an_idle_server_indexes_without_a_rest_and_then_looks_every_second(database: store.Database) -> None:
+    await store_spoken(database, 64)
+    assert await pauses_of(database, SearchBacklog(), 2, lambda: asyncio.sleep(0)) == [1.0, 1.0]
+    assert await marked(database) == 0
+
+
+@asynccontextmanager
+async def other_calls_being_stored(backlog: SearchBacklog) -> Any:
+    """Report a stored batch, of which no call is marked, at every turn of the event loop."""
+
+    async def report() -> None:
         while True:
-            turns += 1
+            backlog.enqueue([], datetime.now(UTC))
             await asyncio.sleep(0)
 
-    def noted(known: Iterable[str], said: Iterable[str]) -> dict[str, list[str]]:
-        taken_in.append(turns)
-        return indexed_terms(known, said)
-
-    await commit_spoken(database, 10)
-    monkeypatch.setattr(module, "indexed_terms", noted)
-    counting = asyncio.create_task(count())
-    assert await words.index() == 10
-    counting.cancel()
-    assert len(set(taken_in)) == 10
+    task = asyncio.create_task(report())
+    yield
+    task.cancel()
 
 
-async def test_a_mongodb_that_was_away_is_waited_for(
-    database: store.Database, pauses: list[float], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    await commit_spoken(database, 1)
-    words = Timed(database, busy=False, turns=2)
-    ask = words._connection.ask
-
-    async def away(commands: Sequence[Command]) -> list[store.Document]:
-        monkeypatch.setattr(words._connection, "ask", ask)
-        raise AutoReconnect("connection closed")
-
-    monkeypatch.setattr(words._connection, "ask", away)
-    await run(words)
-    assert [record.getMessage() for record in caplog.records if record.name == "tether.store"] == ["words_not_indexed"]
-    assert pauses == [1.0, 1.0]
-    assert await found(database, "word0") == 1
+async def test_a_server_that_stores_calls_rests_after_each_batch_of_the_index(database: store.Database) -> None:
+    await store_spoken(database, 64)
+    backlog = SearchBacklog()
+    async with other_calls_being_stored(backlog):
+        rest, another, look, _ = await pauses_of(database, backlog, 4, lambda: asyncio.sleep(0))
+    assert rest > 0
+    assert another > 0
+    assert look == 1.0
+    assert await marked(database) == 0
 
 
-async def test_an_idle_server_indexes_without_a_rest_and_then_looks_every_second(
-    database: store.Database, pauses: list[float]
-) -> None:
-    await commit_spoken(database, 64)
-    await run(Timed(database, busy=False, turns=4))
-    assert pauses == [1.0, 1.0]
+async def test_a_full_backlog_has_room_again_once_calls_are_indexed(database: store.Database) -> None:
+    backlog = SearchBacklog(full_calls=3)
+    for count, is_full in ((2, False), (1, True)):
+        await store_spoken(database, count, backlog)
+        assert backlog.is_full() is is_full
+    await index_all(SearchIndexer(database, backlog))
+    assert not backlog.is_full()
 
 
-async def test_a_busy_server_indexes_for_a_tenth_of_the_time(database: store.Database, pauses: list[float]) -> None:
-    await commit_spoken(database, 64)
-    words = Timed(database, busy=True, turns=3)
-    await run(words)
-    assert [pause >= 9 * took for pause, took in zip(pauses, words.took_s[:2], strict=False)] == [True, True]
-    assert pauses[2] == 1.0
-
-
-async def test_with_enough_that_wait_the_next_come_with_their_words(
-    database: store.Database, words: SearchIndexer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_ENOUGH_WAIT", 3)
-    await words.index()
-    for count, is_backlog_full in ((2, False), (1, True)):
-        await commit_spoken(database, count, words)
-        assert words.is_backlog_full is is_backlog_full
-    assert await words.index() == 3
-    assert not words.is_backlog_full
-
-
-async def test_a_call_with_its_words_is_as_one_whose_words_came_later(database: store.Database, words: SearchIndexer) -> None:
-    whose = caller()
-    writer = BatchWriter(database, words.expect)
+def _two(whose: Caller) -> list[Any]:
     said = [{"role": "user", "message": "About the boiler again"}, {"role": "agent", "message": ""}]
     more: dict[str, Any] = {
         "summary": "Boiler makes noise",
@@ -318,14 +304,38 @@ async def test_a_call_with_its_words_is_as_one_whose_words_came_later(database: 
         "callerName": "Ann Bell",
         "fromNumber": "+14165550199",
     }
-    both = [entry(whose, transcript=said, is_indexed=at_once, **more) for at_once in (True, False)]
-    assert await words.index() == 0
+    return [entry(whose, transcript=said, is_indexed=at_once, **more) for at_once in (True, False)]
+
+
+async def test_a_call_that_is_stored_with_its_terms_is_as_one_whose_terms_came_later(database: store.Database) -> None:
+    backlog = SearchBacklog()
+    writer = BatchWriter(database, backlog.enqueue)
+    both = _two(caller())
     await writer.write(both)
     await writer.close()
     assert await marked(database) == 1
-    assert await words.index() == 1
+    await index_all(SearchIndexer(database, backlog))
     calls = [await database["calls"].find_one({"_id": one.call_id}) for one in both]
     own = {"_id": 0, "callId": 0, "contactName": 0}
     first, second = ({**call, **own} for call in calls if call is not None)
     assert first == second
     assert first["terms"] == ["ann", "bell", "zoe", "boiler", "makes", "noise", "again"]
+
+
+async def test_a_server_with_a_full_search_backlog_takes_a_call_with_its_terms_unless_it_is_large(
+    mongodb_uri: str, tmp_path: Path
+) -> None:
+    async with running(settings_on(mongodb_uri, tmp_path)) as service:
+        tenant, backlog, calls = await service.tenant(), service.server.app.search_backlog, service.database["calls"]
+        while True:
+            small, large = missed(transcript=[{"role": "user", "message": "A boiler"}]), missed(metadata={"a": "x" * 200_000})
+            backlog.enqueue([f"{number:024x}" for number in range(25_000)], datetime.now(UTC))  # of calls that are gone
+            ids = [(await tenant.post_call(call)).body["callId"] for call in (small, large)]
+            if backlog.is_full():  # so it was when the calls were taken, and they are behind 20,000 others
+                break
+        stored = {call["_id"]: call async for call in calls.find({"_id": {"$in": ids}})}
+        assert stored[ids[0]]["terms"] == ["boiler"]
+        assert "unindexed" not in stored[ids[0]]
+        assert "unindexed" in stored[ids[1]]
+        found = (await tenant.get("/api/calls/history?search=boiler")).body["calls"]
+        assert [call["callId"] for call in found] == ids[:1]

@@ -1,7 +1,7 @@
-"""The words a call is found by: made when it is stored, matched when it is searched. Pure.
+"""Search terms: the words and numbers by which a call is found. Pure.
 
-Case and accents do not matter: "Müller" is found by "muller". A telephone number is found whole, by its last ten, seven or
-four digits.
+Case and accents do not matter: "muller" finds "Müller". A telephone number is found by all of its digits, or by its last ten,
+seven or four.
 """
 
 from __future__ import annotations
@@ -12,46 +12,59 @@ from collections.abc import Iterable
 from typing import Final, TypeVar
 
 MAX_TERMS: Final = 256
-"""Of a call's names and summary, and as many again of what was spoken: each is an entry in an index."""
+"""From a call's names, numbers and summary, and as many again from its transcript: each is an index entry."""
 MAX_TERM_CHARS: Final = 32
 MAX_QUERY_TERMS: Final = 8
 _MAX_TEXT_CHARS: Final = 65_536
+"""Words past this point of a text are not terms."""
 
 _Term = TypeVar("_Term", str, str | re.Pattern[str])
 
 _WORD: Final = re.compile(r"\w+")
 _ASCII: Final = "".join(character if _WORD.match(character) else " " for character in map(chr, range(128))).lower()
-"""What ASCII characters are to a comparison: letters without case, and what separates words as a space."""
+"""A translation table for ASCII: letters in lower case, a space for whatever separates words."""
 _COMMON: Final = frozenset(
     "a about after all also am an and any are as at be been but by can could did do does for from get go had has have he her "
     "here him his how i if in is it its just know let like me my no not now of ok okay on one or our out please right she so "
     "some that thank thanks the them then there they this to today too up us very was we well were what when where which who "
     "will with would yes you your hello hi hey".split()
 )
-"""Words of nearly every call: an entry for each would be the larger half of the index, and nobody finds a call by them."""
+"""Words that nearly every call has. They would be the larger half of the index, and no search gains by them."""
 
 
 def call_terms(texts: Iterable[str | None], numbers: Iterable[str]) -> list[str]:
-    """Return the distinct words of the texts, in their order, and the forms a number is searched in."""
+    """Return the terms of a call: the forms of its numbers, then the distinct words of the texts in their order."""
     terms: dict[str, None] = {}
     for number in numbers:
         digits = number.lstrip("+")
         terms.update(dict.fromkeys((digits, digits[-10:], digits[-7:], digits[-4:])))
-    spoken = dict.fromkeys(_whole_words("\n".join(filter(None, texts))))
-    terms.update(dict.fromkeys(word[:MAX_TERM_CHARS] for word in spoken if word not in _COMMON))
+    found = dict.fromkeys(_whole_words(_beginning(texts)))
+    terms.update(dict.fromkeys(word[:MAX_TERM_CHARS] for word in found if word not in _COMMON))
     return list(terms)[:MAX_TERMS]
 
 
-def indexed_terms(known: Iterable[str], said: Iterable[str]) -> dict[str, list[str]]:
-    """Return, by field, the terms that a call is found by: those known (`call_terms`), and the words that were said."""
-    return by_field(dict.fromkeys([*known, *call_terms(said, ())]))
+def _beginning(texts: Iterable[str | None]) -> str:
+    """Return the texts as lines, up to the one in which `_MAX_TEXT_CHARS` are reached."""
+    lines: list[str] = []
+    chars = 0
+    for text in filter(None, texts):
+        lines.append(text)
+        chars += len(text) + 1
+        if chars > _MAX_TEXT_CHARS:
+            break
+    return "\n".join(lines)
+
+
+def indexed_terms(known: Iterable[str], spoken: Iterable[str]) -> dict[str, list[str]]:
+    """Return by field (`by_field`) the terms in `known`, made by `call_terms`, and those of the spoken texts."""
+    return by_field(dict.fromkeys([*known, *call_terms(spoken, ())]))
 
 
 def by_field(terms: Iterable[_Term]) -> dict[str, list[_Term]]:
-    """Return terms, or what is asked of them, by the field that a call has them in.
+    """Return terms, or the patterns of a query, by the field of a call that holds them.
 
-    Those that begin with a digit are in `numbers`, all others in `terms`. Of numbers a call has a few, so their
-    index can afford what that of words cannot: the order in which calls are listed.
+    `numbers` holds those that begin with a digit, `terms` all others. A call has few numbers, so that their index can hold the
+    order in which calls are listed as well.
     """
     fields: dict[str, list[_Term]] = {"terms": [], "numbers": []}
     for term in terms:
@@ -61,7 +74,7 @@ def by_field(terms: Iterable[_Term]) -> dict[str, list[_Term]]:
 
 
 def query_terms(search: str) -> list[str | re.Pattern[str]]:
-    """Return what the terms must hold, for `$all`: whole words, and the last one as a prefix, as a person types it."""
+    """Return what a call's terms must match, all of it: whole words, and the last word as a prefix, since it is being typed."""
     asked = words(search)[:MAX_QUERY_TERMS]
     if not asked:
         return []
@@ -72,19 +85,19 @@ def query_terms(search: str) -> list[str | re.Pattern[str]]:
 
 
 def words(text: str) -> list[str]:
-    """Return a text's words as they are compared: without case and accents, at most `MAX_TERM_CHARS` long."""
+    """Return a text's words without case and accents, each cut to `MAX_TERM_CHARS`."""
     return [word[:MAX_TERM_CHARS] for word in _whole_words(text)]
 
 
 def _whole_words(text: str) -> list[str]:
     if len(text) > _MAX_TEXT_CHARS:
         text = text[:_MAX_TEXT_CHARS]
-    # To translate and split takes a quarter of what the expression does.
+    # Translating and splitting takes a quarter of the time of the expression.
     return text.translate(_ASCII).split() if text.isascii() else _WORD.findall(_plain(text))
 
 
 def _plain(text: str) -> str:
-    # Twice, as Unicode's compatibility caseless match has it (chapter 3.13, D146): what 🄐 is taken apart into is an A.
+    # Twice, for a compatibility caseless match (Unicode, chapter 3.13, D146): 🄐 decomposes to a capital A in brackets.
     once = unicodedata.normalize("NFKD", text.casefold())
     decomposed = unicodedata.normalize("NFKD", once.casefold())
     return "".join(character for character in decomposed if not unicodedata.combining(character))

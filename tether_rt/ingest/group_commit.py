@@ -143,11 +143,6 @@ class GroupCommit:
         finally:
             timer.cancel()
 
-    @property
-    def is_busy(self) -> bool:
-        """Say if several calls are on their way, so that other work had better wait."""
-        return self._waiting_calls > 0
-
     async def drain(self) -> None:
         """Return when nothing waits and nothing is under way."""
         await self._idle.wait()

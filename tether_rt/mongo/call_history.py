@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -16,7 +16,7 @@ from tether_rt.domain.search_terms import by_field, query_terms
 from tether_rt.mongo.calls import UNSHOWN
 from tether_rt.mongo.client import Database, Document
 from tether_rt.mongo.free_form import RAW, as_stored
-from tether_rt.mongo.search_index import EVER
+from tether_rt.mongo.search_index import SearchBacklog
 
 MOST_COUNTED: Final = 1_000
 """A filtered list is counted up to here: nobody pages further, and to count ten times as many took longer than
@@ -26,8 +26,6 @@ _SHOWN: Final = {**UNSHOWN, "recordings.key": 0, "providerMetadata": 0}
 _LISTED: Final = {**_SHOWN, "transcription": 0}
 _NEWEST_FIRST: Final = [("startTime", -1), ("_id", -1)]
 _EXPORTED_AT_ONCE: Final = 500
-_NAMED_AT_MOST: Final = 1_000
-"""In a query by their ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +95,13 @@ class Activity:
 class CallHistory:
     """Reads an organization's calls."""
 
-    def __init__(self, database: Database, waiting_since: Callable[[], datetime] = lambda: EVER) -> None:
-        """`waiting_since` says before which time all calls are in the index of words (`SearchIndexer`)."""
-        self._waiting_since = waiting_since
+    def __init__(self, database: Database, backlog: SearchBacklog | None = None, *, max_unindexed: int = 1_000) -> None:
+        """`backlog` knows since when calls may wait for their search terms; without, any call may.
+
+        A search names at most `max_unindexed` of those by their ids.
+        """
+        self._backlog = backlog or SearchBacklog()
+        self._max_unindexed = max_unindexed
         self._calls = database["calls"]
         self._raw_calls = database.get_collection("calls", codec_options=RAW)
         self._contacts = database["contacts"]
@@ -132,10 +134,10 @@ class CallHistory:
         query = call_filter.query(organization_id)
         if asked := query_terms(call_filter.search or ""):
             indexed: Document = {field: _all_of(terms) for field, terms in by_field(asked).items() if terms}
-            waiting: Document = {"unindexed": {"$gte": self._waiting_since()}, "newTerms": _all_of(asked)}
-            cursor = self._calls.find({**query, **waiting}, {"_id": 1}).hint("unindexed_1").limit(_NAMED_AT_MOST)
+            waiting: Document = {"unindexed": {"$gte": self._backlog.waiting_since}, "newTerms": _all_of(asked)}
+            cursor = self._calls.find({**query, **waiting}, {"_id": 1}).hint("unindexed_1").limit(self._max_unindexed)
             found = [call["_id"] for call in await cursor.to_list(None)]
-            if len(found) < _NAMED_AT_MOST:
+            if len(found) < self._max_unindexed:
                 waiting = {"_id": {"$in": found}}
             query.update({"$or": [indexed, waiting]} if found else indexed)
         return query
