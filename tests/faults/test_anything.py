@@ -1,4 +1,4 @@
-"""Anything, at any time, for minutes: what the other tests do one by one, at random and on top of each other."""
+"""Faults at random and several at a time, for minutes: those that the other tests cause one by one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROUNDS = 120
 
 
 class Trouble:
-    """Everything that can be done to a program, each a method that leaves everything running."""
+    """The faults, each a method; at its end everything is running again."""
 
     def __init__(self, mongod: OwnMongod, line: Proxy, running: Program, load: Load, chance: random.Random) -> None:
         self._mongod = mongod
@@ -96,4 +96,4 @@ async def test_whatever_happens_and_whenever_no_acknowledged_call_is_lost_and_no
             await load.acknowledged_more(chance.randint(0, 20))
             assert load.vendor.wrong == []
         await running.ready()
-        load.vendor.broken = 0  # whoever asked a server that was killed
+        load.vendor.broken = 0  # the requests to a server that was killed

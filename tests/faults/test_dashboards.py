@@ -1,4 +1,4 @@
-"""Dashboards misbehave and come in crowds: memory stays bounded, everybody else stays live, and nobody misses an event."""
+"""Many dashboards at once, and dashboards that do not read: memory stays bounded and no other dashboard misses an event."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ CONNECTING = 500
 COMING_BACK = 1_000
 
 GROWTH_MB = 64
-"""What all the dashboards of one test may add to the server's resident memory. Each stalled one leaves 1 MiB unsent before it
-is closed: 60 MB, if they did not share the bytes. A thousand connections take about 20 MB."""
+"""What all dashboards of one test may add to the server's resident memory. Each stalled one leaves 1 MiB unsent before it is
+closed; without shared bytes that would be 60 MB. A thousand connections take about 20 MB."""
 
 
 @asynccontextmanager
 async def watched(folder: Path, mongodb_uri: str) -> AsyncIterator[tuple[Program, Tenant, float]]:
-    """Run the program with one user who may have any number of dashboards; say what the server's memory is to begin with."""
+    """Run the program with one user who may open 3,000 dashboards; yield also the server's resident memory in MB."""
     async with program(folder, mongodb_uri, variables={"TETHER_MAX_DASHBOARDS_PER_USER": "3000"}) as running:
         tenant = await running.tenant()
         vendor = running.vendor(tenant)
@@ -71,7 +71,7 @@ async def test_dashboards_that_stop_reading_or_read_a_byte_a_second_cost_a_bound
         await asyncio.gather(*drips, return_exceptions=True)
         found = await verify(running.database, vendor.ledger)
         events = found.events[tenant.organization_id]
-        # Who was closed comes back to where it was, and has everything.
+        # A client that was closed connects again with its position, and has every event.
         async with watching(running.urls, tenant.token, 3, after=150, keep=True) as back:
             await asyncio.gather(*(watcher.until(len(events)) for watcher in back))
             assert [text.decode() for text in back[0].texts] == events[150:]

@@ -1,4 +1,4 @@
-"""What carries events from MongoDB to dashboards is cut, killed and outrun: dashboards see no gap and no repeat."""
+"""The change stream is cut, killed, or loses its history: dashboards see no gap and no repeat."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def test_connections_to_mongodb_that_are_cut_over_and_over_leave_no_gap_an
         async with program(tmp_path, uri) as running, load_on(running) as load:
             for _ in range(5):
                 restarts = await running.metric("tether_feed_restarts_total")
-                # A cut between two reads of the stream goes unnoticed when another connection has told the driver of it.
+                # A cut between two reads of the stream is not noticed when the driver learnt of it on another connection.
                 while await running.metric("tether_feed_restarts_total") == restarts:
                     line.cut()
                     await load.acknowledged_more(10)
@@ -53,7 +53,7 @@ async def test_connections_to_mongodb_that_are_cut_over_and_over_leave_no_gap_an
 
 
 async def outrun(client: store.Client) -> None:
-    """Write until MongoDB has forgotten everything that it knew when this was called."""
+    """Write until nothing that was in MongoDB's oplog when this was called is left in it."""
     oplog = client["local"]["oplog.rs"]
 
     async def end(order: int) -> Any:
@@ -69,10 +69,10 @@ async def outrun(client: store.Client) -> None:
 
 async def test_history_that_is_lost_while_a_process_hangs_is_mended_from_feed(forgetful: OwnMongod, tmp_path: Path) -> None:
     async with program(tmp_path, forgetful.uri, processes=2) as running, load_on(running) as load:
-        # The vendor goes on with the other process, which it knows as well.
+        # The vendor knows both processes, and uses the other one now.
         running.server.process.send_signal(signal.SIGSTOP)
         try:
-            # MongoDB still answers what it was asked before: up to the first call from now on, which must be forgotten as well.
+            # MongoDB still answers the read that waits: with the first call from now on, which must leave the oplog as well.
             await load.acknowledged_more(5)
             await outrun(running.database.client)
             await load.acknowledged_more(40)
@@ -80,6 +80,6 @@ async def test_history_that_is_lost_while_a_process_hangs_is_mended_from_feed(fo
             running.server.process.send_signal(signal.SIGCONT)
         await running.ready()
         await load.acknowledged_more(40)
-        load.vendor.hung = 0  # whoever asked the process that was stopped
+        load.vendor.hung = 0  # the requests to the process that was stopped
         reasons = [line["reason"] for line in running.server.lines() if line["event"] == "feed_ended"]
         assert [reason for reason in reasons if "PositionLost" in reason or "HistoryLost" in reason], reasons

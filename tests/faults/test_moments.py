@@ -1,4 +1,4 @@
-"""The worst moments, one by one: the server is killed, or loses MongoDB, between any two messages of one call's way."""
+"""The server is killed, or loses MongoDB, between any two messages that it exchanges for one call."""
 
 from __future__ import annotations
 
@@ -21,13 +21,21 @@ from tests.support.service import Tenant
 from tests.support.verify import verify
 from tests.support.watcher import watching
 
-# As they stand in the driver's messages: the command's name is the first key of its BSON document.
+# As in the driver's messages: the command's name is the first key of its BSON document.
 COUNTER = b"findAndModify\0\x09\0\0\0counters\0"
 CALL = b"insert\0\x06\0\0\0calls\0"
 FEED = b"insert\0\x05\0\0\0feed\0"
 COMMIT = b"commitTransaction\0"
-NOT_ON_THE_WAY = (b"getMore\0", b"hello\0", b"ismaster\0", b"isMaster\0", b"endSessions\0", b"counters\0\x03filter\0")
-"""Commands that have nothing to do with a call: the tail's, the driver's own."""
+NOT_ON_THE_WAY = (
+    b"getMore\0",
+    b"hello\0",
+    b"ismaster\0",
+    b"isMaster\0",
+    b"endSessions\0",
+    b"listCollections\0",
+    b"counters\0\x03filter\0",
+)
+"""Commands that have nothing to do with a call: those of the change stream and of the driver itself."""
 
 
 @pytest.fixture

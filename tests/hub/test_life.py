@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import socket
 import weakref
 from collections.abc import AsyncIterator
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from tornado.iostream import IOStream
 
 from tests.hub.harness import Process, RawClient, SignedIn, World, eventually, process_in, proxy_in_front_of
 from tether_rt.hub.websocket_handler import DashboardSocket
@@ -96,6 +99,15 @@ async def test_sessions_that_cannot_be_checked_stay(
         await line.listen()
         await world.commit(organization)
         assert await dashboard.numbers(4) == [1, 2, 3, 4]
+
+
+async def test_a_step_out_of_order_is_refused_by_the_names_of_the_states(process: Process, agent: SignedIn) -> None:
+    dashboard = await process.hub.admit(agent.claims, None)
+    with pytest.raises(RuntimeError, match="'admitted'"):
+        await dashboard.read_client()
+    process.hub.remove(dashboard)
+    with closing(IOStream(socket.socket())) as stream, pytest.raises(RuntimeError, match="'admitted'; this one is 'closed'"):
+        dashboard.start(stream, 20)
 
 
 # ---------------------------------------------------------------------- shutdown

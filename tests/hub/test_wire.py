@@ -1,4 +1,4 @@
-"""What `hub.wire` leans on in Tornado, held on real sockets, with and without TLS."""
+"""What `hub.wire` expects of Tornado, on real sockets, with and without TLS."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Pair = tuple[IOStream, socket.socket]
 
 @pytest.fixture(params=["plain", "tls"])
 async def connect(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Callable[[], asyncio.Future[Pair]]]:
-    """Make a connection: the server's stream and a client that reads only when the test says so."""
+    """Make a connection: the server's stream, and a client's socket that reads only when the test says so."""
     opened: list[Pair] = []
     server_context, client_context = contexts(tmp_path) if request.param == "tls" else (None, None)
     loop = asyncio.get_running_loop()
@@ -64,7 +64,7 @@ def read(client: socket.socket, size: int) -> bytes:
 
 
 def pattern(size: int, start: int = 0) -> bytes:
-    """Bytes of which every piece tells where it belongs."""
+    """Return bytes in which no four are the same, so that a piece in the wrong place shows."""
     return b"".join(struct.pack("!I", start + index) for index in range(size // 4 + 1))[:size]
 
 
@@ -92,7 +92,7 @@ async def test_what_the_kernel_does_not_take_follows_in_order(connect: Connect) 
     wire.send([stream], b"last")
     expected = sent + b"smallTornado's ownlast"
     assert await asyncio.to_thread(read, client, len(expected)) == expected
-    await stream.write(b"")  # Tornado learns a moment later that the last byte is gone
+    await stream.write(b"")  # Tornado notices a moment later that the last byte was sent
     assert wire.unsent_bytes(stream) == 0
 
 
@@ -110,7 +110,7 @@ async def test_a_full_kernel_buffer_sends_nothing_and_keeps_everything(connect: 
     assert await asyncio.to_thread(read, client, filled + len(rest) + 4) == b"f" * (filled + len(rest)) + b"tail"
 
 
-async def test_who_lets_too_much_pile_up_is_reported(connect: Connect) -> None:
+async def test_a_stream_with_too_much_unsent_is_returned(connect: Connect) -> None:
     slow, _ = await connect()
     reader, client = await connect()
     chunk = b"x" * 262_144
@@ -134,12 +134,12 @@ async def test_a_closed_stream_is_skipped(connect: Connect) -> None:
     wire.prepare(closed)
 
 
-async def test_a_failing_stream_is_closed_and_hinders_nobody(connect: Connect) -> None:
+async def test_a_failing_stream_is_closed_and_the_others_get_the_frames(connect: Connect) -> None:
     failing, gone = await connect()
     other, client = await connect()
     gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close sends a reset
     gone.close()
-    while not failing.closed():  # the kernel takes some before it has heard of the reset
+    while not failing.closed():  # the kernel takes some before the reset arrives
         wire.send([failing, other], b"frame")
         await asyncio.to_thread(read, client, 5)
     assert isinstance(failing.error, OSError)
@@ -147,13 +147,13 @@ async def test_a_failing_stream_is_closed_and_hinders_nobody(connect: Connect) -
     assert await asyncio.to_thread(read, client, 5) == b"frame"
 
 
-async def test_the_kernels_share_is_bounded(connect: Connect) -> None:
+async def test_the_kernels_buffer_is_bounded(connect: Connect) -> None:
     stream, _ = await connect()
     assert stream.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
     assert stream.socket.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 1 << 19
 
 
-async def test_what_was_unsent_is_let_go_when_the_stream_closes(connect: Connect) -> None:
+async def test_unsent_bytes_are_freed_when_the_stream_closes(connect: Connect) -> None:
     stream, _ = await connect()
     while wire.unsent_bytes(stream) == 0:
         wire.send([stream], b"x" * 65_536)
