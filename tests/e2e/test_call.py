@@ -43,7 +43,7 @@ async def test_the_recording_is_controlled_by_pointer_and_keyboard(
     await expect(page.get_by_role("button", name="Skip silence")).to_be_visible()
     assert await _is_drawn(page.locator("canvas")), "two speakers, two colours"
 
-    wave = page.get_by_role("slider", name="Position")
+    wave = page.get_by_role("slider", name="Playback position")
     box = await wave.bounding_box()
     assert box is not None
     await wave.click(position={"x": box["width"] / 2, "y": box["height"] / 2})

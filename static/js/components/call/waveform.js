@@ -31,7 +31,7 @@ export function Waveform({ playback, durationS, peaks, turns }) {
       max=${hasLength ? durationS : 0}
       step="0.1"
       value=${playback.positionS}
-      aria-label="Position"
+      aria-label="Playback position"
       aria-valuetext=${`${spokenDuration(playback.positionS)} of ${spokenDuration(durationS)}`}
       title=${`${clock(playback.positionS)} of ${clock(durationS)}`}
       onInput=${(event) => playback.seek(event.currentTarget.valueAsNumber)}
