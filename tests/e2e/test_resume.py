@@ -75,6 +75,29 @@ async def test_a_connection_that_is_cut_again_and_again_loses_nothing(
 
 
 @on_disk
+async def test_a_restored_database_is_loaded_again(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+    kept, *lost = await _post(tenant, 3)
+    agent = await new_agent(service.base_url)
+    await agent.enter(tenant)
+    await expect(agent.connection).to_have_attribute("data-seq", "9")
+
+    # What `mongorestore --drop` leaves of a backup that was made after the first call.
+    feed = service.database["feed"]
+    segments = await feed.find({"organizationId": tenant.organization_id, "last": {"$lte": 3}}).to_list(None)
+    await service.database["calls"].delete_many({"_id": {"$in": lost}})
+    await service.database["counters"].update_one({"_id": tenant.organization_id}, {"$set": {"seq": 3}})
+    await feed.drop()
+    await feed.insert_many(segments)
+
+    await expect(agent.connection).to_have_text(re.compile(r"^Live · seq 3 "))
+    await expect(agent.row(lost[0])).to_have_count(0)
+    assert await agent.call_ids() == [kept]
+    after = await _post(tenant, 1)
+    await expect(agent.row(after[0])).to_be_visible()
+    assert await agent.call_ids() == [*after, kept]
+
+
+@on_disk
 async def test_a_first_page_that_fails_is_retried(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
     posted = await _post(tenant, 1)
     agent = await new_agent(service.base_url)

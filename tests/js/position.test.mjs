@@ -89,6 +89,12 @@ test("a hello of another epoch is a resync even if the number is the same, and i
   assert.equal(advance(position, { event: "resync", seq: 7, reason: "another epoch" }).step, "repeat");
 });
 
+test("a resync of another epoch is one even if the number is the same, and its epoch is kept", () => {
+  const message = { event: "resync", epoch: "b0", seq: 7, reason: "restored" };
+  assert.deepEqual(advance(standing(7, 9, EPOCH), message), { step: "resync", position: standing(7, 7, "b0") });
+  assert.equal(advance(standing(7, 9, "b0"), message).step, "repeat");
+});
+
 test("a server that starts or stops to send an epoch is resumed", () => {
   assert.equal(advance(standing(7), { ...hello(7), epoch: EPOCH }).step, "resume");
   assert.equal(advance(standing(7, 7, EPOCH), hello(7)).step, "resume");

@@ -35,7 +35,7 @@ export function advance(position, message) {
   const seq = message?.seq;
   if (!Number.isSafeInteger(seq) || typeof message.event !== "string") return { step: "unknown", position };
   if (message.event === "hello") return hello(position, message);
-  if (message.event === "resync") return resync(position, seq);
+  if (message.event === "resync") return resync(position, message);
   if (position.seq === null) return { step: "gap", position }; // no event comes before the hello
   if (seq <= position.seq) return { step: "repeat", position };
   if (seq > position.seq + 1) return { step: "gap", position };
@@ -56,7 +56,7 @@ export function resumeToken({ seq, epoch }) {
 function hello(position, { seq, epoch, head, organizationId = null }) {
   const next = {
     seq,
-    epoch: isEpoch(epoch) ? epoch : null,
+    epoch: validEpoch(epoch),
     head: Number.isSafeInteger(head) ? Math.max(head, seq) : seq,
     organizationId,
   };
@@ -68,11 +68,13 @@ function hello(position, { seq, epoch, head, organizationId = null }) {
   return { step: "resume", position: next };
 }
 
-function resync(position, seq) {
-  // The server sends it again after a hello that started at another number. There is nothing more to load.
-  if (seq === position.seq) return { step: "repeat", position };
+function resync(position, message) {
+  const { seq } = message;
+  const epoch = validEpoch(message.epoch) ?? position.epoch;
+  // The server sends it also after a hello that was a resync. There is nothing more to load.
+  if (seq === position.seq && epoch === position.epoch) return { step: "repeat", position };
   // The numbers may have gone back, after a restore, so the head that was known before means nothing.
-  return { step: "resync", position: { ...position, seq, head: seq } };
+  return { step: "resync", position: { ...position, seq, epoch, head: seq } };
 }
 
-const isEpoch = (value) => typeof value === "string" && /^[0-9a-f]{1,32}$/i.test(value);
+const validEpoch = (value) => (typeof value === "string" && /^[0-9a-f]{1,32}$/.test(value) ? value : null);
