@@ -206,7 +206,7 @@ BOMB = gzip.compress(bytes(50_000_000))
             "larger than 1 MB",
             id="never ends, in chunks",
         ),
-        pytest.param(repeated(b"HTTP/1.1 200 OK\r\n", b"X-Y: " + b"z" * 60 + b"\r\n"), "not HTTP", id="headers never end"),
+        pytest.param(repeated(b"HTTP/1.1 200 OK\r\n", b"X-Y: zzzzz\r\n" * 200), "not HTTP", id="headers never end"),
         pytest.param(repeated(b"", head(103)), "not HTTP", id="hints never end"),
         pytest.param(raw(head(200, Content_Length=1 << 30) + RECORDING), "larger than 1 MB", id="claims too much"),
         pytest.param(raw(head(200, Content_Length="9" * 400) + RECORDING), "larger than 1 MB", id="claims far too much"),

@@ -1,4 +1,4 @@
-"""A vendor's server, where its recordings go meanwhile, and what fetches them."""
+"""Fixtures: a vendor's server, a spool and a fetcher."""
 
 from __future__ import annotations
 

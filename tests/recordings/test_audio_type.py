@@ -26,11 +26,11 @@ from tether_rt.recordings.audio_type import FLAC, M4A, MP3, OGG, WAV, WEBM, Audi
     ],
     ids=["mp3", "mp3 with id3", "wav", "wav mu-law", "ogg", "m4a", "mp4", "flac", "flac with id3", "webm"],
 )
-def test_each_kind_is_told_by_its_content(recording: bytes, expected: AudioType) -> None:
+def test_each_audio_type_is_recognized_by_its_content(recording: bytes, expected: AudioType) -> None:
     assert sniff(recording) == expected
 
 
-def test_an_id3_tag_larger_than_what_is_seen_is_trusted() -> None:
+def test_an_id3_tag_larger_than_the_head_is_trusted() -> None:
     assert sniff(audio.id3(audio.mp3(), tag_bytes=900_000)[: 64 * 1024]) == MP3
 
 
@@ -38,7 +38,7 @@ def test_zeros_in_front_of_the_first_frame_do_not_hide_it() -> None:
     assert sniff(bytes(1000) + audio.mp3()) == MP3
 
 
-def test_every_version_and_layer_of_mpeg_that_calls_come_in() -> None:
+def test_every_mpeg_version_and_layer_used_for_calls_is_mp3() -> None:
     # Layer III of MPEG 1 (320 kbit/s, 48 kHz), MPEG 2 (64, 22.05), MPEG 2.5 (8, 8); Layer II of MPEG 1 (192, 48)
     for header, frame_bytes in (("fffbe4c4", 960), ("fff380c4", 208), ("ffe318c4", 72), ("fffda4c4", 576)):
         frame = bytes.fromhex(header).ljust(frame_bytes, b"\x55")
@@ -77,7 +77,7 @@ def test_every_version_and_layer_of_mpeg_that_calls_come_in() -> None:
         bytes(10_000),
     ],
 )
-def test_what_is_no_audio_is_none(content: bytes) -> None:
+def test_other_content_is_not_audio(content: bytes) -> None:
     assert sniff(content) is None
 
 

@@ -34,7 +34,9 @@ def mime(data: bytes) -> str:
     st.sampled_from(["", "data:audio/mpeg;base64,", "DATA:Audio/MPEG;Base64,", "data:audio/webm;codecs=opus;base64,"]),
     st.sampled_from(["", "\n", " \t\r\n"]),
 )
-def test_every_way_to_write_it(data: bytes, encode: Callable[[bytes], str], padded: bool, prefix: str, space: str) -> None:
+def test_every_form_of_base64_is_decoded(
+    data: bytes, encode: Callable[[bytes], str], padded: bool, prefix: str, space: str
+) -> None:
     text = encode(data)
     if not padded:
         text = text.replace("=", "")
@@ -43,7 +45,7 @@ def test_every_way_to_write_it(data: bytes, encode: Callable[[bytes], str], padd
 
 @pytest.mark.parametrize("size_bytes", [0, 1, 2, 3, PIECE_BYTES - 1, PIECE_BYTES, 3 * PIECE_BYTES + 1])
 @pytest.mark.parametrize("encode", [standard, url_safe, mime])
-def test_any_size_in_pieces_that_are_small(size_bytes: int, encode: Callable[[bytes], str]) -> None:
+def test_text_of_any_size_is_decoded_in_small_pieces(size_bytes: int, encode: Callable[[bytes], str]) -> None:
     data = os.urandom(size_bytes)
     pieces = list(decode_pieces(encode(data)))
     assert b"".join(pieces) == data
@@ -65,7 +67,7 @@ def test_spaces_that_cut_a_piece_anywhere_do_not_matter() -> None:
         "  data:audio/ogg;base64,\n",
     ],
 )  # fmt: skip
-def test_prefixes_of_audio(prefix: str) -> None:
+def test_data_prefixes_of_audio_are_accepted(prefix: str) -> None:
     assert decode_base64(prefix + standard(SOUND)) == SOUND
 
 
@@ -99,7 +101,7 @@ def test_prefixes_of_audio(prefix: str) -> None:
         ("AA\x0bAA", r"character 3 \('\\x0b'\)"),
     ],
 )
-def test_what_is_not_base64_is_said_with_the_place(text: str, reason: str) -> None:
+def test_text_that_is_not_base64_is_refused_with_the_place(text: str, reason: str) -> None:
     with pytest.raises(BadRequest, match=reason) as refusal:
         decode_base64(text)
     assert str(refusal.value).startswith("recording ")

@@ -51,7 +51,7 @@ async def test_bytes_come_back_as_they_were_put(store: DiskStore, tmp_path: Path
     assert files(tmp_path / "data") == [tmp_path / "data" / KEY]
 
 
-async def test_a_large_one_is_read_in_small_pieces(store: DiskStore) -> None:
+async def test_a_large_recording_is_read_in_small_pieces(store: DiskStore) -> None:
     recording = os.urandom(PIECE_BYTES * 2 + 1)
     await store.put(KEY, recording, "audio/mpeg")
     pieces = [piece async for piece in store.read(KEY, 0, len(recording))]
@@ -81,7 +81,7 @@ async def test_a_second_put_replaces_and_readers_of_the_first_keep_theirs(store:
     assert await read(store, 0, 100) == b"2" * 10
 
 
-async def test_what_is_not_there_is_not_found(store: DiskStore) -> None:
+async def test_a_recording_that_is_not_there_is_not_found(store: DiskStore) -> None:
     with pytest.raises(NotFound):
         await read(store, 0, 1)
 
@@ -112,7 +112,7 @@ async def test_no_key_leads_out_of_the_store(store: DiskStore, key: str, tmp_pat
 
 
 @pytest.mark.parametrize("as_file", [False, True], ids=["bytes", "file"])
-async def test_a_full_disk_is_said_and_nothing_half_written_stays(tmp_path: Path, as_file: bool) -> None:
+async def test_a_full_disk_is_reported_and_leaves_no_partial_file(tmp_path: Path, as_file: bool) -> None:
     recording = audio.mp3_of(3_000_000)
     source = tmp_path / "source"
     source.write_bytes(recording)
@@ -131,7 +131,7 @@ async def test_a_full_disk_is_said_and_nothing_half_written_stays(tmp_path: Path
         await store.close()
 
 
-async def test_check_says_when_space_is_low(tmp_path: Path) -> None:
+async def test_check_fails_when_space_is_low(tmp_path: Path) -> None:
     store = DiskStore(tmp_path, min_free_bytes=1 << 62)
     await store.start()
     with pytest.raises(Unavailable, match="almost full"):
@@ -140,7 +140,7 @@ async def test_check_says_when_space_is_low(tmp_path: Path) -> None:
     await store.close()
 
 
-async def test_a_folder_that_is_gone_is_said_not_made_again_and_used_when_it_is_back(store: DiskStore, tmp_path: Path) -> None:
+async def test_a_folder_that_is_gone_is_reported_and_used_when_it_is_back(store: DiskStore, tmp_path: Path) -> None:
     await store.check()
     (tmp_path / "data").rename(tmp_path / "away")
     for call in (store.check(), store.put(KEY, b"x", "audio/mpeg")):
@@ -153,7 +153,7 @@ async def test_a_folder_that_is_gone_is_said_not_made_again_and_used_when_it_is_
     await store.put(KEY, b"x", "audio/mpeg")
 
 
-async def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+async def test_a_folder_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"in the way")
     store = DiskStore(tmp_path / "file" / "data")
     with pytest.raises(Unavailable):
@@ -192,7 +192,7 @@ def test_a_killed_writer_s_file_is_swept_and_a_living_one_s_is_not(tmp_path: Pat
             writer.communicate()
 
 
-async def test_start_sweeps(tmp_path: Path) -> None:
+async def test_start_removes_partial_files(tmp_path: Path) -> None:
     left_over = tmp_path / "recordings" / ".unfinished" / "0123.part"
     left_over.parent.mkdir(parents=True)
     left_over.write_bytes(b"half")

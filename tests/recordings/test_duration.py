@@ -35,7 +35,7 @@ def test_the_spoken_samples_are_as_long_as_they_say(name: str) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"nothing", audio.webm(), audio.wav(3)[:40], audio.flac(0), b"ID3", b"OggS", b"fLaC"])
-def test_what_cannot_be_told_is_none(content: bytes) -> None:
+def test_an_unknown_duration_is_none(content: bytes) -> None:
     assert duration_s(content) is None
 
 
@@ -52,7 +52,7 @@ def test_an_mp3_cut_short_is_as_long_as_its_bytes() -> None:
     assert duration_s(bytes(xing)) == pytest.approx(3, abs=0.2)
 
 
-def test_a_file_made_to_be_walked_for_ever_is_given_up(tmp_path: Path) -> None:
+def test_a_file_that_would_take_for_ever_is_given_up(tmp_path: Path) -> None:
     # One frame and 64 MB of zeros: tinytag alone would look at every fourth byte, and answer after many seconds.
     file = tmp_path / "recording"
     file.write_bytes(audio.mp3()[:417])

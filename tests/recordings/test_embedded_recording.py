@@ -1,4 +1,4 @@
-"""A recording that stays where it arrived: found by its quotes, unescaped piece by piece, the same as if it had been parsed."""
+"""A recording in a JSON body is found by its quotes and unescaped piece by piece, with the same result as a JSON parser."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from tests.support.service import SAMPLES, Tenant, sample
 from tether_rt.errors import BadRequest
 from tether_rt.ingest.storable import fingerprint
-from tether_rt.recordings import embedded_recording
 from tether_rt.recordings.embedded_recording import LargeText, lift_recording
 
 AUDIO = (SAMPLES / "appointment.mp3").read_bytes() * 8
@@ -26,9 +25,7 @@ TEXT = base64.b64encode(AUDIO).decode()
 def test_pieces_put_together_are_the_string(text: str, ascii_only: bool, piece: int) -> None:
     raw = bytearray(json.dumps({"recording": text}, ensure_ascii=ascii_only).encode())
     start = raw.index(b":") + 3
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(embedded_recording, "PIECE_BYTES", piece)
-        assert "".join(LargeText(raw, start, len(raw) - 2).pieces()) == text
+    assert "".join(LargeText(raw, start, len(raw) - 2).pieces(piece)) == text
 
 
 def test_what_is_no_json_string_is_refused_where_it_is_read() -> None:

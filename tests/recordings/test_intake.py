@@ -1,4 +1,4 @@
-"""From the `recording` field to the store: with disk and with S3, whole or not at all."""
+"""From the `recording` field to the store, on disk and in S3: a recording is stored whole or not at all."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Place:
-    """An intake on a real store, and what is needed to look into it."""
+    """An intake on a real store."""
 
     def __init__(self, store: RecordingStore, folder: Path, vendor: Vendor) -> None:
         self.store = store
@@ -90,7 +90,7 @@ KINDS = [
 
 @pytest.mark.parametrize(("recording", "extension", "content_type", "seconds"), KINDS, ids=[kind[1] for kind in KINDS])
 @pytest.mark.parametrize("way", ["inline", "url"])
-async def test_each_kind_is_kept_as_its_own_whatever_it_claims_to_be(
+async def test_each_audio_type_is_stored_as_what_it_is_whatever_it_claims(
     place: Place, way: str, recording: bytes, extension: str, content_type: str, seconds: float | None
 ) -> None:
     sha256 = hashlib.sha256(recording).hexdigest()
@@ -108,7 +108,7 @@ async def test_each_kind_is_kept_as_its_own_whatever_it_claims_to_be(
 
 
 @pytest.mark.parametrize("size_bytes", [1_000, 100_000, 2_000_000, 12_000_000])
-async def test_every_size_takes_its_own_way_to_the_same_end(place: Place, size_bytes: int) -> None:
+async def test_recordings_of_every_size_are_stored_as_sent(place: Place, size_bytes: int) -> None:
     """On the loop, in a thread, through a file, in parts."""
     recording = audio.mp3_of(size_bytes, salt=os.urandom(16))
     inline = await place.taken(base64_of(recording), ORGANIZATION)
@@ -140,13 +140,13 @@ async def test_every_size_takes_its_own_way_to_the_same_end(place: Place, size_b
         ("http://vendor.example/" + " " * 3_000_000, "recording is a URL of more than 8192 characters"),
     ],
 )
-async def test_what_cannot_be_taken_is_refused_with_the_reason(place: Place, text: str, reason: str) -> None:
+async def test_text_that_is_no_recording_is_refused_with_the_reason(place: Place, text: str, reason: str) -> None:
     with pytest.raises(BadRequest, match="^" + re.escape(reason)):
         await place.taken(text, ORGANIZATION)
     assert place.seen == []
 
 
-async def test_what_a_url_brings_must_be_audio_too(place: Place) -> None:
+async def test_a_fetched_recording_must_be_audio_too(place: Place) -> None:
     url = place.vendor.serve("/", body(b"<html>Please sign in</html>", Content_Type="audio/mpeg"))
     with pytest.raises(BadRequest, match="recording is not audio"):
         await place.taken(url, ORGANIZATION)

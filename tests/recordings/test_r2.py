@@ -78,7 +78,7 @@ async def test_reading_honours_the_range_and_the_size_of_pieces(store: R2Store) 
     assert max(map(len, pieces)) <= PIECE_BYTES
 
 
-async def test_what_is_not_there_is_not_found(store: R2Store) -> None:
+async def test_a_recording_that_is_not_there_is_not_found(store: R2Store) -> None:
     with pytest.raises(NotFound):
         await read(store, 0, 1)
 
@@ -115,7 +115,7 @@ async def test_the_presigned_url_plays_with_range_and_says_what_it_is(store: R2S
     assert (status, part) == (206, recording[10:20])
 
 
-async def test_check_says_yes_and_names_a_missing_bucket(store: R2Store, s3_server: S3Server) -> None:
+async def test_check_succeeds_and_names_a_missing_bucket(store: R2Store, s3_server: S3Server) -> None:
     await store.check()
     missing = store_at(s3_server.endpoint_url, "no-such-bucket")
     await missing.start()
@@ -125,7 +125,7 @@ async def test_check_says_yes_and_names_a_missing_bucket(store: R2Store, s3_serv
     await missing.close()
 
 
-async def test_a_store_that_is_away_is_said_and_used_again_when_it_is_back() -> None:
+async def test_a_store_that_is_away_is_reported_and_used_when_it_is_back() -> None:
     server = S3Server()
     server.start()
     port = urlsplit(server.endpoint_url).port
@@ -212,7 +212,7 @@ def error_answer(status: int, code: str) -> Answer:
         (400, "InvalidRequest", r"failed \(HTTP 400\)"),
     ],
 )
-async def test_what_the_store_answers_instead_is_said_without_its_words(
+async def test_a_failure_of_the_store_is_reported_without_its_words(
     status: int, code: str, sentence: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     large = tmp_path / "large"

@@ -1,4 +1,4 @@
-"""Small recordings of every kind, made here: valid enough for players' parsers, silent."""
+"""Small silent recordings of every audio type, valid enough for the parsers of players."""
 
 from __future__ import annotations
 

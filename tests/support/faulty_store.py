@@ -1,4 +1,4 @@
-"""An S3 store that can be made to fail: it stands in front of the real one and passes requests on, late, or not at all."""
+"""An S3 store that can be made to fail: a proxy that forwards requests to the real one, late, or not at all."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ _NAMES = {403: "AccessDenied", 500: "InternalError", 503: "SlowDown"}
 
 
 class FaultyStore:
-    """One bucket behind an address that stays the same whatever is wrong."""
+    """One bucket behind an address that stays the same whatever fails."""
 
     def __init__(self, behind: S3Server) -> None:
         self.behind = behind
         self.name = behind.create_bucket()
         self.status: int | None = None
-        """Answered to everything instead of passing it on."""
+        """The status to answer instead of forwarding, if any."""
         self.is_silent = False
-        """Whether requests are taken and never answered."""
+        """Whether requests are accepted and never answered."""
         self.delay_s = 0.0
-        """How late each request is passed on."""
+        """How long each request is held before it is forwarded."""
         self.port = 0
         self._server: asyncio.Server | None = None
         self._busy: set[asyncio.Task[None]] = set()
 
     @property
     def variables(self) -> dict[str, str]:
-        """The settings of a server that keeps its recordings here."""
+        """The settings of a server that stores its recordings here."""
         return {
             "R2_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
             "R2_ACCESS_KEY_ID": S3Server.ACCESS_KEY_ID,
@@ -39,12 +39,12 @@ class FaultyStore:
         }
 
     async def up(self) -> None:
-        """Listen, at the same port as before if there was one."""
+        """Listen, on the same port as before if there was one."""
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def down(self) -> None:
-        """Refuse connections and cut those there are."""
+        """Refuse new connections and cut the others."""
         if self._server is not None:
             self._server.close()
             for task in self._busy:
@@ -54,7 +54,7 @@ class FaultyStore:
             self._server = None
 
     async def fail(self, how: str) -> None:
-        """Be `down` (connections refused), `silent`, or answer everything with the status that `how` names."""
+        """Be `down` (connections refused), `silent`, or answer everything with the status in `how`."""
         await self.heal()
         self.is_silent = how == "silent"
         self.status = int(how) if how.isdigit() else None
@@ -62,7 +62,7 @@ class FaultyStore:
             await self.down()
 
     async def heal(self) -> None:
-        """Be well again."""
+        """Forward everything again."""
         self.status, self.is_silent, self.delay_s = None, False, 0.0
         await self.down()
         await self.up()
@@ -115,7 +115,7 @@ class FaultyStore:
 
 @asynccontextmanager
 async def faulty_store(behind: S3Server) -> AsyncIterator[FaultyStore]:
-    """Run it until the block ends."""
+    """Run a `FaultyStore` until the block ends."""
     store = FaultyStore(behind)
     await store.up()
     try:

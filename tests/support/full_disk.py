@@ -1,6 +1,6 @@
-"""A disk that can be filled to the last byte and emptied again: a tmpfs of its own where this account may mount one.
+"""A disk that can be filled to the last byte and emptied again: a tmpfs, if this account may mount one.
 
-Where it may not, a running process is given a limit on the size of files instead, which fails its writes in the same way.
+If it may not, `fill` limits the size of a running process' files instead, which makes its writes fail in the same way.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _SMALL_FILE_BYTES = 16_384
 
 
 class FullDisk:
-    """`folder` on a disk that is as good as empty until `fill`."""
+    """`folder` on a disk that has room until `fill`."""
 
     def __init__(self, folder: Path, *, is_mounted: bool) -> None:
         self.folder = folder
@@ -25,13 +25,13 @@ class FullDisk:
         self._limited: list[int] = []
 
     def fill(self, pid: int) -> None:
-        """Leave no room for the process' next write of any size."""
+        """Leave no room for the next write of the process `pid`."""
         if not self.is_mounted:
             _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (_SMALL_FILE_BYTES, hard))
             self._limited.append(pid)
             return
-        # To the last byte, while others may be writing, too.
+        # To the last byte, although others may be writing at the same time.
         with self._filler.open("ab", buffering=0) as file, suppress(OSError):
             while True:
                 file.write(bytes(min(1 << 20, max(1, shutil.disk_usage(self.folder).free))))
@@ -47,7 +47,7 @@ class FullDisk:
 
 @contextmanager
 def full_disk(folder: Path, size_bytes: int) -> Iterator[FullDisk]:
-    """Yield the disk, mounted at `folder` until the block ends."""
+    """Yield a disk that is mounted at `folder` until the block ends."""
     folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={size_bytes}", "tmpfs", str(folder)]
     is_mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""A folder that is soon full, for real: a small tmpfs where this process may mount one, else a limit on the size of files."""
+"""A folder on a small disk: a tmpfs if this account may mount one, else a limit on the size of this process' files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 @contextmanager
 def small_disk(folder: Path, size_bytes: int) -> Iterator[Path]:
-    """Yield `folder`, in which no more than about `size_bytes` fit into one file."""
+    """Yield `folder`, in which a file can have about `size_bytes` at most."""
     folder.mkdir(exist_ok=True)
     mount = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={size_bytes}", "tmpfs", str(folder)], capture_output=True, check=False

@@ -1,4 +1,4 @@
-"""A vendor's web server, bytes on a real socket: each path is answered by a coroutine that may misbehave as it likes."""
+"""A vendor's web server on a real socket: a coroutine for each path answers, rightly or wrongly, byte by byte."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Request:
-    """What came in: `headers` by lower-case name."""
+    """A request; the names in `headers` are in lower case."""
 
     method: str
     target: str
@@ -25,7 +25,7 @@ Answer = Callable[[Request, asyncio.StreamWriter], Awaitable[None]]
 
 
 class Vendor:
-    """Routes by path; what was asked is in `requests`, how often somebody connected in `connections`."""
+    """Answers by path. `requests` are the requests so far, `connections` their connections' number."""
 
     def __init__(self) -> None:
         self.routes: dict[str, Answer] = {}
@@ -108,7 +108,7 @@ def head(code: int, **headers: str | int) -> bytes:
 
 
 def raw(*pieces: bytes, pause_s: float = 0.0, then: str = "close") -> Answer:
-    """Send exactly these bytes, with a pause before each but the first; then close, reset or hang."""
+    """Send exactly these pieces, with a pause before each but the first; then `close`, `reset` or `hang`."""
 
     async def answer(request: Request, writer: asyncio.StreamWriter) -> None:
         for number, piece in enumerate(pieces):
@@ -130,7 +130,7 @@ def raw(*pieces: bytes, pause_s: float = 0.0, then: str = "close") -> Answer:
 
 
 def body(content: bytes, **headers: str | int) -> Answer:
-    """200 with `content` and an honest length."""
+    """Answer 200 with `content` and its length."""
     return raw(head(200, Content_Length=len(content), **headers) + content)
 
 
@@ -143,7 +143,7 @@ def redirect(to: str, code: int = 302) -> Answer:
 
 
 def repeated(first: bytes, piece: bytes, times: int | None = None, pause_s: float = 0.0, tail: bytes = b"") -> Answer:
-    """Send `first`, then `piece` so many times (None: for ever), then `tail`."""
+    """Send `first`, then `piece` so many `times` (None: for ever), then `tail`."""
 
     async def answer(request: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(first)

@@ -1,1 +1,1 @@
-"""Where recordings are kept: Cloudflare R2 or a directory, behind one protocol (`protocol.RecordingStore`)."""
+"""Recordings: taken from a request, stored in Cloudflare R2 or a directory (`store.RecordingStore`), and decoded."""

@@ -1,7 +1,7 @@
-"""Recordings that come inside the request, as base64.
+"""Decodes recordings that come inside the request, as base64.
 
-Lenient in what vendors' encoders differ in (alphabet, padding, line breaks, a data: prefix), strict in all else: what decodes
-is what was meant. Text of any size is decoded piece by piece, so that in a thread it leaves the event loop free.
+Lenient where vendors' encoders differ (alphabet, padding, line breaks, a data: prefix), and strict in everything else. Large
+text is decoded piece by piece in a thread, so that the event loop gets its turns.
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ _DATA_URL: Final = re.compile(r"\s*data:\s*(?P<type>[^;,\s]*)(?P<parameters>[^,]
 
 
 def decode_base64(text: str) -> bytes:
-    """Return what `text` encodes; see `decode_pieces`, which a large text is better given to, in a thread."""
+    """Return what `text` encodes. For a large text use `decode_pieces`, in a thread; it says what is raised, too."""
     try:
-        return pybase64.b64decode(text, validate=True)  # as nearly all of it is written
+        return pybase64.b64decode(text, validate=True)  # nearly all vendors send plain base64
     except ValueError:
         return b"".join(decode_pieces(text))
 
 
 def decode_pieces(text: str | LargeText) -> Iterator[bytes]:
-    """Yield what `text` encodes in pieces of up to `PIECE_BYTES`.
+    """Yield what `text` encodes, in pieces of up to `PIECE_BYTES`.
 
-    Takes base64 of RFC 4648 section 4 (standard alphabet) or 5 (URL-safe), padded or not, with spaces and line breaks
-    anywhere, with or without `data:audio/…;base64,` in front. Raises `BadRequest` that names `recording` and the reason; it
-    may do so after the first pieces.
+    Accepts base64 of RFC 4648 section 4 (standard alphabet) or 5 (URL-safe), padded or not, with spaces and line breaks
+    anywhere, with or without a prefix `data:audio/…;base64,`. Raises `BadRequest` that names `recording` and the reason, also
+    after the first pieces.
     """
     left = b""
     padding = 0
     seen = 0
     for at, characters in _pieces(text):
-        if at >= PIECE_BYTES:  # large, so this is a thread: it gives the event loop its turn, which otherwise waits 5 ms for it
+        if at >= PIECE_BYTES:  # in a thread: give the event loop its turn, for which it would wait 5 ms otherwise
             time.sleep(0)
-        piece = _plain(characters, at)
+        piece = _without_space(characters, at)
         stripped = piece.rstrip(b"=")
         if b"=" in stripped or (padding and stripped):
             raise BadRequest("recording is not base64: there is text behind the padding")
@@ -66,18 +66,19 @@ def decode_pieces(text: str | LargeText) -> Iterator[bytes]:
 
 
 def _pieces(text: str | LargeText) -> Iterator[tuple[int, str]]:
-    """Yield the text behind its prefix in pieces, each with the place of its first character."""
+    """Yield the text after its prefix in pieces, each with the index of its first character."""
     pieces = (
         text.pieces() if isinstance(text, LargeText) else (text[i : i + PIECE_BYTES] for i in range(0, len(text), PIECE_BYTES))
     )
     at = 0
     for piece in pieces:
-        start = _behind_prefix(piece) if at == 0 else 0
+        start = _prefix_chars(piece) if at == 0 else 0
         yield at + start, piece[start:]
         at += len(piece)
 
 
-def _behind_prefix(text: str) -> int:
+def _prefix_chars(text: str) -> int:
+    """Return the length of the text's `data:` prefix, 0 without one; raise `BadRequest` for a prefix of something else."""
     head = text[:_PREFIX_CHARS]
     if head.lstrip()[:5].lower() != "data:":
         return 0
@@ -92,24 +93,24 @@ def _behind_prefix(text: str) -> int:
     return prefix.end()
 
 
-def _plain(piece: str, start: int) -> bytes:
-    """Return one piece of the text without its white space, checked to be of the alphabet."""
+def _without_space(piece: str, start: int) -> bytes:
+    """Return a piece of the text without its white space; raise `BadRequest` for characters outside the alphabet."""
     try:
         raw = piece.encode("ascii")
     except UnicodeEncodeError as error:
-        raise _foreign(piece[error.start], start + error.start) from error
-    # One pass where there is nothing to mend: each costs the interpreter 0.9 ms.
+        raise _bad_character(piece[error.start], start + error.start) from error
+    # Without white space one pass is enough; each takes 0.9 ms.
     others = raw.translate(None, _ALPHABET)
     if not others:
         return raw
-    foreign = others.translate(None, _SPACE)
-    if foreign:
-        character = chr(foreign[0])
-        raise _foreign(character, start + piece.index(character))
+    bad = others.translate(None, _SPACE)
+    if bad:
+        character = chr(bad[0])
+        raise _bad_character(character, start + piece.index(character))
     return raw.translate(None, _SPACE)
 
 
-def _foreign(character: str, at: int) -> BadRequest:
+def _bad_character(character: str, at: int) -> BadRequest:
     return BadRequest(
         f"recording is neither an http(s) URL nor base64: character {at + 1} ({character!r}) is not in the base64 alphabet"
     )

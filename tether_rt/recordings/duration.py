@@ -1,4 +1,4 @@
-"""How long a recording plays. A vendor's file may be broken on purpose, so the work is bounded and failing is an answer."""
+"""The duration of a recording. A vendor's file may be broken on purpose, so the work is bounded, and None is an answer."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import BinaryIO, Final, cast
 
 from tinytag import TinyTag, TinyTagException
 
-# tinytag walks a file frame by frame: 200 MB of zeros behind one MP3 frame would keep it busy for a minute with the GIL held.
-# An hour of Opus takes it 7,200 reads.
+# tinytag reads a file frame by frame: with 200 MB of zeros after one MP3 frame it would hold the GIL for a minute. An hour of
+# Opus takes it 7,200 reads.
 _MAX_READS: Final = 20_000
 _MAX_READ_BYTES: Final = 16 * 1024 * 1024
 
 
 def duration_s(source: bytes | Path) -> float | None:
-    """Return the recording's length in seconds, or None where it cannot be told (broken, or WebM, which seldom says).
+    """Return the recording's duration in seconds, or None if it is unknown (a broken file, or WebM, which seldom has it).
 
     Blocks for up to about 50 ms: call it in a thread. Raises `OSError` when the file cannot be read.
     """
@@ -32,7 +32,7 @@ def duration_s(source: bytes | Path) -> float | None:
 def _tinytag_s(file: BinaryIO, size_bytes: int, head: bytes) -> float | None:
     try:
         # In Ogg the tags must be read: without them tinytag reads every packet of the file, with them only the page headers.
-        tag = TinyTag.get(file_obj=cast(BinaryIO, _Bounded(file)), tags=head.startswith(b"OggS"), image=False)
+        tag = TinyTag.get(file_obj=cast(BinaryIO, _BoundedFile(file)), tags=head.startswith(b"OggS"), image=False)
     except TinyTagException:
         return None
     if tag.duration is None or not tag.bitrate or tag.mime_type != "audio/mpeg":
@@ -42,8 +42,10 @@ def _tinytag_s(file: BinaryIO, size_bytes: int, head: bytes) -> float | None:
 
 
 def _wav_s(file: BinaryIO, size_bytes: int) -> float | None:
-    """Length of a WAV from its byte rate: right for every codec, while tinytag needs a `fact` chunk for telephony's µ-law and
-    believes the 4 GB that recorders writing to a pipe claim."""
+    """Return the duration of a WAV from its byte rate, which is right for every codec.
+
+    tinytag needs a `fact` chunk for telephony's µ-law, and believes the 4 GB that recorders write when they write to a pipe.
+    """
     bytes_s = 0
     at = 12
     for _ in range(1000):
@@ -60,8 +62,8 @@ def _wav_s(file: BinaryIO, size_bytes: int) -> float | None:
     return None
 
 
-class _Bounded:
-    """A file for tinytag that fails once it has been asked for too much."""
+class _BoundedFile:
+    """A file whose `read` fails after too many reads or bytes."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -73,7 +75,7 @@ class _Bounded:
     def read(self, size: int = -1) -> bytes:
         self._reads_left -= 1
         if self._reads_left < 0 or not 0 <= size <= self._bytes_left:
-            raise OSError("too much to read for telling the length")
+            raise OSError("too much to read for the duration")
         data = self._file.read(size)
         self._bytes_left -= len(data)
         return data

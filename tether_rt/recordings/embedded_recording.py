@@ -1,8 +1,8 @@
-"""A recording of megabytes inside a JSON body, kept where it arrived instead of being parsed with the rest.
+"""A recording of megabytes inside a JSON body, left where it arrived instead of being parsed with the rest.
 
-A JSON parser makes one string of it, holding the interpreter for 2 ms per MB (measured: 42 ms for 20 MB) and taking its size
-in memory a second time. So the recording's text is found by its quotes, which is a memory scan (2.6 ms for 20 MB), the rest is
-parsed with a placeholder, and the text is unescaped piece by piece when it is decoded.
+A JSON parser would copy it into one string, which blocks the interpreter for 42 ms and doubles the memory of a recording of
+20 MB. So the recording's text is found by its quotes, a memory scan of 2.6 ms; the rest is parsed with a placeholder in its
+place; and the text is unescaped piece by piece when it is decoded.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _KEY: Final = b'"recording"'
 _BEFORE_STRING: Final = b" \t\r\n:"
 _BACKSLASH: Final = 0x5C
 _HIGH_SURROGATES: Final = (b"d8", b"d9", b"da", b"db")
-_LOOKED_AT: Final = 100
-"""A body may be nothing but that key, four million times."""
+_MAX_STRINGS: Final = 100
+"""How many strings are compared: a body may hold the key four million times."""
 _ESCAPE_BYTES: Final = 12
 """The longest escape sequence: a surrogate pair, `\\ud83d\\ude00`."""
 
 
 class LargeText:
-    """The inside of a JSON string, still as it was sent: `raw[start:end]`, without the quotes."""
+    """The inside of a JSON string as it was sent: `raw[start:end]`, without the quotes."""
 
     def __init__(self, raw: bytearray, start: int, end: int) -> None:
         self._raw = raw
@@ -35,29 +35,29 @@ class LargeText:
         self._end = end
 
     def __len__(self) -> int:
-        """Return the length as sent, in bytes; unescaped it is never more characters."""
+        """Return the length as sent, in bytes; the unescaped text never has more characters."""
         return self._end - self._start
 
-    def pieces(self) -> Iterator[str]:
-        """Yield the text, unescaped, in pieces of at most `PIECE_BYTES`; raises `BadRequest` where it is no JSON string."""
+    def pieces(self, piece_bytes: int = PIECE_BYTES) -> Iterator[str]:
+        """Yield the unescaped text in pieces of at most `piece_bytes`; raises `BadRequest` where it is not a JSON string."""
         at = self._start
         while at < self._end:
-            end = self._piece_end(at)
+            end = self._piece_end(at, piece_bytes)
             try:
                 yield orjson.loads(b'"' + self._raw[at:end] + b'"')
             except orjson.JSONDecodeError as error:
                 raise BadRequest(f"The body is not valid JSON: {error.msg} in recording") from error
             at = end
 
-    def _piece_end(self, at: int) -> int:
-        """Return where a piece may end: not inside an escape sequence, nor inside a character of several bytes."""
-        raw, end = self._raw, min(at + PIECE_BYTES, self._end)
+    def _piece_end(self, at: int, piece_bytes: int) -> int:
+        """Return where the piece that begins at `at` ends: not inside an escape sequence or a character of several bytes."""
+        raw, end = self._raw, min(at + piece_bytes, self._end)
         if end == self._end:
             return end
         backslash = raw.find(b"\\", end - _ESCAPE_BYTES, end)
         if backslash >= 0:
             before = raw[at:backslash]
-            # A backslash behind an odd number of others is itself escaped.
+            # A backslash after an odd number of others is itself escaped.
             place = backslash - (len(before) - len(before.rstrip(b"\\"))) % 2
             while (following := place + self._sequence_bytes(place)) <= end:
                 place = following
@@ -76,24 +76,24 @@ class LargeText:
         return 12 if bytes(raw[at + 2 : at + 4]).lower() in _HIGH_SURROGATES and raw[at + 6 : at + 8] == b"\\u" else 6
 
 
-def lift_recording(raw: bytearray, least_bytes: int) -> tuple[bytes, str, LargeText] | None:
-    """Return the body with a placeholder for its recording, the placeholder, and the recording's text.
+def lift_recording(raw: bytearray, min_bytes: int) -> tuple[bytes, str, LargeText] | None:
+    """Return the body with a placeholder in place of its recording, the placeholder, and the recording's text.
 
-    None when there is no such string of `least_bytes`, or when its end cannot be told by its quotes alone: then the body is
-    parsed as a whole. Of several it is the longest. The caller checks that the placeholder came out as the top level's
-    `recording`: the key may stand elsewhere, or twice.
+    Of several strings under that key the longest is taken. Returns None when none has `min_bytes`, or when its end cannot be
+    found by its quotes alone: then parse the whole body. The caller checks that the placeholder is the top level's `recording`:
+    the key may stand elsewhere, or twice.
     """
     start, end = max(_strings(raw), key=lambda place: place[1] - place[0], default=(0, 0))
-    if end - start < least_bytes or raw[end - 1] == _BACKSLASH:
+    if end - start < min_bytes or raw[end - 1] == _BACKSLASH:
         return None
     placeholder = secrets.token_hex(16)
     return bytes(raw[:start]) + placeholder.encode() + bytes(raw[end:]), placeholder, LargeText(raw, start, end)
 
 
 def _strings(raw: bytearray) -> Iterator[tuple[int, int]]:
-    """Yield where the strings behind the first keys of that name start and end."""
+    """Yield the start and end of the strings that follow the first `_MAX_STRINGS` keys `recording`."""
     end = 0
-    for _ in range(_LOOKED_AT):
+    for _ in range(_MAX_STRINGS):
         key = raw.find(_KEY, end)
         if key < 0:
             return

@@ -1,4 +1,4 @@
-"""Fetching a recording as a test does it."""
+"""What the tests of fetching share."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ OTHER = "93.184.216.35"
 pytestmark = pytest.mark.usefixtures("no_vendor_makes_us_log_an_error")
 
 
-async def test_there_is_no_such_name(spool: Spool) -> None:
+async def test_a_name_that_does_not_exist_is_reported(spool: Spool) -> None:
     fetcher = RecordingFetcher(spool, limits=LONG_LIMITS)
     assert await refusal(fetcher, spool, "http://no.such.name.invalid/x") == (
         "recording could not be fetched: no.such.name.invalid was not found"

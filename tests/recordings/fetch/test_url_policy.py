@@ -70,7 +70,7 @@ def test_a_listed_host_is_reached_on_its_port_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("pair", ["", "localhost", ":80", "127.1:80", "a b:80", "host:port", "user@host:80"])
-def test_a_wrong_pair_of_the_operator_is_said(pair: str) -> None:
+def test_a_wrong_pair_of_the_operator_is_reported(pair: str) -> None:
     with pytest.raises(ConfigError, match="TETHER_PRIVATE_RECORDING_HOSTS"):
         listed_hosts([pair])
 

@@ -74,7 +74,7 @@ async def test_a_caller_who_leaves_leaves_no_process_behind(tmp_path: Path) -> N
     assert pids_with(str(file)) == []
 
 
-async def test_a_decoder_that_cannot_be_started_is_said(tmp_path: Path) -> None:
+async def test_a_decoder_that_cannot_be_started_is_reported(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="could not be made just now"):
         await DecoderProcess([str(tmp_path / "nothing")]).peaks(VOICE)
 

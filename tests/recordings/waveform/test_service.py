@@ -206,7 +206,7 @@ async def test_a_long_recording_is_decoded_ahead_and_gives_way_to_one_that_is_as
     assert made == [one.recording_id for one in (long[0], short, long[1], long[2])]
 
 
-async def test_a_recording_that_is_gone_is_said_and_the_next_is_decoded(workshop: Workshop) -> None:
+async def test_a_recording_that_is_gone_is_reported_and_the_next_is_decoded(workshop: Workshop) -> None:
     service, gone, there = workshop.service(), await workshop.recording(), await workshop.recording()
     (workshop.folder / "data" / gone.key).unlink()
     with pytest.raises(NotFound):

@@ -1,1 +1,1 @@
-"""Fetching a recording from a URL that a vendor sent, without letting it reach this network."""
+"""Fetches a recording from a URL that a vendor sent, without letting the URL reach this network."""

@@ -1,1 +1,1 @@
-"""Waveforms: peaks of a recording, decoded in a process of its own."""
+"""Waveforms: the peaks of a recording, decoded in a process of its own."""
