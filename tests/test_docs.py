@@ -1,11 +1,13 @@
-"""What the documents say is so: tables are complete, links lead somewhere, commands exist, examples fit the contract."""
+"""The documents agree with the code: tables are complete, links resolve, commands exist, examples fit the contract."""
 
 from __future__ import annotations
 
 import ast
 import configparser
+import importlib
 import json
 import re
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +17,7 @@ import click
 import orjson
 import pytest
 
-from tests.support.documents import FENCE, ROOT, blocks, text_of
+from tests.support.documents import FENCE, ROOT, blocks, rows, section_of, text_of
 from tether_rt.cli import commands
 from tether_rt.domain import phone
 from tether_rt.domain.call import Caller, completed_call
@@ -24,6 +26,8 @@ from tether_rt.domain.events import EVENT_NAMES, MAX_NAME_CHARS, MAX_SUMMARY_CHA
 from tether_rt.http import json_body
 from tether_rt.hub import hub, protocol, wire
 from tether_rt.ingest import group_commit, storable
+from tether_rt.mongo import client as store
+from tether_rt.mongo.indexes import create_indexes
 from tether_rt.recordings.fetch import fetcher, url_policy
 from tether_rt.runtime.metrics import Metrics
 from tether_rt.settings import SETTINGS
@@ -32,17 +36,10 @@ CONTRACT = load_contract()
 OPENAPI: dict[str, Any] = orjson.loads(CONTRACT.openapi_json())
 ASYNCAPI: dict[str, Any] = orjson.loads(CONTRACT.asyncapi_json())
 PACKAGE = ROOT / "tether_rt"
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "bench" / "README.md"])
+DEPENDENCIES = "docs/decisions/dependencies.md"
+ARCHITECTURE = "docs/architecture.md"
 CLIENT_VARIABLES = {"TETHER_URL", "TETHER_API_KEY", "TETHER_EMAIL", "TETHER_PASSWORD"}
-
-
-def rows(name: str, section: str) -> list[list[str]]:
-    """The cells of the tables under a heading, without the tables' heads."""
-    part = re.split(rf"^#+ {re.escape(section)}$", text_of(name), flags=re.MULTILINE)[1]
-    part = re.split(r"^#{1,2} ", part, flags=re.MULTILINE)[0]
-    part = re.sub(r"^\|.*\n\| ---.*\n", "", part, flags=re.MULTILINE)
-    lines = [line for line in part.splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
 
 
 def plain(cell: str) -> str:
@@ -52,14 +49,15 @@ def plain(cell: str) -> str:
 # ---------------------------------------------------------------------- tables
 
 
-def test_the_readme_has_every_setting_with_its_flag_and_default() -> None:
-    said = [(plain(variable), plain(flag), plain(default)) for variable, flag, default, _ in rows("README.md", "Settings")]
+def test_the_settings_page_has_every_setting_with_its_flag_and_default() -> None:
+    table = rows("docs/settings.md", "Settings")
+    said = [(plain(variable), plain(flag), plain(default)) for variable, flag, default, _ in table]
     assert said == [
         (row.variable, row.flag, "none" if row.default in (None, ()) else str(row.default)) for row in SETTINGS
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_document_names_a_setting_that_does_not_exist(path: Path) -> None:
     named = set(re.findall(r"\b(?:TETHER|R2|MONGODB)_[A-Z0-9_]+\b", path.read_text()))
     assert named <= {row.variable for row in SETTINGS} | CLIENT_VARIABLES
@@ -76,11 +74,25 @@ def test_deployment_explains_every_metric_and_no_other() -> None:
     assert sorted(said) == sorted(present)
 
 
-def test_deployment_explains_only_log_events_that_exist() -> None:
+def test_deployment_explains_every_log_event_and_no_other() -> None:
+    said = {name for cell, *_ in rows("docs/deployment.md", "Logs") for name in re.findall(r"`(\w+)`", cell)}
     source = "".join(path.read_text() for path in PACKAGE.rglob("*.py"))
-    events = [name for cell, *_ in rows("docs/deployment.md", "Logs") for name in re.findall(r"`(\w+)`", cell)]
-    assert len(events) > 15
-    assert [name for name in events if f'"{name}"' not in source] == []
+    assert [name for name in said if f'"{name}"' not in source] == []
+    assert logged_events() - said == set()
+
+
+def logged_events() -> set[str]:
+    """Return the events that the server logs; the demo's simulation has its own."""
+    found = set()
+    for path in PACKAGE.rglob("*.py"):
+        if "demo" in path.parts:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "log":
+                event = node.args[2]
+                if isinstance(event, ast.Constant) and re.fullmatch(r"\w+", str(event.value)):
+                    found.add(str(event.value))
+    return found
 
 
 def test_deployment_names_every_limit_that_is_counted() -> None:
@@ -108,32 +120,89 @@ def test_decisions_give_a_reason_for_every_dependency_in_its_range() -> None:
     extras = config["options.extras_require"]
     wanted = "\n".join((config["options"]["install_requires"], extras["demo"], extras["test"], extras["audit"]))
     required = dict(re.findall(r"^([\w.\[\]-]+) *([^;\s]*)", wanted, re.MULTILINE))
-    said = {name: plain(span) for name, span, reason in rows("docs/decisions.md", "Dependencies") if reason}
+    tables = rows(DEPENDENCIES, "The server") + rows(DEPENDENCIES, "The extras")
+    said = {name: plain(span) for name, span, reason in tables if reason}
     assert said == {name: span or "any" for name, span in required.items()}
     packages = json.loads(text_of("static/package.json"))["dependencies"]
-    assert [name for name in packages if f"`{name}`" not in text_of("docs/decisions.md")] == []
+    assert [name for name in packages if f"`{name}`" not in text_of(DEPENDENCIES)] == []
 
 
-def test_the_developers_page_has_every_module() -> None:
-    page = text_of("docs/quickstart-developer.md")
+def test_every_decision_is_in_the_index() -> None:
+    linked = set(re.findall(r"\]\(([\w-]+\.md)\)", text_of("docs/decisions/README.md")))
+    assert linked == {path.name for path in (ROOT / "docs" / "decisions").glob("*.md")} - {"README.md"}
+
+
+def test_the_architecture_page_has_every_module_and_no_other() -> None:
+    named = {}
+    for folder, _, modules in rows(ARCHITECTURE, "Modules"):
+        named[plain(folder).rstrip("/").replace("(top)", ".")] = set(re.findall(r"`(\w+\.py)`", modules))
+    present: dict[str, set[str]] = {}
     for path in PACKAGE.rglob("*.py"):
-        folder = path.parent.relative_to(PACKAGE)
-        if path.name.startswith("__"):
-            continue
-        row = (
-            page
-            if folder == Path()
-            else next(line for line in page.splitlines() if line.startswith(f"| `{folder}/`") or f"`{folder.name}/` (" in line)
-        )
-        assert f"`{path.name}`" in row, path
+        if not path.name.startswith("__"):
+            folder = str(path.parent.relative_to(PACKAGE)).replace("demo/samples", "demo")
+            present.setdefault(folder, set()).add(path.name)
+    assert named == present
+
+
+def test_modules_that_the_architecture_page_walks_through_exist() -> None:
+    walk = section_of(ARCHITECTURE, "One call") + section_of(ARCHITECTURE, "One event")
+    named = re.findall(r"`([a-z_0-9/]+\.py)`", walk)
+    assert len(named) > 25
+    names = {str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py")}
+    assert [name for name in named if not any(f"/{there}".endswith(f"/{name}") for there in names)] == []
+
+
+async def test_the_architecture_page_has_every_collection_with_its_indexes(mongodb_uri: str) -> None:
+    client = store.connect(mongodb_uri)
+    try:
+        database = store.database(client, f"t{uuid.uuid4().hex[:12]}")
+        await create_indexes(database, 7)
+        present = {name: await indexes_of(database, name) for name in await database.list_collection_names()}
+        await client.drop_database(database.name)
+    finally:
+        client.close()
+    said = {}
+    for name in re.findall(r"^### `(\w+)`$", section_of(ARCHITECTURE, "The data"), re.MULTILINE):
+        text = " ".join(section_of(ARCHITECTURE, f"`{name}`").split())
+        listed = text.partition("Indexes: ")[2].split("; ") if "Indexes: " in text else ()
+        said[name] = {(index.split("`")[1], "(unique" in index) for index in listed}
+    assert said == present
+
+
+async def indexes_of(database: store.Database, name: str) -> set[tuple[str, bool]]:
+    """Return the indexes as the page writes them, and whether they are unique."""
+    found = await database[name].index_information()
+    return {
+        (", ".join(field if order == 1 else f"{field} ↓" for field, order in index["key"]), bool(index.get("unique")))
+        for title, index in found.items()
+        if title != "_id_"
+    }
+
+
+def test_bounds_in_the_architecture_page_are_the_codes() -> None:
+    for what, bound, where in rows(ARCHITECTURE, "Where the bounds are"):
+        path, name = re.findall(r"`([^`]+)`", where)
+        value = getattr(importlib.import_module(f"tether_rt.{path.removesuffix('.py').replace('/', '.')}"), name)
+        number, _, unit = bound.partition(" ")
+        shown = f"{value:g}" if isinstance(value, float) else f"{value >> 20 if unit == 'MB' else value:,}"
+        assert number == shown, what
+
+
+def test_figures_in_the_readme_are_those_of_the_last_results() -> None:
+    results = text_of("bench/results/README.md")
+    figures = [
+        number for _, *cells in rows("README.md", "Measured") for number in re.findall(r"\d[\d,.]*\d|\d", " ".join(cells))
+    ]
+    assert len(figures) > 15
+    assert [one for one in figures if not re.search(rf"(?<![\d.,]){re.escape(one)}(?![\d]|[.,]\d)", results)] == []
 
 
 # ---------------------------------------------------------------------- routes, events, errors
 
 
 def test_every_route_is_where_it_is_looked_for() -> None:
-    readme = text_of("README.md")
-    assert {f"{method} {path}" for method, path in CONTRACT.operations if f"`{method} {path}`" not in readme} == set()
+    listed = {tuple(plain(route).split(" ")) for route, *_ in rows("docs/routes.md", "Routes")}
+    assert listed == CONTRACT.operations | {("GET", "/")}
     named = set(re.findall(r"`(GET|POST) (/[^`?]*)`", "".join(path.read_text() for path in DOCUMENTS)))
     assert named <= CONTRACT.operations | {("GET", "/")}
     assert "/api/calls/ingest" in text_of("docs/quickstart-vendor.md")
@@ -190,8 +259,8 @@ def test_messages_in_the_protocols_page_fit_the_contract() -> None:
         CONTRACT.check(name, messages[event])
 
 
-def test_numbers_in_the_documents_are_the_codes() -> None:
-    vendor, deployment, words = (text_of(f"docs/{name}.md") for name in ("quickstart-vendor", "deployment", "protocol"))
+def test_numbers_in_the_vendors_and_protocols_pages_are_the_codes() -> None:
+    vendor, words = text_of("docs/quickstart-vendor.md"), text_of("docs/protocol.md")
     limits = fetcher.Limits()
     for number in (
         storable.MAX_DEPTH,
@@ -205,10 +274,28 @@ def test_numbers_in_the_documents_are_the_codes() -> None:
         assert re.search(rf"\b({number}|{number:,})\b", vendor), number
     for seconds in (limits.connect_s, limits.headers_s, limits.total_s):
         assert re.search(rf"\b{seconds:g}\b", vendor), seconds
-    for number in (group_commit.MAX_BATCH_CALLS, group_commit.MAX_WAITING_CALLS, hub.MAX_RECENT_BYTES >> 20):
-        assert re.search(rf"\b({number}|{number:,})\b", deployment), number
     for number in (MAX_NAME_CHARS, MAX_SUMMARY_CHARS, protocol.MAX_SEQ, int(hub.HEARTBEAT_S), wire.MAX_UNSENT_BYTES >> 20):
         assert re.search(rf"\b({number}|{number:,})\b", words), number
+
+
+def test_numbers_in_the_deployment_page_are_the_codes() -> None:
+    bounds = {what: bound for what, bound, _ in rows("docs/deployment.md", "Limits and sizes")}
+    metrics = {plain(name): text for name, _, text in rows("docs/deployment.md", "Metrics")}
+    calls, megabytes = group_commit.MAX_BATCH_CALLS, group_commit.MAX_BATCH_BYTES >> 20
+    assert bounds["one batch"] == f"{calls} calls or {megabytes} MB"
+    of_one = group_commit.MAX_WAITING_CALLS_OF_ONE
+    assert bounds["calls that wait for a commit"] == f"{group_commit.MAX_WAITING_CALLS:,}, of one organization {of_one:,}"
+    assert bounds["organizations whose batches are written at once, in one process"] == f"{group_commit.MAX_LANES}"
+    assert bounds["a body without its recording"] == f"{json_body.MAX_JSON_BYTES >> 20} MB, and {json_body.MAX_VALUES:,} values"
+    assert bounds["recent events in memory"].endswith(f"{hub.MAX_RECENT_BYTES >> 20} MiB in all")
+    assert bounds["unsent bytes of one dashboard"].startswith(f"{wire.MAX_UNSENT_BYTES >> 20} MiB,")
+    assert f"up to {calls}" in metrics["tether_commit_batch_calls"]
+    assert f"{group_commit.MAX_WAITING_CALLS:,}, or {of_one:,} " in metrics["tether_commit_queue_calls"]
+    assert f"at most {group_commit.MAX_LANES}" in metrics["tether_commit_lanes"]
+    settings = {f"`{row.variable}`": row.default for row in SETTINGS}
+    for what, bound, setting in rows("docs/deployment.md", "Limits and sizes"):
+        if default := settings.get(setting):
+            assert bound.startswith(f"{default:,}"), what
 
 
 # ---------------------------------------------------------------------- links and commands
@@ -219,7 +306,7 @@ def slug(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.replace("`", "").strip().lower()).replace(" ", "-")
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_lead_somewhere(path: Path) -> None:
     prose = FENCE.sub("", path.read_text())
     for target in re.findall(r"\]\(([^)\s]+)\)", prose):

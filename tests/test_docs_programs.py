@@ -1,10 +1,11 @@
-"""The programs that stand in the documents, run as a reader would run them, against a real server."""
+"""Programs and commands in the documents, run as a reader runs them against a real server, and what the server then stores."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -17,11 +18,13 @@ import pytest
 from aiohttp import web
 
 from tests.conftest import settings_on
-from tests.support.documents import blocks
-from tests.support.service import PASSWORD, Service, Tenant, missed, running
+from tests.support.documents import blocks, rows
+from tests.support.service import PASSWORD, Service, Tenant, missed, running, sample
+from tether_rt.auth.credentials import password_matches
 
 VENDOR = "docs/quickstart-vendor.md"
 PROTOCOL = "docs/protocol.md"
+ARCHITECTURE = "docs/architecture.md"
 
 
 @pytest.fixture
@@ -111,6 +114,51 @@ async def test_the_vendors_loop_gets_a_call_through_and_repeats_no_refusal(alone
     status, _, err = await send(tmp_path, address, tenant, missed(externalCallId=...))
     assert status == 1
     assert "without an externalCallId" in err
+
+
+async def shell(command: str, **variables: str) -> str:
+    """Run a command of a document and return what it printed; it must succeed."""
+    process = await asyncio.create_subprocess_exec(
+        "bash", "-ec", command, env={**os.environ, **variables}, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate()
+    assert process.returncode == 0
+    return out.decode()
+
+
+@pytest.mark.parametrize(("document", "call_id"), [("README.md", "readme-1"), (VENDOR, "my-first-call")])
+async def test_the_first_call_of_a_page_is_stored_once(alone: Service, document: str, call_id: str) -> None:
+    tenant = await alone.tenant()
+    command = next(code for code in blocks(document, "bash") if call_id in code)
+    # The README names the demo's address, and its key as printed.
+    command = command.replace("http://127.0.0.1:2212", alone.base_url).replace("tk_live_...", tenant.api_key)
+    variables = {"TETHER_URL": alone.base_url, "TETHER_API_KEY": tenant.api_key}
+    first = json.loads(await shell(command, **variables))
+    assert first.keys() == {"success", "callId", "contactId", "conversationId"}
+    again = json.loads(await shell(command, **variables))
+    assert again == {"success": True, "deduplicated": True, "callId": first["callId"]}
+
+
+async def test_the_password_command_prints_a_hash_that_signs_in() -> None:
+    command = next(code for code in blocks("docs/deployment.md", "bash") if "hash_password" in code)
+    command = command.replace("python -c", f"{sys.executable} -c")
+    printed = await shell(command, NEW_PASSWORD="a new password")
+    assert password_matches("a new password", printed.strip())
+
+
+async def test_stored_documents_have_the_fields_of_the_architecture_page(alone: Service) -> None:
+    tenant = await alone.tenant()
+    completed = await tenant.post_call(sample())
+    await tenant.post_call(missed(externalCallId=...))
+    assert (await tenant.get(f"/api/calls/{completed.body['callId']}/peaks")).status == 200
+    for name in await alone.database.list_collection_names():
+        cells = [cells[0] for cells in rows(ARCHITECTURE, f"`{name}`")]
+        fields = [found for cell in cells for found in re.findall(r"`(\w+)`(\??)", cell)]
+        documents = await alone.database[name].find({"_id": {"$ne": "readyz"}}).to_list(None)
+        assert documents, name
+        for document in documents:
+            assert document.keys() <= {field for field, _ in fields}, name
+            assert {field for field, optional in fields if not optional} <= document.keys(), name
 
 
 async def test_curl_gets_a_call_through(alone: Service, tmp_path: Path) -> None:
