@@ -402,6 +402,18 @@ async def test_a_recording_that_is_late_or_lost_is_its_own_calls_alone(group_com
 # ---------------------------------------------------------------------- who waits
 
 
+@pytest.mark.parametrize(("is_stored", "sentence"), [(False, "The recording could not"), (True, "The database did not")])
+async def test_the_answer_says_what_did_not_come_in_time(database: Database, is_stored: bool, sentence: str) -> None:
+    async with running(database, answer_within_s=0.05) as group_commit:
+        database.may_end.clear()
+        recording = asyncio.get_running_loop().create_future()
+        if is_stored:
+            recording.set_result(None)
+        with pytest.raises(Unavailable, match=sentence):
+            await group_commit.submit(calls(1)[0], recording=recording)
+        database.may_end.set()
+
+
 async def test_a_writer_that_hangs_keeps_nobody_waiting_and_a_call_that_was_refused_is_not_stored(database: Database) -> None:
     async with running(database, answer_within_s=0.05) as group_commit:
         first = await held_first(group_commit, database)

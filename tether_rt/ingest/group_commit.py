@@ -70,7 +70,8 @@ class _Waiting:
 
     def give_up(self) -> None:
         """Answer the caller, who has waited long enough, with 503."""
-        self.fail(self.reason or Unavailable("The database did not answer in time; send the request again."))
+        what = "recording could not be stored" if self.recording and not self.recording.done() else "database did not answer"
+        self.fail(self.reason or Unavailable(f"The {what} in time; send the request again."))
 
     def fail(self, error: TetherError) -> None:
         """Answer the caller with an error, unless there was an answer."""
