@@ -143,7 +143,7 @@ async def _add_organizations(mongodb_uri: str, database: str, count: int) -> lis
             organization_id = await users.organization_named(f"Organization {number}")
             user_id = await users.add(
                 organization_id=organization_id, email=f"agent-{number}@example.com", full_name="Agent", role="agent",
-                password_hash=credentials.NOBODYS_HASH, api_key_digest=credentials.api_key_digest(key), sealed_api_key="",
+                password_hash=credentials.decoy_hash(), api_key_digest=credentials.api_key_digest(key), sealed_api_key="",
             )  # fmt: skip
             added.append(accounts.NewUser(user_id, organization_id, key))
         return added

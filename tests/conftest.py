@@ -1,4 +1,4 @@
-"""What all tests share: one real mongod, one real S3 server, and a server on each kind of recording store."""
+"""Fixtures for all tests: a mongod, an S3 server, and a server on each kind of recording store."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from tether_rt.settings import Settings
 
 @pytest.fixture(scope="session")
 def mongodb_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a mongod that lives as long as the tests."""
+    """The address of a mongod that runs until the tests end."""
     mongod = PrivateMongod(tmp_path_factory.mktemp("mongod"))
     yield asyncio.run(mongod.start())
     asyncio.run(mongod.stop())
 
 
 def settings_on(mongodb_uri: str, data_dir: Path, **changes: object) -> Settings:
-    """Return settings for a server with a database of its own on the shared mongod."""
+    """Return settings for a server with its own database on the shared mongod."""
     values = {
         "port": 0,
         "data_dir": data_dir,
@@ -46,14 +46,32 @@ def r2_settings(server: S3Server) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="session", params=["disk", "r2"])
-async def service(
-    request: pytest.FixtureRequest, mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Service]:
-    """A running server; every test that uses it runs once with recordings on disk and once in R2."""
-    r2 = r2_settings(request.getfixturevalue("s3_server")) if request.param == "r2" else {}
-    async with running(settings_on(mongodb_uri, tmp_path_factory.mktemp("data"), **r2)) as service:
+@pytest.fixture(scope="session")
+async def service_on_disk(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
+    """A running server with recordings on disk."""
+    async with running(settings_on(mongodb_uri, tmp_path_factory.mktemp("data"))) as service:
         yield service
+
+
+@pytest.fixture(scope="session")
+async def service_on_r2(
+    mongodb_uri: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    s3_server: S3Server,  # noqa: F811
+) -> AsyncIterator[Service]:
+    """A running server with recordings in R2."""
+    async with running(settings_on(mongodb_uri, tmp_path_factory.mktemp("data"), **r2_settings(s3_server))) as service:
+        yield service
+
+
+@pytest.fixture(scope="session", params=["disk", "r2"])
+def service(request: pytest.FixtureRequest) -> Service:
+    """A running server. Every test that uses it runs once with recordings on disk and once in R2.
+
+    Both servers run until the tests end: a fixture with parameters of its own would be made anew for each change of them.
+    """
+    service: Service = request.getfixturevalue(f"service_on_{request.param}")
+    return service
 
 
 @pytest.fixture

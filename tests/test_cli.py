@@ -7,6 +7,7 @@ import subprocess
 import sys
 import termios
 import time
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.support.service import SECRET
 from tether_rt import accounts
 from tether_rt.auth import credentials
+from tether_rt.cli import commands, status_of
 from tether_rt.mongo import mongod_process
 from tether_rt.mongo.private_mongod import PrivateMongod
 from tether_rt.settings import SETTINGS, Settings
@@ -41,8 +44,19 @@ def at(data_dir: Path) -> dict[str, str]:
     return {"TETHER_DATA_DIR": str(data_dir)}
 
 
+@pytest.fixture
+def shared(mongodb_uri: str, tmp_path: Path) -> dict[str, str]:
+    """The variables of a new database on the tests' mongod."""
+    return {
+        "MONGODB_URI": mongodb_uri,
+        "TETHER_DATABASE": f"t{uuid.uuid4().hex[:12]}",
+        "TETHER_SECRET": SECRET,
+        "TETHER_DATA_DIR": str(tmp_path),
+    }
+
+
 def refusal(done: subprocess.CompletedProcess[str], status: int = 2) -> str:
-    """The one sentence of a command that refused, after making sure that there is nothing else."""
+    """Return the sentence of a command that refused, after checking that it printed nothing else."""
     assert done.returncode == status, done
     assert done.stdout == ""
     assert done.stderr.startswith("Error: ")
@@ -72,8 +86,13 @@ def refusal(done: subprocess.CompletedProcess[str], status: int = 2) -> str:
         (["serve", "--trusted-proxies", "10.0.0.0/8,proxy"], "TETHER_TRUSTED_PROXIES must hold addresses or networks"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_sentence(arguments: list[str], sentence: str) -> None:
-    assert sentence in refusal(run(*arguments))
+def test_what_is_wrong_is_said_in_one_sentence(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    status = status_of(commands, "tether-rt", arguments)
+    assert sentence in refusal(subprocess.CompletedProcess(arguments, status, *capsys.readouterr()))
 
 
 def test_a_variable_is_refused_as_its_flag_is() -> None:
@@ -99,13 +118,13 @@ def test_a_secret_from_the_environment_is_never_shown() -> None:
         assert "s3cr3t" not in done.stdout + done.stderr
 
 
-def test_without_a_command_the_help_is_shown() -> None:
+def test_without_a_command_it_shows_the_help() -> None:
     done = run()
     assert done.returncode == 0
     assert all(name in done.stdout for name in ("serve", "user", "indexes"))
 
 
-def test_user_add_prints_one_line_of_json_and_keeps_only_hashes(tmp_path: Path) -> None:
+def test_user_add_prints_one_line_of_json_and_stores_only_hashes(tmp_path: Path) -> None:
     done = run(*ADD, "--role", "admin", stdin="gråsten\n".encode(), variables=at(tmp_path))
     assert (done.returncode, done.stderr) == (0, "")
     added = json.loads(done.stdout)
@@ -148,19 +167,20 @@ def test_user_add_refuses_an_empty_password(tmp_path: Path, stdin: bytes) -> Non
     assert not list(tmp_path.iterdir())
 
 
-def test_user_add_refuses_a_password_that_is_no_text(tmp_path: Path) -> None:
+def test_user_add_refuses_a_password_that_is_not_text(tmp_path: Path) -> None:
     done = run(*ADD, stdin=b"\xff\n", variables=at(tmp_path))
     assert refusal(done) == "The password on standard input is not UTF-8 text."
 
 
-def test_user_add_asks_in_a_terminal_without_showing_it(tmp_path: Path) -> None:
+def test_user_add_prompts_in_a_terminal_without_echo(shared: dict[str, str]) -> None:
     terminal, stdin = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "tether_rt", *ADD, "--data-dir", str(tmp_path)],
+        [sys.executable, "-m", "tether_rt", *ADD],
+        env={**os.environ, **shared},
         stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        start_new_session=True,  # away from the terminal of whoever runs the tests
+        start_new_session=True,  # away from the terminal in which the tests run
     )
     assert process.stderr is not None
     try:
@@ -170,7 +190,7 @@ def test_user_add_asks_in_a_terminal_without_showing_it(tmp_path: Path) -> None:
                 piece = os.read(process.stderr.fileno(), 1000)
                 assert piece, said
                 said += piece
-            while termios.tcgetattr(terminal)[3] & termios.ECHO:  # what is typed before it is off is thrown away
+            while termios.tcgetattr(terminal)[3] & termios.ECHO:  # input that is typed before echo is off is discarded
                 time.sleep(0.01)
             os.write(terminal, b"hunter2\n")
         stdout, stderr = process.communicate(timeout=120)
@@ -184,19 +204,19 @@ def test_user_add_asks_in_a_terminal_without_showing_it(tmp_path: Path) -> None:
         os.close(terminal)
 
 
-async def test_indexes_makes_them_and_can_be_repeated(tmp_path: Path) -> None:
+async def test_indexes_makes_them_and_can_be_repeated(shared: dict[str, str]) -> None:
     for days in ("3", "5"):
-        done = run("indexes", "--feed-retention-days", days, variables=at(tmp_path))
+        done = run("indexes", "--feed-retention-days", days, variables=shared)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    async with accounts.opened(Settings.from_values({"data_dir": tmp_path})) as database:
+    async with accounts.opened(Settings.from_environment(shared)) as database:
         assert "email_1" in await database["users"].index_information()
         assert (await database["feed"].index_information())["retention"]["expireAfterSeconds"] == 5 * 86_400
 
 
-async def test_a_user_added_later_leaves_the_feeds_retention_alone(tmp_path: Path) -> None:
-    run("indexes", "--feed-retention-days", "30", variables=at(tmp_path))
-    assert run(*ADD, stdin=b"secret\n", variables=at(tmp_path)).returncode == 0
-    async with accounts.opened(Settings.from_values({"data_dir": tmp_path})) as database:
+async def test_a_user_added_later_leaves_the_feeds_retention_alone(shared: dict[str, str]) -> None:
+    assert run("indexes", "--feed-retention-days", "30", variables=shared).returncode == 0
+    assert run(*ADD, stdin=b"secret\n", variables=shared).returncode == 0
+    async with accounts.opened(Settings.from_environment(shared)) as database:
         assert (await database["feed"].index_information())["retention"]["expireAfterSeconds"] == 30 * 86_400
 
 

@@ -1,10 +1,10 @@
-"""What is done to the database from a command line: open it as the settings say, add users, make indexes."""
+"""Administration of the database: open it as the settings say, add users."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ from tether_rt.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who is to be added; raises `BadRequest` with the reason when a value cannot be one."""
+    """A user to be added. Raises `BadRequest` with the reason if a value is invalid."""
 
     organization: str
     email: str
@@ -38,7 +38,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class NewUser:
-    """A user that was just added; the key in clear, as it is shown this once."""
+    """A user that was added, with the API key in clear text."""
 
     user_id: str
     organization_id: str
@@ -47,10 +47,10 @@ class NewUser:
 
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Database]:
-    """Yield the database; a private mongod is joined, or started and kept running until the end.
+    """Yield the database. Without `MONGODB_URI` join the private mongod that a server runs, or run one until the end.
 
-    Raises `ConfigError` when there is none to be had or it is not a replica set, and turns what the driver raises meanwhile
-    into `Unavailable` (MongoDB went away) or `TetherError` (it refused).
+    Raises `ConfigError` if MongoDB cannot be reached or started or is not a replica set. Errors of the driver become
+    `Unavailable` (MongoDB went away) or `TetherError` (it refused a command).
     """
     private = None if settings.mongodb_uri else PrivateMongod(settings.data_dir, settings.mongod)
     keeper = None
@@ -73,16 +73,23 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
             await private.stop()
 
 
-async def add_user(database: Database, secret: str, person: Person, password: str) -> NewUser:
-    """Add a user to the organization of that name, made if new, with an API key of their own.
+async def add_user(
+    database: Database,
+    secret: str,
+    person: Person,
+    password: str,
+    *,
+    hash_password: Callable[[str], str] = credentials.hash_password,
+) -> NewUser:
+    """Add a user with a new API key. The organization is created if none has that name.
 
-    Raises `BadRequest` when the address is taken or the password is empty.
+    Raises `BadRequest` if the address is taken or the password is empty. `hash_password` runs in a thread.
     """
     if not password:
         raise BadRequest("The password must not be empty.")
     await _require_indexes(database)
     users = Users(database)
-    if await users.by_email(person.email) is not None:  # before an organization is made for nobody
+    if await users.by_email(person.email) is not None:  # checked before an organization is created
         raise BadRequest(f"There is already a user with the address {person.email}.")
     organization_id = await users.organization_named(person.organization.strip())
     key = credentials.new_api_key()
@@ -91,7 +98,7 @@ async def add_user(database: Database, secret: str, person: Person, password: st
         email=person.email,
         full_name=person.full_name.strip(),
         role=person.role,
-        password_hash=await asyncio.to_thread(credentials.hash_password, password),
+        password_hash=await asyncio.to_thread(hash_password, password),
         api_key_digest=credentials.api_key_digest(key),
         sealed_api_key=credentials.Keyring(secret).seal(key),
     )
@@ -99,9 +106,9 @@ async def add_user(database: Database, secret: str, person: Person, password: st
 
 
 async def _require_indexes(database: Database) -> None:
-    """Make the indexes of a database that is new: they are what keeps addresses unique.
+    """Create the indexes of a new database, one of which keeps addresses unique.
 
-    Only then, because making them also sets the feed's retention, and that is the server's setting, not this command's.
+    Those of an existing database are left alone: creating them also sets the feed's retention, which is the server's setting.
     """
     if "email_1" not in await database["users"].index_information():
         await create_indexes(database, Settings().feed_retention_days)

@@ -70,11 +70,12 @@ BURST_S: Final = 10
 class App:
     """One process' parts. `start`, then serve `tornado`, then `drain`, then `close`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, passwords: PasswordCheck | None = None) -> None:
         self.settings = settings
         self.metrics = Metrics()
         self.supervisor = Supervisor()
         self.private_mongod = None if settings.mongodb_uri else PrivateMongod(settings.data_dir, settings.mongod)
+        self._passwords = passwords
         self._closers: list[tuple[str, Callable[[], Awaitable[None]]]] = []
 
     async def start(self) -> None:
@@ -101,7 +102,7 @@ class App:
         self.calls = Calls(database)
         self.people = People(database)
         self.users = Users(database)
-        self.passwords = PasswordCheck()
+        self.passwords = self._passwords or PasswordCheck()
         self._closers.append(("passwords", self._close_passwords))
         self.identity = Identity(self.users, Sessions(database), keyring, self.passwords)
 

@@ -15,6 +15,7 @@ from typing import Final
 from tornado.netutil import bind_sockets
 
 from tether_rt.app import App
+from tether_rt.auth.passwords import PasswordCheck
 from tether_rt.errors import ConfigError
 from tether_rt.http.server import BoundedServer, allow_open_files
 from tether_rt.runtime.logs import configure_logging, log
@@ -40,9 +41,9 @@ _LOG: Final = logging.getLogger("tether.server")
 class Server:
     """An App behind a listening HTTP server."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, passwords: PasswordCheck | None = None) -> None:
         self.settings = settings
-        self.app = App(settings)
+        self.app = App(settings, passwords=passwords)
         self._http: BoundedServer | None = None
         self._sockets: list[socket.socket] = []
         self.url = ""

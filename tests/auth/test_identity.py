@@ -1,4 +1,4 @@
-"""What is remembered of keys and sessions, with a database that the test holds up, and a clock that it turns."""
+"""The cache of API keys and sessions, with a database that the test can hold up and a clock that it sets."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ import pytest
 
 from tests.support.service import PASSWORD, SECRET
 from tether_rt import accounts
-from tether_rt.auth import identity
 from tether_rt.auth.credentials import Keyring, SessionClaims
-from tether_rt.auth.identity import Identity, LookupCache
+from tether_rt.auth.identity import MAX_WAITING, Identity, LookupCache
 from tether_rt.domain.call import Caller
 from tether_rt.errors import Unavailable
 from tether_rt.mongo import client as store
@@ -24,7 +23,7 @@ from tether_rt.runtime.deadlines import Deadline
 
 
 class Database:
-    """Knows `keys`; answers when the gate is open, and notes what it was asked."""
+    """Has `keys`; answers while the gate is open, and records what it was asked."""
 
     def __init__(self, keys: Iterable[str] = ()) -> None:
         self.keys = {key: key.upper() for key in keys}
@@ -42,8 +41,8 @@ class Database:
             raise self.failure
         return answer
 
-    def remembered(self) -> LookupCache[str]:
-        return LookupCache(self.find, lambda: self.now)
+    def cache(self, **bounds: int) -> LookupCache[str]:
+        return LookupCache(self.find, clock=lambda: self.now, **bounds)
 
 
 async def settled() -> None:
@@ -52,26 +51,26 @@ async def settled() -> None:
         await asyncio.sleep(0)
 
 
-async def test_what_is_known_is_asked_once_in_four_seconds_also_when_it_is_not_there() -> None:
+async def test_a_key_is_looked_up_once_in_four_seconds_whether_it_exists_or_not() -> None:
     database = Database(["a"])
-    remembered = database.remembered()
+    cache = database.cache()
     for _ in range(5):
-        assert await remembered.get("a", Deadline()) == "A"
-        assert await remembered.get("b", Deadline()) is None
+        assert await cache.get("a", Deadline()) == "A"
+        assert await cache.get("b", Deadline()) is None
     assert database.asked == [["a"], ["b"]]
     database.now = 3.99
-    assert await remembered.get("a", Deadline()) == "A"
+    assert await cache.get("a", Deadline()) == "A"
     database.keys.clear()
     database.now = 4.0
-    assert await remembered.get("a", Deadline()) is None
+    assert await cache.get("a", Deadline()) is None
     assert database.asked[2:] == [["a"]]
 
 
 async def test_callers_that_wait_for_the_same_key_share_the_answer() -> None:
     database = Database(["a"])
     database.gate.clear()
-    remembered = database.remembered()
-    asking = [asyncio.create_task(remembered.get("a", Deadline())) for _ in range(50)]
+    cache = database.cache()
+    asking = [asyncio.create_task(cache.get("a", Deadline())) for _ in range(50)]
     await settled()
     database.gate.set()
     assert await asyncio.gather(*asking) == ["A"] * 50
@@ -81,8 +80,8 @@ async def test_callers_that_wait_for_the_same_key_share_the_answer() -> None:
 async def test_keys_that_come_while_a_query_is_under_way_are_asked_for_together() -> None:
     database = Database(f"k{number}" for number in range(0, 3000, 2))
     database.gate.clear()
-    remembered = database.remembered()
-    asking = [asyncio.create_task(remembered.get(f"k{number}", Deadline())) for number in range(3000)]
+    cache = database.cache()
+    asking = [asyncio.create_task(cache.get(f"k{number}", Deadline())) for number in range(3000)]
     await settled()
     database.gate.set()
     answers = await asyncio.gather(*asking)
@@ -92,20 +91,20 @@ async def test_keys_that_come_while_a_query_is_under_way_are_asked_for_together(
 
 async def test_a_key_that_was_good_goes_before_strangers_and_is_not_driven_out_by_them() -> None:
     database = Database(["good"])
-    remembered = database.remembered()
-    assert await remembered.get("good", Deadline()) == "GOOD"
-    for start in range(0, 3 * identity._REMEMBER_ENTRIES, 1000):
-        await asyncio.gather(*(remembered.get(f"random{start + number}", Deadline()) for number in range(1000)))
+    cache = database.cache(max_cached=500)
+    assert await cache.get("good", Deadline()) == "GOOD"
+    for start in range(0, 1500, 100):
+        await asyncio.gather(*(cache.get(f"random{start + number}", Deadline()) for number in range(100)))
     before = len(database.asked)
-    assert await remembered.get("good", Deadline()) == "GOOD"
-    assert len(database.asked) == before, "still remembered"
-    assert len(remembered._missing) == identity._REMEMBER_ENTRIES
+    assert await cache.get("good", Deadline()) == "GOOD"
+    assert len(database.asked) == before, "still cached"
+    assert len(cache) == 1 + 500
 
-    database.now = 4.0  # what was remembered has run out
+    database.now = 4.0  # the cache has expired
     database.gate.clear()
-    strangers = [asyncio.create_task(remembered.get(f"other{number}", Deadline())) for number in range(2500)]
+    strangers = [asyncio.create_task(cache.get(f"other{number}", Deadline())) for number in range(2500)]
     await settled()
-    asking = asyncio.create_task(remembered.get("good", Deadline()))
+    asking = asyncio.create_task(cache.get("good", Deadline()))
     await settled()
     database.gate.set()
     assert await asking == "GOOD"
@@ -115,18 +114,18 @@ async def test_a_key_that_was_good_goes_before_strangers_and_is_not_driven_out_b
 
 async def test_too_many_strangers_are_told_to_come_back_and_a_good_key_is_not() -> None:
     database = Database(["good"])
-    remembered = database.remembered()
-    await remembered.get("good", Deadline())
+    cache = database.cache()
+    await cache.get("good", Deadline())
     database.now = 4.0
     database.gate.clear()
-    first = asyncio.create_task(remembered.get("first", Deadline()))
+    first = asyncio.create_task(cache.get("first", Deadline()))
     await settled()
-    waiting = [asyncio.create_task(remembered.get(f"random{number}", Deadline())) for number in range(identity.MAX_ASKED)]
+    waiting = [asyncio.create_task(cache.get(f"random{number}", Deadline())) for number in range(MAX_WAITING)]
     await settled()
     with pytest.raises(Unavailable) as refusal:
-        await remembered.get("one too many", Deadline())
+        await cache.get("one too many", Deadline())
     assert refusal.value.retry_after_s == 1
-    good = asyncio.create_task(remembered.get("good", Deadline()))
+    good = asyncio.create_task(cache.get("good", Deadline()))
     await settled()
     database.gate.set()
     assert await good == "GOOD"
@@ -137,43 +136,43 @@ async def test_a_key_that_is_forgotten_while_it_is_looked_up_is_looked_up_again(
     """An answer from before the change must not be remembered after it."""
     database = Database(["old"])
     database.gate.clear()
-    remembered = database.remembered()
-    before = asyncio.create_task(remembered.get("old", Deadline()))
+    cache = database.cache()
+    before = asyncio.create_task(cache.get("old", Deadline()))
     await settled()
     database.keys.clear()
-    remembered.forget("old")
+    cache.forget("old")
     database.gate.set()
     assert await before == "OLD", "who asked before the change is answered as it was then"
-    assert await remembered.get("old", Deadline()) is None
-    assert await remembered.get("old", Deadline()) is None
+    assert await cache.get("old", Deadline()) is None
+    assert await cache.get("old", Deadline()) is None
     assert len(database.asked) == 2
 
 
-async def test_a_failure_is_told_to_all_who_wait_and_remembered_by_nobody() -> None:
-    """Who waits would otherwise find out one query after the other, each as slow as a database that is away."""
+async def test_a_failure_is_raised_to_all_who_wait_and_is_not_cached() -> None:
+    """Each batch that waits would otherwise find out with a slow query of its own."""
     database = Database(["a", "b"])
     database.gate.clear()
     database.failure = Unavailable("away")
-    remembered = database.remembered()
-    asking = [asyncio.create_task(remembered.get("a", Deadline()))]
+    cache = database.cache()
+    asking = [asyncio.create_task(cache.get("a", Deadline()))]
     await settled()
-    asking.append(asyncio.create_task(remembered.get("b", Deadline())))
+    asking.append(asyncio.create_task(cache.get("b", Deadline())))
     await settled()
     database.gate.set()
     assert [str(answer) for answer in await asyncio.gather(*asking, return_exceptions=True)] == ["away", "away"]
     assert database.asked == [["a"]]
     database.failure = None
-    assert await remembered.get("a", Deadline()) == "A"
-    assert await remembered.get("b", Deadline()) == "B"
+    assert await cache.get("a", Deadline()) == "A"
+    assert await cache.get("b", Deadline()) == "B"
 
 
 async def test_a_caller_that_leaves_takes_the_answer_from_nobody() -> None:
     database = Database(["a"])
     database.gate.clear()
-    remembered = database.remembered()
+    cache = database.cache()
     leaving, staying = (
-        asyncio.create_task(remembered.get("a", Deadline())),
-        asyncio.create_task(remembered.get("a", Deadline())),
+        asyncio.create_task(cache.get("a", Deadline())),
+        asyncio.create_task(cache.get("a", Deadline())),
     )
     await settled()
     leaving.cancel()
@@ -221,7 +220,7 @@ async def test_a_key_sealed_with_another_secret_still_works_is_not_shown_and_can
     assert await moved.caller(added.api_key, Deadline()) is None
 
 
-async def test_who_is_gone_has_no_key_and_gets_none(database: store.Database) -> None:
+async def test_a_user_who_no_longer_exists_has_no_key_and_gets_none(database: store.Database) -> None:
     asked = identity_with(database)
     assert await asked.api_key("0" * 24) is None
     assert await asked.regenerate_api_key("0" * 24) is None
@@ -244,7 +243,7 @@ async def test_a_session_holds_until_it_is_ended_however_good_its_token(database
 
 
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "tk_live_" + "x" * 43])
-async def test_what_is_no_token_or_key_needs_no_look_up(database: store.Database, token: str) -> None:
+async def test_a_text_that_is_no_token_or_key_needs_no_query(database: store.Database, token: str) -> None:
     asked = identity_with(database)
     await database.client.drop_database(database.name)
     await database.command("profile", 2)

@@ -1,15 +1,15 @@
-"""The limits by themselves, with a clock that the test turns."""
+"""The rate limits alone, with a clock that the test sets."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tether_rt.auth.rate_limits import RateLimit, SignInLimits, place_of, whole_s
+from tether_rt.auth.rate_limits import RateLimit, SignInLimits, network_of, retry_after_s
 
 
 class Clock:
-    """Says what it was told."""
+    """Returns what the test has set."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -18,7 +18,7 @@ class Clock:
         return self.now
 
 
-def test_a_burst_is_let_through_and_then_the_rate() -> None:
+def test_a_burst_is_allowed_and_then_the_rate() -> None:
     clock = Clock()
     limit = RateLimit[str](5, 0.5, clock=clock)
     assert [limit.take("key") for _ in range(5)] == [0.0] * 5
@@ -32,7 +32,7 @@ def test_a_burst_is_let_through_and_then_the_rate() -> None:
     assert [limit.take("key") for _ in range(6)] == [0.0] * 5 + [0.5]
 
 
-def test_who_waits_as_long_as_told_is_let_through() -> None:
+def test_a_caller_that_waits_as_told_is_allowed() -> None:
     clock = Clock()
     for rate in (0.1, 3, 7, 1 / 3, 1000):
         limit = RateLimit[str](max(1, rate * 10), 1 / rate, clock=clock)
@@ -41,17 +41,17 @@ def test_who_waits_as_long_as_told_is_let_through() -> None:
             if wait_s:
                 clock.now += wait_s
                 assert limit.take("key") == 0.0
-        assert whole_s(limit.take("key")) >= 1
+        assert retry_after_s(limit.take("key")) >= 1
 
 
-def test_each_key_has_its_own() -> None:
+def test_each_key_has_its_own_limit() -> None:
     limit = RateLimit[str](1, 1, clock=Clock())
     assert limit.take("one") == 0.0
     assert limit.take("one") > 0
     assert limit.take("two") == 0.0
 
 
-def test_asking_takes_nothing_and_what_was_refused_was_not_taken() -> None:
+def test_asking_takes_nothing_and_neither_does_a_refusal() -> None:
     clock = Clock()
     limit = RateLimit[str](1, 10, clock=clock)
     for _ in range(50):
@@ -69,14 +69,14 @@ def test_memory_is_bounded_whatever_keys_come() -> None:
     for key in range(10_000):
         limit.take(key)
     assert len(limit) == 100
-    assert limit.take(9_999) > 0, "the last ones are remembered"
+    assert limit.take(9_999) > 0, "the most recent ones are remembered"
     clock.now += 2000
     for key in range(200):
         limit.take(-key)
     assert len(limit) <= 100
 
 
-def test_a_key_that_is_refused_all_the_time_is_not_forgotten_for_others() -> None:
+def test_a_key_that_is_refused_all_the_time_is_not_displaced_by_others() -> None:
     limit = RateLimit[object](1, 1000, max_keys=100, clock=Clock())
     limit.take("greedy")
     for key in range(10_000):
@@ -101,14 +101,14 @@ def test_never_more_than_the_burst_and_the_rate(steps: list[tuple[float, str]], 
 
 
 def test_retry_after_is_in_whole_seconds_rounded_up() -> None:
-    assert [whole_s(wait_s) for wait_s in (0.001, 0.5, 1.0, 1.01, 59.2)] == [1, 1, 1, 2, 60]
+    assert [retry_after_s(wait_s) for wait_s in (0.001, 0.5, 1.0, 1.01, 59.2)] == [1, 1, 1, 2, 60]
 
 
 # ---------------------------------------------------------------------- signing in
 
 
 def fail(limits: SignInLimits, account: str, address: str, times: int) -> int:
-    """Fail up to so many times and return how many were let through."""
+    """Fail up to `times` times and return how many attempts were allowed."""
     for number in range(times):
         if limits.wait_s(account, address):
             return number
@@ -116,7 +116,7 @@ def fail(limits: SignInLimits, account: str, address: str, times: int) -> int:
     return times
 
 
-def test_an_account_bears_ten_failures_from_one_place_and_then_one_a_minute() -> None:
+def test_an_account_may_fail_ten_times_from_one_network_and_then_once_a_minute() -> None:
     clock = Clock()
     limits = SignInLimits(clock=clock)
     assert fail(limits, "ann", "192.0.2.1", 20) == 10
@@ -135,7 +135,7 @@ def test_a_stranger_in_one_place_does_not_lock_the_user_out_in_another() -> None
     assert limits.wait_s("ann", "198.51.100.1") == 0.0
 
 
-def test_guessing_from_many_places_is_bounded_and_spares_where_the_user_has_been() -> None:
+def test_guessing_from_many_networks_is_bounded_except_where_the_user_has_signed_in() -> None:
     limits = SignInLimits(clock=Clock())
     limits.succeeded("ann", "198.51.100.1")
     assert sum(fail(limits, "ann", f"192.0.2.{number}", 20) for number in range(200)) == 100
@@ -145,7 +145,7 @@ def test_guessing_from_many_places_is_bounded_and_spares_where_the_user_has_been
     assert fail(limits, "ann", "198.51.100.1", 20) == 10
 
 
-def test_one_place_bears_fifty_failures_whatever_accounts_it_tries() -> None:
+def test_one_network_may_fail_fifty_times_whatever_accounts_it_tries() -> None:
     clock = Clock()
     limits = SignInLimits(clock=clock)
     assert sum(fail(limits, f"user{number}", "192.0.2.1", 5) for number in range(100)) == 50
@@ -153,21 +153,21 @@ def test_one_place_bears_fifty_failures_whatever_accounts_it_tries() -> None:
     assert limits.wait_s("another", "192.0.2.2") == 0.0
 
 
-def test_a_right_password_clears_the_account_but_not_the_place() -> None:
+def test_a_right_password_clears_the_account_but_not_the_network() -> None:
     limits = SignInLimits(clock=Clock())
     for number in range(5):
         fail(limits, "ann", "192.0.2.1", 9)
         limits.succeeded("ann", "192.0.2.1")
         assert limits.wait_s("ann", "192.0.2.1") == 0.0, number
     fail(limits, "bob", "192.0.2.1", 9)
-    assert limits.wait_s("ann", "192.0.2.1") > 0, "whoever has one account may not try all others with it"
+    assert limits.wait_s("ann", "192.0.2.1") > 0, "one account does not open the way to guess all others"
 
 
-def test_an_ipv6_caller_is_a_network_and_a_mapped_one_its_ipv4_address() -> None:
-    assert place_of("2001:db8:1:2::1") == place_of("2001:db8:1:2:ffff::9") != place_of("2001:db8:1:3::1")
-    assert place_of("::ffff:192.0.2.1") == place_of("192.0.2.1") == "192.0.2.1"
-    assert place_of("fe80::1%eth0") == "fe80::/64"
-    assert place_of("") == ""
+def test_an_ipv6_caller_counts_as_its_64_network_and_a_mapped_one_as_its_ipv4_address() -> None:
+    assert network_of("2001:db8:1:2::1") == network_of("2001:db8:1:2:ffff::9") != network_of("2001:db8:1:3::1")
+    assert network_of("::ffff:192.0.2.1") == network_of("192.0.2.1") == "192.0.2.1"
+    assert network_of("fe80::1%eth0") == "fe80::/64"
+    assert network_of("") == ""
 
 
 def test_what_is_remembered_of_sign_ins_is_bounded() -> None:
@@ -175,5 +175,4 @@ def test_what_is_remembered_of_sign_ins_is_bounded() -> None:
     for number in range(5000):
         limits.failed(f"user{number}", f"10.0.{number // 250}.{number % 250}")
         limits.succeeded(f"user{number}", f"10.1.{number // 250}.{number % 250}")
-    for table in (limits._places, limits._account_places, limits._accounts, limits._known):
-        assert len(table) <= 50
+    assert len(limits) <= 4 * 50

@@ -1,4 +1,4 @@
-"""A mongod of a test's own, to be killed, frozen, restarted and voted out of office."""
+"""A mongod of a test's own, which it may kill, freeze, restart and make step down."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tether_rt.mongo.private_mongod import PrivateMongod
 
 
 class OwnMongod:
-    """A replica set of one on a unix socket; its address and data outlive each process."""
+    """A replica set with one member on a Unix socket. Its address and data outlive each process."""
 
     def __init__(self, folder: Path, binary: Path | None = None) -> None:
         self._folder = folder
@@ -34,7 +34,7 @@ class OwnMongod:
         return socket_path(self._folder.absolute() / "mongod")
 
     async def start(self) -> None:
-        """Start it; after a kill it recovers what its journal has."""
+        """Start it; after a kill it recovers from its journal."""
         await self._mongod.stop()
         self._mongod = PrivateMongod(self._folder, self._binary)
         await self._mongod.start()
@@ -45,20 +45,20 @@ class OwnMongod:
         await self._mongod.stop()
 
     async def kill(self) -> None:
-        """SIGKILL; returns when it is gone."""
+        """Send SIGKILL and return when the process is gone."""
         self._signal(signal.SIGKILL)
         while self._mongod.pid is not None:  # noqa: ASYNC110 - a process sets no event
             await asyncio.sleep(0.005)
 
     def pause(self) -> None:
-        """SIGSTOP: connections stay open and nothing is answered."""
+        """Send SIGSTOP: connections stay open and nothing is answered."""
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
         self._signal(signal.SIGCONT)
 
     async def step_down(self, away_s: int) -> None:
-        """Make it a secondary for so long; with nobody else to vote for it is primary again afterwards."""
+        """Make it a secondary for `away_s` seconds; then, as the only member, it becomes primary again."""
         client = store.connect(self.uri)
         try:
             # It may close the connection instead of answering.
@@ -75,9 +75,9 @@ class OwnMongod:
 
 
 def forgetful_mongod(folder: Path) -> Path:
-    """Return a mongod that forgets soon: its history (oplog) after 1 MB instead of 1 GB, what has expired after a second.
+    """Return a mongod with 1 MB of oplog instead of 1 GB that removes expired documents every second.
 
-    It has a checkpoint every second, too, instead of every minute: what no checkpoint has yet it does not forget.
+    It makes a checkpoint every second, too, instead of every minute: the oplog keeps what no checkpoint has.
     """
     script = folder / "mongod"
     script.write_text(

@@ -1,4 +1,4 @@
-"""The program as an operator runs it, one process or several on one database, and the means to use it."""
+"""The program as an operator runs it: one process or several on one database, and their users."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ import aiohttp
 
 from tests.support.audio import mp3
 from tests.support.retrying import RetryingVendor
-from tests.support.service import PASSWORD, SECRET, ServerProcess, Tenant, missed, sample
-from tether_rt import accounts
+from tests.support.service import PASSWORD, ServerProcess, Tenant, add_user, missed, sample
 from tether_rt.mongo import client as store
 from tether_rt.mongo.private_mongod import PrivateMongod
 
@@ -28,7 +27,7 @@ NO_VARIABLES: Final[Mapping[str, str]] = MappingProxyType({})
 
 @dataclass
 class Program:
-    """Server processes and what they share."""
+    """Server processes on one database."""
 
     servers: list[ServerProcess]
     http: aiohttp.ClientSession
@@ -44,20 +43,18 @@ class Program:
 
     async def tenant(self, organization: str | None = None) -> Tenant:
         """Add a user, of a new organization unless one is named, and sign in."""
-        email = f"{uuid.uuid4().hex}@example.com"
-        person = accounts.Person(organization or uuid.uuid4().hex, email, "Agent Smith", "agent")
-        added = await accounts.add_user(self.database, SECRET, person, PASSWORD)
+        email, added = await add_user(self.database, organization)
         tenant = Tenant(self.server.url, self.http, added.user_id, added.organization_id, email, added.api_key)
         answer = await tenant.request("POST", "/api/auth/login", json={"email": email, "password": PASSWORD})
         assert answer.status == 200, answer.body
         return replace(tenant, token=answer.body["token"])
 
     def vendor(self, tenant: Tenant) -> RetryingVendor:
-        """Return the vendor who has the tenant's key and knows every server."""
+        """Return a vendor with the tenant's key who sends to every server."""
         return RetryingVendor(tenant, self.urls)
 
     async def ready(self) -> None:
-        """Return once every process says that it is."""
+        """Return once every process says that it is ready."""
         for url in self.urls:
             await eventually(partial(self._is_ready, url))
 
@@ -89,7 +86,7 @@ class Program:
         return self._memory_mb("VmRSS:")
 
     def peak_mb(self) -> float:
-        """Return the most that the first server's resident memory ever was."""
+        """Return the peak of the first server's resident memory."""
         return self._memory_mb("VmHWM:")
 
     def _memory_mb(self, name: str) -> float:
@@ -107,9 +104,9 @@ async def program(
     variables: Mapping[str, str] = NO_VARIABLES,
     patience_s: float = PATIENCE_S,
 ) -> AsyncIterator[Program]:
-    """Run the program until the block ends, and expect it to end well; without an address it runs its own mongod.
+    """Run the program until the block ends, and require a clean exit. Without an address it runs its own mongod.
 
-    A block that takes longer than `patience_s` fails: it waits for what never comes.
+    A block that takes longer than `patience_s` fails: it waits for something that never comes.
     """
     settings = {"TETHER_DATABASE": f"t{uuid.uuid4().hex[:12]}", **variables}
     if mongodb_uri is not None:
@@ -134,7 +131,7 @@ async def program(
 
 
 def is_unexpected(line: dict[str, Any]) -> bool:
-    """Say if a line of the log is of something that no code was written for."""
+    """Say if a line of the log reports an error that the code does not expect."""
     event: str = line["event"]
     if event == "close_failed" and line["reason"] == "TimeoutError()":
         return False  # a waveform was being computed
@@ -144,7 +141,7 @@ def is_unexpected(line: dict[str, Any]) -> bool:
 
 
 async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Return once the condition holds; fails after a time in which it should have held many times over."""
+    """Return once the condition holds; fail after a minute, many times as long as it should take."""
     async with asyncio.timeout(60):
         while not await condition():  # noqa: ASYNC110 - what is waited for happens in another process
             await asyncio.sleep(0.05)
@@ -156,7 +153,7 @@ def missed_calls(count: int, **changes: Any) -> list[dict[str, Any]]:
 
 
 def mixed_calls(count: int, *, voices: int = 4, contacts: int = 20) -> list[dict[str, Any]]:
-    """Return calls of different kinds from a few contacts: every `voices`-th has a small recording of its own."""
+    """Return calls of two kinds from a few contacts; every `voices`-th has a small recording of its own."""
     calls = []
     for number in range(count):
         who = number % contacts

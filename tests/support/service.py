@@ -1,7 +1,7 @@
-"""A server with everything real behind it, and the people who use it, for tests.
+"""A server with a real MongoDB and a real recording store, and its users, for tests.
 
-`Service` runs in the tests' own process and event loop, so that a test can look inside; `ServerProcess` is the program as an
-operator starts it, to be killed and looked at from outside.
+`Service` runs in the tests' own process and event loop. `ServerProcess` is the program as an operator starts it: a test may
+kill it.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from argon2 import PasswordHasher
 
 from tether_rt import accounts
+from tether_rt.auth.passwords import PasswordCheck
 from tether_rt.mongo import client as store
 from tether_rt.server import Server
 from tether_rt.settings import Settings
@@ -32,6 +34,8 @@ ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "tether_rt" / "demo" / "samples"
 SECRET = "a secret for tests that is long enough to sign with"
 PASSWORD = "correct horse battery staple"
+CHEAP_HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+"""argon2id that takes a tenth of a millisecond, not a quarter of a second: nearly every test signs somebody in."""
 _unique = itertools.count(1)
 
 
@@ -60,6 +64,15 @@ def missed(**changes: Any) -> dict[str, Any]:
     return {key: value for key, value in call.items() if value is not ...}
 
 
+async def add_user(
+    database: store.Database, organization: str | None = None, secret: str = SECRET
+) -> tuple[str, accounts.NewUser]:
+    """Add a user with the password `PASSWORD`, to a new organization unless one is named; return the address and the user."""
+    email = f"{uuid.uuid4().hex}@example.com"
+    person = accounts.Person(organization or uuid.uuid4().hex, email, "Agent Smith", "agent")
+    return email, await accounts.add_user(database, secret, person, PASSWORD, hash_password=CHEAP_HASHER.hash)
+
+
 @dataclass
 class Answer:
     """A response, read to its end."""
@@ -71,7 +84,7 @@ class Answer:
 
 @dataclass
 class Tenant:
-    """One user of one organization, with the means to call the server as vendor and as agent."""
+    """A user of an organization, who calls the server as the vendor and as the agent."""
 
     base_url: str
     http: aiohttp.ClientSession
@@ -159,9 +172,7 @@ class Service:
 
     async def tenant(self, organization: str | None = None) -> Tenant:
         """Add a user, of a new organization unless one is named, and sign in."""
-        email = f"{uuid.uuid4().hex}@example.com"
-        person = accounts.Person(organization or uuid.uuid4().hex, email, "Agent Smith", "agent")
-        added = await accounts.add_user(self.database, self.server.settings.resolve_secret(), person, PASSWORD)
+        email, added = await add_user(self.database, organization, self.server.settings.resolve_secret())
         tenant = Tenant(self.base_url, self.http, added.user_id, added.organization_id, email, added.api_key)
         answer = await tenant.request("POST", "/api/auth/login", json={"email": email, "password": PASSWORD})
         assert answer.status == 200, answer.body
@@ -170,9 +181,9 @@ class Service:
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Service]:
+async def running(settings: Settings, *, passwords: PasswordCheck | None = None) -> AsyncIterator[Service]:
     """Run a server in this process until the block ends."""
-    server = Server(settings)
+    server = Server(settings, passwords=passwords)
     await server.start()
     try:
         async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
@@ -182,7 +193,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
 
 
 class ServerProcess:
-    """`tether-rt serve` as a process of its own; its log is kept in a file."""
+    """`tether-rt serve` in its own process, with its log in a file."""
 
     def __init__(self, folder: Path, **variables: str) -> None:
         self.folder = folder
@@ -197,7 +208,7 @@ class ServerProcess:
         return self._process
 
     async def start(self) -> str:
-        """Start it and return its address once it listens; started again it listens at the same port."""
+        """Start it and return its address once it listens. Started again, it listens on the same port."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("TETHER_", "R2_", "MONGODB_"))}
         with self.log_path.open("ab") as log:
             seen = log.tell()

@@ -11,8 +11,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.support.service import PASSWORD, SECRET, ServerProcess, Tenant, missed, sample
-from tether_rt import accounts
+from tests.support.service import PASSWORD, ServerProcess, Tenant, add_user, missed, sample
 from tether_rt.mongo import client as store
 
 
@@ -27,9 +26,7 @@ class Pair:
 
     async def tenant(self) -> tuple[Tenant, Tenant]:
         """A new user, as seen by each of the processes."""
-        email = f"{uuid.uuid4().hex}@example.com"
-        person = accounts.Person(uuid.uuid4().hex, email, "Agent Smith", "agent")
-        added = await accounts.add_user(self.database, SECRET, person, PASSWORD)
+        email, added = await add_user(self.database)
         tenant = Tenant(self.one.url, self.http, added.user_id, added.organization_id, email, added.api_key)
         answer = await tenant.request("POST", "/api/auth/login", json={"email": email, "password": PASSWORD})
         tenant.token = answer.body["token"]

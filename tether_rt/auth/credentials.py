@@ -1,12 +1,13 @@
-"""Secrets and what is made from them: keys, passwords, session tokens, signed recording links. No I/O.
+"""API keys, password hashes, session tokens, signed recording links. No I/O.
 
-One secret is given (`TETHER_SECRET`); each use has a key of its own, derived with HKDF (RFC 5869), so that a token of one
-kind can never pass as another.
+The server has one secret (`TETHER_SECRET`). Each use derives its own key from it with HKDF (RFC 5869), so that a token made for
+one use never passes for another.
 """
 
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import hmac
 import re
@@ -27,17 +28,23 @@ _API_KEY: Final = re.compile(r"tk_live_[A-Za-z0-9_-]{43}")
 _HASHER: Final = PasswordHasher()
 """argon2id with the library's defaults, which follow RFC 9106's second recommended option."""
 
-NOBODYS_HASH: Final = _HASHER.hash(secrets.token_urlsafe(16))
-"""Checked when an address is unknown, so that its answer takes as long as a wrong password's."""
-
 
 def hash_password(password: str) -> str:
-    """Return an argon2id hash; takes about 50 ms of a core, so call it in a thread."""
+    """Return an argon2id hash. Takes 0.1 s or more and 64 MB: call it in a thread."""
     return _HASHER.hash(password)
 
 
+@functools.cache
+def decoy_hash() -> str:
+    """Return the hash of a password that nobody knows.
+
+    It is checked when no user has the address, so that the answer takes as long as for a wrong password.
+    """
+    return hash_password(secrets.token_urlsafe(16))
+
+
 def password_matches(password: str, hashed: str) -> bool:
-    """Say if the password is the hashed one, in constant time; call it in a thread."""
+    """Say if `hashed` is the hash of `password`, in constant time. Call it in a thread."""
     try:
         return _HASHER.verify(hashed, password)
     except (VerificationError, InvalidHashError):
@@ -45,23 +52,23 @@ def password_matches(password: str, hashed: str) -> bool:
 
 
 def new_api_key() -> str:
-    """Return a new key: `tk_live_` and 256 random bits."""
+    """Return a new API key: `tk_live_` and 256 random bits."""
     return API_KEY_PREFIX + secrets.token_urlsafe(32)
 
 
 def looks_like_api_key(text: str) -> bool:
-    """Say if the text has a key's form; anything else needs no look-up."""
+    """Say if the text has the form of an API key. Any other text needs no look-up."""
     return _API_KEY.fullmatch(text) is not None
 
 
 def api_key_digest(key: str) -> str:
-    """Return the SHA-256 a key is found by. A key is 256 random bits, so a fast hash gives nothing away."""
+    """Return the SHA-256 under which a key is stored. A key is 256 random bits, so a fast hash is safe."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class SessionClaims:
-    """What a session token says; `expires_at` is aware, UTC."""
+    """The content of a session token; `expires_at` is an aware datetime in UTC."""
 
     session_id: str
     user_id: str
@@ -70,7 +77,7 @@ class SessionClaims:
 
 
 class Keyring:
-    """Everything that needs the server's secret."""
+    """Signs, verifies, encrypts and decrypts with keys derived from the server's secret."""
 
     def __init__(self, secret: str) -> None:
         self._session_key = _derive(secret, b"session")
@@ -89,16 +96,16 @@ class Keyring:
         return jwt.encode(payload, self._session_key, algorithm="HS256")
 
     def session_claims(self, token: str) -> SessionClaims | None:
-        """Return what a token says, or None when it is not ours, tampered with or expired.
+        """Return the claims of a token, or None if it was signed with another key, changed, or has expired.
 
-        The algorithm is fixed here, so that a token saying `alg: none` or another one is refused (RFC 8725 section 3.1).
+        Only HS256 is accepted, so a token that says `alg: none` or another algorithm is refused (RFC 8725 section 3.1).
         """
         try:
             payload = jwt.decode(
                 token,
                 self._session_key,
                 algorithms=["HS256"],
-                # When a token was issued decides nothing; checked, it would refuse those of a machine whose clock is ahead.
+                # `iat` decides nothing, and checking it would refuse tokens of a process whose clock is ahead.
                 options={"require": ["sid", "sub", "org", "exp"], "verify_iat": False},
             )
         except jwt.InvalidTokenError:
@@ -111,12 +118,12 @@ class Keyring:
         )
 
     def link_signature(self, resource: str, expires: int) -> str:
-        """Return the signature of a link to `resource` (a recording's key) that holds until `expires` (Unix seconds)."""
+        """Return the signature of a link to `resource` (a recording's key) that is valid until `expires` (Unix seconds)."""
         mac = hmac.digest(self._link_key, f"{expires}:{resource}".encode(), "sha256")
         return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
 
     def link_holds(self, resource: str, expires: int, signature: str, now_s: float) -> bool:
-        """Say if the signature is ours, compared in constant time, and the link has not expired."""
+        """Say if the signature is right, compared in constant time, and the link has not expired."""
         genuine = hmac.compare_digest(self.link_signature(resource, expires).encode(), signature.encode())
         return genuine and now_s < expires
 
@@ -125,7 +132,7 @@ class Keyring:
         return self._box.encrypt(text.encode()).decode()
 
     def unseal(self, sealed: str) -> str | None:
-        """Return the text, or None when it was sealed with another secret."""
+        """Return the text, or None if it was sealed with another secret."""
         try:
             return self._box.decrypt(sealed.encode()).decode()
         except InvalidToken:

@@ -1,7 +1,7 @@
-"""Who is calling: API keys and sessions, looked up once and remembered for a few seconds.
+"""Who is calling: API keys and sessions, looked up in MongoDB and cached for a few seconds.
 
-The cache is what makes "the old key stops working within 5 s in other processes" true. It is also why requests without a right
-cost little (`LookupCache`): one key, or thousands of random ones, do not become a storm of look-ups.
+The cache bounds for how long another process still accepts an API key that was replaced: 5 s. It also makes requests without a
+valid key cheap: thousands of random keys are looked up with few queries.
 """
 
 from __future__ import annotations
@@ -22,112 +22,125 @@ from tether_rt.errors import Unavailable
 from tether_rt.mongo.client import Document, new_id
 from tether_rt.mongo.sessions import Sessions
 from tether_rt.mongo.users import Users, normal_email
+from tether_rt.runtime.batching import Batcher
 from tether_rt.runtime.deadlines import Deadline
 
 SESSION_LIFETIME: Final = timedelta(days=7)
-_REMEMBER_S: Final = 4.0
-"""Below the contract's 5 s, so that look-up and clock have room."""
-_REMEMBER_ENTRIES: Final = 20_000
-MAX_ASKED: Final = 4_096
-"""Look-ups that may wait; what was found before is let in beyond it."""
-_QUERY_KEYS: Final = 1_000
+CACHE_S: Final = 4.0
+"""Below the contract's 5 s, which leaves time for the query."""
+MAX_CACHED: Final = 20_000
+MAX_WAITING: Final = 4_096
+"""Unknown keys that may wait for their look-up. A key that was found before may wait beyond it."""
+_KEYS_PER_QUERY: Final = 1_000
 
 Session = SessionClaims
 _T = TypeVar("_T")
 
 
 class LookupCache(Generic[_T]):
-    """A bounded memory over look-ups, of what is not there as well.
+    """A bounded cache of look-ups, which also remembers the keys that do not exist.
 
-    One query at a time: keys that are asked for meanwhile go into the next one, those that were found before first. So a storm
-    of unknown keys costs a query for hundreds of them, drives no known key out of memory, and delays one by a single query.
+    One query runs at a time. Keys that are asked for meanwhile share the next one, those that were found before first. So a
+    storm of unknown keys costs one query for hundreds of them, and delays a known key by one query at most. The two kinds are
+    cached apart: unknown keys never displace known ones.
     """
 
     def __init__(
-        self, find: Callable[[list[str]], Awaitable[Mapping[str, _T]]], clock: Callable[[], float] = time.monotonic
+        self,
+        find: Callable[[list[str]], Awaitable[Mapping[str, _T]]],
+        *,
+        cache_s: float = CACHE_S,
+        max_cached: int = MAX_CACHED,
+        max_waiting: int = MAX_WAITING,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`find` takes keys and returns what exists, by key. Each outcome is cached for `cache_s` seconds by `clock`.
+
+        `max_cached` bounds the known keys and the unknown ones alike.
+        """
         self._find = find
+        self._cache_s = cache_s
+        self._max_cached = max_cached
+        self._max_waiting = max_waiting
         self._clock = clock
-        # key -> (until when it holds, what was found); one that has run out still tells that the key is no stranger's
+        # key -> (time at which it expires, value). An expired entry still tells that the key existed.
         self._found: OrderedDict[str, tuple[float, _T]] = OrderedDict()
         self._missing: OrderedDict[str, float] = OrderedDict()
-        self._waiting: dict[str, asyncio.Future[_T | None]] = {}
-        self._asked: dict[str, asyncio.Future[_T | None]] = {}
-        self._query: asyncio.Task[None] | None = None
+        self._pending: dict[str, asyncio.Future[_T | None]] = {}
+        self._queried: set[str] = set()  # the keys of the query under way, without those that were forgotten since it began
+        self._batcher = Batcher[str, _T | None](
+            self._look_up, max_items=_KEYS_PER_QUERY, order=lambda key: key not in self._found
+        )
 
-    def remembered(self, key: str) -> _T | None:
-        """Return what was found under `key`, while it holds."""
+    def __len__(self) -> int:
+        """Return how many keys are cached, known or not."""
+        return len(self._found) + len(self._missing)
+
+    def cached(self, key: str) -> _T | None:
+        """Return the value of `key` if it is cached and has not expired."""
         found = self._found.get(key)
         return found[1] if found is not None and self._clock() < found[0] else None
 
     async def get(self, key: str, deadline: Deadline) -> _T | None:
-        """Return what is known of `key`; raises `Unavailable` when too many strangers wait or `deadline`, with which a look-up
-        is waited for, is used up, and the driver's errors."""
-        known = self.remembered(key)
-        if known is not None:
-            return known
-        is_strange, now = key not in self._found, self._clock()
-        if is_strange and now < self._missing.get(key, now):
+        """Return the value of `key`, or None if it does not exist.
+
+        Raises `Unavailable` if too many unknown keys wait or `deadline` is used up, and whatever `find` raises.
+        """
+        value = self.cached(key)
+        if value is not None:
+            return value
+        is_unknown, now = key not in self._found, self._clock()
+        if is_unknown and now < self._missing.get(key, now):
             return None
-        future = self._waiting.get(key) or self._asked.get(key)
-        if future is None:
-            if is_strange and len(self._waiting) >= MAX_ASKED:
+        answer = self._pending.get(key)
+        if answer is None:
+            if is_unknown and self._batcher.waiting >= self._max_waiting:
                 raise Unavailable("The server is busy with requests of unknown callers; send this one again shortly.", 1,
                                   limit="look_ups")  # fmt: skip
-            future = self._waiting[key] = asyncio.get_running_loop().create_future()
-            if self._query is None:
-                self._query = asyncio.create_task(self._answer())
+            answer = self._pending[key] = self._batcher.submit(key)
         async with deadline:
-            return await asyncio.shield(future)
+            return await asyncio.shield(answer)
 
     def forget(self, key: str) -> None:
-        """Drop what is known, and what an answer under way would say."""
+        """Drop `key` from the cache. The answer of a query under way is not cached, nor shared with later callers."""
         self._found.pop(key, None)
         self._missing.pop(key, None)
-        self._asked.pop(key, None)
+        if key in self._queried:
+            self._queried.remove(key)
+            del self._pending[key]
 
-    async def _answer(self) -> None:
+    async def _look_up(self, keys: list[str]) -> list[_T | None]:
+        self._queried = set(keys)
+        expires_at = self._clock() + self._cache_s
         try:
-            while self._waiting:
-                batch = self._next()
-                self._asked = dict(batch)
-                asked_at = self._clock()
-                try:
-                    found = await self._find(list(batch))
-                except Exception as error:  # told to everybody: who waits need not find out for themselves that it is away
-                    for future in (*batch.values(), *self._waiting.values()):
-                        future.set_exception(error)
-                        future.exception()  # one that nobody waits for any more is no unexpected error
-                    self._waiting.clear()
-                    continue
-                for key, future in batch.items():
-                    if key in self._asked:
-                        self._remember(key, found.get(key), asked_at + _REMEMBER_S)
-                    future.set_result(found.get(key))
-        finally:
-            self._asked = {}
-            self._query = None
+            found = await self._find(keys)
+        except Exception as error:
+            # The keys that wait would each find out for themselves that MongoDB is away, one slow query after another.
+            self._pending.clear()
+            self._queried.clear()
+            self._batcher.fail_waiting(error)
+            raise
+        for key in self._queried:
+            del self._pending[key]
+            self._remember(key, found.get(key), expires_at)
+        self._queried.clear()
+        return [found.get(key) for key in keys]
 
-    def _next(self) -> dict[str, asyncio.Future[_T | None]]:
-        """Take what the next query asks for out of what waits."""
-        keys = sorted(self._waiting, key=lambda key: key not in self._found)[:_QUERY_KEYS]
-        return {key: self._waiting.pop(key) for key in keys}
-
-    def _remember(self, key: str, found: _T | None, until: float) -> None:
+    def _remember(self, key: str, value: _T | None, expires_at: float) -> None:
         self._found.pop(key, None)
         self._missing.pop(key, None)
-        if found is None:
-            self._missing[key] = until
+        if value is None:
+            self._missing[key] = expires_at
         else:
-            self._found[key] = (until, found)
-        for memory in (self._found, self._missing):
-            while len(memory) > _REMEMBER_ENTRIES:
-                memory.popitem(last=False)
+            self._found[key] = (expires_at, value)
+        for cache in (self._found, self._missing):
+            while len(cache) > self._max_cached:
+                cache.popitem(last=False)
 
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """The outcome of a right password: the token and the user as the contract shows it."""
+    """The outcome of a sign-in: the session's token and claims, and the user as in the contract."""
 
     token: str
     claims: SessionClaims
@@ -135,28 +148,37 @@ class SignedIn:
 
 
 class Identity:
-    """Answers who a key or a token belongs to, and makes and ends both."""
+    """Finds the owner of an API key or a session token, and makes and ends both."""
 
-    def __init__(self, users: Users, sessions: Sessions, keyring: Keyring, passwords: PasswordCheck | None = None) -> None:
+    def __init__(
+        self,
+        users: Users,
+        sessions: Sessions,
+        keyring: Keyring,
+        passwords: PasswordCheck | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`clock` decides how long a look-up is cached."""
         self._users = users
         self._sessions = sessions
         self._keyring = keyring
         self._passwords = passwords or PasswordCheck()
-        self._callers = LookupCache(users.callers_by_key_digest)
-        self._live = LookupCache(self._live_by_id)
+        self._callers = LookupCache(users.callers_by_key_digest, clock=clock)
+        self._live = LookupCache(self._live_by_id, clock=clock)
 
     def remembered_caller(self, key: str) -> Caller | None:
-        """Return whose API key this is, if that was looked up a moment ago."""
-        return self._callers.remembered(credentials.api_key_digest(key)) if credentials.looks_like_api_key(key) else None
+        """Return the caller who owns this API key if the look-up is cached."""
+        return self._callers.cached(credentials.api_key_digest(key)) if credentials.looks_like_api_key(key) else None
 
     async def caller(self, key: str, deadline: Deadline) -> Caller | None:
-        """Return whose API key this is, or None; `deadline` is what the request has for MongoDB."""
+        """Return the caller who owns this API key, or None. Raises as `LookupCache.get`."""
         return (
             await self._callers.get(credentials.api_key_digest(key), deadline) if credentials.looks_like_api_key(key) else None
         )
 
     async def session(self, token: str, deadline: Deadline) -> Session | None:
-        """Return the session of a token, or None when it is forged, expired or ended; `deadline` as for `caller`."""
+        """Return the session of a token, or None if the token is forged, expired or its session ended. Raises as `caller`."""
         claims = self._keyring.session_claims(token)
         if claims is None or await self._live.get(claims.session_id, deadline) is None:
             return None
@@ -166,14 +188,14 @@ class Identity:
         return {session_id: session_id for session_id in await self._sessions.live(session_ids)}
 
     async def live_sessions(self, session_ids: Iterable[str]) -> set[str]:
-        """Return those of the ids that have not been ended; one query, past the cache."""
+        """Return those of the sessions that have not ended, with one query that bypasses the cache."""
         return await self._sessions.live(list(session_ids))
 
     async def sign_in(self, email: str, password: str, address: str, deadline: Deadline) -> SignedIn | None:
-        """Check a password and begin a session; None when either is wrong, after the same time.
+        """Check a password and begin a session. Return None if the user or the password is wrong, after the same time.
 
-        `address` is where the attempt comes from, `deadline` what the request has for MongoDB. Raises `TooManyRequests` and
-        `Unavailable` as `PasswordCheck.matches`.
+        `address` is the caller's. Raises `TooManyRequests` and `Unavailable` as `PasswordCheck.matches`, and `Unavailable` if
+        `deadline` is used up.
         """
         account = normal_email(email)
         self._passwords.require_allowed(account, address)
@@ -193,22 +215,22 @@ class Identity:
         return SignedIn(self._keyring.session_token(claims), claims, _shown(user))
 
     async def user(self, user_id: str) -> dict[str, Any] | None:
-        """Return a user as the contract shows one, or None when there is none any more."""
+        """Return a user as in the contract, or None if it no longer exists."""
         user = await self._users.by_id(user_id)
         return _shown(user) if user else None
 
     async def sign_out(self, session_id: str) -> None:
-        """End a session: here at once, in other processes when their few seconds of memory are over."""
+        """End a session: in this process at once, in others when their cache has expired."""
         await self._sessions.end(session_id)
         self._live.forget(session_id)
 
     async def api_key(self, user_id: str) -> str | None:
-        """Return the user's API key in clear, or None when the user is gone or the key was sealed with another secret."""
+        """Return the user's API key, or None if the user no longer exists or the key was sealed with another secret."""
         sealed = await self._users.sealed_key(user_id)
         return self._keyring.unseal(sealed) if sealed else None
 
     async def regenerate_api_key(self, user_id: str) -> str | None:
-        """Give the user a new key; the old one stops working here at once. None when the user is gone."""
+        """Replace the user's API key; the old one stops working in this process at once. None if the user no longer exists."""
         key = credentials.new_api_key()
         old_digest = await self._users.replace_key(user_id, credentials.api_key_digest(key), self._keyring.seal(key))
         if old_digest is None:

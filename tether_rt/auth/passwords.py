@@ -1,8 +1,7 @@
-"""Checking passwords without being starved by it: each check takes 64 MB and a tenth of a second of the processor.
+"""Password checks with bounded concurrency: each takes 64 MB and a tenth of a second or more of a core.
 
-A storm of sign-ins therefore waits in a line of its own, in threads that yield to everything else, and a line that is full says
-so. Whoever has failed too often (`limits.SignInLimits`) is told before the work begins, again when the turn comes, and only
-failures count.
+A flood of sign-ins waits in a bounded queue, for threads of its own that run at a low priority. A caller with too many failures
+(`rate_limits.SignInLimits`) is refused before it waits and again when its turn has come.
 """
 
 from __future__ import annotations
@@ -11,63 +10,81 @@ import asyncio
 import os
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from tether_rt.auth import credentials
-from tether_rt.auth.rate_limits import SignInLimits, whole_s
+from tether_rt.auth.rate_limits import SignInLimits, retry_after_s
 from tether_rt.errors import TooManyRequests, Unavailable
 
-AT_ONCE: Final = max(1, min(4, (os.cpu_count() or 1) // 2))
+MAX_CONCURRENT_CHECKS: Final = max(1, min(4, (os.cpu_count() or 1) // 2))
 MAX_WAITING: Final = 500
-_NICE: Final = 10
+_NICENESS: Final = 10
 
 
 class PasswordCheck:
-    """Checks passwords, `AT_ONCE` at a time; one for the process."""
+    """Checks passwords, `MAX_CONCURRENT_CHECKS` at a time. A process has one."""
 
-    def __init__(self, limits: SignInLimits | None = None, *, max_waiting: int = MAX_WAITING) -> None:
-        self._limits = limits or SignInLimits()
+    def __init__(
+        self,
+        limits: SignInLimits | None = None,
+        *,
+        max_waiting: int = MAX_WAITING,
+        matches: Callable[[str, str], bool] = credentials.password_matches,
+        decoy_hash: Callable[[], str] = credentials.decoy_hash,
+    ) -> None:
+        """`matches` and `decoy_hash` are `credentials.password_matches` and `decoy_hash` unless a test replaces them."""
+        self._limits = SignInLimits() if limits is None else limits
         self._max_waiting = max_waiting
+        self._matches = matches
         self._waiting = 0
-        self._turn = asyncio.Semaphore(AT_ONCE)
-        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="tether-password", initializer=_yield_to_others)
+        self._slots = asyncio.Semaphore(MAX_CONCURRENT_CHECKS)
+        self._threads = ThreadPoolExecutor(
+            MAX_CONCURRENT_CHECKS, thread_name_prefix="tether-password", initializer=_lower_priority
+        )
+        # Made now, so that the first unknown address does not take longer than those after it.
+        self._decoy_hash = self._threads.submit(decoy_hash)
 
     def require_allowed(self, account: str, address: str) -> None:
-        """Return when one more attempt may be made; raises `TooManyRequests` otherwise."""
+        """Raise `TooManyRequests` if the account or the address has failed too often."""
         wait_s = self._limits.wait_s(account, address)
         if wait_s:
-            raise TooManyRequests("Too many failed attempts to sign in; wait a little.", whole_s(wait_s), limit="sign_in")
+            raise TooManyRequests("Too many failed attempts to sign in; wait a little.", retry_after_s(wait_s), limit="sign_in")
 
     async def matches(self, password: str, hashed: str | None, account: str, address: str) -> bool:
-        """Say if the password is the hashed one; without a hash it never is, after the same time.
+        """Say if `hashed` is the hash of `password`. If `hashed` is None, return False after the same time.
 
-        `account` is the name that was tried, `address` where from. Raises `TooManyRequests` after too many failures, and
-        `Unavailable` when too many are waiting.
+        `account` is the name that was tried, `address` the caller's. Raises `TooManyRequests` after too many failures, and
+        `Unavailable` if too many callers wait.
         """
         if self._waiting >= self._max_waiting:
             raise Unavailable("Too many people are signing in at once; try again shortly.", 2, limit="sign_in_line")
         self._waiting += 1
         try:
-            async with self._turn:
+            async with self._slots:
                 self.require_allowed(account, address)
                 loop = asyncio.get_running_loop()
-                right = await loop.run_in_executor(
-                    self._threads, credentials.password_matches, password, hashed or credentials.NOBODYS_HASH
-                )
-                right = right and hashed is not None
-                # Before the next one's turn comes, so that attempts made all at once are counted one by one.
+                right = await loop.run_in_executor(self._threads, self._check, password, hashed)
+                # Count the attempt before the next one begins, so that attempts made at the same time are counted one by one.
                 (self._limits.succeeded if right else self._limits.failed)(account, address)
                 return right
         finally:
             self._waiting -= 1
+
+    def _check(self, password: str, hashed: str | None) -> bool:
+        return self._matches(password, hashed or self._decoy_hash.result()) and hashed is not None
 
     def close(self) -> None:
         """End the threads."""
         self._threads.shutdown(wait=False)
 
 
-def _yield_to_others() -> None:
-    """Let the event loop's thread go first: on Linux each thread has its niceness, and argon2's own inherit it (nice(2))."""
+def _lower_priority() -> None:
+    """Let the event loop's thread run first.
+
+    On Linux each thread has its own niceness, which the threads that argon2 starts inherit (nice(2)). Elsewhere the niceness is
+    the process', so it is left alone.
+    """
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from tether_rt.auth.rate_limits import whole_s
+from tether_rt.auth.rate_limits import retry_after_s
 from tether_rt.domain.call import Caller
 from tether_rt.errors import TooManyRequests, Unauthorized
 from tether_rt.http.context import HttpContext
@@ -39,7 +39,9 @@ class IngestHandler(JsonHandler):
         self.organization_id = caller.organization_id
         wait_s = self.web.key_rate.take(caller.user_id) if self.web.key_rate is not None else 0.0
         if wait_s:
-            raise TooManyRequests("This API key calls too often; send the call again later.", whole_s(wait_s), limit="key_rate")
+            raise TooManyRequests(
+                "This API key calls too often; send the call again later.", retry_after_s(wait_s), limit="key_rate"
+            )
 
     async def post(self) -> None:
         status, payload = outcome_response(await self.pipeline.take(self.take_body(), self.caller, self.deadline))

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -30,12 +30,17 @@ class Batcher(Generic[_Item, _Result]):
         max_items: int,
         max_weight: int | None = None,
         weigh: Callable[[_Item], int] = lambda item: 0,
+        order: Callable[[_Item], int] | None = None,
     ) -> None:
-        """Bound a batch by `max_items` and by `max_weight`, the sum of `weigh(item)`; one item alone may weigh more."""
+        """Bound a batch by `max_items` and by `max_weight`, the sum of `weigh(item)`; one item alone may weigh more.
+
+        With `order`, the items that wait are sorted by it before each batch; equal ones keep their order.
+        """
         self._process = process
         self._max_items = max_items
         self._max_weight = max_weight
         self._weigh = weigh
+        self._order = order
         self._waiting: deque[tuple[_Item, asyncio.Future[_Result]]] = deque()
         self._worker: asyncio.Task[None] | None = None
         self._batch_began_s = 0.0
@@ -57,6 +62,11 @@ class Batcher(Generic[_Item, _Result]):
         if self._worker is None:
             self._worker = asyncio.create_task(self._work())
         return result
+
+    def fail_waiting(self, error: Exception) -> None:
+        """Raise `error` to the submitters of all items that wait for the next batch."""
+        while self._waiting:
+            _fail(self._waiting.popleft()[1], error)
 
     async def close(self) -> None:
         """Cancel the batch under way and whatever waits; idempotent."""
@@ -84,15 +94,15 @@ class Batcher(Generic[_Item, _Result]):
         except Exception as error:  # the submitters raise it
             outcomes = [error] * len(batch)
         for (_, result), outcome in zip(batch, outcomes, strict=True):
-            if result.done():
-                continue  # nobody waits for it any more
             if isinstance(outcome, Exception):
-                result.set_exception(outcome)
-                result.exception()  # marks it as retrieved: a submitter that has left is not an unexpected error
-            else:
+                _fail(result, outcome)
+            elif not result.done():
                 result.set_result(outcome)
 
     def _next_batch(self) -> list[tuple[_Item, asyncio.Future[_Result]]]:
+        if self._order is not None:
+            order = self._order
+            self._waiting = deque(sorted(self._waiting, key=lambda waiting: order(waiting[0])))
         batch: list[tuple[_Item, asyncio.Future[_Result]]] = []
         weight = 0
         while self._waiting and len(batch) < self._max_items:
@@ -104,3 +114,9 @@ class Batcher(Generic[_Item, _Result]):
                 batch.append((item, result))
             self._waiting.popleft()
         return batch
+
+
+def _fail(result: asyncio.Future[Any], error: Exception) -> None:
+    if not result.done():  # else its submitter cancelled it
+        result.set_exception(error)
+        result.exception()  # marks it as retrieved: a submitter that has left is not an unexpected error
