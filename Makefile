@@ -1,25 +1,30 @@
-# make run     the demo: private MongoDB, recordings on disk, sample calls arriving. Ctrl-C ends it, everything is kept in var/
-# make test    every test, with a real MongoDB, S3 server and browser
-# make soak    the same faults as in the tests, for longer and more often: about half an hour
-# make lint    ruff and mypy
-# make bench   the benchmarks
-# make audit   known weaknesses of what is installed, asked of PyPI and npm
+# make run       the demo: private MongoDB, recordings on disk, sample calls arriving. Ctrl-C ends it; all data is in var/
+# make test      every test, with a real MongoDB, S3 server and browser
+# make lint      ruff and mypy
+# make coverage  every test, and which branches of tether_rt/ they ran; fails below 92 %
+# make compat    the lowest and highest versions that setup.cfg allows, on every Python that is installed
+# make soak      the same faults as in the tests, for longer and more often: about half an hour
+# make bench     the benchmarks
+# make audit     known vulnerabilities of what is installed, from PyPI and npm
+# make update    renew constraints.txt, the versions that all of these install
 #
 #   make run SIMULATE=30            thirty sample calls a minute; SIMULATE=0 for none
-#   make run ARGS="--port 8080"     anything else that run.py takes
-#   make PYTHON=python3.12 …        another Python, 3.11 or newer
+#   make run ARGS="--port 8080"     any other option of run.py
+#   make test PYTHON=python3.13     another Python, 3.11 or newer, with its own .venv-python3.13
 
 PYTHON   ?= python3
 SIMULATE ?= 6
 ARGS     ?=
 
-VENV := .venv
+VENV ?= .venv$(if $(findstring command line,$(origin PYTHON)),-$(notdir $(PYTHON)))
 PIP  := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
+# The newest Python has no more released versions than the oldest, so what the oldest resolves installs on all of them.
+OLDEST = $(firstword $(shell .ci/pythons) $(PYTHON))
 APT  := DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test soak lint bench audit screenshots mongod tools
+.PHONY: help run test lint coverage compat soak bench audit update screenshots mongod tools
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed '/^$$/q'
@@ -29,6 +34,16 @@ run: $(VENV)/demo.stamp static/vendor mongod
 
 test: $(VENV)/test.stamp static/vendor mongod tools
 	@$(VENV)/bin/pytest -n 2 --dist loadfile $(ARGS)
+
+# The workers of pytest and the servers that tests start are measured as well: setup.cfg, [coverage:run].
+coverage: $(VENV)/test.stamp static/vendor mongod tools
+	@rm -f .coverage .coverage.*
+	@$(VENV)/bin/coverage run -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(VENV)/bin/coverage combine --quiet
+	@$(VENV)/bin/coverage report
+
+compat: $(VENV)/test.stamp static/vendor mongod
+	@$(VENV)/bin/python -m tests.compat $(or $(shell .ci/pythons),$(PYTHON))
 
 soak: $(VENV)/test.stamp mongod
 	@$(VENV)/bin/pytest -m soak $(ARGS)
@@ -48,11 +63,19 @@ audit: $(VENV)/audit.stamp static/package-lock.json
 	npm audit --prefix static || status=1; \
 	exit $$status
 
+update: static/vendor
+	@echo 'Resolving what setup.cfg allows'
+	@rm -rf .venv-update && $(OLDEST) -m venv .venv-update
+	@.venv-update/bin/python -m pip --disable-pip-version-check --quiet install -e '.[demo,test,audit]'
+	@{ echo '# The versions that were tested. `make update` renews this file; setup.cfg has the ranges.'; \
+	.venv-update/bin/python -m pip --disable-pip-version-check freeze --all --exclude-editable --exclude pip; } >constraints.txt
+	@rm -rf .venv-update
+
 # The pictures of docs/images, from a server with sample calls.
 screenshots: $(VENV)/test.stamp static/vendor mongod tools
 	@$(VENV)/bin/python -m tests.e2e.screenshots
 
-# Say what is done, and do it as quietly as it can be done.
+# Each step says what it does; the tools' own output is shown when they fail.
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'Python 3.11 or newer is needed: make PYTHON=…' >&2; exit 1; }
@@ -60,19 +83,19 @@ $(VENV)/bin/python:
 	@echo 'Making $(VENV)'
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/demo.stamp: setup.cfg setup.py pyproject.toml | $(VENV)/bin/python static/vendor
+$(VENV)/demo.stamp: setup.cfg setup.py pyproject.toml constraints.txt | $(VENV)/bin/python static/vendor
 	@echo 'Installing tether_rt and what it needs'
-	@$(PIP) install -e '.[demo]'
+	@$(PIP) install -c constraints.txt -e '.[demo]'
 	@touch $@
 
-$(VENV)/test.stamp: setup.cfg setup.py pyproject.toml | $(VENV)/bin/python static/vendor
+$(VENV)/test.stamp: setup.cfg setup.py pyproject.toml constraints.txt | $(VENV)/bin/python static/vendor
 	@echo 'Installing tether_rt, what it needs and the test tools'
-	@$(PIP) install -e '.[demo,test]'
+	@$(PIP) install -c constraints.txt -e '.[demo,test]'
 	@touch $@ $(VENV)/demo.stamp
 
 $(VENV)/audit.stamp: $(VENV)/test.stamp
 	@echo 'Installing what audits'
-	@$(PIP) install -e '.[demo,test,audit]'
+	@$(PIP) install -c constraints.txt -e '.[demo,test,audit]'
 	@touch $@
 
 # A directory's time changes with what is put into it, so it is set by hand.
@@ -88,7 +111,7 @@ mongod: | $(VENV)/demo.stamp
 	@mongod=$$($(VENV)/bin/python -c 'from tether_rt.mongo.mongod_process import find_binary; print(find_binary())' 2>/dev/null) || exit 0; \
 	$(call need,"$$mongod" --version,libcurl4,mongod needs it)
 
-# Debian's Chromium where there is none and it can be installed, otherwise the one that Playwright fetches for itself.
+# Debian's Chromium if it can be installed, otherwise the one that Playwright downloads.
 tools: | $(VENV)/test.stamp
 	@$(call need,command -v curl,curl,the tests paste a line that uses it)
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
@@ -98,7 +121,7 @@ tools: | $(VENV)/test.stamp
 		$(VENV)/bin/python -m playwright install chromium; \
 	fi
 
-# $(call need,<command that tells if it is there>,<Debian package>,<what it does>)
+# $(call need,<command that fails without it>,<Debian package>,<what it is for>)
 need = $(1) >/dev/null 2>&1 || { \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo 'Installing $(2): $(3)'; \

@@ -1,4 +1,4 @@
-"""The one step that setup.cfg cannot say: the dashboard's libraries come from npm, and a wheel carries them."""
+"""The step that setup.cfg cannot express: the wheel contains the dashboard's libraries, which come from npm."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ STEPS = (
 
 
 class BuildWithDashboard(build_py):
-    """Fetches `static/vendor` when it is not there, before the files of the package are listed."""
+    """Downloads `static/vendor` if it is missing, before setuptools lists the files of the package."""
 
     def run(self) -> None:
         if not (STATIC / "vendor").is_dir():
             if shutil.which("npm") is None:
                 sys.exit("The dashboard's libraries are fetched with npm: install Node.js 18 or newer, then build again.")
             for step in STEPS:
-                if subprocess.run(step, check=False).returncode:  # noqa: S603 - our own words, no shell
+                if subprocess.run(step, check=False).returncode:  # noqa: S603 - a constant command without a shell
                     sys.exit(f"The dashboard's libraries could not be fetched: {' '.join(step)} failed.")
-            # setuptools lists the files once and keeps the list; it may have done so before they were there.
+            # setuptools lists the files once, maybe before the download: make it list them again.
             self.__dict__.pop("data_files", None)
         super().run()
 

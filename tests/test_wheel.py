@@ -20,7 +20,18 @@ from tests.support.service import ROOT
 
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
 NOT_SOURCE = shutil.ignore_patterns(
-    ".git", ".venv", "venv", "var", "build", "dist", "node_modules", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis"
+    ".git",
+    ".venv*",
+    "venv",
+    "var",
+    "build",
+    "dist",
+    "node_modules",
+    "*.egg-info",
+    "__pycache__",
+    ".*_cache",
+    ".hypothesis",
+    ".coverage*",
 )
 
 

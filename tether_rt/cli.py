@@ -1,7 +1,7 @@
-"""The commands. Each takes the settings it needs as options made from `SETTINGS`, or from their variables.
+"""The commands. Each takes the settings it needs, as options or from their variables (`settings.SETTINGS`).
 
-Whatever is wrong comes out as one sentence on standard error: status 2 for what the caller gave, 1 for what failed later.
-What a command needs is imported by the command, so that a refusal or `--help` does not wait for the rest.
+An error is one sentence on standard error, with exit status 2 for wrong input and 1 for a later failure. Each command imports
+what it needs itself, so that `--help` and a refusal come at once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 CONTEXT: Final[dict[str, Any]] = {
     "help_option_names": ["-h", "--help"],
     "max_content_width": 110,
-    # A flag is its variable in lower case; the variable's prefix may be left out: --tether-port, --port.
+    # A flag is its variable in lower case, with or without the prefix: --tether-port, --port.
     "token_normalize_func": lambda token: token.removeprefix("tether-"),
 }
 _DATABASE: Final = ("data_dir", "mongodb_uri", "database", "mongod", "secret")
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def status_of(command: click.Command, program: str, arguments: Sequence[str] | None) -> int:
-    """Run `command` and return the exit status, having said what was wrong where something was."""
+    """Run `command`, print its error if it has one, and return the exit status."""
     try:
         outcome = command.main(arguments, prog_name=program, standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -47,7 +47,7 @@ def status_of(command: click.Command, program: str, arguments: Sequence[str] | N
     except TetherError as error:
         return _refuse(str(error), 1)
     except (KeyboardInterrupt, click.Abort):
-        return 130  # 128 + SIGINT, as a shell says it
+        return 130  # 128 + SIGINT, as in a shell
     return outcome if isinstance(outcome, int) else 0
 
 
@@ -58,7 +58,7 @@ def _refuse(sentence: str, status: int) -> int:
 
 
 def settings_options(*names: str) -> Callable[[_Command], _Command]:
-    """Give a command the options of these settings, or of all."""
+    """Return a decorator that adds the options of these settings, or of all, to a command."""
 
     def decorate(command: _Command) -> _Command:
         for row in reversed(SETTINGS):
@@ -84,13 +84,13 @@ def _option(row: Setting) -> Callable[[_Command], _Command]:
 @click.group(context_settings=CONTEXT)
 @click.version_option(package_name="tether-rt")
 def commands() -> None:
-    """Take completed call records over HTTP and show them to dashboards, live."""
+    """Take completed call records over HTTP and show them on dashboards, live."""
 
 
 @commands.command()
 @settings_options()
 def serve(**values: Any) -> int:
-    """Serve until SIGTERM or Ctrl-C, then finish what is in flight."""
+    """Serve until SIGTERM or Ctrl-C, then finish the requests under way."""
     settings = Settings.from_values(values)
     from tether_rt.server import serve
 
@@ -100,7 +100,7 @@ def serve(**values: Any) -> int:
 @commands.command()
 @settings_options(*_DATABASE, "feed_retention_days")
 def indexes(**values: Any) -> None:
-    """Create the indexes that are missing (each start does so, too)."""
+    """Create the indexes that are missing. Each start of the server does so, too."""
     from tether_rt import accounts
     from tether_rt.mongo.indexes import create_indexes
 
@@ -117,15 +117,15 @@ def user() -> None:
 
 
 @user.command()
-@click.option("--org", "organization", required=True, metavar="NAME", help="Organization, made if new.")
-@click.option("--email", required=True, metavar="EMAIL", help="Address to sign in with; one user each.")
+@click.option("--org", "organization", required=True, metavar="NAME", help="Organization; created if it is new.")
+@click.option("--email", required=True, metavar="EMAIL", help="Address to sign in with; no two users share one.")
 @click.option("--name", "full_name", required=True, metavar="NAME", help="The user's name.")
 @click.option("--role", default="agent", metavar="[admin|agent]", show_default=True, help="What the user may do.")
 @settings_options(*_DATABASE)
 def add(*, organization: str, email: str, full_name: str, role: str, **values: Any) -> None:
     """Add a user; print one line of JSON with userId, organizationId and apiKey.
 
-    The password is read from standard input (one line), or asked for in a terminal.
+    The password is read from standard input (one line). In a terminal the command prompts for it.
     """
     from tether_rt import accounts
 

@@ -1,7 +1,7 @@
-"""Every setting, as one row each: name, variable, flag, default, type and help.
+"""The settings, one row each: name, variable, flag, default, type and help.
 
-`cli` makes its options from these rows and the documentation is held to them by a test, so a setting exists in one place
-only. Whatever is missing or wrong is refused here with one sentence (`errors.ConfigError`), before anything is opened.
+`cli` makes its options from these rows, and tests compare the documentation with them. A missing or wrong value is refused here
+with one sentence (`errors.ConfigError`), before anything is opened.
 """
 
 from __future__ import annotations
@@ -32,26 +32,28 @@ def _setting(default: Any, help_text: str, *, variable: str | None = None, secre
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The values a process runs with; immutable once made by `from_values`."""
+    """The configuration of a process, immutable."""
 
     host: str = _setting("127.0.0.1", "address to listen on")
     port: int = _setting(2212, "port to listen on; 0 picks a free one and logs it")
-    data_dir: Path = _setting(Path("var"), "private MongoDB, disk recordings and the generated secret")
+    data_dir: Path = _setting(Path("var"), "folder of the private MongoDB, recordings on disk and the generated secret")
     mongodb_uri: str | None = _setting(
-        None, "replica set to use; without it a private MongoDB is started", variable="MONGODB_URI", secret=True
+        None, "replica set to use; without it the server starts a private MongoDB", variable="MONGODB_URI", secret=True
     )
     database: str = _setting("tether", "database name")
-    mongod: Path | None = _setting(None, "mongod program for the private MongoDB; otherwise PATH, then the wheel")
+    mongod: Path | None = _setting(
+        None, "mongod program of the private MongoDB; by default the one on PATH, then the one of the demo extra"
+    )
     r2_endpoint_url: str | None = _setting(
         None, "S3 endpoint of the recording store (or give the account id)", variable="R2_ENDPOINT_URL"
     )
     r2_account_id: str | None = _setting(None, "Cloudflare account id of the R2 bucket", variable="R2_ACCOUNT_ID")
     r2_access_key_id: str | None = _setting(None, "R2 access key id", variable="R2_ACCESS_KEY_ID", secret=True)
     r2_secret_access_key: str | None = _setting(None, "R2 secret access key", variable="R2_SECRET_ACCESS_KEY", secret=True)
-    r2_bucket: str | None = _setting(None, "R2 bucket for recordings; without R2 they are kept on disk", variable="R2_BUCKET")
+    r2_bucket: str | None = _setting(None, "R2 bucket for recordings; without R2 they are stored on disk", variable="R2_BUCKET")
     secret: str | None = _setting(
         None,
-        "signs sessions and recording links, encrypts stored API keys; generated only with the private MongoDB",
+        "signs sessions and recording links, encrypts stored API keys; generated for a private MongoDB only",
         secret=True,
     )
     allowed_origins: tuple[str, ...] = _setting(
@@ -62,22 +64,22 @@ class Settings:
     )
     max_body_mb: int = _setting(48, "largest request body, in MB (2^20 bytes)")
     max_recording_mb: int = _setting(200, "largest recording fetched from a URL, in MB")
-    bodies_in_flight_mb: int = _setting(256, "request bodies held in memory at once, in MB; past it callers get 503")
-    max_connections: int = _setting(2000, "HTTP connections open at once, dashboards not counted; past it callers get 503")
-    rate_limit: float = _setting(0, "calls a second that one API key may send to one process, past it 429; 0 for no limit")
-    max_dashboards: int = _setting(10_000, "dashboards open in one process, past it 503")
-    max_dashboards_per_user: int = _setting(2_000, "dashboards that one user may have open in one process, past it 429")
+    bodies_in_flight_mb: int = _setting(256, "request bodies held in memory at once, in MB; above it callers get 503")
+    max_connections: int = _setting(2000, "HTTP connections open at once, without dashboards; above it callers get 503")
+    rate_limit: float = _setting(0, "calls a second that one API key may send to one process, above it 429; 0 for no limit")
+    max_dashboards: int = _setting(10_000, "dashboards open in one process, above it 503")
+    max_dashboards_per_user: int = _setting(2_000, "dashboards that one user may have open in one process, above it 429")
     trusted_proxies: tuple[str, ...] = _setting(
-        (), "comma-separated addresses or networks of proxies whose X-Forwarded-For is believed"
+        (), "comma-separated addresses or networks of proxies whose X-Forwarded-For is trusted"
     )
-    feed_retention_days: int = _setting(7, "how long a dashboard may be away and still resume without refetching")
-    shutdown_s: int = _setting(25, "seconds that SIGTERM may take before what is left is cut off")
+    feed_retention_days: int = _setting(7, "days for which a dashboard may be away and still resume without refetching")
+    shutdown_s: int = _setting(25, "seconds from SIGTERM until unfinished requests are cut off")
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Settings:
-        """Build settings from raw values by field name; None and absent mean the default.
+        """Build settings from raw values by field name; None, "" and absent mean the default.
 
-        Raises `ConfigError` with one sentence that names the variable and says how to mend it.
+        Raises `ConfigError` with one sentence that names the variable and what it must be.
         """
         parsed: dict[str, Any] = {}
         for row in SETTINGS:
@@ -104,14 +106,14 @@ class Settings:
                 f"TETHER_RATE_LIMIT must be a number of calls a second, or 0 for no limit, not {self.rate_limit}."
             )
         if self.bodies_in_flight_mb < self.max_body_mb:
-            raise ConfigError("TETHER_BODIES_IN_FLIGHT_MB must not be less than TETHER_MAX_BODY_MB.")
+            raise ConfigError("TETHER_BODIES_IN_FLIGHT_MB must be at least TETHER_MAX_BODY_MB.")
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,38}", self.database):
             raise ConfigError("TETHER_DATABASE must be 1 to 38 letters, digits, dashes or underscores.")
         if self.mongodb_uri and not re.match(r"mongodb(\+srv)?://", self.mongodb_uri):
             raise ConfigError("MONGODB_URI must start with mongodb:// or mongodb+srv://.")
         if self.mongodb_uri and not self.secret:
             raise ConfigError(
-                "TETHER_SECRET is missing: with MONGODB_URI set, give a random value of 32 characters or more, "
+                "TETHER_SECRET is missing: with MONGODB_URI, set it to a random value of 32 characters or more, "
                 "the same for every process."
             )
         for origin in self.allowed_origins:
@@ -138,39 +140,39 @@ class Settings:
         }
         missing = [name for name, value in parts.items() if not value]
         if missing and len(missing) < len(parts):
-            raise ConfigError(f"R2 needs all of its settings or none: {', '.join(missing)} is missing.")
+            raise ConfigError(f"R2 needs all of its settings or none; missing: {', '.join(missing)}.")
         if self.r2_endpoint_url and not re.match(r"https?://[^/\s]+", self.r2_endpoint_url):
             raise ConfigError("R2_ENDPOINT_URL must be an http or https address.")
 
     @property
     def r2_endpoint(self) -> str | None:
-        """The S3 endpoint, derived from the account id when only that is given (Cloudflare R2's documentation)."""
+        """The S3 endpoint: the one that is set, or that of the account (Cloudflare R2's documentation)."""
         if self.r2_endpoint_url:
             return self.r2_endpoint_url
         return f"https://{self.r2_account_id}.r2.cloudflarestorage.com" if self.r2_account_id else None
 
     def resolve_secret(self) -> str:
-        """Return the secret, generating one into the data directory (mode 0600) for the private MongoDB.
+        """Return the secret. Without one, read it from the data directory, or generate it there (mode 0600).
 
-        Raises `ConfigError` when the file cannot be read or written.
+        Raises `ConfigError` if the file cannot be read or written.
         """
         if self.secret:
             return self.secret
         path = self.data_dir / "secret"
         try:
             self.data_dir.mkdir(parents=True, exist_ok=True)
-            return _kept(path) or _made(path)
+            return _stored(path) or _generated(path)
         except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is no text"
+            reason = error.strerror if isinstance(error, OSError) else "it is not text"
             raise ConfigError(f"The secret in {path} cannot be read or written: {reason}.") from error
 
 
-def _kept(path: Path) -> str:
+def _stored(path: Path) -> str:
     return path.read_text().strip() if path.exists() else ""
 
 
-def _made(path: Path) -> str:
-    """Return a new secret, or the one that another process was first to make: the file is locked from look to write."""
+def _generated(path: Path) -> str:
+    """Return a new secret, or the one that another process generated first: the file is locked from reading to writing."""
     with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         secret = file.read().strip()
@@ -193,7 +195,7 @@ def _path(raw: Any) -> Path:
     path = Path(raw)
     try:
         return path.expanduser()
-    except RuntimeError:  # no such user, so a folder whose name begins with a tilde
+    except RuntimeError:  # no such user: a folder whose name begins with a tilde
         return path
 
 
@@ -215,7 +217,7 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One row: what `--help`, the documentation and the parser know of a setting."""
+    """A row: everything that `--help`, the documentation and the parser need."""
 
     name: str
     variable: str

@@ -1,1 +1,1 @@
-"""The demo: a server to try out, sample calls, a simulation."""
+"""The demo: a server to try out, with sample calls and a simulation."""

@@ -1,6 +1,6 @@
-"""The demo: a server with a private MongoDB and recordings on disk, somebody who may sign in, and sample calls.
+"""The demo: a server with a private MongoDB and recordings on disk, one user, and sample calls.
 
-Everything is under the data directory, and is the same after a restart: calls, sign-in, key.
+All data is in the data directory. Calls, password and API key are the same after a restart.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ from tether_rt.settings import SETTINGS, Settings
 
 EMAIL: Final = "demo@tether.local"
 _LOG_BYTES: Final = 8 << 20
-_MOST_A_MINUTE: Final = 3000
+_MAX_PER_MINUTE: Final = 3000
 
-# Whoever has these set means them for production, and sample calls must not go there.
-_NOT_FOR_A_DEMO: Final = frozenset({"mongodb_uri", *(row.name for row in SETTINGS if row.name.startswith("r2_"))})
+# These settings, where they are set, are for production. Sample calls must not go there.
+_PRODUCTION_ONLY: Final = frozenset({"mongodb_uri", *(row.name for row in SETTINGS if row.name.startswith("r2_"))})
 
 
 @click.command(context_settings=CONTEXT)
 @click.option(
     "--simulate",
     "per_minute",
-    type=click.IntRange(0, _MOST_A_MINUTE),
+    type=click.IntRange(0, _MAX_PER_MINUTE),
     default=0,
     metavar="NUMBER",
     show_default=True,
     help="Sample calls to post each minute.",
 )
-@settings_options(*(row.name for row in SETTINGS if row.name not in _NOT_FOR_A_DEMO))
+@settings_options(*(row.name for row in SETTINGS if row.name not in _PRODUCTION_ONLY))
 def demo(per_minute: int, **values: Any) -> int:
-    """Run a server to try out: private MongoDB, recordings on disk, a user to sign in with, sample calls."""
+    """Run a server to try out, with a private MongoDB, recordings on disk, a user and sample calls."""
     settings = Settings.from_values(values)
 
     async def meanwhile(server: Server) -> None:
@@ -64,7 +64,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 async def introduce(server: Server, per_minute: int) -> None:
-    """Say how to use the server, then post sample calls to it, `per_minute` of them (0 for none), until cancelled."""
+    """Print how to use the server, then post `per_minute` sample calls a minute (0 for none) until cancelled.
+
+    Raises `ConfigError` if the data directory cannot be written.
+    """
     settings = server.settings
     data_dir = settings.data_dir.absolute()
     sample = data_dir / "sample-call.json"
@@ -79,7 +82,7 @@ async def introduce(server: Server, per_minute: int) -> None:
     arriving = (
         f"{per_minute} sample calls a minute are arriving."
         if per_minute
-        else "--simulate 6 lets six sample calls a minute arrive."
+        else "With --simulate 6, six sample calls a minute arrive."
     )
     click.echo(f"""
 tether_rt is running. {arriving}
@@ -89,18 +92,18 @@ tether_rt is running. {arriving}
   Password    {password}
   API key     {api_key}
 
-Send a call with its recording, as a vendor does. Each time it is a new call:
+Send a call with its recording, as a vendor does. Each time, it is a new call:
 
   {_curl(url, api_key, sample)}
 
-What the API takes is at {url}/docs. Data and logs are in {shlex.quote(str(data_dir))}. Ctrl-C stops.
+The API is described at {url}/docs. Data and logs are in {shlex.quote(str(data_dir))}. Ctrl-C stops.
 """)
     if per_minute:
-        await Simulation(url, api_key, per_minute, random.Random()).run()  # noqa: S311 - nothing secret comes of it
+        await Simulation(url, api_key, per_minute, random.Random()).run()  # noqa: S311 - not for secrets
 
 
 def _log_to_file(path: Path) -> None:
-    """Keep the request log away from what a newcomer reads; warnings stay on standard error."""
+    """Write the log to a file, so that the terminal shows the introduction; warnings stay on standard error."""
     root = logging.getLogger()
     for handler in root.handlers:
         handler.setLevel(logging.WARNING)
@@ -110,28 +113,28 @@ def _log_to_file(path: Path) -> None:
 
 
 def _password(secret: str) -> str:
-    """Return a password that follows from the generated secret: nobody can guess it, and nothing has to be kept."""
+    """Derive the password from the generated secret, so that it need not be stored and nobody can guess it."""
     digest = hmac.digest(secret.encode(), b"tether_rt demo password", "sha256")
     letters = base64.b32encode(digest).decode().lower()
     return "-".join(letters[start : start + 4] for start in (0, 4, 8))
 
 
 async def _demo_user(server: Server, password: str) -> str:
-    """Return the API key of the demo user, made or mended where it is not as it is announced."""
+    """Return the API key of the demo user. Create the user, or reset the password if the secret has changed."""
     users = server.app.database["users"]
     user = await users.find_one({"email": EMAIL})
     if user is None:
         person = accounts.Person(organization="Demo", email=EMAIL, full_name="Demo Agent", role="admin")
         added = await accounts.add_user(server.app.database, server.settings.resolve_secret(), person, password)
         return added.api_key
-    if not credentials.password_matches(password, user["passwordHash"]):  # the secret was deleted, and another one made
+    if not credentials.password_matches(password, user["passwordHash"]):  # the secret is a new one
         await users.update_one({"_id": user["_id"]}, {"$set": {"passwordHash": credentials.hash_password(password)}})
     identity = server.app.identity
     return await identity.api_key(user["_id"]) or await identity.regenerate_api_key(user["_id"]) or ""
 
 
 def _curl(url: str, api_key: str, body: Path) -> str:
-    """Return a line for a POSIX shell that posts the file `body`, from any directory."""
+    """Return a line for a POSIX shell that posts the file `body` from any directory."""
     return shlex.join([
         "curl", "-sS", "-w", "\\n", "-X", "POST", f"{url}/api/calls/ingest",
         "-H", f"Authorization: Bearer {api_key}",

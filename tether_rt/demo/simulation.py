@@ -1,6 +1,6 @@
-"""Sample calls as a stream: varied, and posted over real HTTP as a vendor would.
+"""A stream of varied sample calls, posted over HTTP as a vendor does.
 
-What is said in a recording stays what the transcript and the metadata say: only what nobody speaks of is varied.
+The transcript and the recording stay as they are, so only fields that nobody mentions in them are varied.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _LOG: Final = logging.getLogger("tether.simulation")
 
 
 def sample_call(chance: random.Random, name: str, now: datetime) -> dict[str, Any]:
-    """Return the ingest payload of one call like the sample `name`, which starts `now` and has an id of its own."""
+    """Return the ingest payload of a call like the sample `name`, with a new id, that starts `now`."""
     call = samples.payload(name)
     call["externalCallId"] = f"simulated-{uuid.UUID(int=chance.getrandbits(128), version=4)}"
     call["callStartTime"] = iso_ms(now)
@@ -46,8 +46,8 @@ def sample_call(chance: random.Random, name: str, now: datetime) -> dict[str, An
     form, first, last = {"+1": _CANADA, "+4": _LONDON, "+3": _FRANCE}[call[theirs][:2]]
     digits = chance.randint(first, last)
     call[theirs] = form.format(digits)
-    # From the number, so that who calls again is called the same.
-    if name == "appointment":  # the agent asks for Priya
+    # Derived from the number, so that a number has one name.
+    if name == "appointment":  # the agent says "Priya"
         call["callerName"] = f"Priya {_SURNAMES[digits % len(_SURNAMES)]}"
     elif digits % 4:
         call["callerName"] = _NAMES[digits % len(_NAMES)]
@@ -63,34 +63,34 @@ def sample_call(chance: random.Random, name: str, now: datetime) -> dict[str, An
 
 
 class Simulation:
-    """Posts `per_minute` calls a minute to `url` with an API key until it is cancelled."""
+    """Posts `per_minute` calls a minute to `url` with an API key."""
 
     def __init__(self, url: str, api_key: str, per_minute: int, chance: random.Random) -> None:
         self._address = f"{url}/api/calls/ingest"
         self._headers = {"Authorization": f"Bearer {api_key}", "Content-Type": "application/json"}
         self._interval_s = 60 / per_minute
         self._chance = chance
-        # Spoken calls in turn, so that none is missed for long by chance.
-        self._spoken = 0
+        # Completed calls come in turn, so that chance does not leave one out for long.
+        self._completed = 0
 
     async def run(self) -> None:
-        """Post call after call, evenly; one that is refused is logged and the next one follows all the same."""
+        """Post calls at even intervals until cancelled. A refused call is logged, and the next one follows."""
         client = AsyncHTTPClient(force_instance=True)
         loop = asyncio.get_running_loop()
         due = loop.time() + min(_FIRST_AFTER_S, self._interval_s)
         try:
             while True:
                 await asyncio.sleep(due - loop.time())
-                due = max(due + self._interval_s, loop.time())  # after a stall it goes on, and does not catch up in a burst
+                due = max(due + self._interval_s, loop.time())  # no burst after a stall
                 await self._post(client, sample_call(self._chance, self._next_name(), datetime.now(UTC)))
         finally:
             client.close()
 
     def _next_name(self) -> str:
-        if self._spoken and self._chance.random() > _COMPLETED_SHARE:
+        if self._completed and self._chance.random() > _COMPLETED_SHARE:
             return self._chance.choice(samples.UNANSWERED)
-        self._spoken += 1
-        return samples.COMPLETED[(self._spoken - 1) % len(samples.COMPLETED)]
+        self._completed += 1
+        return samples.COMPLETED[(self._completed - 1) % len(samples.COMPLETED)]
 
     async def _post(self, client: AsyncHTTPClient, call: dict[str, Any]) -> None:
         try:

@@ -1,6 +1,6 @@
-"""Sample calls: payloads of the ingest contract, and for the completed ones a recording in which the transcript is spoken.
+"""Sample calls: payloads of the ingest contract. The completed ones have a recording of the transcript.
 
-`make_samples.py` made them; a turn's `timestamp` is the second at which it starts in the recording.
+`make_samples.py` made them. The `timestamp` of a turn is the second at which it starts in the recording.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ UNANSWERED: Final = ("no-answer", "busy", "failed")
 
 
 def payload(name: str) -> dict[str, Any]:
-    """Return the body of an ingest request, its recording as base64 where the call has one."""
+    """Return the body of an ingest request, with the recording as base64 if the call has one."""
     body: dict[str, Any] = json.loads((resources.files(__name__) / f"{name}.json").read_text())
     if name in COMPLETED:
         body["recording"] = base64.b64encode(recording(name)).decode()
@@ -23,7 +23,7 @@ def payload(name: str) -> dict[str, Any]:
 
 
 def new_call(name: str) -> dict[str, Any]:
-    """Return a payload without its id and when it was, so that it is a new call each time it is posted."""
+    """Return a payload without id and start, so that each time it is posted it is a new call."""
     return {field: value for field, value in payload(name).items() if field not in ("externalCallId", "callStartTime")}
 
 
