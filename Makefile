@@ -18,6 +18,8 @@ ARGS     ?=
 
 VENV ?= .venv$(if $(findstring command line,$(origin PYTHON)),-$(notdir $(PYTHON)))
 PIP  := $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
+# Each worker begins with one half of the files, in order, and takes tests from the other when it has none left.
+TWO_AT_ONCE := -n 2 --dist worksteal
 # The newest Python has no more released versions than the oldest, so what the oldest resolves installs on all of them.
 OLDEST = $(firstword $(shell .ci/pythons) $(PYTHON))
 APT  := DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install
@@ -33,12 +35,12 @@ run: $(VENV)/demo.stamp static/vendor mongod
 	@exec $(VENV)/bin/python run.py --simulate $(SIMULATE) $(ARGS)
 
 test: $(VENV)/test.stamp static/vendor mongod tools
-	@$(VENV)/bin/pytest -n 2 --dist loadfile $(ARGS)
+	@$(VENV)/bin/pytest $(TWO_AT_ONCE) $(ARGS)
 
 # The workers of pytest and the servers that tests start are measured as well: setup.cfg, [coverage:run].
 coverage: $(VENV)/test.stamp static/vendor mongod tools
 	@rm -f .coverage .coverage.*
-	@$(VENV)/bin/coverage run -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(VENV)/bin/coverage run -m pytest $(TWO_AT_ONCE) $(ARGS)
 	@$(VENV)/bin/coverage combine --quiet
 	@$(VENV)/bin/coverage report
 

@@ -136,9 +136,10 @@ def test_user_add_prints_one_line_of_json_and_stores_only_hashes(tmp_path: Path)
     assert added["apiKey"].encode() not in files
     assert "gråsten".encode() not in files
 
-    again = run(
-        "user", "add", "--org", "Other", "--email", "ANN@acme.example", "--name", "A", "--data-dir", str(tmp_path), stdin=b"x\n"
-    )
+
+def test_user_add_refuses_an_address_that_is_taken(shared: dict[str, str]) -> None:
+    assert run(*ADD, stdin=b"secret\n", variables=shared).returncode == 0
+    again = run("user", "add", "--org", "Other", "--email", "ANN@acme.example", "--name", "A", stdin=b"x\n", variables=shared)
     assert refusal(again) == "There is already a user with the address ANN@acme.example."
 
 
