@@ -135,7 +135,7 @@ def test_a_stranger_in_one_place_does_not_lock_the_user_out_in_another() -> None
     assert limits.wait_s("ann", "198.51.100.1") == 0.0
 
 
-def test_guessing_from_many_networks_is_bounded_except_where_the_user_has_signed_in() -> None:
+def test_guessing_from_many_places_is_bounded_and_spares_where_the_user_has_been() -> None:
     limits = SignInLimits(clock=Clock())
     limits.succeeded("ann", "198.51.100.1")
     assert sum(fail(limits, "ann", f"192.0.2.{number}", 20) for number in range(200)) == 100
