@@ -154,9 +154,7 @@ def _password() -> str:
 
 
 def run_on_fast_loop(work: Any) -> int:
-    """Run a coroutine to its end on uvloop, or on asyncio's own loop where there is no uvloop (Windows)."""
-    try:
-        import uvloop
-    except ImportError:
-        return int(asyncio.run(work))
+    """Run a coroutine to its end on uvloop and return its result."""
+    import uvloop
+
     return int(uvloop.run(work))
