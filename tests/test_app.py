@@ -7,18 +7,24 @@ import logging
 import os
 import re
 import signal
+import socket
+import subprocess
+import sys
+import textwrap
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import settings_on
-from tests.hub.harness import eventually
 from tests.support.raw import connection
-from tests.support.service import SECRET, Service, missed, running
+from tests.support.service import ROOT, SECRET, Service, missed, running
+from tether_rt.app import close_all
 from tether_rt.domain.contract import load_contract
+from tether_rt.errors import ConfigError, Unavailable
 from tether_rt.http.handlers import allowed_methods
 from tether_rt.http.routing import pattern
+from tether_rt.http.sockets import bind
 from tether_rt.server import Server
 from tether_rt.settings import Settings
 
@@ -109,26 +115,43 @@ async def test_no_address_leads_out_of_the_dashboards_files(alone: Service, addr
 # ---------------------------------------------------------------------- beginning and end
 
 
-def open_files() -> int:
-    return len(os.listdir("/proc/self/fd"))
+def test_a_server_that_has_stopped_leaves_no_file_open_and_no_task_running(mongodb_uri: str, tmp_path: Path) -> None:
+    """In a process of its own, whose files and tasks are the server's alone."""
+    code = """
+        import asyncio, os, sys
+        from pathlib import Path
+        from tests.conftest import settings_on
+        from tests.hub.harness import eventually
+        from tests.support.service import missed, running
 
+        async def live():
+            async with running(settings_on(sys.argv[1], Path(sys.argv[2]))) as service:
+                tenant = await service.tenant()
+                dashboard = await tenant.dashboard()
+                assert (await tenant.post_call(missed())).status == 201
+                await dashboard.events(3)
+                await dashboard.close()
 
-async def test_a_server_that_has_stopped_leaves_no_file_open_and_no_task_running(mongodb_uri: str, tmp_path: Path) -> None:
-    async def live() -> None:
-        async with running(settings_on(mongodb_uri, tmp_path)) as service:
-            tenant = await service.tenant()
-            dashboard = await tenant.dashboard()
-            assert (await tenant.post_call(missed())).status == 201
-            await dashboard.events(3)
-            await dashboard.close()
+        def open_files():
+            return len(os.listdir("/proc/self/fd"))
 
-    await live()  # what is opened once for the process is open from here on
-    before, tasks = open_files(), asyncio.all_tasks()
-    for _ in range(4):
-        await live()
-    # One of the first may have been about to end when they were counted, and the module's own server has some that come and go.
-    await eventually(lambda: asyncio.all_tasks() <= tasks)
-    assert open_files() < before + 4  # the module's own server may have opened one more to MongoDB meanwhile
+        async def main():
+            await live()  # what is opened once for the process is open from here on
+            before = open_files()
+            for _ in range(4):
+                await live()
+            await eventually(lambda: open_files() <= before)
+            await eventually(lambda: len(asyncio.all_tasks()) == 1)
+
+        asyncio.run(main())
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), mongodb_uri, str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 async def test_stopping_twice_is_stopping_once(mongodb_uri: str, tmp_path: Path) -> None:
@@ -138,11 +161,8 @@ async def test_stopping_twice_is_stopping_once(mongodb_uri: str, tmp_path: Path)
     await server.stop()
 
 
-async def test_a_part_that_cannot_be_closed_keeps_no_other_from_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    server = Server(Settings.from_values({"port": 0, "data_dir": tmp_path, "secret": SECRET}))
-    await server.start()
-    assert server.app.private_mongod is not None
-    assert server.app.private_mongod.pid is not None
+async def test_a_part_that_cannot_be_closed_keeps_no_other_from_it(caplog: pytest.LogCaptureFixture) -> None:
+    closed = asyncio.Event()
 
     async def failing() -> None:
         raise OSError("it is stuck")
@@ -150,28 +170,42 @@ async def test_a_part_that_cannot_be_closed_keeps_no_other_from_it(tmp_path: Pat
     async def endless() -> None:
         await asyncio.Event().wait()
 
-    server.app._closers += [("failing", failing), ("endless", endless)]
-    await server.stop()
-    assert server.app.private_mongod.pid is None
+    async def good() -> None:
+        closed.set()
+
+    await close_all([("endless", endless), ("failing", failing), ("good", good)], 0.1)
+    assert closed.is_set()
     records = [record for record in caplog.records if record.getMessage() == "close_failed"]
     assert all(record.levelno == logging.ERROR for record in records)
-    assert [vars(record)["fields"]["part"] for record in records] == ["endless", "failing"]
+    assert {vars(record)["fields"]["part"] for record in records} == {"endless", "failing"}
 
 
-async def test_a_start_that_fails_at_its_last_step_leaves_nothing_behind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    server = Server(Settings.from_values({"port": 0, "data_dir": tmp_path, "secret": SECRET}))
-    before = open_files()
-    monkeypatch.setattr(server.app, "_routes", None)
-    with pytest.raises(TypeError):
+async def test_a_start_that_fails_late_leaves_nothing_behind(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    (tmp_path / "spool").write_text("a file where a folder should be")
+    server = Server(Settings.from_values({"port": port, "data_dir": tmp_path, "secret": SECRET}))
+    with pytest.raises(Unavailable):
         await server.start()
     assert server.app.private_mongod is not None
     assert server.app.private_mongod.pid is not None
     await server.stop()
     assert server.app.private_mongod.pid is None
-    await asyncio.sleep(0)
-    assert open_files() <= before
+    with socket.create_server(("127.0.0.1", port)):
+        pass  # the port is free again
+
+
+async def test_a_port_that_another_process_takes_during_the_start_is_said(mongodb_uri: str, tmp_path: Path) -> None:
+    (other,) = bind("127.0.0.1", 0)
+    port = other.getsockname()[1]
+    server = Server(settings_on(mongodb_uri, tmp_path, port=port))
+    starting = asyncio.create_task(server.start())
+    await asyncio.sleep(0)  # until the server waits for the first time, and has bound its port
+    other.listen()
+    with pytest.raises(ConfigError, match=f"TETHER_PORT {port} cannot be listened on: Address already in use"):
+        await starting
+    await server.stop()
+    other.close()
 
 
 async def test_a_private_mongod_that_dies_is_started_again_and_the_server_goes_on(tmp_path: Path) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
 import textwrap
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tests.support.people import signed_in
 from tests.support.raw import connection
 from tests.support.service import ROOT, SAMPLES, SECRET, ServerProcess, missed, sample
 from tests.support.standalone import standalone_mongod
+from tests.support.watcher import upgrade_request
 from tether_rt.mongo.private_mongod import PrivateMongod
 
 
@@ -149,19 +151,35 @@ async def _post(url: str, key: str, call: dict[str, Any]) -> dict[str, Any]:
         return dict(await response.json())
 
 
-async def test_what_never_ends_is_cut_off_at_the_deadline(tmp_path: Path, mongodb_uri: str) -> None:
+async def test_a_request_that_never_ends_is_cut_off_at_the_deadline_and_dashboards_get_1001(
+    tmp_path: Path, mongodb_uri: str
+) -> None:
     async with slow_vendor() as vendor:
         process = ServerProcess(
-            tmp_path, MONGODB_URI=mongodb_uri, TETHER_PRIVATE_RECORDING_HOSTS=vendor.address, TETHER_SHUTDOWN_S="1"
+            tmp_path, MONGODB_URI=mongodb_uri, TETHER_PRIVATE_RECORDING_HOSTS=vendor.address, TETHER_SHUTDOWN_S="2"
         )
         await process.start()
         async with signed_in(process, mongodb_uri) as tenant:
+            dashboard = await tenant.dashboard()
             posting = asyncio.create_task(tenant.post_call(sample("delivery", recording=f"http://{vendor.address}/a.mp3")))
             await vendor.asked.wait()
+            process.process.send_signal(signal.SIGTERM)
+            farewell = await dashboard.socket.receive(60)
+            assert (farewell.type, dashboard.socket.close_code) == (aiohttp.WSMsgType.CLOSE, 1001)
             assert await process.stop() == 0
-            assert any(line["event"] == "drain_cut_off" for line in process.lines())
+            assert [line["part"] for line in process.lines() if line["event"] == "drain_cut_off"] == ["requests"]
             with pytest.raises(aiohttp.ClientError):
                 await posting
+
+
+async def test_a_mongod_that_hangs_does_not_keep_the_server_from_ending(tmp_path: Path) -> None:
+    process = ServerProcess(tmp_path, TETHER_SHUTDOWN_S="1")
+    await process.start()
+    mongod_pid = int((await logged(process, "private MongoDB started"))["pid"])
+    os.kill(mongod_pid, signal.SIGSTOP)
+    assert await process.stop() == 0
+    while runs(mongod_pid):  # noqa: ASYNC110 - the kernel kills it when its owner has ended
+        await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -184,6 +202,88 @@ async def test_a_start_that_takes_long_ends_at_once_when_it_is_told_to(tmp_path:
     assert process.returncode == 0, said
     assert not runs(int(pid_path.read_text()))
     assert b"Traceback" not in said
+
+
+async def test_until_the_server_has_started_connections_are_refused(tmp_path: Path) -> None:
+    """What polls an address would otherwise wait for an answer, and take the server for one that hangs."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    started = tmp_path / "started"
+    program = tmp_path / "mongod-that-never-listens"
+    program.write_text(f"#!/bin/sh\ntouch {started}\nexec sleep 600\n")
+    program.chmod(0o700)
+    process = subprocess.Popen(  # noqa: ASYNC220 - a fork takes no time here
+        [sys.executable, "-m", "tether_rt", "serve"],
+        env=variables(tmp_path, TETHER_MONGOD=str(program), TETHER_PORT=str(port)),
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while not started.exists():
+        assert process.poll() is None
+        await asyncio.sleep(0.01)
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", port)
+    process.terminate()
+    assert await asyncio.to_thread(process.wait, 60) == 0
+
+
+# ---------------------------------------------------------------------- open files
+
+
+def limited(command: list[str], open_files: int) -> list[str]:
+    """Return a command that may have so many files open, and cannot raise the limit."""
+    return ["sh", "-c", f'ulimit -n {open_files}; exec "$@"', "sh", *command]
+
+
+async def test_no_more_is_let_in_than_open_files_allow(tmp_path: Path, mongodb_uri: str) -> None:
+    process = ServerProcess(tmp_path, MONGODB_URI=mongodb_uri)
+    process.command = limited(process.command, 480)
+    await process.start()
+    possible = (await logged(process, "few_open_files"))["possible"]
+    async with signed_in(process, mongodb_uri) as tenant, AsyncExitStack() as stack:
+        statuses: list[int] = []
+        while statuses[-1:] in ([], [101]):
+            raw = await stack.enter_async_context(connection(process.url))
+            await raw.send(upgrade_request(process.url, tenant.token, None))
+            statuses.append((await raw.answer(of_head=True)).status)
+        assert statuses[-1] == 503
+        assert len(statuses) - 1 == possible // 2
+        statuses = []
+        while statuses[-1:] in ([], [200]):
+            raw = await stack.enter_async_context(connection(process.url))
+            await raw.request("GET /healthz")
+            statuses.append((await raw.answer()).status)
+        assert statuses[-1] == 503
+        assert len(statuses) - 1 <= possible // 2
+    async with connection(process.url) as raw:
+        await raw.request("GET /healthz")
+        assert (await raw.answer()).status == 200
+    assert await process.stop() == 0
+    assert [line["event"] for line in process.lines() if line["level"] != "info"] == ["few_open_files"]
+
+
+async def test_without_free_descriptors_the_server_goes_on_and_accepts_again_once_there_are_some(
+    tmp_path: Path, mongodb_uri: str
+) -> None:
+    process = ServerProcess(tmp_path, MONGODB_URI=mongodb_uri)
+    await process.start()
+    async with connection(process.url) as kept:
+        await kept.request("GET /healthz")
+        assert (await kept.answer()).status == 200
+        pid = process.process.pid
+        before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, before[1]))
+        async with connection(process.url) as waiting:
+            await waiting.request("GET /healthz")
+            reason = (await logged(process, "accept_failed"))["reason"]
+            assert reason == "Too many open files"
+            for _ in range(20):
+                await kept.request("GET /healthz")
+                assert (await kept.answer()).status == 200
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+            assert (await waiting.answer()).status == 200
+    assert await process.stop() == 0
+    assert [line["event"] for line in process.lines()].count("accept_failed") == 1
 
 
 # ---------------------------------------------------------------------- two on one data directory

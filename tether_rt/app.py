@@ -25,6 +25,8 @@ from tether_rt.http.context import BodyBudget, HttpContext
 from tether_rt.http.handlers import NotFoundHandler
 from tether_rt.http.headers import NOTHING_MAY_RUN, networks
 from tether_rt.http.routing import Route, RoutedApplication
+from tether_rt.http.server import BoundedServer
+from tether_rt.http.sockets import fit_open_files
 from tether_rt.http.static_files import StaticFiles, static_folder
 from tether_rt.hub.hub import Hub
 from tether_rt.hub.websocket_handler import DashboardSocket
@@ -63,8 +65,16 @@ _LOG: Final = logging.getLogger("tether.app")
 _MEGABYTE: Final = 1 << 20
 CLOSE_S: Final = 1.0
 """What one part's closing may take; each does no more than let go of what it holds."""
+DOWNLOADS_SHARE: Final = 0.5
+"""Of `TETHER_SHUTDOWN_S`: for requests that only read. Only a download whose client reads slowly, or not at all, takes so long,
+and it can be asked for again."""
+CHANGES_SHARE: Final = 0.8
+"""Of `TETHER_SHUTDOWN_S`: for requests that may still commit something. Dashboards have the rest, and what is not used up."""
 BURST_S: Final = 10
 """A key that was quiet for this long may send at once what it may send in this time."""
+
+Closers = list[tuple[str, Callable[[], Awaitable[None]]]]
+"""Parts, each with what closes it."""
 
 
 class App:
@@ -76,23 +86,26 @@ class App:
         self.supervisor = Supervisor()
         self.private_mongod = None if settings.mongodb_uri else PrivateMongod(settings.data_dir, settings.mongod)
         self._passwords = passwords
-        self._closers: list[tuple[str, Callable[[], Awaitable[None]]]] = []
+        self._closers: Closers = []
+        self._database_closers: Closers = []
+        """What the parts need until they are closed; the last one is closed first."""
 
     async def start(self) -> None:
         """Open everything; raises `ConfigError` with one sentence when something needed is missing."""
         settings = self.settings
         keyring = Keyring(settings.resolve_secret())
         contract = load_contract()
+        self.max_connections, max_dashboards = fit_open_files(settings.max_connections, settings.max_dashboards)
 
         if self.private_mongod is not None:
-            self._closers.append(("mongod", self.private_mongod.stop))
+            self._database_closers.append(("mongod", self.private_mongod.stop))
             self.mongodb_uri = await self.private_mongod.start()
             self.supervisor.add("mongod", self.private_mongod.run)
         else:
             self.mongodb_uri = settings.mongodb_uri or ""
         await self._prepare_database()
         self.client = store.connect(self.mongodb_uri)
-        self._closers.append(("client", self._close_client))
+        self._database_closers.append(("client", self._close_client))
         self.database = database = store.database(self.client, settings.database)
 
         self.recordings = self._recording_store()
@@ -110,7 +123,7 @@ class App:
             database,
             self.identity,
             self.metrics,
-            max_dashboards=settings.max_dashboards,
+            max_dashboards=max_dashboards,
             max_dashboards_per_user=settings.max_dashboards_per_user,
         )
         self._closers.append(("hub", self.hub.close))
@@ -246,23 +259,59 @@ class App:
     async def _close_client(self) -> None:
         self.client.close()
 
-    async def drain(self) -> None:
-        """Finish what is in flight: answers, commits, then the feed, then the sockets (1001)."""
-        await self.web.drain()
+    # ------------------------------------------------------------------ the end
+
+    async def drain(self, http: BoundedServer) -> None:
+        """Finish what is in flight within `TETHER_SHUTDOWN_S`, which no part can use up for the others.
+
+        Dashboards get their last events and 1001 once all calls are committed. Downloads end beside that.
+        """
+        within_s = self.settings.shutdown_s
+        await asyncio.gather(
+            _cut_off(within_s * DOWNLOADS_SHARE, "downloads", http.answered(changes=False)),
+            self._drain_changes(http, within_s),
+        )
+
+    async def _drain_changes(self, http: BoundedServer, within_s: float) -> None:
+        began_s = time.monotonic()
+        await _cut_off(within_s * CHANGES_SHARE, "requests", self._commit_changes(http))
+        await self.hub.drain(within_s - (time.monotonic() - began_s))
+
+    async def _commit_changes(self, http: BoundedServer) -> None:
+        await http.answered(changes=True)
         await self.group_commit.drain()
-        await self.hub.drain()
 
     async def close(self) -> None:
-        """Stop everything, last built first; one part that fails to stop, or does not end, does not keep the others from it."""
+        """Stop everything: the parts side by side, then the connections to MongoDB that they use, then mongod.
+
+        A part that fails to stop, or does not end, does not keep the others from it.
+        """
         await self.supervisor.close()
-        for name, close in reversed(self._closers):
-            try:
-                # Mongod, which is last, has a deadline of its own and is killed past it.
-                async with asyncio.timeout(None if name == "mongod" else CLOSE_S):
-                    await close()
-            except Exception as error:  # whatever it is, the next part must be stopped as well
-                log(_LOG, logging.ERROR, "close_failed", part=name, reason=repr(error))
+        await close_all(self._closers, CLOSE_S)
         self._closers.clear()
+        while self._database_closers:
+            await close_all([self._database_closers.pop()], None)  # mongod has a deadline of its own, and is killed past it
+
+
+async def close_all(closers: Closers, within_s: float | None) -> None:
+    """Close parts side by side. One that fails or takes longer than `within_s` (None: no limit) is logged as `close_failed`."""
+
+    async def close_one(part: str, close: Callable[[], Awaitable[None]]) -> None:
+        try:
+            async with asyncio.timeout(within_s):
+                await close()
+        except Exception as error:  # whatever it is, the other parts must be closed as well
+            log(_LOG, logging.ERROR, "close_failed", part=part, reason=repr(error))
+
+    await asyncio.gather(*(close_one(part, close) for part, close in closers))
+
+
+async def _cut_off(within_s: float, part: str, work: Awaitable[None]) -> None:
+    try:
+        async with asyncio.timeout(within_s):
+            await work
+    except TimeoutError:
+        log(_LOG, logging.WARNING, "drain_cut_off", part=part, afterS=round(within_s, 1))
 
 
 def _key_rate(calls_a_second: float) -> RateLimit[str] | None:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import logging
-import select
 import signal
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from tornado.netutil import bind_sockets
-
 from tether_rt.app import App
 from tether_rt.auth.passwords import PasswordCheck
 from tether_rt.errors import ConfigError
-from tether_rt.http.server import BoundedServer, allow_open_files
+from tether_rt.http.server import BoundedServer
+from tether_rt.http.sockets import bind
 from tether_rt.runtime.logs import configure_logging, log
 from tether_rt.settings import Settings
 
@@ -25,13 +22,8 @@ BACKLOG: Final = 1024
 IDLE_S: Final = 75
 BODY_S: Final = 120
 MAX_HEADER_BYTES: Final = 32 * 1024
-_LAST_CALL_S: Final = 1.0
-"""The longest time for letting in those who had connected when the stop began; usually that takes no time at all."""
 _LAST_STEPS_S: Final = 5.0
-"""What closing may take beyond the deadline for draining: the private mongod needs its share."""
-
-_TURNS_TO_READ: Final = 4
-"""Of the event loop: from a connection that was accepted to a request that counts as in flight."""
+"""What closing may take after the drain: the private mongod needs its share."""
 
 _ALLOCATIONS_BEFORE_COLLECTION: Final = 20_000
 
@@ -45,71 +37,59 @@ class Server:
         self.settings = settings
         self.app = App(settings, passwords=passwords)
         self._http: BoundedServer | None = None
-        self._sockets: list[socket.socket] = []
         self.url = ""
 
     async def start(self) -> None:
-        """Start the parts, then listen; raises `ConfigError` when something needed is missing or the port is taken."""
+        """Take the port, start the parts, then listen: until then, connections are refused.
+
+        Raises `ConfigError` if something that is needed is missing or the port is taken.
+        """
         settings = self.settings
-        try:
-            sockets = bind_sockets(settings.port, address=settings.host, backlog=BACKLOG)
-        except OSError as error:
-            reason = error.strerror or "it cannot be used"
-            raise ConfigError(
-                f"TETHER_HOST {settings.host} with TETHER_PORT {settings.port} cannot be listened on: {reason}."
-            ) from error
+        sockets = self._bind()
         try:
             await self.app.start()
+            self._listen(sockets)
         except BaseException:
             for one in sockets:
                 one.close()
             raise
-        self._http = BoundedServer.make(
-            self._max_connections(),
+        self._http = BoundedServer(
             self.app.tornado,
-            idle_s=IDLE_S,
+            max_connections=self.app.max_connections,
+            idle_connection_timeout=IDLE_S,
             body_timeout=BODY_S,
             max_header_size=MAX_HEADER_BYTES,
         )
         self._http.add_sockets(sockets)
-        self._sockets = sockets
         port = sockets[0].getsockname()[1]
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         self.url = f"http://{host}:{port}"
         log(_LOG, logging.INFO, "listening", url=self.url, host=settings.host, port=port)
 
-    async def _accept_pending(self) -> None:
-        """Accept and begin to read what the kernel has accepted: closing the listening sockets would reset all of that."""
-        waiting = select.poll()
-        for one in self._sockets:
-            waiting.register(one, select.POLLIN)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LAST_CALL_S):
-                while waiting.poll(0):  # noqa: ASYNC110 - Tornado accepts 128 at a time
-                    await asyncio.sleep(0)
-        for _ in range(_TURNS_TO_READ):
-            await asyncio.sleep(0)
+    def _bind(self) -> list[socket.socket]:
+        try:
+            return bind(self.settings.host, self.settings.port)
+        except OSError as error:
+            raise self._cannot_listen(error) from error
 
-    def _max_connections(self) -> int:
-        wanted = self.settings.max_connections + self.settings.max_dashboards
-        fitting = allow_open_files(wanted)
-        if fitting == wanted:
-            return self.settings.max_connections
-        log(_LOG, logging.WARNING, "few_open_files", wanted=wanted, possible=fitting)
-        return min(self.settings.max_connections, max(1, fitting // 2))
+    def _listen(self, sockets: list[socket.socket]) -> None:
+        try:
+            for one in sockets:
+                one.listen(BACKLOG)
+        except OSError as error:  # another process that bound the same port was faster
+            raise self._cannot_listen(error) from error
+
+    def _cannot_listen(self, error: OSError) -> ConfigError:
+        settings, reason = self.settings, error.strerror or "it cannot be used"
+        return ConfigError(f"TETHER_HOST {settings.host} with TETHER_PORT {settings.port} cannot be listened on: {reason}.")
 
     async def stop(self) -> None:
         """Stop accepting, finish what is in flight within the deadline, close everything; idempotent."""
         if self._http is not None:
             self.app.web.draining = True
-            await self._accept_pending()
-            self._http.stop()
-            try:
-                async with asyncio.timeout(self.settings.shutdown_s):
-                    await self.app.drain()
-            except TimeoutError:
-                log(_LOG, logging.WARNING, "drain_cut_off", afterS=self.settings.shutdown_s)
-            await self._http.close_all_connections()
+            await self._http.stop_accepting()
+            await self.app.drain(self._http)
+            await self._http.close()
             self._http = None
         try:
             async with asyncio.timeout(_LAST_STEPS_S):

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import signal
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support.audio import mp3_of
 from tests.support.database import OwnMongod
 from tests.support.program import mixed_calls, program
 from tests.support.raw import RawAnswer, RawConnection, connection
 from tests.support.retrying import Delivery
-from tests.support.service import Tenant, missed
+from tests.support.service import Tenant, missed, sample
 from tests.support.verify import verify
 from tests.support.watcher import watching
 
@@ -148,3 +150,25 @@ async def test_sigterm_while_mongodb_is_away_answers_503_and_ends_well(mongod: O
         assert await asyncio.to_thread(running.server.process.wait, 60) == 0
         await mongod.start()
         assert len((await verify(running.database, first.deliveries)).calls) == 1
+
+
+async def test_a_player_that_has_stopped_reading_keeps_no_dashboard_from_its_goodbye(mongodb_uri: str, tmp_path: Path) -> None:
+    variables = {"TETHER_SHUTDOWN_S": "10"}
+    async with program(tmp_path, mongodb_uri, variables=variables) as running, AsyncExitStack() as stack:
+        tenant = await running.tenant()
+        recording = base64.b64encode(mp3_of(20 * 1024 * 1024)).decode()
+        stored = await tenant.post_call(sample(voice=False, recording=recording))
+        assert stored.status == 201
+        link = (await tenant.get(f"/api/calls/{stored.body['callId']}/recording")).body["audioUrl"]
+        player = await stack.enter_async_context(connection(tenant.base_url))
+        player.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await player.request(f"GET {link.removeprefix(tenant.base_url)}")
+        async with watching(running.urls, tenant.token, 3) as watchers:
+            later = await tenant.post_call(missed())
+            assert later.status == 201
+            running.server.process.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(running.server.process.wait, 60) == 0
+            number = await running.last_number(tenant)
+            assert [(watcher.last, watcher.close_codes) for watcher in watchers] == [(number, [1001])] * 3
+        cut_off = [line["part"] for line in running.server.lines() if line["event"] == "drain_cut_off"]
+        assert cut_off == ["downloads"], "it was still there"

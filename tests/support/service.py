@@ -198,6 +198,7 @@ class ServerProcess:
     def __init__(self, folder: Path, **variables: str) -> None:
         self.folder = folder
         self.variables = {"TETHER_PORT": "0", "TETHER_SECRET": SECRET, "TETHER_DATA_DIR": str(folder / "var"), **variables}
+        self.command = [sys.executable, "-m", "tether_rt", "serve"]
         self.log_path = folder / f"server-{uuid.uuid4().hex[:8]}.log"
         self.url = ""
         self._process: subprocess.Popen[bytes] | None = None
@@ -213,7 +214,7 @@ class ServerProcess:
         with self.log_path.open("ab") as log:
             seen = log.tell()
             self._process = subprocess.Popen(  # noqa: ASYNC220 - a fork takes a millisecond
-                [sys.executable, "-m", "tether_rt", "serve"],
+                self.command,
                 env={**environment, "PYTHONPATH": str(ROOT), **self.variables},
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,

@@ -1,37 +1,41 @@
-"""The HTTP server with a limit on its connections, and the process' limit on open files made to match.
-
-What is said before there is a request, to a connection too many or to one that does not speak HTTP, has the shape of any error.
-"""
+"""The HTTP server: accepts connections, limits their number, and answers as JSON where there is no request to answer."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
-import resource
+import logging
 import secrets
+import socket
 import time
 from asyncio import Future
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from typing import Any, Final
 
 import orjson
-from tornado.http1connection import HTTP1Connection
+from tornado.http1connection import HTTP1Connection, HTTP1ServerConnection
 from tornado.httpserver import HTTPServer
-from tornado.ioloop import IOLoop
-from tornado.iostream import IOStream, StreamClosedError, UnsatisfiableReadError
+from tornado.iostream import IOStream, UnsatisfiableReadError
+from tornado.web import Application
 
 from tether_rt.http.headers import NOTHING_MAY_RUN, SECURITY
+from tether_rt.http.lingering_close import lingering_close
+from tether_rt.runtime.logs import log
 
-_OWN_FILES: Final = 256
-"""Descriptors that are not connections: MongoDB, R2, files, the interpreter's own."""
+ACCEPTS_AT_ONCE: Final = 128
+"""Connections that are accepted before the event loop does anything else."""
+ACCEPT_PAUSE_S: Final = 0.5
+"""How long no connection is accepted after the operating system refused one, for want of descriptors for example."""
+MAX_LINGERING: Final = 64
+"""Refused connections that are kept open until the client has read the answer; others are closed at once."""
+_ARRIVED_S: Final = 1.0
+"""The longest time for reading what had arrived when the server stops accepting; it usually takes no time at all."""
+_LOG_EVERY_S: Final = 60.0
 
-READ_AHEAD_BYTES: Final = 32 * 1024
-"""How much that nobody waits for yet a connection may have and still listen: a call with a long transcript, of which 200 turns
-take 25 KB. One more piece comes on top."""
+_TORNADO_BAD_REQUEST: Final = b"HTTP/1.1 400 Bad Request\r\n\r\n"
+"""What Tornado writes, before it closes the connection, if it cannot read a request."""
 
-_TORNADOS: Final = b"HTTP/1.1 400 Bad Request\r\n\r\n"
-"""What Tornado answers, as it is, to what is not HTTP (`HTTP1Connection._read_message_inner`)."""
+_logger = logging.getLogger("tether.http")
 
 
 def _refusal(status: str, sentence: str, *headers: str) -> bytes:
@@ -50,134 +54,192 @@ def _refusal(status: str, sentence: str, *headers: str) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-def allow_open_files(wanted: int) -> int:
-    """Raise the process' soft limit on open files towards `wanted` plus our own; return how many connections fit under it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    enough = wanted + _OWN_FILES
-    if soft < enough:
-        soft = enough if hard == resource.RLIM_INFINITY else min(enough, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return max(1, min(wanted, soft - _OWN_FILES))
+class ClientStream(IOStream):
+    """IOStream that answers Tornado's built-in 400 and 431 as JSON, and says if a request on it is being answered."""
+
+    def __init__(self, connection: socket.socket, server: BoundedServer) -> None:
+        super().__init__(connection)
+        self._server = server
+        self._headers: Future[bytes] | None = None
+        """Of the request that is awaited or being answered; None before the first one is awaited and after an upgrade."""
+        self._refusal: bytes | None = None
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether a request's headers have arrived and its answer is not complete."""
+        return self._headers is not None and self._headers.done()
+
+    @property
+    def is_changing(self) -> bool:
+        """Whether a request is being answered that may change data: GET and HEAD do not (RFC 9110 section 9.2.1)."""
+        headers = self._headers
+        if headers is None or not headers.done() or headers.cancelled() or headers.exception() is not None:
+            return False
+        return not headers.result().lstrip().startswith((b"GET ", b"HEAD "))
+
+    @property
+    def has_unread_request(self) -> bool:
+        """Whether bytes of a request have arrived and have not been read."""
+        if self.closed() or self.is_answering:
+            return False
+        try:
+            return self.socket.recv(1, socket.MSG_PEEK) != b""
+        except OSError:  # BlockingIOError: nothing has arrived
+            return False
+
+    def forget_request(self) -> None:
+        """Let go of the last request's headers."""
+        self._headers = None
+
+    def read_until_regex(self, regex: bytes, max_bytes: int | None = None) -> Awaitable[bytes]:
+        """Read as IOStream does; Tornado uses it for a request's headers alone, once the request before it is answered."""
+        self._headers = asyncio.ensure_future(super().read_until_regex(regex, max_bytes))
+        self._server.note_progress()
+        return self._headers
+
+    def write(self, data: bytes | memoryview) -> Future[None]:
+        """Write as IOStream does, but keep Tornado's 400 back: `close`, which follows, sends ours."""
+        if data == _TORNADO_BAD_REQUEST:
+            self._refusal = _refusal("400 Bad Request", "This is not HTTP as the server understands it.")
+            data = b""
+        return super().write(data)
+
+    def close(self, exc_info: Any = False) -> None:
+        """Close as IOStream does; a client that is refused gets its answer first, on a descriptor of its own."""
+        if isinstance(exc_info, UnsatisfiableReadError):
+            self._refusal = _refusal("431 Request Header Fields Too Large", "The headers of the request are too long.")
+        if self._refusal is not None and not self.closed():
+            with contextlib.suppress(OSError):  # there are no more descriptors, or the client has left
+                self._server.refuse(IOStream(self.socket.dup()), self._refusal)
+        super().close(exc_info)
+
+
+class BoundedServer(HTTPServer):
+    """An HTTP server that answers 503 to connections past a limit, and goes on when the process is out of descriptors.
+
+    A dashboard's connection counts until its upgrade; then the hub's limits apply. Serves plain TCP: a proxy does TLS.
+    """
+
+    def initialize(self, application: Application, *, max_connections: int, **options: Any) -> None:  # type: ignore[override]
+        """Take the same options as `HTTPServer`."""
+        super().initialize(application, **options)
+        self.max_connections = max_connections
+        self._listening: set[socket.socket] = set()
+        self._streams: set[ClientStream] = set()
+        self._lingering: set[asyncio.Task[None]] = set()
+        self._progress = asyncio.Event()
+        self._pause_logged_s = -_LOG_EVERY_S
+
+    # ------------------------------------------------------------------ accepting
+
+    def add_sockets(self, sockets: Iterable[socket.socket]) -> None:
+        """Accept connections on listening sockets, which belong to the server from now on."""
+        for one in sockets:
+            self._listening.add(one)
+            self._resume(one)
+
+    def _resume(self, listening: socket.socket) -> None:
+        if listening in self._listening:
+            asyncio.get_running_loop().add_reader(listening, self._accept, listening)
+
+    def _accept(self, listening: socket.socket) -> bool:
+        """Accept up to `ACCEPTS_AT_ONCE` connections; return whether there may be more."""
+        for _ in range(ACCEPTS_AT_ONCE):
+            try:
+                connection, address = listening.accept()
+            except BlockingIOError:
+                return False
+            except ConnectionAbortedError:
+                continue
+            except OSError as error:
+                self._pause(listening, error)
+                return False
+            self._take_in(connection, address)
+        return True
+
+    def _pause(self, listening: socket.socket, error: OSError) -> None:
+        """Stop accepting for a moment: the loop would come back at once, as the connection is still there to be accepted."""
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(listening)
+        loop.call_later(ACCEPT_PAUSE_S, self._resume, listening)
+        if time.monotonic() - self._pause_logged_s >= _LOG_EVERY_S:
+            self._pause_logged_s = time.monotonic()
+            log(_logger, logging.ERROR, "accept_failed", reason=error.strerror or repr(error))
+
+    def _take_in(self, connection: socket.socket, address: tuple[Any, ...]) -> None:
+        if len(self._streams) >= self.max_connections:
+            sentence = "The server has too many connections; try again shortly."
+            self.refuse(IOStream(connection), _refusal("503 Service Unavailable", sentence, "Retry-After: 2"))
+            return
+        stream = ClientStream(connection, self)
+        self._streams.add(stream)
+        self.handle_stream(stream, address)
+
+    def refuse(self, stream: IOStream, answer: bytes) -> None:
+        """Send the only answer that this connection gets, and close it so that the client can read the answer first."""
+        stream.write(answer)
+        if len(self._lingering) >= MAX_LINGERING:
+            stream.close()
+            return
+        task = asyncio.create_task(lingering_close(stream))
+        self._lingering.add(task)
+        task.add_done_callback(self._lingering.discard)
+
+    def on_close(self, server_conn: object) -> None:
+        """Note that a connection is closed, or has become a WebSocket."""
+        assert isinstance(server_conn, HTTP1ServerConnection)
+        stream = server_conn.stream
+        assert isinstance(stream, ClientStream)
+        stream.forget_request()
+        self._streams.discard(stream)
+        self.note_progress()
+        super().on_close(server_conn)
+
+    # ------------------------------------------------------------------ stopping
+
+    async def stop_accepting(self) -> None:
+        """Accept what the kernel has accepted already, stop listening, and read what has arrived on all connections.
+
+        To close a listening socket resets the connections that were not accepted from it.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_ARRIVED_S):
+                for one in list(self._listening):
+                    while self._accept(one):  # noqa: ASYNC110 - lets the loop serve what was accepted
+                        await asyncio.sleep(0)
+                self.stop()
+                while any(stream.has_unread_request for stream in self._streams):  # noqa: ASYNC110 - lets the loop read
+                    await asyncio.sleep(0)
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop listening; idempotent."""
+        while self._listening:
+            one = self._listening.pop()
+            asyncio.get_running_loop().remove_reader(one)
+            one.close()
+        super().stop()
+
+    def note_progress(self) -> None:
+        """Have `answered` look at the connections again."""
+        self._progress.set()
+
+    async def answered(self, *, changes: bool) -> None:
+        """Return when no request is being answered that may change data or, if `changes` is false, that only reads."""
+        while any(stream.is_answering and stream.is_changing == changes for stream in self._streams):
+            self._progress.clear()
+            await self._progress.wait()
+
+    async def close(self) -> None:
+        """Stop listening and close every connection but those of dashboards, whatever is in flight."""
+        self.stop()
+        await self.close_all_connections()
+        for task in self._lingering:
+            task.cancel()
+        await asyncio.gather(*self._lingering, return_exceptions=True)
 
 
 def arrived_bytes(connection: HTTP1Connection) -> int:
     """Return how much of what follows a request's headers is here already."""
     size_bytes: int = connection.stream._read_buffer_size
     return size_bytes
-
-
-class _PlainSpokenStream(IOStream):
-    """A connection on which Tornado's own refusals are in our words, nothing waits to be sent, and the ear stays open."""
-
-    _is_prompt = False
-    _asked_s = 0.0
-
-    @property
-    def next_request_awaited_since_s(self) -> float:
-        """Since when the headers of a request are waited for, by the monotonic clock; infinity when none are."""
-        return self._asked_s if self.reading() and self._read_regex is not None else math.inf
-
-    def read_until_regex(self, regex: bytes, max_bytes: int | None = None) -> Awaitable[bytes]:
-        self._asked_s = time.monotonic()
-        return super().read_until_regex(regex, max_bytes)
-
-    def set_nodelay(self, value: bool) -> None:
-        # Tornado turns it on and off for every answer, two system calls each, and writes an answer as a whole anyway.
-        if value and not self._is_prompt:
-            self._is_prompt = True
-            super().set_nodelay(True)
-
-    def _handle_events(self, fd: Any, events: int) -> None:
-        # Tornado stops listening whenever a request is complete, and begins again when its handler waits: six system calls for
-        # each. A client that goes on sending meanwhile is read ahead a little, and then it does stop.
-        if events != IOLoop.READ or self.closed():
-            super()._handle_events(fd, events)
-            return
-        try:
-            self._handle_read()
-        except Exception as error:
-            self.close(exc_info=error)
-            if not isinstance(error, UnsatisfiableReadError):
-                raise
-        if self._read_buffer_size > READ_AHEAD_BYTES:
-            super()._handle_events(fd, 0)
-
-    def write(self, data: bytes | memoryview) -> Future[None]:
-        if data == _TORNADOS:
-            data = _refusal("400 Bad Request", "This is not HTTP as the server understands it.")
-        if self.closed() or self.writing():
-            return super().write(data)
-        # Nearly always the kernel takes all of it. To find that out, Tornado puts it into a buffer and makes two callbacks.
-        try:
-            sent = self.write_to_fd(memoryview(data))
-        except OSError:  # which Tornado will meet as well, and deal with
-            sent = 0
-        if sent < len(data):
-            return super().write(memoryview(data)[sent:])
-        done: Future[None] = Future()
-        done.set_result(None)
-        return done
-
-    def close(self, exc_info: Any = False) -> None:
-        if isinstance(exc_info, UnsatisfiableReadError) and not self.closed():
-            too_long = _refusal("431 Request Header Fields Too Large", "The headers of the request are too long.")
-            with contextlib.suppress(OSError):
-                self.write_to_fd(memoryview(too_long))
-        super().close(exc_info)
-
-
-class BoundedServer(HTTPServer):
-    """Answers 503 at once to connections past the limit, instead of running out of descriptors and then of answers.
-
-    A dashboard's connection counts until its upgrade; from then on the hub has limits of its own.
-    """
-
-    max_connections = 1
-    _idle_s = math.inf
-    _watch: asyncio.TimerHandle | None = None
-
-    @classmethod
-    def make(cls, max_connections: int, *args: Any, idle_s: float = math.inf, **options: Any) -> BoundedServer:
-        """Return a server; `args` and `options` as for `HTTPServer`, whose own constructor takes no others.
-
-        A connection whose next request has not come, with all of its headers, after `idle_s` is closed soon after.
-        """
-        server = cls(*args, **options)
-        server.max_connections = max_connections
-        # Tornado's own limit takes 15 µs of every request: two futures, a timer, three callbacks.
-        server.conn_params.header_timeout = None
-        if idle_s < math.inf:
-            server._idle_s = idle_s
-            server._close_idle()
-        return server
-
-    def stop(self) -> None:
-        """Accept no more connections."""
-        if self._watch is not None:
-            self._watch.cancel()
-        super().stop()
-
-    def _close_idle(self) -> None:
-        since_s = time.monotonic() - self._idle_s
-        for connection in list(self._connections):
-            stream = connection.stream
-            if isinstance(stream, _PlainSpokenStream) and stream.next_request_awaited_since_s < since_s:
-                stream.close()
-        self._watch = asyncio.get_running_loop().call_later(self._idle_s / 4, self._close_idle)
-
-    def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
-        """Serve a new connection, or turn it away."""
-        if len(self._connections) < self.max_connections:
-            if type(stream) is IOStream:
-                stream.__class__ = _PlainSpokenStream
-            super().handle_stream(stream, address)
-            return
-        self._turned_away = asyncio.ensure_future(_refuse_connection(stream))
-
-
-async def _refuse_connection(stream: IOStream) -> None:
-    with contextlib.suppress(StreamClosedError):
-        await stream.write(
-            _refusal("503 Service Unavailable", "The server has too many connections; try again shortly.", "Retry-After: 2")
-        )
-    stream.close()

@@ -229,14 +229,15 @@ class Hub:
         for dashboard in list(self.dashboards):
             await dashboard.caught_up()
 
-    async def drain(self) -> None:
+    async def drain(self, within_s: float = FLUSH_S + GOODBYE_S) -> None:
         """Admit no more dashboards, send what was committed before the call, then close all with 1001.
 
-        It takes at most `FLUSH_S` and `GOODBYE_S`, whatever MongoDB and the clients do, and raises nothing.
+        It takes at most `within_s`, whatever MongoDB and the clients do, and raises nothing.
         """
         self._closing = True
+        goodbye_s = min(GOODBYE_S, within_s / 2)
         try:
-            async with asyncio.timeout(FLUSH_S):
+            async with asyncio.timeout(min(FLUSH_S, within_s - goodbye_s)):
                 await self.flush()
         except Exception as error:
             log(_logger, logging.WARNING, "feed_not_flushed", reason=repr(error))
@@ -245,7 +246,7 @@ class Hub:
         if self.dashboards:
             self._emptied.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._emptied.wait(), GOODBYE_S)
+                await asyncio.wait_for(self._emptied.wait(), goodbye_s)
 
     async def close(self) -> None:
         """Cut the connections that are left; idempotent."""
