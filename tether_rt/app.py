@@ -146,7 +146,7 @@ class App:
         intake = RecordingIntake(self.recordings, fetcher, spool, store.new_id, self._observe_recording)
         self.waveforms = WaveformService(Waveforms(database), self.recordings, spool)
         self.supervisor.add("waveforms", self.waveforms.run)
-        duplicates = DuplicateCheck(Lookups(LoopConnection(database.delegate)))
+        duplicates = DuplicateCheck(Lookups(LoopConnection(database)))
         self._closers.append(("duplicates", duplicates.close))
         pipeline = Pipeline(
             contract,

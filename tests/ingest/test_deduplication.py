@@ -23,7 +23,7 @@ class WatchedCalls(Lookups):
     """The real queries, counted, held back when the test says so, and failing when it says so."""
 
     def __init__(self, database: store.Database) -> None:
-        super().__init__(LoopConnection(database.delegate))
+        super().__init__(LoopConnection(database))
         self.queries: list[set[CallKey]] = []
         self.begun = asyncio.Event()
         self.may_end = asyncio.Event()

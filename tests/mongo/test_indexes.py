@@ -184,7 +184,7 @@ def messages(before: Callable[[Filled], datetime | str | None]) -> Query:
 
 def known(query: Callable[[Lookups], Awaitable[object]]) -> Query:
     async def run(filled: Filled) -> None:
-        known = Lookups(LoopConnection(filled.database.delegate))
+        known = Lookups(LoopConnection(filled.database))
         await query(known)
         await known.close()
 

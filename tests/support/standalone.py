@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import quote
@@ -18,7 +18,7 @@ async def standalone_mongod(folder: Path) -> AsyncIterator[str]:
     """Run it in `folder`, whose path must be short enough for a socket's, and yield its address."""
     path = folder / "m.sock"
     async with _running(folder, "--bind_ip", str(path)) as process:
-        while not path.exists():
+        while not await _accepts(asyncio.open_unix_connection(path)):
             assert process.returncode is None, "mongod did not start"
             await asyncio.sleep(0.02)
         yield f"mongodb://{quote(str(path), safe='')}/"
@@ -32,7 +32,7 @@ async def tls_mongod(folder: Path, certificate: Path) -> AsyncIterator[str]:
         port = held.getsockname()[1]
     tls = ("--tlsMode", "requireTLS", "--tlsCertificateKeyFile", str(certificate))
     async with _running(folder, "--bind_ip", "127.0.0.1", "--port", str(port), *tls) as process:
-        while not await _accepts(port):
+        while not await _accepts(asyncio.open_connection("127.0.0.1", port)):
             assert process.returncode is None, "mongod did not start"
             await asyncio.sleep(0.02)
         yield f"mongodb://localhost:{port}/?directConnection=true&tls=true&tlsCAFile={quote(str(certificate), safe='')}"
@@ -52,9 +52,9 @@ async def _running(folder: Path, *options: str) -> AsyncIterator[asyncio.subproc
         await process.wait()
 
 
-async def _accepts(port: int) -> bool:
+async def _accepts(connecting: Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]) -> bool:
     try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        _, writer = await connecting
     except OSError:
         return False
     writer.close()

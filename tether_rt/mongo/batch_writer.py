@@ -53,7 +53,7 @@ class BatchWriter:
     ) -> None:
         self._on_stored = on_stored
         self._recordings_within_s = recordings_within_s
-        self._session = Session(database.delegate, exchange_s)
+        self._session = Session(database, exchange_s)
         self._lookups = Lookups(self._session.connection)
 
     async def close(self) -> None:

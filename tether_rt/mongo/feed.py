@@ -91,7 +91,7 @@ class FeedStream:
     """
 
     def __init__(self, database: Database) -> None:
-        self._connection = LoopConnection(database.delegate)
+        self._connection = LoopConnection(database)
         self._session = logical_session()
         self._begin = Timestamp(0, 0)
         self._cursor_id = _CURSOR_IS_DEAD

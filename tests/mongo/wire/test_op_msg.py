@@ -1,4 +1,4 @@
-"""Messages as the wire protocol has them, byte for byte; and as the driver's own would be."""
+"""Messages are those that the driver would send, byte for byte, and replies are read in whatever pieces they arrive."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from pymongo.errors import DocumentTooLarge
 from pymongo.message import _op_msg
 
 from tether_rt.mongo.wire import op_msg
-from tether_rt.mongo.wire.op_msg import Answer, Command
+from tether_rt.mongo.wire.op_msg import Command, Reply
 
 OPTIONS: CodecOptions[Any] = CodecOptions(tz_aware=True)
 DOCUMENTS = st.lists(st.dictionaries(st.text("abc", min_size=1), st.integers(0, 1 << 40) | st.text()), min_size=1, max_size=4)
 
 
-def answer_bytes(document: dict[str, Any], to: int) -> bytes:
+def reply_bytes(document: dict[str, Any], to: int) -> bytes:
     body = bson.encode(document)
     return struct.pack("<iiiiIB", 21 + len(body), 7, to, 2013, 0, 0) + body
 
@@ -37,7 +37,7 @@ def test_a_command_with_documents_is_what_the_driver_would_send(documents: list[
 
 
 @given(documents=DOCUMENTS, more=DOCUMENTS)
-def test_elements_that_were_encoded_before_stand_behind_a_documents_own(
+def test_elements_that_were_encoded_before_come_after_a_documents_own(
     documents: list[dict[str, Any]], more: list[dict[str, Any]]
 ) -> None:
     behind = {f"more {name}": value for name, value in more[0].items()}
@@ -53,24 +53,24 @@ def test_a_command_without_documents_is_its_body() -> None:
 
 
 @pytest.mark.parametrize("sizes", [[op_msg.MAX_DOCUMENT_BYTES], [op_msg.MAX_DOCUMENT_BYTES - 100] * 3])
-def test_what_mongodb_would_not_take_is_not_sent(sizes: list[int]) -> None:
+def test_what_is_larger_than_mongodb_takes_is_not_sent(sizes: list[int]) -> None:
     with pytest.raises(DocumentTooLarge):
         op_msg.encode([op_msg.insert("calls", [{"a": "x" * size} for size in sizes])], "t", OPTIONS)
 
 
 @given(documents=DOCUMENTS, cuts=st.lists(st.integers(1, 60), min_size=1))
-def test_answers_are_taken_one_after_the_other_in_whatever_pieces_they_come(
+def test_replies_are_taken_one_after_the_other_in_whatever_pieces_they_come(
     documents: list[dict[str, Any]], cuts: list[int]
 ) -> None:
-    stream = b"".join(answer_bytes(document, number) for number, document in enumerate(documents))
+    stream = b"".join(reply_bytes(document, number) for number, document in enumerate(documents))
     received, found = bytearray(), []
     while stream:
         for cut in cuts:
             received += stream[:cut]
             stream = stream[cut:]
-            while (answer := op_msg.take_answer(received, OPTIONS)) is not None:
-                found.append(answer)
-    assert found == [Answer(number, document) for number, document in enumerate(documents)]
+            while (reply := op_msg.take_reply(received, OPTIONS)) is not None:
+                found.append(reply)
+    assert found == [Reply(number, document) for number, document in enumerate(documents)]
     assert received == b""
 
 
@@ -82,6 +82,6 @@ def test_answers_are_taken_one_after_the_other_in_whatever_pieces_they_come(
         pytest.param(b"HTTP/1.1 400 Bad Request\r\n", id="another protocol"),
     ],
 )
-def test_what_is_no_answer_is_refused(header: bytes) -> None:
-    with pytest.raises(ValueError, match="no answer"):
-        op_msg.take_answer(bytearray(header), OPTIONS)
+def test_bytes_that_are_no_reply_are_refused(header: bytes) -> None:
+    with pytest.raises(ValueError, match="no reply"):
+        op_msg.take_reply(bytearray(header), OPTIONS)

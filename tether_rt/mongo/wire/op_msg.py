@@ -1,4 +1,4 @@
-"""Commands and answers as MongoDB's wire protocol has them: OP_MSG.
+"""Encode commands and decode replies of MongoDB's wire protocol (OP_MSG). Pure.
 
 https://www.mongodb.com/docs/manual/reference/mongodb-wire-protocol/
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 import uuid
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import bson
@@ -20,29 +20,30 @@ from tether_rt.runtime.cooperative import run_to_completion
 
 _OP_MSG: Final = 2013
 _HEADER: Final = struct.Struct("<iiii")
-"""Length of the whole message in bytes, its id, the id of what it answers, and what kind of message it is."""
+"""Length of the message in bytes, its id, the id of the message that it replies to, and its kind."""
 _NO_FLAGS: Final = bytes(4)
 _BODY: Final = b"\0"
 _SEQUENCE: Final = b"\1"
+"""Kinds of sections: one document, or a named sequence of documents."""
 _LENGTH: Final = struct.Struct("<i")
 _END: Final = b"\0"
-"""Of a document (bsonspec.org: its length, its elements, and this)."""
-_ANSWER_BODY: Final = _HEADER.size + len(_NO_FLAGS) + len(_BODY)
-_ALL: Final = 0x7FFF_FFFF
+"""A BSON document is its length, its elements and this byte (bsonspec.org)."""
+_REPLY_BODY: Final = _HEADER.size + len(_NO_FLAGS) + len(_BODY)
+_UNLIMITED: Final = 0x7FFF_FFFF
 MAX_DOCUMENT_BYTES: Final = 16 * 1024 * 1024
 MAX_MESSAGE_BYTES: Final = 48_000_000
-"""What every MongoDB says in its `hello`: maxBsonObjectSize and maxMessageSizeBytes."""
+"""The same in every MongoDB: `maxBsonObjectSize` and `maxMessageSizeBytes` of its `hello`."""
 
 
 class Spliced(NamedTuple):
-    """A document, and behind its own elements some that were encoded before (`elements`)."""
+    """A document whose last elements are encoded already (`elements`)."""
 
-    document: Document
+    document: Mapping[str, Any]
     elements: bytes
 
 
 class Command(NamedTuple):
-    """A command's own fields, the first of which is its name, and the documents that go with it, under their field's name."""
+    """A command: its fields, the name first, and apart from those the documents of one more field."""
 
     body: Document
     field: str = ""
@@ -50,47 +51,50 @@ class Command(NamedTuple):
 
 
 class Encoded(NamedTuple):
-    """Messages as they are sent, one after the other, and how many; each has its place for an id, beginning with 0."""
+    """`number` messages, one after the other, with the ids 0, 1, 2 and so on."""
 
     messages: bytes
     number: int
 
 
-class Answer(NamedTuple):
-    """What MongoDB said, and the id of the message that it said it to."""
+class Reply(NamedTuple):
+    """A reply to the message with the id `to`."""
 
     to: int
     document: Document
 
 
 def logical_session() -> Document:
-    """Return a new session's id, which goes with its commands as `lsid`."""
+    """Return the id of a new session, for the field `lsid` of its commands."""
     return {"id": Binary.from_uuid(uuid.uuid4())}
 
 
 def find_and_modify(collection: str, query: Document, change: list[Document]) -> Command:
-    """Return the command that makes or changes one document and answers with what it became."""
+    """Return a command that changes one document, or inserts it, and replies with the result in `value`."""
     return Command({"findAndModify": collection, "query": query, "update": change, "upsert": True, "new": True})
 
 
 def find(collection: str, query: Document, *fields: str, **more: Any) -> Command:
-    """Return the command for all documents, with these fields; for as many as fit into one answer (16 MB)."""
-    at_once = {"batchSize": _ALL, "singleBatch": True}
-    return Command({"find": collection, "filter": query, "projection": dict.fromkeys(fields, 1), **at_once, **more})
+    """Return a query for these fields of all documents.
+
+    MongoDB silently leaves out what does not fit into one reply of 16 MB: ask only for what is sure to fit.
+    """
+    in_one_reply = {"batchSize": _UNLIMITED, "singleBatch": True}
+    return Command({"find": collection, "filter": query, "projection": dict.fromkeys(fields, 1), **in_one_reply, **more})
 
 
 def update(collection: str, updates: Sequence[Document], **more: Any) -> Command:
-    """Return the command for updates, each {"q": filter, "u": change}."""
+    """Return a command for updates, each {"q": filter, "u": change}."""
     return Command({"update": collection, **more}, "updates", updates)
 
 
 def insert(collection: str, documents: Sequence[Document | Spliced]) -> Command:
-    """Return the command for new documents."""
+    """Return a command that inserts documents."""
     return Command({"insert": collection}, "documents", documents)
 
 
-def elements(document: Document, options: CodecOptions[Any]) -> bytes:
-    """Return a document's elements, to be `Spliced`; raises what `encode` does, but for a document that is too large."""
+def elements(document: Mapping[str, Any], options: CodecOptions[Any]) -> bytes:
+    """Return the encoded elements of a document, for `Spliced`; raises as `encode` does, but for `DocumentTooLarge`."""
     return bson.encode(document, codec_options=options)[_LENGTH.size : -len(_END)]
 
 
@@ -103,19 +107,19 @@ def encoded(document: Document | Spliced, options: CodecOptions[Any]) -> bytes:
 
 
 def encode(commands: Sequence[Command], database: str, options: CodecOptions[Any]) -> Encoded:
-    """Return the messages for commands to a database.
+    """Return the messages for commands on a database.
 
-    Raises `bson.errors.BSONError` and `OverflowError` for what BSON cannot hold, and `DocumentTooLarge` for what MongoDB would
-    answer in other words, or with the end of the connection.
+    Raises `bson.errors.BSONError` and `OverflowError` for values that BSON cannot hold, and `DocumentTooLarge` past MongoDB's
+    limits, where it would close the connection.
     """
     return run_to_completion(encoding(commands, database, options))
 
 
 def encoding(commands: Sequence[Command], database: str, options: CodecOptions[Any]) -> Generator[None, None, Encoded]:
-    """Do what `encode` does, a document at a step."""
+    """Do what `encode` does, one document at each step (`cooperative`)."""
     messages = []
-    for each in enumerate(commands):
-        messages.append((yield from _message(*each, database, options)))
+    for message_id, command in enumerate(commands):
+        messages.append((yield from _message(message_id, command, database, options)))
     return Encoded(b"".join(messages), len(messages))
 
 
@@ -135,18 +139,18 @@ def _message(message_id: int, command: Command, database: str, options: CodecOpt
     return b"".join([_HEADER.pack(length, message_id, 0, _OP_MSG), *parts])
 
 
-def take_answer(received: bytearray, options: CodecOptions[Any]) -> Answer | None:
-    """Remove the first answer from what was received and return it; None while it is not all there.
+def take_reply(received: bytearray, options: CodecOptions[Any]) -> Reply | None:
+    """Remove the first reply from `received` and return it; None while it is incomplete.
 
-    Raises `ValueError` for what is no answer of this protocol.
+    Raises `ValueError` for bytes that are no reply.
     """
     if len(received) < _HEADER.size:
         return None
     length, _, to, kind = _HEADER.unpack_from(received)
-    if kind != _OP_MSG or length <= _ANSWER_BODY:
-        raise ValueError("MongoDB sent what is no answer")
+    if kind != _OP_MSG or length <= _REPLY_BODY:
+        raise ValueError("MongoDB sent bytes that are no reply")
     if len(received) < length:
         return None
-    document = bson.decode(bytes(received[_ANSWER_BODY:length]), codec_options=options)
+    document = bson.decode(bytes(received[_REPLY_BODY:length]), codec_options=options)
     del received[:length]
-    return Answer(to, document)
+    return Reply(to, document)
