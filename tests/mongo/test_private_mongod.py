@@ -192,6 +192,22 @@ async def test_kill_the_owner_and_mongod_is_gone_and_the_next_start_works(tmp_pa
         assert await writes(client)()
 
 
+async def test_a_mongod_that_outlived_its_owner_is_stopped(tmp_path: Path) -> None:
+    """As where the kernel does not end it with its owner."""
+    folder = tmp_path / "mongod"
+    folder.mkdir(mode=0o700)
+    leftover = mongod_process.spawn(mongod_process.find_binary(), folder / "db", folder / "other.sock", folder / "other.log")
+    try:
+        await eventually(lambda: bool(mongod_process.leftover_pid(folder / "db")))
+        async with running(tmp_path) as (private, client):
+            assert leftover.poll() is not None
+            assert private.pid not in (None, leftover.pid)
+            assert await writes(client)()
+    finally:
+        leftover.kill()
+        leftover.wait()
+
+
 async def test_a_second_command_joins_and_leaves_without_stopping_it(tmp_path: Path) -> None:
     async with running(tmp_path) as (owner, client):
         await client.t.things.insert_one({"_id": "shared"})
@@ -330,15 +346,14 @@ def test_a_full_disk_is_told_although_it_has_no_room_for_the_log(tmp_path: Path)
         assert mongod_process.telling_line(disk.folder / "mongod.log", 1) == "it ended with status 1"
 
 
-def test_a_long_log_begins_again_and_its_writer_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mongod_process, "LOG_LIMIT_BYTES", 10)
+def test_a_long_log_begins_again_and_its_writer_goes_on(tmp_path: Path) -> None:
     log = tmp_path / "mongod.log"
     with log.open("ab", buffering=0) as writer:
         writer.write(b"0123456789")
-        mongod_process.bound_log(log)
+        mongod_process.bound_log(log, 10)
         assert log.stat().st_size == 10
         writer.write(b"ab")
-        mongod_process.bound_log(log)
+        mongod_process.bound_log(log, 10)
         writer.write(b"cd")
     assert log.read_bytes() == b"cd"
     assert (tmp_path / "mongod.log.old").read_bytes() == b"0123456789ab"

@@ -1,6 +1,6 @@
-"""The mongod program: where it is, how it is started, what it says when it fails.
+"""The mongod program: where it is, how it is started, how its failure is explained.
 
-Everything here is about one process and its files; who starts it, and when it is started again, is `embedded`'s business.
+All of this is about one process and its files. `private_mongod` decides when it is started and stopped.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from tether_rt.errors import ConfigError
 
 REPLICA_SET: Final = "tether"
 LOG_LIMIT_BYTES: Final = 16 << 20
-"""Past it the log starts again, so that a server that runs for months does not fill the disk with it."""
+"""Past this size the log begins again, so that it does not fill the disk within months."""
 
 _NO_ROOM_BYTES: Final = 256 * 1024
-"""With less than this left, a mongod that gave up did so because the disk is full."""
+"""If less than this is free, a mongod that aborted did so because the disk is full."""
 
 # sun_path holds 108 bytes on Linux and 104 on macOS, the closing NUL included (unix(7), sys/un.h).
 _SOCKET_PATH_BYTES: Final = 103
@@ -53,9 +53,9 @@ _OPTIONS: Final = (
 
 
 def find_binary(explicit: str | os.PathLike[str] | None = None) -> str:
-    """Return the path of mongod: `explicit`, else `$TETHER_MONGOD`, else `PATH`, else the wheel of the extras.
+    """Return the path of mongod: `explicit`, `$TETHER_MONGOD`, the one on `PATH`, or that of the demo extra's wheel.
 
-    Raises `ConfigError` when the one that was asked for cannot be run, or when there is none.
+    Raises `ConfigError` when the one that was named cannot be run, or when there is none.
     """
     asked = os.fspath(explicit) if explicit else os.environ.get("TETHER_MONGOD")
     if asked:
@@ -66,7 +66,7 @@ def find_binary(explicit: str | os.PathLike[str] | None = None) -> str:
     found = shutil.which("mongod")
     if found is not None:
         return found
-    # Looked up without importing: `fiftyone` itself, where somebody has it, takes seconds to import.
+    # Found without importing: the real `fiftyone`, if it is installed, takes seconds to import.
     spec = importlib.util.find_spec("fiftyone")
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         bundled = Path(folder) / "db" / "bin" / "mongod"
@@ -79,9 +79,9 @@ def find_binary(explicit: str | os.PathLike[str] | None = None) -> str:
 
 
 def socket_path(folder: Path) -> Path:
-    """Return where the mongod of `folder` (absolute) listens: in the folder, or in a short private one for a long path.
+    """Return the socket of the mongod of `folder` (absolute): in the folder or, if its path is too long, in a private one.
 
-    The short one is under /tmp whatever TMPDIR says, because every command on the same folder must come to the same answer.
+    That one is under /tmp whatever TMPDIR says, because all commands on the same folder must find the same socket.
     """
     near = folder / "mongod.sock"
     if len(os.fsencode(near)) <= _SOCKET_PATH_BYTES and _PLAIN_PATH.fullmatch(str(near)):
@@ -91,9 +91,9 @@ def socket_path(folder: Path) -> Path:
 
 
 def prepare_folder(folder: Path, owner_uid: int | None = None) -> None:
-    """Make `folder` private (0700), or see that it already is: not a link, owned by this user or by `owner_uid`.
+    """Make the directory `folder` if it is missing, and make it private (0700).
 
-    Raises `ConfigError` when it is somebody else's or cannot be made.
+    Raises `ConfigError` when it cannot be made, is a link, or belongs to neither this user nor `owner_uid`.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -107,9 +107,9 @@ def prepare_folder(folder: Path, owner_uid: int | None = None) -> None:
 
 
 def try_lock(path: Path) -> int | None:
-    """Take an exclusive lock on `path`; return the descriptor that holds it, or None when another process does.
+    """Take an exclusive lock on `path`; return the descriptor that holds it, or None when another process has the lock.
 
-    The lock ends with the descriptor: when its process dies, however it dies, the kernel lets go of it (flock(2)).
+    The kernel releases it when the descriptor is closed, also when the process is killed (flock(2)).
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -124,9 +124,9 @@ def try_lock(path: Path) -> int | None:
 
 
 def leftover_pid(data_files: Path) -> int | None:
-    """Return the pid of a mongod that still has `data_files` open, None when there is none.
+    """Return the pid of a mongod that has `data_files` open, 0 if it has not written it yet; None when there is none.
 
-    mongod holds a flock on its `mongod.lock` for as long as it lives and writes its pid there.
+    A mongod holds a lock on its `mongod.lock` for as long as it runs, and writes its pid there.
     """
     path = data_files / "mongod.lock"
     try:
@@ -141,11 +141,11 @@ def leftover_pid(data_files: Path) -> int | None:
 
 
 def spawn(binary: str, data_files: Path, socket: Path, log: Path) -> subprocess.Popen[bytes]:
-    """Start mongod as a replica set member that listens on `socket` alone, its output going to `log` (begun anew).
+    """Start mongod as a member of a replica set that listens on `socket` alone; its output goes to a new `log`.
 
-    It gets a session of its own, so that a Ctrl-C reaches the server and not its database, and dies with the calling thread
-    on Linux (prctl(2): PR_SET_PDEATHSIG is tied to the thread that forked, so call this from one that lives as long as the
-    process does). Raises `ConfigError` when it cannot be executed.
+    It has a session of its own, so that a Ctrl-C does not reach it. On Linux the kernel kills it when the calling thread ends
+    (PR_SET_PDEATHSIG, prctl(2)): call this from a thread that lives as long as the process. Raises `ConfigError` when it cannot
+    be executed.
     """
     command = [binary, "--dbpath", str(data_files), "--replSet", REPLICA_SET, "--bind_ip", str(socket)]
     command += [word for option in _OPTIONS for word in option]
@@ -170,32 +170,32 @@ def spawn(binary: str, data_files: Path, socket: Path, log: Path) -> subprocess.
 def _die_with_parent() -> Callable[[], None] | None:
     if sys.platform != "linux":
         return None
-    prctl = ctypes.CDLL(None).prctl  # found before the fork: between fork and exec as little as possible should happen
+    prctl = ctypes.CDLL(None).prctl  # before the fork: between fork and exec as little as possible should happen
     parent = os.getpid()
 
     def before_exec() -> None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before the line above
+        if os.getppid() != parent:  # the parent died before the line above
             os._exit(1)
 
     return before_exec
 
 
-def bound_log(log: Path) -> None:
-    """Keep what `log` holds as its `.old` and begin it again, once it is past `LOG_LIMIT_BYTES`.
+def bound_log(log: Path, limit_bytes: int = LOG_LIMIT_BYTES) -> None:
+    """Once `log` is past `limit_bytes`, copy it to its `.old` and empty it. May take a second: call it in a thread.
 
-    Copied and cut rather than renamed: mongod appends through the descriptor it was given, and goes on doing so.
+    It is not renamed, because mongod goes on writing to the file that it has open.
     """
-    if log.stat().st_size > LOG_LIMIT_BYTES:
+    if log.stat().st_size > limit_bytes:
         shutil.copyfile(log, log.with_suffix(".log.old"))
         os.truncate(log, 0)
 
 
 def telling_line(log: Path, exit_status: int | None) -> str:
-    """Return what best explains why the mongod that wrote `log` failed; `exit_status` as `Popen.returncode`.
+    """Return the best explanation why the mongod that wrote `log` failed; `exit_status` is `Popen.returncode`.
 
-    What is not JSON comes from before its logging began (a missing library, an unknown option) and says it best; otherwise
-    the first error or fatal line, since those that follow are its consequences.
+    Text that is no JSON is from before its logging began (a missing library, an unknown option) and explains most. Otherwise
+    the first line of level error or fatal does, since those that follow are consequences.
     """
     first_error = ""
     text = log.read_text(errors="replace") if log.exists() else ""
@@ -206,12 +206,12 @@ def telling_line(log: Path, exit_status: int | None) -> str:
             continue
         try:
             entry = json.loads(line)
-        except json.JSONDecodeError:  # the last line of a process that was killed
+        except json.JSONDecodeError:  # the last line, if the process was killed
             continue
         if entry.get("s") in ("E", "F") and not first_error:
             attributes = entry.get("attr", {})
             detail = attributes.get("error")
-            if isinstance(detail, int):  # WiredTiger's: 28, and the words beside it
+            if isinstance(detail, int):  # from WiredTiger: a number such as 28, and its meaning apart
                 message = attributes.get("message")
                 detail = message.get("error_str") if isinstance(message, dict) else message
             first_error = str(detail or entry.get("msg", ""))[:300]
@@ -220,7 +220,7 @@ def telling_line(log: Path, exit_status: int | None) -> str:
     if exit_status is None:
         return "it did not answer in time"
     if exit_status == -signal.SIGABRT and shutil.disk_usage(log.parent).free < _NO_ROOM_BYTES:
-        return os.strerror(errno.ENOSPC)  # the log lies on the same disk: there was no room for its last words
+        return os.strerror(errno.ENOSPC)  # the log is on the same disk, so the error may be missing from it
     if exit_status < 0:
         return f"it was ended by {signal.Signals(-exit_status).name}"
     return f"it ended with status {exit_status}"
