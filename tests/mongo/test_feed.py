@@ -147,13 +147,15 @@ async def read_to_the_end(stream: FeedStream) -> None:
 
 
 async def test_leaving_a_stream_while_it_waits_is_clean(feed: Feed, world: World, organization: str) -> None:
-    async def wait() -> None:
+    async def wait(is_open: asyncio.Event) -> None:
         async with feed.stream() as stream:
+            is_open.set()
             await read_to_the_end(stream)
 
     for _ in range(3):
-        waiting = asyncio.create_task(wait())
-        await asyncio.sleep(0.05)
+        is_open = asyncio.Event()
+        waiting = asyncio.create_task(wait(is_open))
+        await is_open.wait()
         waiting.cancel()
         assert isinstance((await asyncio.gather(waiting, return_exceptions=True))[0], asyncio.CancelledError)
     await world.commit(organization)

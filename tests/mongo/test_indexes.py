@@ -1,4 +1,4 @@
-"""Indexes: made once, whoever is first; and every query that users wait for has one."""
+"""Indexes are made once, by whichever process is first, and every query that somebody waits for has one."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from tether_rt.mongo.lookups import Lookups
 from tether_rt.mongo.search_index import SearchBacklog, SearchIndexer
 from tether_rt.mongo.sessions import Sessions
 from tether_rt.mongo.users import Users
+from tether_rt.mongo.waveforms import Waveforms
 from tether_rt.mongo.wire.loop_connection import LoopConnection
 
 WHOSE = caller()
@@ -38,6 +39,7 @@ class Filled:
     contact_id: str
     conversation_id: str
     message_id: str
+    call_id: str
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +55,7 @@ async def filled(mongodb_uri: str) -> AsyncIterator[Filled]:
     await writer.close()
     message = await database["messages"].find_one({"organizationId": WHOSE.organization_id})
     assert message is not None
-    yield Filled(database, message["contactId"], message["conversationId"], message["_id"])
+    yield Filled(database, message["contactId"], message["conversationId"], message["_id"], message["callId"])
     await client.drop_database(database.name)
     client.close()
 
@@ -236,12 +238,24 @@ FOUND: dict[str, Query] = {
     "calls that wait for their search terms": index_terms,
     "duplicates": known(lambda known: known.calls([(WHOSE.user_id, "1"), (WHOSE.user_id, "2"), ("u", "1")])),
     "committed": known(lambda known: known.committed(["a" * 24, "b" * 24])),
+    "history before a call": lambda filled: CallHistory(filled.database).page(
+        WHOSE.organization_id, CallFilter(), limit=50, before=filled.call_id
+    ),
+    "export": lambda filled: anext(CallHistory(filled.database).every(WHOSE.organization_id, CallFilter())),
+    "agents": lambda filled: CallHistory(filled.database).agents(WHOSE.organization_id, 200),
+    "one call with its recording": lambda filled: Calls(filled.database).with_recording_key(WHOSE.organization_id, "a" * 24),
+    "one waveform": lambda filled: Waveforms(filled.database).find("a" * 24, 1),
+    "one contact": lambda filled: People(filled.database).contact(WHOSE.organization_id, filled.contact_id),
+    "a contact renamed": lambda filled: People(filled.database).rename(WHOSE.organization_id, filled.contact_id, "Tom"),
     "one call": lambda filled: CallHistory(filled.database).get(WHOSE.organization_id, "a" * 24),
     "one recording": lambda filled: Calls(filled.database).recording("a" * 24),
     "a batch": batch,
     "conversations": lambda filled: People(filled.database).conversations(WHOSE.organization_id, filled.contact_id),
     "user by address": lambda filled: Users(filled.database).by_email("a@example.com"),
+    "user": lambda filled: Users(filled.database).by_id(WHOSE.user_id),
     "API key": lambda filled: Users(filled.database).sealed_key(WHOSE.user_id),
+    "owners of API keys": lambda filled: Users(filled.database).callers_by_key_digest(["d" * 64]),
+    "API key replaced": lambda filled: Users(filled.database).replace_key(WHOSE.user_id, "d" * 64, "sealed"),
     "live sessions": lambda filled: Sessions(filled.database).live(["5" * 24]),
     "session ended": lambda filled: Sessions(filled.database).end("5" * 24),
     "last numbers": lambda filled: Feed(filled.database).last_numbers([WHOSE.organization_id]),
@@ -267,7 +281,7 @@ async def test_of_the_calls_with_a_number_none_is_read_but_those_of_the_page(dat
     wanted: dict[str, Any] = {"fromNumber": "+442079460958", "callStartTime": "2026-05-15T09:00:00.000Z"}
     await writer.write([*(entry(whose) for _ in range(200)), *(entry(whose, **wanted) for _ in range(50))])
     await writer.close()
-    backlog = await index_terms(Filled(database, "", "", ""))
+    backlog = await index_terms(Filled(database, "", "", "", ""))
     found = CallHistory(database, backlog).page(whose.organization_id, CallFilter(search="0958"), limit=5)
     seen = await plans(database, found)
     assert [plan["docsExamined"] for plan in seen if "sort" in plan["command"]] == [5]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from tether_rt.api import query
 from tether_rt.errors import BadRequest, NotFound
@@ -11,6 +11,7 @@ from tether_rt.http.handlers import SessionHandler
 from tether_rt.http.headers import arrived_over_tls
 from tether_rt.mongo.call_history import CallFilter, CallHistory
 from tether_rt.mongo.calls import Calls
+from tether_rt.mongo.documents import CallDocument, RecordingDocument
 from tether_rt.recordings.waveform.service import WaveformService
 
 STATUSES: Final = ("completed", "no-answer", "busy", "failed")
@@ -23,7 +24,7 @@ LINK_S: Final = 600
 class Links(Protocol):
     """Makes signed links to recordings."""
 
-    async def link(self, recording: dict[str, Any], expires_s: int) -> str:
+    async def link(self, recording: RecordingDocument, expires_s: int) -> str:
         """Return an absolute URL, or a path on this server."""
 
 
@@ -110,7 +111,7 @@ class OneCallHandler(SessionHandler):
         super().initialize(web)
         self.calls = calls
 
-    async def recording(self, call_id: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    async def recording(self, call_id: str) -> tuple[CallDocument, RecordingDocument]:
         """Return the call and its recording; raises `NotFound` when the organization has no such call, or it no recording."""
         call = await self.calls.with_recording_key(self.session.organization_id, call_id)
         if call is None:

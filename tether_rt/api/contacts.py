@@ -14,6 +14,7 @@ from tether_rt.http.context import HttpContext
 from tether_rt.http.handlers import SessionHandler
 from tether_rt.http.json_body import parse
 from tether_rt.mongo.contacts import People
+from tether_rt.mongo.documents import ContactDocument
 
 
 class ContactsHandler(SessionHandler):
@@ -53,7 +54,7 @@ class ContactHandler(SessionHandler):
             raise BadRequest("name must not be empty")
         self._show(await self.people.rename(self.session.organization_id, contact_id, name))
 
-    def _show(self, contact: dict[str, Any] | None) -> None:
+    def _show(self, contact: ContactDocument | None) -> None:
         if contact is None:
             raise NotFound("There is no such contact.")
         self.respond({"success": True, "contact": contact})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from contextlib import aclosing
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlencode
 
 from tornado.iostream import StreamClosedError
@@ -15,6 +15,7 @@ from tether_rt.errors import BadRequest, Forbidden, NotFound, RangeNotSatisfiabl
 from tether_rt.http.context import HttpContext
 from tether_rt.http.handlers import JsonHandler
 from tether_rt.mongo.calls import Calls
+from tether_rt.mongo.documents import RecordingDocument
 from tether_rt.recordings.store import RecordingStore
 
 _RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
@@ -27,7 +28,7 @@ class RecordingLinks:
         self._store = store
         self._keyring = keyring
 
-    async def link(self, recording: dict[str, Any], expires_s: int) -> str:
+    async def link(self, recording: RecordingDocument, expires_s: int) -> str:
         """Return a URL, or a path on this server, that plays the recording for `expires_s` seconds."""
         url = await self._store.url(recording["key"], recording["contentType"], expires_s)
         if url is not None:
@@ -68,7 +69,7 @@ class RecordingHandler(JsonHandler):
             return  # a player that seeks drops the request it no longer needs
         self.finish()
 
-    async def _judged(self, recording_id: str) -> dict[str, Any]:
+    async def _judged(self, recording_id: str) -> RecordingDocument:
         expires = self.get_query_argument("expires", "", strip=False)
         signature = self.get_query_argument("signature", "", strip=False)
         if not re.fullmatch(r"0|[1-9][0-9]{0,11}", expires):

@@ -19,7 +19,8 @@ from tether_rt.auth.credentials import Keyring, SessionClaims
 from tether_rt.auth.passwords import PasswordCheck
 from tether_rt.domain.call import Caller
 from tether_rt.errors import Unavailable
-from tether_rt.mongo.client import Document, new_id
+from tether_rt.mongo.client import new_id
+from tether_rt.mongo.documents import UserDocument
 from tether_rt.mongo.sessions import Sessions
 from tether_rt.mongo.users import Users, normal_email
 from tether_rt.runtime.batching import Batcher
@@ -239,7 +240,7 @@ class Identity:
         return key
 
 
-def _shown(user: Document) -> dict[str, Any]:
+def _shown(user: UserDocument) -> dict[str, Any]:
     return {
         "id": user["_id"],
         "email": user["email"],

@@ -87,8 +87,7 @@ class BatchWriter:
                 raise
             raise named from error
         unindexed = [call.document["_id"] for call in plan.calls if "unindexed" in call.document]
-        if unindexed:
-            self._on_stored(unindexed, plan.now)
+        self._on_stored(unindexed, plan.now)  # also without any: the indexer rests while batches are stored
         return plan.outcomes
 
     async def _plan(self, entries: Sequence[Entry], is_retry: bool) -> Plan:

@@ -1,4 +1,4 @@
-"""An organization's calls as a list, as rows to export and as figures: every query that reads many calls."""
+"""Queries that read many calls of an organization: pages of a list, rows to export, figures."""
 
 from __future__ import annotations
 
@@ -8,29 +8,30 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypedDict, cast
 
 from bson import Regex
 
 from tether_rt.domain.search_terms import by_field, query_terms
 from tether_rt.mongo.calls import UNSHOWN
 from tether_rt.mongo.client import Database, Document
+from tether_rt.mongo.documents import CallDocument, Collections
 from tether_rt.mongo.free_form import RAW, as_stored
 from tether_rt.mongo.search_index import SearchBacklog
 
 MOST_COUNTED: Final = 1_000
-"""A filtered list is counted up to here: nobody pages further, and to count ten times as many took longer than
-to find the page."""
+"""A filtered list is counted up to here: nobody pages further, and counting ten times as many took longer than finding the
+page."""
 
 _SHOWN: Final = {**UNSHOWN, "recordings.key": 0, "providerMetadata": 0}
 _LISTED: Final = {**_SHOWN, "transcription": 0}
 _NEWEST_FIRST: Final = [("startTime", -1), ("_id", -1)]
-_EXPORTED_AT_ONCE: Final = 500
+_EXPORT_BATCH: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
 class CallFilter:
-    """What the calls are narrowed by; None means any. Times are aware; `end` is excluded. Durations are seconds, included."""
+    """Conditions for calls; None means any. Times are aware and `end` is excluded; durations are inclusive."""
 
     contact_id: str | None = None
     user_id: str | None = None
@@ -44,52 +45,68 @@ class CallFilter:
     max_duration_s: float | None = None
 
     def query(self, organization_id: str) -> dict[str, Any]:
-        """Return the filter but for `search` as a MongoDB query that holds one organization's calls only."""
+        """Return the conditions but for `search` as a MongoDB query for calls of one organization."""
         query: dict[str, Any] = {"organizationId": organization_id}
-        named = {
+        equal = {
             "contactId": self.contact_id,
             "userId": self.user_id,
             "status": self.status,
             "direction": self.direction,
             "agentName": self.agent_name,
         }
-        query.update({name: {"$eq": value} for name, value in named.items() if value is not None})
-        spans: dict[str, dict[str, Any]] = {
+        query.update({name: {"$eq": value} for name, value in equal.items() if value is not None})
+        between: dict[str, dict[str, Any]] = {
             "startTime": {"$gte": self.start, "$lt": self.end},
             "duration": {"$gte": self.min_duration_s, "$lte": self.max_duration_s},
         }
-        for name, span in spans.items():
-            if bounds := {operator: bound for operator, bound in span.items() if bound is not None}:
-                query[name] = bounds
+        for name, bounds in between.items():
+            if given := {operator: bound for operator, bound in bounds.items() if bound is not None}:
+                query[name] = given
         return query
 
     @property
     def is_any(self) -> bool:
-        """Say if nothing is narrowed."""
+        """Whether there is no condition."""
         return self == CallFilter()
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some calls of a list, and how many the whole list has; `is_exact` is False when it has more than were counted.
+    """Some calls of a list, and how many the whole list has; `is_exact` is False when it has more than `total`.
 
-    Every event up to `seq` is in it already, so who listens from there on misses nothing.
+    The effects of all events up to the number `seq` are included, so that a dashboard that listens from there misses none.
     """
 
-    calls: list[Document]
+    calls: list[CallDocument]
     total: int
     is_exact: bool
     seq: int
 
 
+class Figures(TypedDict):
+    """Figures of the calls with one status or agent, which is the `_id`; `totalDuration` is in seconds."""
+
+    _id: str
+    count: int
+    completed: int
+    totalDuration: float
+
+
+class _Count(TypedDict):
+    """How many calls began in the time that begins at `_id`."""
+
+    _id: datetime
+    count: int
+
+
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What an organization's calls come to; times are aware, and a day is known by when it begins."""
+    """Figures of an organization: by status today, by agent since the first day, and counts by the times of beginning."""
 
-    today: list[Document]
+    today: list[Figures]
     by_minute: dict[datetime, int]
     by_day: dict[datetime, int]
-    agents: list[Document]
+    agents: list[Figures]
 
 
 class CallHistory:
@@ -102,17 +119,21 @@ class CallHistory:
         """
         self._backlog = backlog or SearchBacklog()
         self._max_unindexed = max_unindexed
-        self._calls = database["calls"]
+        collections = Collections(database)
+        self._calls = collections.calls
+        self._contacts = collections.contacts
+        self._counters = collections.counters
         self._raw_calls = database.get_collection("calls", codec_options=RAW)
-        self._contacts = database["contacts"]
-        self._counters = database["counters"]
 
     async def page(
         self, organization_id: str, call_filter: CallFilter, *, limit: int, offset: int = 0, before: str | None = None
     ) -> Page | None:
-        """Return one page, newest first (start time, then id); None when there is no call `before` to go on from."""
-        # Read before the calls are: whatever was committed up to this number will be among them.
-        counter = await self._counters.find_one({"_id": organization_id}, {"seq": 1, "calls": 1}) or {}
+        """Return one page, newest first (start time, then id), from the call with the id `before` on if that is given.
+
+        None when the organization has no call with that id.
+        """
+        # The counter is read before the calls: all that was committed up to its number will be among them.
+        counter = await self._counters.find_one({"_id": organization_id}, {"seq": 1, "calls": 1})
         query = listed = await self._query(organization_id, call_filter)
         if before is not None:
             anchor = await self._calls.find_one({"_id": before, "organizationId": organization_id}, {"startTime": 1})
@@ -121,15 +142,15 @@ class CallHistory:
             listed = {"$and": [query, _older_than(anchor)]}
         cursor = self._calls.find(listed, _LISTED).sort(_NEWEST_FIRST).skip(offset).limit(limit)
         if call_filter.is_any:
-            calls, (total, is_exact) = await cursor.to_list(None), (counter.get("calls", 0), True)
+            calls, total, is_exact = await cursor.to_list(None), counter.get("calls", 0) if counter else 0, True
         else:
             calls, (total, is_exact) = await asyncio.gather(cursor.to_list(None), self._count(query))
-        return Page(await self._named(calls), total, is_exact, counter.get("seq", 0))
+        return Page(await self._with_names(calls), total, is_exact, counter["seq"] if counter else 0)
 
     async def _query(self, organization_id: str, call_filter: CallFilter) -> dict[str, Any]:
-        """Return the filter as a query that finds calls whose words are not indexed yet as well, all but what was spoken.
+        """Return the filter as a query that also finds calls whose search terms are not indexed yet, but for spoken words.
 
-        They are looked for first: one that is indexed meanwhile is found by the index, or by both.
+        Those calls are looked for first: a call that is indexed in between is found by the index.
         """
         query = call_filter.query(organization_id)
         if asked := query_terms(call_filter.search or ""):
@@ -146,15 +167,15 @@ class CallHistory:
         counted = await self._calls.count_documents(query, limit=MOST_COUNTED + 1)
         return min(counted, MOST_COUNTED), counted <= MOST_COUNTED
 
-    async def _named(self, calls: list[Document]) -> list[Document]:
-        """Give each call its contact's name of today: it may have been learned, or changed, since the call."""
+    async def _with_names(self, calls: list[CallDocument]) -> list[CallDocument]:
+        """Return the calls with their contacts' present names, which may have become known or changed after the call."""
         ids = list({call["contactId"] for call in calls})
         cursor = self._contacts.find({"_id": {"$in": ids}}, {"name": 1})
         names = {contact["_id"]: contact["name"] for contact in await cursor.to_list(None)}
         return [{**call, "contactName": names.get(call["contactId"], call["contactName"])} for call in calls]
 
-    async def get(self, organization_id: str, call_id: str) -> Document | None:
-        """Return one whole call of the organization."""
+    async def get(self, organization_id: str, call_id: str) -> CallDocument | None:
+        """Return all that is shown of one call of the organization."""
         own = {"_id": call_id, "organizationId": organization_id}
         call, free_form = await asyncio.gather(
             self._calls.find_one(own, _SHOWN), self._raw_calls.find_one(own, {"providerMetadata": 1})
@@ -163,40 +184,40 @@ class CallHistory:
             return None
         # In a thread: six megabytes of small objects take a second.
         call["providerMetadata"] = await asyncio.to_thread(as_stored, free_form["providerMetadata"])
-        return (await self._named([call]))[0]
+        return (await self._with_names([call]))[0]
 
-    async def every(self, organization_id: str, call_filter: CallFilter) -> AsyncIterator[list[Document]]:
-        """Yield all calls of the list, newest first, some hundred at a time; a long list is never held as a whole."""
+    async def every(self, organization_id: str, call_filter: CallFilter) -> AsyncIterator[list[CallDocument]]:
+        """Yield all calls of the list, newest first, in batches of some hundred."""
         query = await self._query(organization_id, call_filter)
         older: list[dict[str, Any]] = []
         while True:
-            cursor = self._calls.find({"$and": [query, *older]}, _LISTED).sort(_NEWEST_FIRST).limit(_EXPORTED_AT_ONCE)
+            cursor = self._calls.find({"$and": [query, *older]}, _LISTED).sort(_NEWEST_FIRST).limit(_EXPORT_BATCH)
             calls = await cursor.to_list(None)
             if not calls:
                 return
             older = [_older_than(calls[-1])]
-            yield await self._named(calls)
+            yield await self._with_names(calls)
 
     async def agents(self, organization_id: str, most: int) -> list[str]:
-        """Return the names of agents, by index alone, at most `most` of them in alphabetical order."""
+        """Return the first `most` names of agents in alphabetical order, each with one look into an index."""
         names: list[str] = []
         query: dict[str, Any] = {"organizationId": organization_id, "agentName": {"$gt": ""}}
         while len(names) < most:
             found = await self._calls.find_one(query, {"_id": 0, "agentName": 1}, sort=[("agentName", 1)])
             if found is None:
                 break
-            names.append(found["agentName"])
+            names.append(str(found["agentName"]))
             query["agentName"] = {"$gt": found["agentName"]}
         return names
 
-    async def statistics(self, organization_id: str, call_filter: CallFilter) -> list[Document]:
-        """Return a row per status: {_id: status, count, totalDuration (seconds)}."""
+    async def statistics(self, organization_id: str, call_filter: CallFilter) -> list[Figures]:
+        """Return figures by status."""
         return await self._grouped(call_filter.query(organization_id), "$status")
 
     async def activity(self, organization_id: str, *, now: datetime, midnights: list[datetime]) -> Activity:
-        """Return the figures of the last hour, and of the days that begin at `midnights`, the last of them today, as of `now`.
+        """Return the figures of the last hour, and of the days that begin at `midnights`, of which the last one is today.
 
-        The days come from the caller: MongoDB's time zones are of another year than the system's, and some are not there.
+        The caller works out the days, because MongoDB's time zone data is older than the system's and lacks some zones.
         """
         of_ours = {"organizationId": organization_id}
         hour_ago = now.replace(second=0, microsecond=0) - timedelta(minutes=59)
@@ -216,29 +237,30 @@ class CallHistory:
         )
         month = {**of_ours, "startTime": {"$gte": month_ago, "$lte": now}}
         agents = [row for row in await self._grouped(month, "$agentName") if row["_id"]]
+        counts = [cast("list[_Count]", await cursor.to_list(None)) for cursor in (minutes, days)]
         return Activity(
             today=await self._grouped({**of_ours, "startTime": {"$gte": midnight, "$lte": now}}, "$status"),
-            by_minute={row["_id"]: row["count"] for row in await minutes.to_list(None)},
-            by_day={row["_id"]: row["count"] for row in await days.to_list(None)},
+            by_minute={row["_id"]: row["count"] for row in counts[0]},
+            by_day={row["_id"]: row["count"] for row in counts[1]},
             agents=sorted(agents, key=lambda row: (-row["count"], row["_id"])),
         )
 
-    async def _grouped(self, query: dict[str, Any], by: str) -> list[Document]:
+    async def _grouped(self, query: dict[str, Any], by: str) -> list[Figures]:
         completed = {"$sum": {"$cond": [{"$eq": ["$status", "completed"]}, 1, 0]}}
         grouped = {"count": {"$sum": 1}, "completed": completed, "totalDuration": {"$sum": "$duration"}}
         cursor = self._calls.aggregate([{"$match": query}, {"$group": {"_id": by, **grouped}}, {"$sort": {"_id": 1}}])
-        rows = await cursor.to_list(None)
+        rows = cast("list[Figures]", await cursor.to_list(None))
         for row in rows:
-            # A vendor's durations may add up to more than a number can hold; JSON has no infinity.
+            # Vendors' durations may add up to more than a float holds, and JSON has no infinity.
             row["totalDuration"] = row["totalDuration"] if math.isfinite(row["totalDuration"]) else 0
         return rows
 
 
 def _all_of(asked: list[str | re.Pattern[str]]) -> Document:
-    """Return the condition, with patterns without Python's Unicode flag: with it, MongoDB reads an index as a whole."""
+    """Return the condition that all terms match, without the patterns' flags: with one, MongoDB reads the whole index."""
     return {"$all": [Regex(term.pattern) if isinstance(term, re.Pattern) else term for term in asked]}
 
 
-def _older_than(call: Document) -> dict[str, Any]:
+def _older_than(call: CallDocument) -> dict[str, Any]:
     same = {"startTime": call["startTime"], "_id": {"$lt": call["_id"]}}
     return {"startTime": {"$lte": call["startTime"]}, "$or": [{"startTime": {"$lt": call["startTime"]}}, same]}

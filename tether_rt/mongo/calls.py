@@ -1,4 +1,4 @@
-"""A call as it is stored, and the queries on `calls` that are about one; `known` and `history` have those over many."""
+"""How the document of a call is made, and queries about one call; `call_history` and `lookups` have those about many."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ from tether_rt.domain.events import CallIds
 from tether_rt.domain.search_terms import call_terms, indexed_terms
 from tether_rt.errors import NotStorable
 from tether_rt.mongo.client import CODEC, Database, Document
+from tether_rt.mongo.documents import CallContent, CallDocument, Collections, RecordingDocument
 from tether_rt.mongo.wire.op_msg import Spliced, elements
 
 UNSHOWN: Final = {"terms": 0, "numbers": 0, "newTerms": 0, "fingerprint": 0, "unindexed": 0}
+"""A projection without the fields that nobody outside needs."""
 
 
 def call_elements(call: CompletedCall, recording: Recording | None, *, is_indexed: bool = False) -> bytes:
-    """Return what a call's document holds of the call itself, encoded: the larger part, made while no batch waits for it.
+    """Return the encoded fields that a call's document has from the call itself (`CallContent`).
 
-    `is_indexed` says that its words are to be indexed with it, and not later (`words`). Raises `NotStorable` for what BSON
-    cannot hold.
+    They are the larger part of the document, and are encoded while no batch waits for it. With `is_indexed` they have all
+    search terms, otherwise those are indexed later (`search_index`). Raises `NotStorable` for values that BSON cannot hold.
     """
     own_terms = call_terms((call.caller_name, call.agent_name, call.summary), (call.from_number, call.to_number))
-    document: Document = {
+    content: CallContent = {
         "organizationId": call.organization_id,
         "userId": call.user_id,
         "provider": "external",
@@ -43,22 +45,22 @@ def call_elements(call: CompletedCall, recording: Recording | None, *, is_indexe
         "fingerprint": call.fingerprint,
     }
     if is_indexed:
-        document |= indexed_terms(own_terms, (turn["message"] for turn in call.transcript))
+        indexed = indexed_terms(own_terms, (turn["message"] for turn in call.transcript))
+        content["terms"], content["numbers"] = indexed["terms"], indexed["numbers"]
     else:
-        # To be indexed as `terms` and `numbers`, with what was spoken, later. Until then a search looks here.
-        document["newTerms"] = own_terms
+        content["newTerms"] = own_terms
     if call.external_call_id is not None:
-        # Absent rather than null: the unique index holds the calls that have one.
-        document["providerCallId"] = call.external_call_id
+        # Absent rather than null: the unique index covers only calls that have one.
+        content["providerCallId"] = call.external_call_id
     try:
-        return elements(document, CODEC)
+        return elements(content, CODEC)
     except (BSONError, OverflowError) as error:
         raise NotStorable from error
 
 
-def call_document(of_the_call: bytes, is_indexed: bool, ids: CallIds, contact_name: str, now: datetime) -> Spliced:
-    """Return the document of a call as DESIGN's "Stored call" lists it; `of_the_call` is what `call_elements` made."""
-    document = {
+def call_document(content: bytes, is_indexed: bool, ids: CallIds, contact_name: str, now: datetime) -> Spliced:
+    """Return a call's document (`CallDocument`); `content` and `is_indexed` are as in `call_elements`."""
+    document: Document = {
         "_id": ids.call_id,
         "callId": ids.call_id,
         "contactId": ids.contact_id,
@@ -69,10 +71,10 @@ def call_document(of_the_call: bytes, is_indexed: bool, ids: CallIds, contact_na
     }
     if not is_indexed:
         document["unindexed"] = now
-    return Spliced(document, of_the_call)
+    return Spliced(document, content)
 
 
-def _recording_document(recording: Recording) -> Document:
+def _recording_document(recording: Recording) -> RecordingDocument:
     return {
         "recordingId": recording.recording_id,
         "key": recording.key,
@@ -84,17 +86,17 @@ def _recording_document(recording: Recording) -> Document:
 
 
 class Calls:
-    """Queries on `calls`."""
+    """Queries on `calls` about one call."""
 
     def __init__(self, database: Database) -> None:
-        self._calls = database["calls"]
+        self._calls = Collections(database).calls
 
-    async def with_recording_key(self, organization_id: str, call_id: str) -> Document | None:
-        """Return one call of the organization with its recordings' keys, but without `providerMetadata`."""
+    async def with_recording_key(self, organization_id: str, call_id: str) -> CallDocument | None:
+        """Return a call of the organization with its recordings' keys, but without `providerMetadata`."""
         shown = {**UNSHOWN, "providerMetadata": 0}
         return await self._calls.find_one({"_id": call_id, "organizationId": organization_id}, shown)
 
-    async def recording(self, recording_id: str) -> Document | None:
-        """Return {key, contentType, bytes} of a recording; the caller has proved its right by a signed link."""
+    async def recording(self, recording_id: str) -> RecordingDocument | None:
+        """Return the recording with this id. The caller must have checked a signed link to it."""
         found = await self._calls.find_one({"recordings.recordingId": recording_id}, {"recordings.$": 1})
-        return dict(found["recordings"][0]) if found else None
+        return found["recordings"][0] if found else None

@@ -1,4 +1,4 @@
-"""The connection to MongoDB: its options, what counts as "away", and ids."""
+"""The connection to MongoDB: its options, which errors mean that it is unavailable, and ids."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Document = dict[str, Any]
 Client = AsyncIOMotorClient[Document]
 Database = AsyncIOMotorDatabase[Document]
 DriverError = pymongo.errors.PyMongoError
-"""Whatever the driver raises, for those outside `store/` who must handle it: nobody there imports the driver."""
+"""The base of all errors of the driver, for modules outside `mongo/`, which do not import the driver."""
 
 CODEC: Final = CodecOptions[Document](tz_aware=True)
 DURABLE: Final = WriteConcern("majority", j=True)
@@ -28,38 +28,37 @@ MAJORITY: Final = ReadConcern("majority")
 APP_NAME: Final = "tether_rt"
 SELECTION_MS: Final = 1_500
 SOCKET_MS: Final = 3_500
-"""Together below 5 s: a caller hears 503 instead of waiting for a database that is away or frozen."""
+"""Selecting a server and one operation take less than 5 s together: the time after which the contract answers 503."""
 
-_AWAY: Final = (
+_UNAVAILABLE: Final = (
     pymongo.errors.ConnectionFailure,  # AutoReconnect, NotPrimaryError, NetworkTimeout, ServerSelectionTimeoutError
     pymongo.errors.ExecutionTimeout,
     pymongo.errors.WTimeoutError,
     pymongo.errors.WaitQueueTimeoutError,
-    # A mongod that starts says nothing of sessions until it has found its replica set again; connected to directly, as to a
-    # private one, the driver takes that for a MongoDB that has none. What it has was looked at when this process started.
+    # A mongod that starts does not announce sessions until it has found its replica set. On a direct connection, as to the
+    # private MongoDB, the driver then says that MongoDB does not support them. `require_replica_set` has checked that it does.
     pymongo.errors.ConfigurationError,
 )
-_AWAY_CODES: Final = frozenset({
+_UNAVAILABLE_CODES: Final = frozenset({
     6, 7, 89, 91, 133, 134, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436,  # the retryable codes of MongoDB's specification
     11601, 50, 24, 112, 246, 251,  # interrupted, time limit, lock timeout, write conflict, snapshot gone, no such transaction
-    43, 175, 237, 239, 279, 290, 46841,  # a cursor, snapshot or transaction that a restart, election or kill has ended
+    43, 175, 237, 239, 279, 290, 46841,  # a cursor, snapshot or transaction that a restart, election or kill ended
 })  # fmt: skip
 _OUT_OF_DISK_SPACE: Final = 14031
 _UNKNOWN: Final = 8
-# What MongoDB has no code for it passes on in its storage engine's words: "28: No space left on device" (strerror).
+# An error without a code of its own has the storage engine's message: "28: No space left on device" (strerror).
 _NO_SPACE: Final = re.compile(r"No space left on device|Disk quota exceeded")
 
 
 def connect(uri: str, *, patient: bool = False) -> Client:
-    """Return a client; it connects on first use and again by itself whenever MongoDB was away.
+    """Return a client that connects when it is first used, and again when MongoDB was away.
 
-    `patient` is for work that may take minutes, such as building an index.
-
-    Raises `ConfigError` when the address cannot be understood.
+    With `patient` an operation may take minutes, as building an index does. Raises `ConfigError` for an address that cannot be
+    understood.
     """
     try:
         with warnings.catch_warnings():
-            # The driver warns about an option that it does not know or understand, and goes on without: without TLS, perhaps.
+            # The driver only warns about an option that it does not know, and ignores it: it might connect without TLS.
             warnings.simplefilter("error", UserWarning)
             return AsyncIOMotorClient(
                 uri,
@@ -74,7 +73,7 @@ def connect(uri: str, *, patient: bool = False) -> Client:
                 uuidRepresentation="standard",
             )
     except (pymongo.errors.InvalidURI, ValueError) as error:
-        # Where it cannot tell the parts from each other, the driver quotes a part of the password as a port.
+        # The driver's message may quote part of a password, which it took for a port.
         hint = "percent-encode special characters in its user and password." if "@" in uri else str(error)
         raise ConfigError(f"MONGODB_URI cannot be used: {hint}") from error
     except (pymongo.errors.ConfigurationError, UserWarning) as error:
@@ -82,7 +81,7 @@ def connect(uri: str, *, patient: bool = False) -> Client:
 
 
 def database(client: Client, name: str) -> Database:
-    """Return the database with the promises every query stands on: majority, journaled writes, read from the primary."""
+    """Return a database whose writes are acknowledged by a majority and journaled, and whose reads come from the primary."""
     return client.get_database(
         name,
         codec_options=CODEC,
@@ -107,15 +106,17 @@ async def require_replica_set(client: Client) -> None:
 
 
 def unavailable(error: BaseException) -> Unavailable | None:
-    """Return the 503 to answer with when the error means that MongoDB is away for now, else None."""
+    """Return the error to answer with (503) if `error` means that MongoDB is temporarily unavailable, else None."""
     if isinstance(error, Unavailable):
         return error
     if isinstance(error, pymongo.errors.OperationFailure) and _is_full(error):
         return Unavailable("The database has no room left on its disk; send the request again later.", retry_after_s=30)
-    away = isinstance(error, _AWAY) or (isinstance(error, pymongo.errors.OperationFailure) and (error.code in _AWAY_CODES))
-    if not away and isinstance(error, pymongo.errors.PyMongoError):
-        away = error.has_error_label("RetryableWriteError") or error.has_error_label("TransientTransactionError")
-    return Unavailable("The database cannot be reached just now; send the request again.") if away else None
+    is_unavailable = isinstance(error, _UNAVAILABLE) or (
+        isinstance(error, pymongo.errors.OperationFailure) and (error.code in _UNAVAILABLE_CODES)
+    )
+    if not is_unavailable and isinstance(error, pymongo.errors.PyMongoError):
+        is_unavailable = error.has_error_label("RetryableWriteError") or error.has_error_label("TransientTransactionError")
+    return Unavailable("The database cannot be reached just now; send the request again.") if is_unavailable else None
 
 
 def _is_full(error: pymongo.errors.OperationFailure) -> bool:
@@ -129,5 +130,5 @@ def _is_full(error: pymongo.errors.OperationFailure) -> bool:
 
 
 def new_id() -> str:
-    """Return a new id: 24 hexadecimal digits, growing with time (MongoDB's ObjectId)."""
+    """Return a new id: 24 hexadecimal digits that grow with time (MongoDB's ObjectId)."""
     return str(ObjectId())

@@ -1,62 +1,74 @@
-"""Queries on `contacts`, `conversations` and `messages`: the people on the other side and what was said with them."""
+"""Queries on `contacts`, `conversations` and `messages`: the people at the other end and what was said with them."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from pymongo import ReturnDocument
 
 from tether_rt.domain.search_terms import by_field, call_terms
-from tether_rt.mongo.client import Database, Document
+from tether_rt.mongo.client import Database
+from tether_rt.mongo.documents import Collections, ContactDocument, MessageDocument
+
+MAX_COUNTED: Final = 1_000
+"""A search is counted up to here."""
+_SEARCH_MS: Final = 2_000
+"""No index helps a search: MongoDB reads the organization's contacts, some 300,000 in this time, and then gives up."""
 
 
 class People:
     """Queries on `contacts`, `conversations` and `messages`."""
 
     def __init__(self, database: Database) -> None:
-        self._contacts = database["contacts"]
-        self._conversations = database["conversations"]
-        self._messages = database["messages"]
-        self._calls = database["calls"]
+        collections = Collections(database)
+        self._contacts = collections.contacts
+        self._conversations = collections.conversations
+        self._messages = collections.messages
+        self._calls = collections.calls
 
-    async def contacts(self, organization_id: str, *, search: str | None, skip: int, limit: int) -> tuple[list[Document], int]:
+    async def contacts(
+        self, organization_id: str, *, search: str | None, skip: int, limit: int
+    ) -> tuple[list[ContactDocument], int]:
         """Return one page of contacts, the last called first, and how many there are in all.
 
-        `search` matches the beginning of a name's words, or digits anywhere in the number.
+        `search` matches the beginning of a word in the name, or digits anywhere in the number; matches are counted up to
+        `MAX_COUNTED`. Raises the driver's `ExecutionTimeout` when a search takes too long.
         """
-        query: dict[str, Any] = {"organizationId": organization_id}
         text = (search or "").strip()
+        query: dict[str, Any] = {"organizationId": organization_id}
+        bounds: dict[str, Any] = {}
         if text:
-            digits = re.sub(r"\D", "", text)
-            pattern = re.escape(text).replace("\0", r"\x00")  # MongoDB takes no NUL in a pattern
-            choices: list[dict[str, Any]] = [{"name": {"$regex": r"(^|\s)" + pattern, "$options": "i"}}]
-            if digits:
-                choices.append({"number": {"$regex": digits}})
-            query["$or"] = choices
+            query["$or"] = _matches(text)
+            bounds = {"maxTimeMS": _SEARCH_MS, "limit": MAX_COUNTED}
         cursor = self._contacts.find(query).sort([("lastCallAt", -1), ("_id", -1)]).skip(skip).limit(limit)
-        return await cursor.to_list(None), await self._contacts.count_documents(query)
+        if text:
+            cursor = cursor.max_time_ms(_SEARCH_MS)
+        contacts, total = await asyncio.gather(cursor.to_list(None), self._contacts.count_documents(query, **bounds))
+        return contacts, total
 
-    async def contact(self, organization_id: str, contact_id: str) -> Document | None:
+    async def contact(self, organization_id: str, contact_id: str) -> ContactDocument | None:
         """Return one contact of the organization."""
         return await self._contacts.find_one({"_id": contact_id, "organizationId": organization_id})
 
-    async def rename(self, organization_id: str, contact_id: str, name: str) -> Document | None:
-        """Give a contact a name, under which its calls are found from now on; None when there is no such contact."""
-        ours = {"_id": contact_id, "organizationId": organization_id}
+    async def rename(self, organization_id: str, contact_id: str, name: str) -> ContactDocument | None:
+        """Give a contact a name, by which a search finds its calls from now on; None when there is no such contact."""
+        own = {"_id": contact_id, "organizationId": organization_id}
         contact = await self._contacts.find_one_and_update(
-            ours, {"$set": {"name": name, "updatedAt": datetime.now(UTC)}}, return_document=ReturnDocument.AFTER
+            own, {"$set": {"name": name, "updatedAt": datetime.now(UTC)}}, return_document=ReturnDocument.AFTER
         )
         if contact is not None:
             added = {field: {"$each": terms} for field, terms in by_field(call_terms((name,), ())).items()}
             await self._calls.update_many({"organizationId": organization_id, "contactId": contact_id}, {"$addToSet": added})
         return contact
 
-    async def conversations(self, organization_id: str, contact_id: str) -> list[Document] | None:
-        """Return a contact's conversations, or None when the organization has no such contact.
+    async def conversations(self, organization_id: str, contact_id: str) -> list[dict[str, Any]] | None:
+        """Return a contact's conversations (`ConversationDocument`, and the time of the last message as `lastMessageAt`).
 
-        There is one, of its calls: what its last message was is told by the contact, which every call writes anyway.
+        None when the organization has no such contact. There is one conversation, of the contact's calls. The time is not
+        written to it but taken from the contact, which every call updates anyway.
         """
         own = {"_id": contact_id, "organizationId": organization_id}
         contact = await self._contacts.find_one(own, {"lastCallAt": 1})
@@ -68,7 +80,7 @@ class People:
 
     async def messages(
         self, organization_id: str, conversation_id: str, *, before: datetime | str | None, limit: int
-    ) -> list[Document] | None:
+    ) -> list[MessageDocument] | None:
         """Return the last `limit` messages before a time or a message's id, oldest first; None for an unknown conversation."""
         own = {"_id": conversation_id, "organizationId": organization_id}
         if not await self._conversations.find_one(own, {"_id": 1}):
@@ -86,3 +98,12 @@ class People:
             ]
         cursor = self._messages.find(query).sort([("createdAt", -1), ("_id", -1)]).limit(limit)
         return list(reversed(await cursor.to_list(None)))
+
+
+def _matches(text: str) -> list[dict[str, Any]]:
+    """Return the conditions for contacts, of which one must hold."""
+    pattern = re.escape(text).replace("\0", r"\x00")  # MongoDB takes no NUL in a pattern
+    conditions: list[dict[str, Any]] = [{"name": {"$regex": r"(^|\s)" + pattern, "$options": "i"}}]
+    if digits := re.sub(r"\D", "", text):
+        conditions.append({"number": {"$regex": digits}})
+    return conditions

@@ -1,6 +1,6 @@
-"""Queries on `feed` and `counters`: what was said in an organization, where it stands, and what is being said now.
+"""Queries on `feed` and `counters`: an organization's events, its last number, and the stream of new events.
 
-Everything is read with read concern majority: a dashboard must never see an event that a failover takes back.
+Everything is read with read concern majority: a dashboard must never see an event that a failover rolls back.
 """
 
 from __future__ import annotations
@@ -8,36 +8,37 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Final, cast
+from typing import Final
 
 from bson import Int64, Timestamp
-from motor.motor_asyncio import AsyncIOMotorCollection
 
 from tether_rt.domain.events import FeedSegment
 from tether_rt.errors import Unavailable
 from tether_rt.mongo.client import MAJORITY, Database, Document
+from tether_rt.mongo.documents import Collections
 from tether_rt.mongo.wire.loop_connection import LoopConnection
 from tether_rt.mongo.wire.op_msg import Command, find, logical_session
 
 READS_AT_ONCE: Final = 4
-"""Reads of `feed` under way at one time. A thousand dashboards that come back after a restart wait here in turn, and leave
-most of the driver's threads (5 per core) to ingest."""
+"""Reads of `feed` that may be under way at a time. After a restart a thousand dashboards wait here for their turn, which leaves
+most of the driver's threads (5 per core) to other work."""
 
 _AWAIT_MS: Final = 500
-"""How long MongoDB waits for news before it answers with none."""
+"""How long MongoDB waits for new segments before it answers with none."""
 _BATCH_DOCUMENTS: Final = 64
-_CURSOR_IS_DEAD: Final = 0
+_CLOSED_CURSOR: Final = 0
+"""The id that MongoDB gives a cursor that has ended."""
 
 
 class Feed:
-    """The segments and counters of every organization."""
+    """Queries on the segments and counters of all organizations."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        feed = database.get_collection("feed", read_concern=MAJORITY)
-        self._feed = cast("AsyncIOMotorCollection[FeedSegment]", feed)
-        self._counters = database.get_collection("counters", read_concern=MAJORITY)
-        self._turns = asyncio.Semaphore(READS_AT_ONCE)
+        collections = Collections(database)
+        self._feed = collections.feed.with_options(read_concern=MAJORITY)
+        self._counters = collections.counters.with_options(read_concern=MAJORITY)
+        self._reads = asyncio.Semaphore(READS_AT_ONCE)
 
     async def epoch(self) -> str:
         """Return the UUID of the collection `feed` as 32 hexadecimal digits.
@@ -51,56 +52,56 @@ class Feed:
         return bytes(found[0]["info"]["uuid"]).hex()
 
     async def last_number(self, organization_id: str) -> int:
-        """Return the last number committed in the organization, 0 when there is none."""
+        """Return the number of the organization's last event, 0 when it has none."""
         return (await self.last_numbers([organization_id])).get(organization_id, 0)
 
     async def last_numbers(self, organization_ids: Iterable[str]) -> dict[str, int]:
-        """Return the last number committed by organization, in one query; those without any are left out."""
+        """Return the number of the last event by organization; organizations without events are left out."""
         cursor = self._counters.find({"_id": {"$in": list(organization_ids)}})
-        return {document["_id"]: document["seq"] async for document in cursor}
+        return {counter["_id"]: counter["seq"] async for counter in cursor}
 
     async def newest(self, organization_id: str, limit: int) -> list[FeedSegment]:
-        """Return the newest segments, at most `limit`, oldest first."""
-        async with self._turns:
+        """Return the newest `limit` segments, oldest first."""
+        async with self._reads:
             cursor = self._feed.find({"organizationId": organization_id}, sort=[("last", -1)], limit=limit)
-            return (await cursor.to_list(limit))[::-1]
+            return list(reversed(await cursor.to_list(limit)))
 
     async def oldest_number_after(self, organization_id: str, seq: int) -> int | None:
-        """Return the first number of the oldest kept segment that holds anything after `seq`; None when nothing does."""
+        """Return the first number of the oldest segment that has events after `seq`; None when there is none."""
         query = {"organizationId": organization_id, "last": {"$gt": seq}}
-        async with self._turns:
+        async with self._reads:
             found = await self._feed.find_one(query, {"first": 1}, sort=[("last", 1)])
         return found["first"] if found else None
 
     async def between(self, organization_id: str, seq: int, last: int, limit: int) -> list[FeedSegment]:
-        """Return the segments that hold numbers after `seq` and up to `last`, oldest first, at most `limit`."""
+        """Return the first `limit` segments with numbers after `seq` and up to `last`, oldest first."""
         query = {"organizationId": organization_id, "last": {"$gt": seq}, "first": {"$lte": last}}
-        async with self._turns:
+        async with self._reads:
             return await self._feed.find(query, sort=[("last", 1)], limit=limit).to_list(limit)
 
     def stream(self) -> FeedStream:
-        """Return a stream of the segments that are committed from its opening on; use it with `async with`."""
+        """Return a stream of the segments that are committed after it was opened; use it with `async with`."""
         return FeedStream(self._database)
 
 
 class FeedStream:
-    """One change stream over `feed`, read a batch at a time with MongoDB's own commands, over a connection of its own.
+    """A change stream over `feed`, read in batches over a connection of its own (`mongo.wire`).
 
-    Not Motor's `watch`: that takes a hop to a thread and back for every document (53 to 112 µs each where this takes 9, drained
-    at 64 a batch), cannot say whether more are waiting, so that they could be sent together, and reconnects unasked.
+    Motor's `watch` takes a thread for every document (53 to 112 µs, where this takes 9 at 64 a batch), cannot return what is
+    there as a batch, so that it could be sent together, and reconnects by itself.
     """
 
     def __init__(self, database: Database) -> None:
         self._connection = LoopConnection(database)
         self._session = logical_session()
         self._begin = Timestamp(0, 0)
-        self._cursor_id = _CURSOR_IS_DEAD
+        self._cursor_id = _CLOSED_CURSOR
         self._first: list[Document] = []
 
     async def __aenter__(self) -> FeedStream:
-        # What is read with read concern majority and `afterClusterTime` includes everything up to that time, and the stream
-        # begins at it. Left to itself it begins at the last one the server has applied and tells us the last one a majority
-        # has (found by test): what was committed between those two would be neither read nor delivered.
+        # The stream begins at a known time, and what is read with `afterClusterTime` and read concern majority includes
+        # everything up to that time. Without `startAtOperationTime` a stream begins at the last operation that the server has
+        # applied, but reports the last one that a majority has: what was committed between the two would be missed.
         try:
             self._begin = (await self._ask({"ping": 1}))["operationTime"]
             pipeline = [
@@ -119,27 +120,27 @@ class FeedStream:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # MongoDB ends a cursor that nobody has come back to for ten minutes.
+        # The cursor is left to MongoDB, which closes it after ten minutes.
         await self._connection.close()
 
     async def last_numbers(self, organization_ids: Iterable[str]) -> dict[str, int]:
-        """Return the last numbers, as of the stream's beginning or later: nothing falls between them and the stream.
+        """Return the numbers of the last events as of the beginning of the stream or later, so that none is missed in between.
 
-        The stream may deliver what these numbers count already.
+        The stream may deliver events that these numbers include.
         """
         asked = find("counters", {"_id": {"$in": list(organization_ids)}}, "seq").body
         answer = await self._ask({**asked, "readConcern": {**MAJORITY.document, "afterClusterTime": self._begin}})
         return {document["_id"]: document["seq"] for document in answer["cursor"]["firstBatch"]}
 
     async def batch(self) -> list[FeedSegment]:
-        """Return the next segments, in the order of their commits; an empty list when there were none for half a second.
+        """Return the next segments in the order of their commits; an empty list after half a second without any.
 
-        Raises the driver's errors, and `Unavailable` when MongoDB ended the stream (the collection was dropped).
+        Raises the driver's errors, and `Unavailable` when MongoDB ended the stream because the collection was dropped.
         """
         if self._first:
             changes, self._first = self._first, []
         else:
-            if self._cursor_id == _CURSOR_IS_DEAD:
+            if self._cursor_id == _CLOSED_CURSOR:
                 raise Unavailable("MongoDB ended the change stream.")
             more = {"collection": "feed", "batchSize": _BATCH_DOCUMENTS, "maxTimeMS": _AWAIT_MS}
             cursor = (await self._ask({"getMore": Int64(self._cursor_id), **more}))["cursor"]
@@ -147,6 +148,6 @@ class FeedStream:
         return [change["fullDocument"] for change in changes]
 
     async def _ask(self, body: Document) -> Document:
-        # In one session, with which MongoDB knows that a cursor is asked for more by whom it belongs to.
+        # In one session: MongoDB continues a cursor only for the session that opened it.
         (answer,) = await self._connection.ask([Command({**body, "lsid": self._session})])
         return answer

@@ -1,4 +1,4 @@
-"""Every index, in one table. Creating them is idempotent and happens at each start."""
+"""All collections and indexes. Creating them is idempotent and happens at each start."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ _INDEXES: Final[dict[str, list[IndexModel]]] = {
             unique=True,
             partialFilterExpression={"providerCallId": {"$exists": True}},
         ),
-        # For lists, and then whatever the figures are counted from, so that no call is read for them: a million take a second.
+        # For lists. With the last three fields figures are counted from the index alone, without reading calls: a million
+        # take a second.
         IndexModel(
             [
                 ("organizationId", ASCENDING),
@@ -42,13 +43,13 @@ _INDEXES: Final[dict[str, list[IndexModel]]] = {
         IndexModel([("organizationId", ASCENDING), ("contactId", ASCENDING), ("startTime", DESCENDING), ("_id", DESCENDING)]),
         IndexModel([("organizationId", ASCENDING), ("status", ASCENDING), ("startTime", DESCENDING), ("_id", DESCENDING)]),
         IndexModel([("organizationId", ASCENDING), ("agentName", ASCENDING), ("startTime", DESCENDING), ("_id", DESCENDING)]),
-        # By words alone: under each, calls lie as they came, so that new ones go to its end whenever they began.
+        # Without the start time: so the calls of a word are in the order in which they were stored, and new ones go to the end.
         IndexModel(
             [("organizationId", ASCENDING), ("terms", ASCENDING)],
             name="terms",
             partialFilterExpression={"terms": {"$exists": True}},
         ),
-        # With what lists are sorted by: of hundreds of calls with a number, none is read but those of the page.
+        # With the order of lists: of hundreds of calls with a number, only those of the page are read.
         IndexModel(
             [("organizationId", ASCENDING), ("numbers", ASCENDING), ("startTime", DESCENDING), ("_id", DESCENDING)],
             partialFilterExpression={"numbers": {"$exists": True}},
@@ -61,7 +62,7 @@ _INDEXES: Final[dict[str, list[IndexModel]]] = {
 }
 
 _NUMBERS_AMONG_TERMS: Final = frozenset(("organizationId_1_terms_1", "organizationId_1_terms_1_startTime_-1"))
-"""Of the time when `terms` had the numbers as well."""
+"""Indexes of earlier versions, in which `terms` had the numbers as well."""
 _REPLACED: Final = {
     "calls": {
         *_NUMBERS_AMONG_TERMS,
@@ -69,8 +70,9 @@ _REPLACED: Final = {
         "organizationId_1_startTime_1_status_1_duration_1_agentName_1",
     }
 }
-"""What earlier versions made, and nobody asks any more."""
+"""Indexes of earlier versions that no query uses any more."""
 _INDEX_NOT_FOUND: Final = 27
+_NAMESPACE_EXISTS: Final = 48
 
 
 async def create_indexes(database: Database, feed_retention_days: int) -> None:
@@ -78,9 +80,9 @@ async def create_indexes(database: Database, feed_retention_days: int) -> None:
     existing = set(await database.list_collection_names())
     for name in (*_INDEXES, "counters", "peaks"):
         if name not in existing:
-            # A transaction must not be the first to make a collection: that takes a lock which conflicts with others.
+            # Not left to the first transaction: creating a collection takes a lock that conflicts with other transactions.
             await _create_collection(database, name)
-    # Asked first: to drop even one that is not there waits for every transaction, also for one that a killed process left.
+    # Listed first: dropping an index, even one that does not exist, waits for all transactions, also for abandoned ones.
     outdated = {name: replaced & (await database[name].index_information()).keys() for name, replaced in _REPLACED.items()}
     if _NUMBERS_AMONG_TERMS & outdated["calls"]:
         await _take_numbers_out(database)
@@ -96,14 +98,14 @@ async def _create_collection(database: Database, name: str) -> None:
     try:
         await database.create_collection(name)
     except CollectionInvalid:
-        return  # another process made it between the listing and now
+        return  # another process was faster
     except OperationFailure as error:
-        if error.code != 48:  # NamespaceExists, the same race
+        if error.code != _NAMESPACE_EXISTS:  # another process was faster
             raise
 
 
 async def _take_numbers_out(database: Database) -> None:
-    """Give calls of an earlier version their field `numbers`; done again, it goes on."""
+    """Move the numbers among the terms of an earlier version's calls to their own field; continues where it was stopped."""
     is_number = {"$and": [{"$gte": ["$$term", "0"]}, {"$lt": ["$$term", ":"]}]}
     fields = {"numbers": is_number, "terms": {"$not": is_number}}
     filtered = {field: {"$filter": {"input": "$terms", "as": "term", "cond": which}} for field, which in fields.items()}

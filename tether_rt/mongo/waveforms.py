@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from tether_rt.mongo.client import Database
+from tether_rt.mongo.documents import Collections
 
 
 class StoredWaveform(NamedTuple):
@@ -18,7 +19,7 @@ class Waveforms:
     """Queries on `peaks`: `{_id: recording id, peaks: binary or null, decoder: version, createdAt}`."""
 
     def __init__(self, database: Database) -> None:
-        self._peaks = database["peaks"]
+        self._peaks = Collections(database).peaks
 
     async def find(self, recording_id: str, decoder: int) -> StoredWaveform | None:
         """Return a recording's waveform, or None if it is to be made.

@@ -23,6 +23,7 @@ from tests.support.service import missed
 from tether_rt.domain.call import Recording
 from tether_rt.errors import NotFound, Unavailable
 from tether_rt.mongo import client as mongo
+from tether_rt.mongo.documents import RecordingDocument
 from tether_rt.mongo.waveforms import Waveforms
 from tether_rt.recordings.audio_type import WAV
 from tether_rt.recordings.disk import DiskStore
@@ -113,8 +114,15 @@ async def workshop(mongodb_uri: str, tmp_path: Path) -> AsyncIterator[Workshop]:
     client.close()
 
 
-def document(recording: Recording) -> dict[str, Any]:
-    return {"recordingId": recording.recording_id, "key": recording.key, "bytes": recording.size_bytes}
+def document(recording: Recording) -> RecordingDocument:
+    return {
+        "recordingId": recording.recording_id,
+        "key": recording.key,
+        "contentType": recording.content_type,
+        "bytes": recording.size_bytes,
+        "sha256": recording.sha256,
+        "duration": recording.duration_s,
+    }
 
 
 async def peaks(service: WaveformService, recording: Recording) -> bytes | None:

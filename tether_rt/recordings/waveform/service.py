@@ -12,11 +12,12 @@ import contextlib
 import logging
 import math
 import time
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from tether_rt.domain.call import Recording
 from tether_rt.errors import NotFound, TetherError, Unavailable
 from tether_rt.mongo.client import DriverError
+from tether_rt.mongo.documents import RecordingDocument
 from tether_rt.mongo.waveforms import Waveforms
 from tether_rt.recordings.spool import Spool, SpoolWriter
 from tether_rt.recordings.store import RecordingStore
@@ -84,7 +85,7 @@ class WaveformService:
                 self._ahead.put_nowait(_Job(recording.recording_id, recording.key, recording.size_bytes))
                 self._arrived.set()
 
-    async def peaks(self, recording: dict[str, Any], deadline: Deadline) -> bytes | None:
+    async def peaks(self, recording: RecordingDocument, deadline: Deadline) -> bytes | None:
         """Return a stored recording's peaks, None when it cannot be decoded.
 
         `deadline` is for MongoDB. Raises `Unavailable` when MongoDB or the recording store is away, when the waveform takes

@@ -1,0 +1,181 @@
+"""The documents of each collection: names and types of their fields. That of `feed` is `domain.events.FeedSegment`.
+
+Ids are 24 hexadecimal digits (`client.new_id`), times are aware and in UTC, telephone numbers are in E.164 form. A query with a
+projection returns a part of these fields.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, NotRequired, TypedDict, cast
+
+from motor.motor_asyncio import AsyncIOMotorCollection as Collection
+
+from tether_rt.domain.events import FeedSegment
+from tether_rt.mongo.client import Database
+
+
+class OrganizationDocument(TypedDict):
+    """One tenant."""
+
+    _id: str
+    name: str
+    createdAt: datetime
+
+
+class UserDocument(TypedDict):
+    """A person of an organization, with one API key."""
+
+    _id: str
+    organizationId: str
+    email: str
+    fullName: str
+    accessRole: str
+    passwordHash: str
+    apiKeyDigest: str
+    apiKeySealed: str
+    createdAt: datetime
+
+
+class SessionDocument(TypedDict):
+    """A session of a user, removed by MongoDB when it expires."""
+
+    _id: str
+    userId: str
+    organizationId: str
+    createdAt: datetime
+    expiresAt: datetime
+
+
+class CounterDocument(TypedDict):
+    """An organization's last event number and its number of calls; its id is the organization's."""
+
+    _id: str
+    seq: int
+    calls: NotRequired[int]
+    at: NotRequired[datetime]
+
+
+class ContactDocument(TypedDict):
+    """The person at the other end of an organization's calls from and to one number."""
+
+    _id: str
+    contactId: str
+    organizationId: str
+    number: str
+    name: str
+    conversationId: str
+    createdAt: datetime
+    updatedAt: datetime
+    lastCallAt: datetime
+
+
+class ConversationDocument(TypedDict):
+    """All messages with one contact; `type` is `call`."""
+
+    _id: str
+    conversationId: str
+    organizationId: str
+    contactId: str
+    type: str
+    createdAt: datetime
+
+
+class MessageDocument(TypedDict):
+    """A call as an entry of its conversation; `content` is the call's summary."""
+
+    _id: str
+    messageId: str
+    organizationId: str
+    conversationId: str
+    contactId: str
+    callId: str
+    type: str
+    direction: str
+    content: str
+    createdAt: datetime
+
+
+class RecordingDocument(TypedDict):
+    """A recording of a call; `key` says where it is in the recording store, `duration` is in seconds if it is known."""
+
+    recordingId: str
+    key: str
+    contentType: str
+    bytes: int
+    sha256: str
+    duration: float | None
+
+
+class FreeFormDocument(TypedDict):
+    """A request's `metadata`, and its fields that the contract does not know."""
+
+    metadata: dict[str, Any] | None
+    extra: dict[str, Any]
+
+
+_Numbers = TypedDict("_Numbers", {"from": str, "to": str})
+
+
+class CallContent(_Numbers):
+    """What a call's document holds of the call itself.
+
+    `terms` and `numbers` are its search terms once they are indexed, `newTerms` those that are still to be (`search_index`).
+    """
+
+    organizationId: str
+    userId: str
+    provider: str
+    direction: str
+    status: str
+    duration: float
+    startTime: datetime
+    endTime: datetime
+    summary: str | None
+    agentName: str | None
+    transcription: list[dict[str, Any]]
+    recordings: list[RecordingDocument]
+    providerMetadata: FreeFormDocument
+    providerCallId: NotRequired[str]
+    fingerprint: str
+    terms: NotRequired[list[str]]
+    numbers: NotRequired[list[str]]
+    newTerms: NotRequired[list[str]]
+
+
+class CallDocument(CallContent):
+    """A call; `unindexed` marks one whose search terms are still to be indexed, with the time at which it was stored."""
+
+    _id: str
+    callId: str
+    contactId: str
+    contactName: str
+    conversationId: str
+    createdAt: datetime
+    updatedAt: datetime
+    unindexed: NotRequired[datetime]
+
+
+class PeaksDocument(TypedDict):
+    """The waveform of a recording, whose id it has; None for a recording that this version of the decoder cannot decode."""
+
+    _id: str
+    peaks: bytes | None
+    decoder: NotRequired[int]
+    createdAt: datetime
+
+
+class Collections:
+    """A database's collections, typed by their documents."""
+
+    def __init__(self, database: Database) -> None:
+        self.organizations = cast("Collection[OrganizationDocument]", database["organizations"])
+        self.users = cast("Collection[UserDocument]", database["users"])
+        self.sessions = cast("Collection[SessionDocument]", database["sessions"])
+        self.counters = cast("Collection[CounterDocument]", database["counters"])
+        self.contacts = cast("Collection[ContactDocument]", database["contacts"])
+        self.conversations = cast("Collection[ConversationDocument]", database["conversations"])
+        self.messages = cast("Collection[MessageDocument]", database["messages"])
+        self.calls = cast("Collection[CallDocument]", database["calls"])
+        self.feed = cast("Collection[FeedSegment]", database["feed"])
+        self.peaks = cast("Collection[PeaksDocument]", database["peaks"])
