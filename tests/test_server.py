@@ -254,7 +254,8 @@ async def test_no_more_is_let_in_than_open_files_allow(tmp_path: Path, mongodb_u
             await raw.request("GET /healthz")
             statuses.append((await raw.answer()).status)
         assert statuses[-1] == 503
-        assert len(statuses) - 1 <= possible // 2
+        # Dashboards do not count here, but the refused one's connection and those of the test's client do.
+        assert possible // 2 - 10 < len(statuses) - 1 <= possible // 2
     async with connection(process.url) as raw:
         await raw.request("GET /healthz")
         assert (await raw.answer()).status == 200
