@@ -1,9 +1,10 @@
-"""What JSON allows but MongoDB cannot hold, and a digest by which two bodies are told apart. Pure."""
+"""Rules for what JSON allows but MongoDB cannot store, and a digest of a body's content. Pure."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
@@ -14,20 +15,22 @@ from tether_rt.errors import BadRequest
 from tether_rt.recordings.embedded_recording import LargeText
 
 MAX_DEPTH: Final = 90
-"""MongoDB takes 100 levels; a vendor's values lie a few levels down in the call's document."""
+"""MongoDB stores 100 levels; a vendor's values lie a few levels down in the call's document."""
 _MIN_INTEGER: Final = -(1 << 63)
 _MAX_INTEGER: Final = (1 << 63) - 1
 _MIN_SURE: Final = -(2.0**63)
 _MAX_SURE: Final = 2.0**63
 _LONGEST_INTEGER: Final = 20
 """Digits, with a sign, of an integer that may fit into 64 bits."""
+_BRACKETS: Final = re.compile(rb'[\[\]{}]|"(?:[^"\\]|\\.)*"', re.DOTALL)
+"""A bracket, or a string, whose brackets do not count."""
 
 
 def fingerprint(body: dict[str, Any], recording: LargeText | None = None) -> str | None:
-    """Return a digest that two bodies share when they say the same, whatever their spacing, escapes and order of keys.
+    """Return a digest of a body's content: the same for two bodies that differ in spacing, escapes and order of keys alone.
 
-    The recording, which lies apart when it is large, is digested on its own: that spares a copy of it. None for a body that is
-    too deep to be digested, which is none that could have been stored.
+    The recording, which is kept apart when it is large, is digested on its own: that saves a copy of it. None for a body
+    that is too deep to be digested; such a body cannot be stored either.
     """
     digest = hashlib.sha256()
     if recording is not None:
@@ -46,10 +49,10 @@ def fingerprint(body: dict[str, Any], recording: LargeText | None = None) -> str
 
 
 def require_storable(body: dict[str, Any], raw: bytes | bytearray) -> None:
-    """Raise `BadRequest`, naming the place, for what BSON cannot hold: integers past 64 bits, NUL in keys, too many levels.
+    """Raise `BadRequest`, naming the place, for what BSON cannot store: integers past 64 bits, NUL in keys, too many levels.
 
-    The body has passed the schema, so only numbers and free-form fields can be at fault. orjson reads an integer past 64 bits
-    as a float; where there is a number that large, the text is read again, once, by a parser that tells the two apart.
+    The body has passed the schema, so only numbers and free-form fields can be wrong. orjson parses an integer past 64 bits
+    as a float; if a number is that large, the text is parsed again by a parser that distinguishes the two.
     """
     numbers = [body["duration"], *[turn["timestamp"] for turn in body.get("transcript", ()) if "timestamp" in turn]]
     free = {name: value for name, value in body.items() if name == "metadata" or name not in KNOWN_FIELDS}
@@ -61,7 +64,7 @@ def require_storable(body: dict[str, Any], raw: bytes | bytearray) -> None:
 
 
 _Place = tuple[Any, str | int]
-"""Where a value lies: (the place of what holds it, its key or index). A path's text is made only when it is needed."""
+"""Where a value is: (the place of its container, its key or index). The text of a path is made only when it is needed."""
 
 
 def _large_numbers(root: dict[str, Any]) -> Iterator[tuple[_Place, float]]:
@@ -89,11 +92,22 @@ def _large_numbers(root: dict[str, Any]) -> Iterator[tuple[_Place, float]]:
 
 def _exact(raw: bytes | bytearray) -> dict[str, Any]:
     """Return the body with its integers as integers, however large; one of too many digits becomes one that is too large."""
-    try:
-        body = json.loads(raw, parse_int=lambda digits: int(digits) if len(digits) <= _LONGEST_INTEGER else 1 << 64)
-    except RecursionError as error:  # a value that a later one of the same name has replaced is read, too
-        raise BadRequest(f"The body is nested too deeply: {MAX_DEPTH} levels are the limit") from error
-    return dict(body)
+    # A value that a later one of the same name replaces is read as well, and `json` recurses into it.
+    if _depth(raw) > MAX_DEPTH + 1:
+        raise BadRequest(f"The body is nested too deeply: {MAX_DEPTH} levels are the limit")
+    return dict(json.loads(raw, parse_int=lambda digits: int(digits) if len(digits) <= _LONGEST_INTEGER else 1 << 64))
+
+
+def _depth(raw: bytes | bytearray) -> int:
+    """Return how many lists and objects of a valid JSON text lie in one another at most, the outermost counted."""
+    depth = deepest = 0
+    for token in _BRACKETS.finditer(raw):
+        if token[0] in (b"[", b"{"):
+            depth += 1
+            deepest = max(deepest, depth)
+        elif token[0] in (b"]", b"}"):
+            depth -= 1
+    return deepest
 
 
 def _path(place: Any) -> str:
