@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import orjson
 
-from tether_rt.api import activity, calls, contacts, export, operations, recordings, sessions, static_pages
+from tether_rt.api import activity, calls, contacts, documents, export, health, recordings, sessions, static_pages
 from tether_rt.auth.credentials import Keyring
 from tether_rt.auth.identity import Identity
 from tether_rt.auth.passwords import PasswordCheck
@@ -22,18 +22,16 @@ from tether_rt.demo import samples
 from tether_rt.domain.contract import load_contract
 from tether_rt.errors import Unavailable
 from tether_rt.http.context import BodyBudget, HttpContext
-from tether_rt.http.handlers import NotFoundHandler
 from tether_rt.http.headers import NOTHING_MAY_RUN, networks
-from tether_rt.http.routing import Route, RoutedApplication
+from tether_rt.http.routing import Route, RouteTable
 from tether_rt.http.server import BoundedServer
 from tether_rt.http.sockets import fit_open_files
-from tether_rt.http.static_files import StaticFiles, static_folder
+from tether_rt.http.static_files import StaticFile, StaticFiles, static_folder
 from tether_rt.hub.hub import Hub
 from tether_rt.hub.websocket_handler import DashboardSocket
 from tether_rt.ingest.deduplication import DuplicateCheck
-from tether_rt.ingest.fast_path import WholeCalls
+from tether_rt.ingest.endpoint import IngestEndpoint
 from tether_rt.ingest.group_commit import GroupCommit
-from tether_rt.ingest.handler import IngestHandler
 from tether_rt.ingest.pipeline import Pipeline
 from tether_rt.mongo import client as store
 from tether_rt.mongo.abandoned_transactions import AbandonedTransactions
@@ -166,13 +164,7 @@ class App:
             key_rate=_key_rate(settings.rate_limit),
         )
         self.routes = self._routes(keyring, contract, pipeline)
-        self.tornado = RoutedApplication(
-            [(path, handler, {"web": self.web, **parts}) for path, handler, parts in self.routes],
-            shortcuts={("POST", "/api/calls/ingest"): WholeCalls(self.web, pipeline)},
-            default_handler_class=NotFoundHandler,
-            default_handler_args={"web": self.web},
-            compress_response=True,
-        )
+        self.tornado = RouteTable(self.web, self.routes)
 
     def _routes(self, keyring: Keyring, contract: Any, pipeline: Pipeline) -> list[Route]:
         calls_part = {"calls": self.calls}
@@ -183,16 +175,23 @@ class App:
         page = {"assets": assets, "policy": _page_policy(self.recordings)}
         docs = {"assets": assets, "policy": _DOCS_POLICY}
         file = {"assets": assets, "policy": NOTHING_MAY_RUN}
-        checks = {"mongodb": self._check_mongodb, "store": self.recordings.check, "feed": self.hub.check}
+
+        def document(content: bytes) -> dict[str, Any]:
+            return {"document": StaticFile(content, "application/json")}
+
+        checks = {
+            name: health.RememberedCheck(check)
+            for name, check in (("mongodb", self._check_mongodb), ("store", self.recordings.check), ("feed", self.hub.check))
+        }
         return [
-            ("/api/calls/ingest", IngestHandler, {"pipeline": pipeline}),
+            ("/api/calls/ingest", IngestEndpoint, {"pipeline": pipeline}),
             ("/api/auth/login", sessions.LoginHandler, {"contract": contract}),
             ("/api/auth/verify-token", sessions.VerifyTokenHandler, {}),
             ("/api/auth/logout", sessions.LogoutHandler, {"hub": self.hub}),
             ("/api/user/api-key", sessions.ApiKeyHandler, {}),
             ("/api/user/api-key/regenerate", sessions.RegenerateApiKeyHandler, {}),
             ("/api/user", sessions.UserHandler, {}),
-            ("/api/sample-call", operations.DocumentHandler, {"document": orjson.dumps(samples.new_call("appointment"))}),
+            ("/api/sample-call", documents.DocumentHandler, document(orjson.dumps(samples.new_call("appointment")))),
             ("/api/calls/history", calls.HistoryHandler, history_part),
             ("/api/calls/statistics", calls.StatisticsHandler, history_part),
             ("/api/calls/activity", activity.ActivityHandler, history_part),
@@ -211,11 +210,11 @@ class App:
             ("/api/conversation/all", contacts.ConversationsHandler, people_part),
             ("/api/conversation/messages", contacts.MessagesHandler, people_part),
             ("/ws", DashboardSocket, {"hub": self.hub}),
-            ("/healthz", operations.HealthHandler, {}),
-            ("/readyz", operations.ReadyHandler, {"checks": checks}),
-            ("/metrics", operations.MetricsHandler, {"metrics": self.metrics}),
-            ("/openapi.json", operations.DocumentHandler, {"document": contract.openapi_json()}),
-            ("/asyncapi.json", operations.DocumentHandler, {"document": contract.asyncapi_json()}),
+            ("/healthz", health.HealthHandler, {}),
+            ("/readyz", health.ReadyHandler, {"checks": checks}),
+            ("/metrics", health.MetricsHandler, {"metrics": self.metrics}),
+            ("/openapi.json", documents.DocumentHandler, document(contract.openapi_json())),
+            ("/asyncapi.json", documents.DocumentHandler, document(contract.asyncapi_json())),
             ("/docs", static_pages.PageHandler, {**docs, "page": "docs.html"}),
             ("/", static_pages.PageHandler, {**page, "page": "index.html"}),
             ("/static/{file}", static_pages.AssetHandler, file),

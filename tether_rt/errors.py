@@ -1,6 +1,6 @@
 """Every failure that tether_rt names, as one tree.
 
-Each class carries the HTTP status it is answered with; `answers` is the one place that turns an error into the one JSON
+Each class carries the HTTP status it is answered with; `http.responses` is the one place that turns an error into the one JSON
 shape `{"success": false, "error": "<one plain sentence>"}`.
 
     TetherError                 500
@@ -10,18 +10,21 @@ shape `{"success": false, "error": "<one plain sentence>"}`.
     ├── Unauthorized            401  no credential, or one that does not hold
     ├── Forbidden               403  a request from a page of another site
     ├── NotFound                404  no such thing for this caller
+    ├── MethodNotAllowed        405  the address does not take this method
     ├── BodyTooSlow             408  the body trickles in
     ├── TooLarge                413  the body is past the limit
     ├── UnsupportedMedia        415  not JSON, or compressed
     ├── RangeNotSatisfiable     416  bytes that a recording does not have
+    ├── UpgradeRequired         426  the address speaks WebSocket
     ├── TooManyRequests         429  past a rate limit; carries `retry_after_s`
+    ├── ReaderTooSlow           499  the client does not read its answer; logged, never sent
     └── Unavailable             503  overloaded, or a dependency is away; carries `retry_after_s`
         └── WriteConflict       503  another transaction was first; nothing was written
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 
@@ -71,6 +74,16 @@ class NotFound(TetherError):
     status = 404
 
 
+class MethodNotAllowed(TetherError):
+    """The address does not take this method (RFC 9110 section 15.5.6)."""
+
+    status = 405
+
+    def __init__(self, sentence: str, methods: Sequence[str]) -> None:
+        super().__init__(sentence)
+        self.headers = {"Allow": ", ".join(methods)}
+
+
 class BodyTooSlow(TetherError):
     """The body makes too little progress (RFC 9110 section 15.5.9)."""
 
@@ -97,6 +110,19 @@ class RangeNotSatisfiable(TetherError):
     def __init__(self, sentence: str, size_bytes: int) -> None:
         super().__init__(sentence)
         self.headers = {"Content-Range": f"bytes */{size_bytes}"}
+
+
+class UpgradeRequired(TetherError):
+    """The request does not ask for a WebSocket (RFC 9110 section 15.5.22)."""
+
+    status = 426
+    headers = MappingProxyType({"Upgrade": "websocket", "Sec-WebSocket-Version": "13"})
+
+
+class ReaderTooSlow(TetherError):
+    """The client does not read the answer that is being sent. Logged, never sent: the connection is cut."""
+
+    status = 499
 
 
 class TooManyRequests(TetherError):

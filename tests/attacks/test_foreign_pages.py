@@ -83,10 +83,14 @@ async def test_a_page_that_came_without_tls_does_not_speak_for_one_that_has_it(t
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
 async def test_a_form_of_another_site_signs_nobody_in(tenant: Tenant, kind: str) -> None:
     body = json.dumps({"email": tenant.email, "password": PASSWORD}).encode()
-    headers = {"Content-Type": kind, "Origin": "https://evil.example"}
-    assert (await tenant.request("POST", "/api/auth/login", data=body, headers=headers)).status == 403
-    del headers["Origin"]
-    assert (await tenant.request("POST", "/api/auth/login", data=body, headers=headers)).status == 415
+    for headers, status in (
+        ({"Content-Type": kind, "Origin": "https://evil.example"}, 415),
+        ({"Content-Type": kind}, 415),
+        ({"Content-Type": "application/json", "Origin": "https://evil.example"}, 403),
+    ):
+        answer = await tenant.request("POST", "/api/auth/login", data=body, headers=headers)
+        assert answer.status == status
+        assert "Set-Cookie" not in answer.headers
 
 
 @pytest.fixture
@@ -103,3 +107,56 @@ async def test_an_origin_is_let_in_by_its_whole_name(with_desk: Service) -> None
     for origin in ("http://desk.example", "https://desk.example:444", "https://desk.example.evil.example",
                    "https://a.desk.example", "https://DESK.example/", "https://deskXexample"):  # fmt: skip
         assert (await tenant.request("GET", SIGNED_IN, headers={**cookie, "Origin": origin})).status == 403, origin
+
+
+DESK = {"Origin": "https://desk.example"}
+PREFLIGHT = {"Access-Control-Request-Method": "PATCH", "Access-Control-Request-Headers": "authorization, content-type"}
+
+
+async def test_a_page_of_an_allowed_origin_may_read_every_answer(with_desk: Service) -> None:
+    tenant = await with_desk.tenant()
+    for status, method, path, options in (
+        (200, "GET", "/api/calls/history", {"token": tenant.token}),
+        (200, "GET", "/openapi.json", {}),
+        (401, "GET", "/api/calls/history", {}),
+        (400, "GET", "/api/calls/history?limit=many", {"token": tenant.token}),
+        (404, "GET", "/api/nothing", {}),
+        (405, "DELETE", "/api/calls/history", {}),
+        (401, "POST", "/api/calls/ingest", {"json": {}}),
+        (400, "POST", "/api/calls/ingest", {"json": {}, "token": tenant.api_key}),
+    ):
+        answer = await tenant.request(method, path, headers=DESK, **options)
+        assert answer.status == status, path
+        assert answer.headers["Access-Control-Allow-Origin"] == "https://desk.example", path
+        assert answer.headers["Access-Control-Allow-Credentials"] == "true"
+        assert answer.headers["Access-Control-Expose-Headers"] == "Retry-After, X-Request-Id"
+        assert "Origin" in ", ".join(answer.headers.getall("Vary"))
+
+
+async def test_a_page_of_an_allowed_origin_is_told_what_it_may_send(with_desk: Service) -> None:
+    tenant = await with_desk.tenant()
+    for path, methods in (
+        (f"/api/contacts/{'0' * 24}", "GET, HEAD, PATCH"),
+        ("/api/calls/ingest", "POST"),
+        ("/api/calls/history", "GET, HEAD"),
+    ):
+        answer = await tenant.request("OPTIONS", path, headers={**DESK, **PREFLIGHT})
+        assert (answer.status, answer.body) == (204, b"")
+        assert "Content-Length" not in answer.headers
+        assert answer.headers["Access-Control-Allow-Origin"] == "https://desk.example"
+        assert answer.headers["Access-Control-Allow-Methods"] == methods
+        assert {"Authorization", "Content-Type"} <= set(answer.headers["Access-Control-Allow-Headers"].split(", "))
+    assert (await tenant.request("OPTIONS", "/api/nothing", headers={**DESK, **PREFLIGHT})).status == 404
+    assert (await tenant.request("OPTIONS", "/api/calls/history", headers=DESK)).status == 405, "no preflight"
+
+
+async def test_a_page_of_another_origin_may_read_nothing_and_is_told_nothing(with_desk: Service) -> None:
+    tenant = await with_desk.tenant()
+    for origin in ("https://evil.example", "null", "https://desk.example.evil.example", "https://DESK.example"):
+        for method, headers in (("GET", {}), ("OPTIONS", PREFLIGHT)):
+            answer = await tenant.request(
+                method, "/api/calls/history", token=tenant.token, headers={**headers, "Origin": origin}
+            )
+            assert answer.status == (200 if method == "GET" else 405)
+            assert not [name for name in answer.headers if name.startswith("Access-Control")]
+            assert answer.headers["Vary"].startswith("Origin") or answer.status == 405

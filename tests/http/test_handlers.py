@@ -1,14 +1,16 @@
-"""What every HTTP handler promises, seen from a socket: one error shape, nothing leaked, headers, and an end."""
+"""What every answer promises, seen from a socket: one error shape, nothing leaked, headers, and an end."""
 
 from __future__ import annotations
 
-import asyncio
+import gzip
+import json
 import logging
 import re
 from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.hub.harness import eventually
 from tests.support.raw import connection
 from tests.support.site import JSON, Site, logged, require_refusal, site_on
 
@@ -145,22 +147,19 @@ async def test_the_connection_lives_on_after_every_answer_to_a_whole_request(sit
             assert "connection" not in answer.headers
 
 
-async def test_an_answer_says_the_same_whichever_way_it_takes(site: Site) -> None:
-    """A small one on a connection that stays open does not take Tornado's."""
-    names = []
-    for headers in ({}, {"Connection": "keep-alive"}, {"Connection": "Keep-Alive"}, {"Connection": "close"}):
-        async with connection(site.url) as raw:
-            await raw.request("POST /bodies", {"X-Key": "1", **JSON, **headers}, b"[1]")
-            answer = await raw.answer()
-            assert (answer.status, answer.body) == (200, {"bytes": 3})
-            names.append(answer.headers.keys() - {"connection"})
-            if "close" in headers.values():
-                assert answer.headers["connection"] == "close"
-                assert await raw.ended() == b""
-            else:
-                await raw.request("GET /things/a")
-                assert (await raw.answer()).body["name"] == "a"
-    assert names == [names[0]] * 4
+@pytest.mark.parametrize("sent", [None, "keep-alive", "Keep-Alive", "close"])
+@pytest.mark.parametrize("path", ["/bodies", "/notes"])
+async def test_a_connection_is_kept_unless_the_client_says_otherwise(site: Site, path: str, sent: str | None) -> None:
+    async with connection(site.url) as raw:
+        await raw.request(f"POST {path}", {"X-Key": "1", **JSON, **({"Connection": sent} if sent else {})}, b"[1]")
+        answer = await raw.answer()
+        assert (answer.status, answer.body) == (200, {"bytes": 3})
+        if sent == "close":
+            assert answer.headers["connection"] == "close"
+            assert await raw.ended() == b""
+        else:
+            await raw.request("GET /things/a")
+            assert (await raw.answer()).body["name"] == "a"
 
 
 async def test_pipelined_requests_are_answered_in_their_order(site: Site) -> None:
@@ -189,17 +188,74 @@ async def test_head_is_get_without_the_content(site: Site) -> None:
         assert (await raw.answer()).body["name"] == "b"
 
 
+async def test_an_answer_is_compressed_unless_that_would_hold_the_event_loop(site: Site) -> None:
+    for size, is_compressed in ((10, False), (2_000, True), (60_000, True), (70_000, False), (3_000_000, False)):
+        async with connection(site.url) as raw:
+            for accepted in ("gzip, deflate", "identity"):
+                await raw.request(f"GET /sized/{size}", {"Accept-Encoding": accepted})
+                answer = await raw.answer()
+                assert answer.headers["vary"] == "Accept-Encoding"
+                if is_compressed and accepted != "identity":
+                    assert answer.headers["content-encoding"] == "gzip"
+                    assert len(answer.body) < size
+                    assert json.loads(gzip.decompress(answer.body)) == {"text": "a" * size}
+                else:
+                    assert "content-encoding" not in answer.headers
+                    assert answer.body == {"text": "a" * size}
+
+
+# ---------------------------------------------------------------------- answers in parts
+
+
+@pytest.mark.parametrize(("failure", "status"), [("away", 503), ("unexpected", 500)])
+async def test_an_answer_that_breaks_off_does_not_look_whole_and_the_log_says_so(
+    site: Site, caplog: pytest.LogCaptureFixture, failure: str, status: int
+) -> None:
+    caplog.set_level(logging.INFO, "tether.http")
+    async with connection(site.url) as raw:
+        await raw.request(f"GET /long?failure={failure}")
+        received = await raw.ended()
+    assert received.startswith(b"HTTP/1.1 200 OK")
+    assert b"Transfer-Encoding: chunked" in received
+    assert not received.endswith(b"0\r\n\r\n")
+    assert b"swordfish" not in received
+    await eventually(lambda: not site.web.active)
+    *unexpected, aborted, request = logged(caplog)
+    assert [record.getMessage() for record in unexpected] == ["unexpected_error"] * (status == 500)
+    assert (aborted.getMessage(), aborted.fields["path"]) == ("response_aborted", "/long")
+    assert aborted.fields["requestId"] == request.fields["requestId"]
+    assert (request.getMessage(), request.fields["status"]) == ("request", status)
+
+
+async def test_a_reader_that_stalls_is_cut_off(mongodb_uri: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "tether.http")
+    async with site_on(mongodb_uri, write_deadline_s=0.3) as site, connection(site.url) as raw:
+        raw.writer.transport.pause_reading()  # type: ignore[attr-defined]  # what arrives stays in the kernel
+        await raw.request("GET /long")
+        await eventually(lambda: "response_aborted" in [record.getMessage() for record in logged(caplog)])
+        await eventually(lambda: not site.web.active)
+    assert [record.fields["status"] for record in logged(caplog) if record.getMessage() == "request"] == [499]
+
+
+async def test_a_reader_that_leaves_is_no_failure(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "tether.http")
+    async with connection(site.url) as raw:
+        await raw.request("GET /long")
+        await raw.reader.readexactly(100_000)
+    await eventually(lambda: not site.web.active)
+    assert [record.getMessage() for record in logged(caplog)] == ["request"]
+
+
 # ---------------------------------------------------------------------- the end
 
 
-async def test_draining_waits_for_what_is_in_flight_and_refuses_what_comes_later(site: Site) -> None:
+async def test_a_server_that_stops_answers_what_it_has_and_refuses_what_comes_later(site: Site) -> None:
     async with connection(site.url) as busy, connection(site.url) as late, connection(site.url) as sending:
         await busy.request("POST /slow", {"X-Key": "1", **JSON}, b"{}")
         await site.working.wait()
         await late.request("GET /things/a")
         assert (await late.answer()).status == 200
-        drained = asyncio.create_task(site.web.drain())
-        await asyncio.sleep(0)
+        site.web.draining = True
         await late.request("GET /things/a")
         await sending.request("POST /bodies", {"X-Key": "1", **JSON, "Content-Length": "1000"})
         for raw in (late, sending):
@@ -207,12 +263,6 @@ async def test_draining_waits_for_what_is_in_flight_and_refuses_what_comes_later
             assert "shutting down" in require_refusal(answer, 503)
             assert answer.headers["retry-after"]
             assert answer.headers["connection"] == "close"
-        assert not drained.done()
         site.go_on.set()
         answer = await busy.answer()
         assert (answer.status, answer.headers["connection"]) == (200, "close")
-        await drained
-
-
-async def test_draining_an_idle_server_takes_no_time(site: Site) -> None:
-    await site.web.drain()

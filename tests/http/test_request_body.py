@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import weakref
@@ -10,15 +11,22 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.hub.harness import eventually
-from tests.support.raw import connection
+from tests.support.raw import RawConnection, connection
 from tests.support.site import JSON, LIMIT, Site, logged, require_refusal, site_on
-from tether_rt.http.handlers import JsonHandler
+from tether_rt.http.exchange import Exchange
 
 
 @pytest.fixture
 async def site(mongodb_uri: str) -> AsyncIterator[Site]:
     async with site_on(mongodb_uri) as site:
         yield site
+
+
+async def send_for_ever(raw: RawConnection) -> None:
+    async with asyncio.timeout(20):
+        while True:
+            await raw.send(b"x")
+            await asyncio.sleep(0.01)
 
 
 # ---------------------------------------------------------------------- judged by the headers
@@ -70,6 +78,16 @@ async def test_the_answer_reaches_a_client_that_goes_on_sending(site: Site, key:
         require_refusal(await raw.answer(), 413 if key else 401)
 
 
+async def test_what_follows_a_refused_request_is_no_part_of_it(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    body = b"POST /bodies HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}"
+    async with connection(site.url) as raw:
+        await raw.send(body * 50)
+        require_refusal(await raw.answer(), 401)
+        assert await raw.ended() == b""
+    await eventually(lambda: not site.web.active)
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
 async def test_a_client_that_asks_first_is_told_to_go_on_or_gets_its_refusal(site: Site) -> None:
     async with connection(site.url) as raw:
         await raw.request("POST /bodies", {"X-Key": "1", **JSON, "Expect": "100-continue", "Content-Length": "2"})
@@ -94,8 +112,57 @@ async def test_json_is_taken_with_parameters_and_without_a_type(site: Site, kind
 async def test_a_body_that_nobody_asked_for_is_read_and_dropped(site: Site) -> None:
     async with connection(site.url) as raw:
         for _ in range(2):
-            await raw.request("GET /things/a", {"Content-Type": "text/plain"}, bytes(65536))
+            await raw.request("GET /things/a", {"Content-Type": "multipart/form-data; boundary=x"}, bytes(65536))
             assert (await raw.answer()).body["name"] == "a"
+
+
+@pytest.mark.parametrize(
+    ("status", "line", "headers", "body"),
+    [
+        (401, "POST /bodies", JSON, b"{}"),
+        (404, "POST /nothing", JSON, b"{}"),
+        (404, "POST /nothing", {}, bytes(50_000)),
+        (405, "PUT /bodies", JSON, b"{}"),
+        (405, "DELETE /things/a", {}, b"{}"),
+        (413, "POST /bodies", {"X-Key": "1", **JSON}, bytes(LIMIT + 1)),
+        (413, "POST /notes", JSON, bytes(65_537)),
+        (413, "GET /things/a", {}, bytes(65_537)),
+        (415, "POST /bodies", {"X-Key": "1", "Content-Type": "text/plain"}, b"{}"),
+        (415, "POST /notes", {"Content-Type": "text/plain"}, b"{}"),
+    ],
+)
+async def test_a_refused_request_whose_body_has_arrived_ends_at_once(
+    site: Site, status: int, line: str, headers: dict[str, str], body: bytes
+) -> None:
+    async with connection(site.url) as raw:
+        await raw.request(line, headers, body)
+        require_refusal(await raw.answer(), status)
+        assert await raw.ended() == b""
+        # The server's half is closed as well, and does not wait for more.
+        with pytest.raises(ConnectionError):
+            await send_for_ever(raw)
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "status"),
+    [
+        (JSON, b"{}", 200),
+        (JSON, bytes(65_536), 200),
+        ({}, b"{}", 200),
+        (JSON, b"", 200),
+        ({"Content-Type": "multipart/form-data; boundary=x"}, b"{}", 415),
+        ({**JSON, "Content-Encoding": "gzip"}, b"{}", 415),
+        (JSON, bytes(65_537), 413),
+    ],
+)
+async def test_a_handler_of_the_api_takes_json_of_64_kb(site: Site, headers: dict[str, str], body: bytes, status: int) -> None:
+    async with connection(site.url) as raw:
+        await raw.request("POST /notes", headers, body)
+        answer = await raw.answer()
+        assert answer.status == status
+        if status == 200:
+            assert answer.body == {"bytes": len(body)}
+    assert site.web.budget.held_bytes == 0
 
 
 # ---------------------------------------------------------------------- while the body arrives
@@ -185,9 +252,9 @@ async def test_a_body_that_is_worked_on_is_counted_though_its_sender_has_left(si
     async with connection(site.url) as raw:
         await raw.request("POST /slow", {"X-Key": "1", **JSON}, bytes(LIMIT))
         await site.working.wait()
-    (handler,) = site.web.active
-    assert isinstance(handler, JsonHandler)
-    await eventually(lambda: handler.request.connection.stream.closed())  # type: ignore[union-attr]
+    (exchange,) = site.web.active
+    assert isinstance(exchange, Exchange)
+    await eventually(lambda: exchange.connection.stream.closed())
     assert site.web.budget.held_bytes == LIMIT
     site.go_on.set()
     await eventually(lambda: not site.web.active)

@@ -25,14 +25,13 @@ from motor.motor_asyncio import AsyncIOMotorClientSession
 from pymongo import ReturnDocument
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
-from tornado.web import Application
 
 from tests.support.proxy import Proxy, proxy_to_unix
 from tether_rt.auth.credentials import Keyring, SessionClaims
 from tether_rt.auth.identity import Identity
 from tether_rt.domain.events import FeedSegment
 from tether_rt.http.context import BodyBudget, HttpContext
-from tether_rt.http.handlers import NotFoundHandler
+from tether_rt.http.routing import RouteTable
 from tether_rt.hub.hub import Hub
 from tether_rt.hub.websocket_handler import DashboardSocket
 from tether_rt.mongo import client as store
@@ -323,12 +322,7 @@ async def process_in(
     identity = Identity(Users(database), Sessions(database), KEYRING)
     hub = Hub(database, identity, metrics, **hub_options)
     web = HttpContext(identity, metrics, BodyBudget(1 << 20, metrics), 1 << 20, ("https://allowed.example",))
-    application = Application(
-        [("/ws", socket_class, {"web": web, "hub": hub})],
-        default_handler_class=NotFoundHandler,
-        default_handler_args={"web": web},
-    )
-    http = HTTPServer(application, ssl_options=tls)
+    http = HTTPServer(RouteTable(web, [("/ws", socket_class, {"hub": hub})]), ssl_options=tls)
     sockets = bind_sockets(0, "127.0.0.1")
     http.add_sockets(sockets)
     supervisor = Supervisor()

@@ -12,6 +12,8 @@ from pathlib import Path
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 _PIECE_BYTES = 1 << 16
+_TURNS_TO_ACCEPT = 10
+"""Of the event loop: from a connection that the kernel has accepted to the task that closes it."""
 
 
 @dataclass(eq=False)
@@ -77,6 +79,8 @@ class Proxy:
 
     async def close(self) -> None:
         self.thaw()
+        for _ in range(_TURNS_TO_ACCEPT):
+            await asyncio.sleep(0)
         await self.refuse()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=1)  # to their ends, which were just cut

@@ -45,7 +45,7 @@ class RawConnection:
             lines = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:-2])}
             body = b"" if of_head else await self.reader.readexactly(int(headers.get("content-length", 0)))
-        is_json = headers.get("content-type") == "application/json" and body
+        is_json = headers.get("content-type") == "application/json" and body and "content-encoding" not in headers
         return RawAnswer(int(lines[0].split(" ")[1]), headers, json.loads(body) if is_json else body)
 
     async def ended(self) -> bytes:

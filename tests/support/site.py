@@ -12,14 +12,17 @@ import pytest
 from pymongo.errors import AutoReconnect
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
-from tornado.web import Application
 
 from tests.support.raw import RawAnswer
 from tether_rt.auth.credentials import Keyring
 from tether_rt.auth.identity import Identity
 from tether_rt.errors import Unauthorized
 from tether_rt.http.context import BodyBudget, HttpContext
-from tether_rt.http.handlers import JsonHandler, NotFoundHandler
+from tether_rt.http.endpoint import Endpoint
+from tether_rt.http.exchange import Exchange
+from tether_rt.http.handlers import JsonHandler
+from tether_rt.http.responses import Response, to_json
+from tether_rt.http.routing import Route, RouteTable
 from tether_rt.mongo import client as store
 from tether_rt.mongo.sessions import Sessions
 from tether_rt.mongo.users import Users
@@ -42,35 +45,44 @@ class Site:
     """Lets it come to its answer."""
 
 
-class Bodies(JsonHandler):
+class Bodies(Endpoint):
     """Takes a body from whoever has the key and says how long it was."""
 
-    takes_body = True
+    methods = ("POST",)
 
     @property
     def max_body_bytes(self) -> int:
         return LIMIT
 
     async def authorize(self) -> None:
-        if "X-Key" not in self.request.headers:
+        if "X-Key" not in self.exchange.request.headers:
             raise Unauthorized("Send a key.")
 
-    async def post(self) -> None:
-        self.respond({"bytes": len(self.take_body())})
+    async def respond(self) -> Response:
+        return Response(200, to_json({"bytes": len(self.take_body())}))
 
 
 class Slow(Bodies):
     """Has the body and works until the test lets it go on."""
 
-    def initialize(self, web: HttpContext, site: list[Site]) -> None:  # type: ignore[override]
-        super().initialize(web)
-        (self.site,) = site
+    def __init__(self, exchange: Exchange, sites: list[Site]) -> None:
+        super().__init__(exchange)
+        (self.site,) = sites
 
-    async def post(self) -> None:
-        body = self.take_body()
+    async def respond(self) -> Response:
+        size_bytes = len(self.take_body())
         self.site.working.set()
         await self.site.go_on.wait()
-        self.respond({"bytes": len(body)})
+        return Response(200, to_json({"bytes": size_bytes}))
+
+
+class Notes(JsonHandler):
+    """Takes a small JSON body, as the handlers of the dashboard's API do."""
+
+    body_methods = ("POST",)
+
+    async def post(self) -> None:
+        self.respond({"bytes": len(self.request.body)})
 
 
 class Things(JsonHandler):
@@ -78,6 +90,13 @@ class Things(JsonHandler):
 
     async def get(self, name: str) -> None:
         self.respond({"name": name, "query": self.get_query_argument("q", "")})
+
+
+class Sized(JsonHandler):
+    """Answers with a text of a given length."""
+
+    async def get(self, size: str) -> None:
+        self.respond({"text": "a" * int(size)})
 
 
 class Breaks(JsonHandler):
@@ -95,25 +114,41 @@ class Away(JsonHandler):
         raise AutoReconnect("10.0.0.7:27017: connection closed")
 
 
+class Long(JsonHandler):
+    """Streams an answer that nobody reads to its end, or fails in its middle."""
+
+    async def get(self) -> None:
+        failure = self.get_query_argument("failure", "")
+        await self.stream(bytes(1000))
+        if failure == "away":
+            raise AutoReconnect("10.0.0.7:27017: connection closed")
+        if failure == "unexpected":
+            raise RuntimeError("the password is swordfish")
+        while True:
+            await self.stream(bytes(1 << 20))
+
+
 @asynccontextmanager
-async def site_on(mongodb_uri: str) -> AsyncIterator[Site]:
-    """Run the handlers behind a server."""
+async def site_on(mongodb_uri: str, **options: Any) -> AsyncIterator[Site]:
+    """Run the handlers behind a server; `options` are those of `HttpContext`."""
     client = store.connect(mongodb_uri)
     database = store.database(client, "unused")
     metrics = Metrics()
     identity = Identity(Users(database), Sessions(database), Keyring("a secret"))
-    web = HttpContext(identity, metrics, BodyBudget(BUDGET, metrics), max_body_bytes=LIMIT)
+    web = HttpContext(identity, metrics, BodyBudget(BUDGET, metrics), max_body_bytes=LIMIT, **options)
     sites: list[Site] = []
-    routes: list[Any] = [
-        ("/bodies", Bodies, {"web": web}),
-        ("/slow", Slow, {"web": web, "site": sites}),
-        ("/things/([^/]+)", Things, {"web": web}),
-        ("/breaks", Breaks, {"web": web}),
-        ("/away", Away, {"web": web}),
+    routes: list[Route] = [
+        ("/bodies", Bodies, {}),
+        ("/slow", Slow, {"sites": sites}),
+        ("/notes", Notes, {}),
+        ("/things/{name}", Things, {}),
+        ("/sized/{size}", Sized, {}),
+        ("/breaks", Breaks, {}),
+        ("/away", Away, {}),
+        ("/long", Long, {}),
     ]
-    application = Application(routes, default_handler_class=NotFoundHandler, default_handler_args={"web": web})
     sockets = bind_sockets(0, "127.0.0.1")
-    server = HTTPServer(application)
+    server = HTTPServer(RouteTable(web, routes))
     server.add_sockets(sockets)
     sites.append(Site(f"http://127.0.0.1:{sockets[0].getsockname()[1]}", web))
     yield sites[0]

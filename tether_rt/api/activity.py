@@ -10,6 +10,7 @@ from tether_rt.api import query
 from tether_rt.api.calls import HistoryBase
 from tether_rt.domain.call import iso_ms
 from tether_rt.errors import BadRequest
+from tether_rt.http.handlers import within_deadline
 from tether_rt.mongo.call_history import Activity
 
 DAYS: Final = 30
@@ -20,6 +21,7 @@ MOST_AGENTS: Final = 20
 class ActivityHandler(HistoryBase):
     """Figures that are counted when they are asked for."""
 
+    @within_deadline
     async def get(self) -> None:
         zone = _zone(query.text(self, "timeZone") or "UTC")
         now = datetime.now(UTC)

@@ -6,8 +6,8 @@ from typing import Final, Protocol
 
 from tether_rt.api import query
 from tether_rt.errors import BadRequest, NotFound
-from tether_rt.http.context import HttpContext
-from tether_rt.http.handlers import SessionHandler
+from tether_rt.http.exchange import Exchange
+from tether_rt.http.handlers import SessionHandler, within_deadline
 from tether_rt.http.headers import arrived_over_tls
 from tether_rt.mongo.call_history import CallFilter, CallHistory
 from tether_rt.mongo.calls import Calls
@@ -29,10 +29,10 @@ class Links(Protocol):
 
 
 class HistoryBase(SessionHandler):
-    """What every answer about many calls has: the list of calls, and the filter of the query string."""
+    """The base of handlers of many calls: the call history, and the filter of the query string."""
 
-    def initialize(self, web: HttpContext, history: CallHistory) -> None:  # type: ignore[override]
-        super().initialize(web)
+    def initialize(self, exchange: Exchange, history: CallHistory) -> None:  # type: ignore[override]
+        super().initialize(exchange)
         self.history = history
 
     def filter(self) -> CallFilter:
@@ -54,6 +54,7 @@ class HistoryBase(SessionHandler):
 class HistoryHandler(HistoryBase):
     """`GET /api/calls/history`: one page of calls, newest first."""
 
+    @within_deadline
     async def get(self) -> None:
         call_filter = self.filter()
         limit = query.whole(self, "limit", 50, 1, 200)
@@ -76,6 +77,7 @@ class HistoryHandler(HistoryBase):
 class StatisticsHandler(HistoryBase):
     """`GET /api/calls/statistics`: counts and talk time, in all and by status."""
 
+    @within_deadline
     async def get(self) -> None:
         span = CallFilter(start=query.moment(self, "startDate"), end=query.moment(self, "endDate", end=True))
         rows = await self.history.statistics(self.session.organization_id, span)
@@ -100,19 +102,20 @@ class StatisticsHandler(HistoryBase):
 class AgentsHandler(HistoryBase):
     """`GET /api/calls/agents`: the names of agents, to choose from."""
 
+    @within_deadline
     async def get(self) -> None:
         self.respond({"success": True, "agents": await self.history.agents(self.session.organization_id, MOST_AGENTS)})
 
 
 class OneCallHandler(SessionHandler):
-    """What every answer about one call has."""
+    """The base of handlers of one call's recording."""
 
-    def initialize(self, web: HttpContext, calls: Calls) -> None:  # type: ignore[override]
-        super().initialize(web)
+    def initialize(self, exchange: Exchange, calls: Calls) -> None:  # type: ignore[override]
+        super().initialize(exchange)
         self.calls = calls
 
     async def recording(self, call_id: str) -> tuple[CallDocument, RecordingDocument]:
-        """Return the call and its recording; raises `NotFound` when the organization has no such call, or it no recording."""
+        """Return the call and its recording; raises `NotFound` if one of the two is not there."""
         call = await self.calls.with_recording_key(self.session.organization_id, call_id)
         if call is None:
             raise NotFound("There is no such call.")
@@ -124,6 +127,7 @@ class OneCallHandler(SessionHandler):
 class CallHandler(HistoryBase):
     """`GET /api/calls/{callId}`: everything about one call."""
 
+    @within_deadline
     async def get(self, call_id: str) -> None:
         call = await self.history.get(self.session.organization_id, call_id)
         if call is None:
@@ -134,10 +138,11 @@ class CallHandler(HistoryBase):
 class CallRecordingHandler(OneCallHandler):
     """`GET /api/calls/{callId}/recording`: a link to its recording, and the words."""
 
-    def initialize(self, web: HttpContext, calls: Calls, links: Links) -> None:  # type: ignore[override]
-        super().initialize(web, calls)
+    def initialize(self, exchange: Exchange, calls: Calls, links: Links) -> None:  # type: ignore[override]
+        super().initialize(exchange, calls)
         self.links = links
 
+    @within_deadline
     async def get(self, call_id: str) -> None:
         call, recording = await self.recording(call_id)
         url = await self.links.link(recording, LINK_S)
@@ -159,12 +164,10 @@ class CallRecordingHandler(OneCallHandler):
 
 
 class PeaksHandler(OneCallHandler):
-    """`GET /api/calls/{callId}/peaks`: the recording as a waveform is drawn."""
+    """`GET /api/calls/{callId}/peaks`: the loudest sample of each part of the recording, to draw a waveform."""
 
-    answers_in_time = False
-
-    def initialize(self, web: HttpContext, calls: Calls, waveforms: WaveformService) -> None:  # type: ignore[override]
-        super().initialize(web, calls)
+    def initialize(self, exchange: Exchange, calls: Calls, waveforms: WaveformService) -> None:  # type: ignore[override]
+        super().initialize(exchange, calls)
         self.waveforms = waveforms
 
     async def get(self, call_id: str) -> None:

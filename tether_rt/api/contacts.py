@@ -10,8 +10,8 @@ from tether_rt.api import query
 from tether_rt.domain.call import parse_time
 from tether_rt.domain.contract import Contract
 from tether_rt.errors import BadRequest, NotFound
-from tether_rt.http.context import HttpContext
-from tether_rt.http.handlers import SessionHandler
+from tether_rt.http.exchange import Exchange
+from tether_rt.http.handlers import SessionHandler, within_deadline
 from tether_rt.http.json_body import parse
 from tether_rt.mongo.contacts import People
 from tether_rt.mongo.documents import ContactDocument
@@ -20,10 +20,11 @@ from tether_rt.mongo.documents import ContactDocument
 class ContactsHandler(SessionHandler):
     """`GET /api/contacts`: one page, the last called first."""
 
-    def initialize(self, web: HttpContext, people: People) -> None:  # type: ignore[override]
-        super().initialize(web)
+    def initialize(self, exchange: Exchange, people: People) -> None:  # type: ignore[override]
+        super().initialize(exchange)
         self.people = people
 
+    @within_deadline
     async def get(self) -> None:
         size = query.whole(self, "size", 50, 1, 200)
         page = query.whole(self, "page", 1, 1, query.MAX_OFFSET // 200)
@@ -36,18 +37,20 @@ class ContactsHandler(SessionHandler):
 class ContactHandler(SessionHandler):
     """`/api/contacts/{contactId}`: GET shows a contact, PATCH gives it a name."""
 
-    takes_body = True
+    body_methods = ("PATCH",)
 
-    def initialize(self, web: HttpContext, people: People, contract: Contract) -> None:  # type: ignore[override]
-        super().initialize(web)
+    def initialize(self, exchange: Exchange, people: People, contract: Contract) -> None:  # type: ignore[override]
+        super().initialize(exchange)
         self.people = people
         self.contract = contract
 
+    @within_deadline
     async def get(self, contact_id: str) -> None:
         self._show(await self.people.contact(self.session.organization_id, contact_id))
 
+    @within_deadline
     async def patch(self, contact_id: str) -> None:
-        body = parse(self.take_body())
+        body = parse(self.request.body)
         self.contract.check("ContactRenameRequest", body)
         name = body["name"].strip()
         if not name:
@@ -61,16 +64,16 @@ class ContactHandler(SessionHandler):
 
 
 class _ConversationHandler(SessionHandler):
-    takes_body = True
+    body_methods = ("POST",)
     schema = ""
 
-    def initialize(self, web: HttpContext, people: People, contract: Contract) -> None:  # type: ignore[override]
-        super().initialize(web)
+    def initialize(self, exchange: Exchange, people: People, contract: Contract) -> None:  # type: ignore[override]
+        super().initialize(exchange)
         self.people = people
         self.contract = contract
 
     def body(self) -> dict[str, Any]:
-        body = parse(self.take_body())
+        body = parse(self.request.body)
         self.contract.check(self.schema, body)
         return dict(body)
 
@@ -80,6 +83,7 @@ class ConversationsHandler(_ConversationHandler):
 
     schema = "ConversationAllRequest"
 
+    @within_deadline
     async def post(self) -> None:
         conversations = await self.people.conversations(self.session.organization_id, self.body()["contactId"])
         if conversations is None:
@@ -92,6 +96,7 @@ class MessagesHandler(_ConversationHandler):
 
     schema = "ConversationMessagesRequest"
 
+    @within_deadline
     async def post(self) -> None:
         body = self.body()
         messages = await self.people.messages(

@@ -1,4 +1,4 @@
-"""Recordings kept on disk, served to whoever holds a signed link; those in R2 are fetched from R2 itself."""
+"""Recordings on disk, served to the holder of a signed link; those in R2 are fetched from R2 itself."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from contextlib import aclosing
 from typing import Final
 from urllib.parse import urlencode
 
-from tornado.iostream import StreamClosedError
-
 from tether_rt.auth.credentials import Keyring
 from tether_rt.errors import BadRequest, Forbidden, NotFound, RangeNotSatisfiable
-from tether_rt.http.context import HttpContext
+from tether_rt.http.exchange import Exchange
 from tether_rt.http.handlers import JsonHandler
 from tether_rt.mongo.calls import Calls
 from tether_rt.mongo.documents import RecordingDocument
@@ -41,8 +39,8 @@ class RecordingLinks:
 class RecordingHandler(JsonHandler):
     """`GET /api/recordings/{recordingId}`: the audio, whole or one range of it (RFC 9110 section 14)."""
 
-    def initialize(self, web: HttpContext, calls: Calls, store: RecordingStore, keyring: Keyring) -> None:  # type: ignore[override]
-        super().initialize(web)
+    def initialize(self, exchange: Exchange, calls: Calls, store: RecordingStore, keyring: Keyring) -> None:  # type: ignore[override]
+        super().initialize(exchange)
         self.calls = calls
         self.store = store
         self.keyring = keyring
@@ -56,17 +54,15 @@ class RecordingHandler(JsonHandler):
         self.set_header("Content-Disposition", f'inline; filename="{recording_id}.{recording["key"].rpartition(".")[2]}"')
         self.set_header("Accept-Ranges", "bytes")
         self.set_header("Cache-Control", "private, max-age=600, immutable")
+        # The link is the credential, and it is made to be played in an <audio> of whatever page has it.
+        self.set_header("Cross-Origin-Resource-Policy", "cross-origin")
         self.set_header("Content-Length", str(end - start))
         if self.request.method == "HEAD":
             self.finish()
             return
-        try:
-            async with aclosing(self.store.read(recording["key"], start, end)) as pieces:
-                async for piece in pieces:
-                    self.write(piece)
-                    await self.flush()
-        except StreamClosedError:
-            return  # a player that seeks drops the request it no longer needs
+        async with aclosing(self.store.read(recording["key"], start, end)) as pieces:
+            async for piece in pieces:
+                await self.stream(piece)
         self.finish()
 
     async def _judged(self, recording_id: str) -> RecordingDocument:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tether_rt.domain.contract import Contract
 from tether_rt.errors import Forbidden, NotFound, Unauthorized
-from tether_rt.http.context import HttpContext
-from tether_rt.http.handlers import JsonHandler, SessionHandler
+from tether_rt.http.exchange import Exchange
+from tether_rt.http.handlers import JsonHandler, SessionHandler, within_deadline
 from tether_rt.http.headers import SESSION_COOKIE, arrived_over_tls, from_foreign_page
 from tether_rt.http.json_body import parse
 from tether_rt.hub.hub import Hub
@@ -14,23 +14,23 @@ from tether_rt.hub.hub import Hub
 class LoginHandler(JsonHandler):
     """`POST /api/auth/login`: a token, and the same token as a cookie that scripts cannot read."""
 
-    takes_body = True
+    body_methods = ("POST",)
 
-    def initialize(self, web: HttpContext, contract: Contract) -> None:  # type: ignore[override]
-        super().initialize(web)
+    def initialize(self, exchange: Exchange, contract: Contract) -> None:  # type: ignore[override]
+        super().initialize(exchange)
         self.contract = contract
 
     async def authorize(self) -> None:
-        if from_foreign_page(self.request, self.web.allowed_origins):
+        if from_foreign_page(self.request, self.context.allowed_origins):
             raise Forbidden("Requests from pages of another site are not taken.")
 
     async def post(self) -> None:
-        body = parse(self.take_body())
+        body = parse(self.request.body)
         self.contract.check("LoginRequest", body)
-        signed_in = await self.web.identity.sign_in(body["email"], body["password"], self.remote, self.deadline)
+        signed_in = await self.context.identity.sign_in(body["email"], body["password"], self.exchange.remote, self.deadline)
         if signed_in is None:
             raise Unauthorized("The email address or the password is wrong.")
-        self.organization_id = signed_in.claims.organization_id
+        self.exchange.organization_id = signed_in.claims.organization_id
         self.set_cookie(
             SESSION_COOKIE,
             signed_in.token,
@@ -45,6 +45,7 @@ class LoginHandler(JsonHandler):
 class VerifyTokenHandler(SessionHandler):
     """`GET /api/auth/verify-token`."""
 
+    @within_deadline
     async def get(self) -> None:
         self.respond({"message": "Token is good"})
 
@@ -52,8 +53,9 @@ class VerifyTokenHandler(SessionHandler):
 class UserHandler(SessionHandler):
     """`GET /api/user`: who is signed in."""
 
+    @within_deadline
     async def get(self) -> None:
-        user = await self.web.identity.user(self.session.user_id)
+        user = await self.context.identity.user(self.session.user_id)
         if user is None:
             raise NotFound("This user no longer exists.")
         self.respond({"success": True, "user": user})
@@ -62,12 +64,13 @@ class UserHandler(SessionHandler):
 class LogoutHandler(SessionHandler):
     """`POST /api/auth/logout`: ends the session and closes its dashboards."""
 
-    def initialize(self, web: HttpContext, hub: Hub) -> None:  # type: ignore[override]
-        super().initialize(web)
+    def initialize(self, exchange: Exchange, hub: Hub) -> None:  # type: ignore[override]
+        super().initialize(exchange)
         self.hub = hub
 
+    @within_deadline
     async def post(self) -> None:
-        await self.web.identity.sign_out(self.session.session_id)
+        await self.context.identity.sign_out(self.session.session_id)
         self.hub.end_session(self.session.session_id)
         self.clear_cookie(SESSION_COOKIE)
         self.respond({"success": True, "message": "Signed out"})
@@ -76,8 +79,9 @@ class LogoutHandler(SessionHandler):
 class ApiKeyHandler(SessionHandler):
     """`GET /api/user/api-key`."""
 
+    @within_deadline
     async def get(self) -> None:
-        key = await self.web.identity.api_key(self.session.user_id)
+        key = await self.context.identity.api_key(self.session.user_id)
         if key is None:
             raise NotFound("The API key cannot be shown; regenerate it to have a new one.")
         self.respond({"success": True, "data": {"apiKey": key}})
@@ -86,8 +90,9 @@ class ApiKeyHandler(SessionHandler):
 class RegenerateApiKeyHandler(SessionHandler):
     """`POST /api/user/api-key/regenerate`: a new key; the old one stops working."""
 
+    @within_deadline
     async def post(self) -> None:
-        key = await self.web.identity.regenerate_api_key(self.session.user_id)
+        key = await self.context.identity.regenerate_api_key(self.session.user_id)
         if key is None:
             raise NotFound("This user no longer exists.")
         self.respond({"success": True, "data": {"apiKey": key}})

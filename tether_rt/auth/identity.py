@@ -168,10 +168,6 @@ class Identity:
         self._callers = LookupCache(users.callers_by_key_digest, clock=clock)
         self._live = LookupCache(self._live_by_id, clock=clock)
 
-    def remembered_caller(self, key: str) -> Caller | None:
-        """Return the caller who owns this API key if the look-up is cached."""
-        return self._callers.cached(credentials.api_key_digest(key)) if credentials.looks_like_api_key(key) else None
-
     async def caller(self, key: str, deadline: Deadline) -> Caller | None:
         """Return the caller who owns this API key, or None. Raises as `LookupCache.get`."""
         return (

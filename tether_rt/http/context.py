@@ -1,20 +1,20 @@
-"""What all handlers of a process share: who is asked about callers, the limits, and what is in flight right now."""
+"""What the HTTP side of a process shares: identity, limits, and the requests that are active."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from dataclasses import dataclass, field
 from typing import Final
-
-from tornado.web import RequestHandler
 
 from tether_rt.auth.identity import Identity
 from tether_rt.auth.rate_limits import RateLimit
 from tether_rt.errors import TetherError, Unavailable
 from tether_rt.http.headers import Headers, Networks, remote_address
 from tether_rt.runtime.logs import log
-from tether_rt.runtime.metrics import Metrics, labelled
+from tether_rt.runtime.metrics import Metrics
+
+WRITE_DEADLINE_S: Final = 30.0
+PACE_WINDOW_S: Final = 10.0
 
 _LOG: Final = logging.getLogger("tether.http")
 
@@ -40,7 +40,7 @@ class BodyBudget:
 
 @dataclass(slots=True)
 class HttpContext:
-    """What handlers need from the composition root; one for the process."""
+    """Process-wide context of requests; one for the process, made by the composition root."""
 
     identity: Identity
     metrics: Metrics
@@ -50,11 +50,14 @@ class HttpContext:
     trusted_proxies: Networks = ()
     key_rate: RateLimit[str] | None = None
     """How often one API key's user may call."""
+    write_deadline_s: float = WRITE_DEADLINE_S
+    """How long the client of a streamed answer may take for 64 KB."""
+    pace_window_s: float = PACE_WINDOW_S
+    """In how much time a body has to make progress (`request_body`)."""
     draining: bool = False
+    """Set when the server stops: from then on, requests are answered 503."""
     active: set[object] = field(default_factory=set)
     """Requests whose headers were read and whose answer is not out."""
-    idle: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set while draining once `active` is empty."""
     _proxy_noted: bool = False
 
     def remote_address_of(self, headers: Headers, peer: str) -> str:
@@ -69,44 +72,3 @@ class HttpContext:
         """Count an error that says that a limit was met."""
         if error.limit is not None:
             self.metrics.limited.labels(error.limit).inc()
-
-    def log_request(
-        self,
-        request_id: str,
-        method: str,
-        path: str,
-        status: int,
-        elapsed_s: float,
-        *,
-        remote: str,
-        organization_id: str | None,
-    ) -> None:
-        """Write an answered request's one log line and its metrics."""
-        # A caller may make up any number of methods, and each would be a series for ever.
-        known = method if method in RequestHandler.SUPPORTED_METHODS else "other"
-        labelled(self.metrics.requests, known, str(status)).inc()
-        labelled(self.metrics.request_s, known).observe(elapsed_s)
-        log(
-            _LOG,
-            logging.INFO,
-            "request",
-            requestId=request_id,
-            method=method,
-            path=path,
-            status=status,
-            ms=round(elapsed_s * 1000, 1),
-            remote=remote,
-            organizationId=organization_id,
-        )
-
-    async def drain(self) -> None:
-        """Take no more requests and return when those in flight are answered."""
-        self.draining = True
-        if self.active:
-            await self.idle.wait()
-
-    def finish_request(self, request: object) -> None:
-        """Note that a request is no longer in flight; idempotent."""
-        self.active.discard(request)
-        if self.draining and not self.active:
-            self.idle.set()

@@ -1,7 +1,4 @@
-"""What a request's headers say, judged: whose page sent it, who is calling from where, how long its body is and of what kind.
-
-Pure.
-"""
+"""Rules about headers: credentials, origins, the caller's address, and the length and type of a body. Pure."""
 
 from __future__ import annotations
 
@@ -24,8 +21,14 @@ SECURITY: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-"""What every answer carries, whatever it is, beside a Content-Security-Policy."""
+"""The security headers of every answer, beside its Content-Security-Policy."""
 NOTHING_MAY_RUN: Final = "default-src 'none'; frame-ancestors 'none'"
+
+PREFLIGHT: Final = {
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, X-Request-Id",
+    "Access-Control-Max-Age": "600",
+}
+"""The answer to a preflight request of an allowed origin (Fetch, "CORS-preflight request"), beside the methods."""
 
 Headers = Mapping[str, str]
 """By their names as Tornado writes them, `Content-Type`."""
@@ -39,9 +42,10 @@ def bearer_token(headers: Headers) -> str | None:
 
 
 def origin_allowed(request: HTTPServerRequest, allowed_origins: tuple[str, ...]) -> bool:
-    """Say if the request's `Origin` is the server's own or one of the allowed; a request without one is not from a page.
+    """Return True if the request's `Origin` is the server's own, or one of the allowed, or absent: then no page sent it.
 
-    The own one has the request's host and port. Behind a proxy that ends TLS without saying so, its scheme cannot be told.
+    The server's own origin has the request's host and port. Its scheme is not known behind a proxy that ends TLS without
+    `X-Forwarded-Proto`.
     """
     origin = request.headers.get("Origin")
     if origin is None:
@@ -57,10 +61,10 @@ def origin_allowed(request: HTTPServerRequest, allowed_origins: tuple[str, ...])
 
 
 def from_foreign_page(request: HTTPServerRequest, allowed_origins: tuple[str, ...]) -> bool:
-    """Say if a page of another site made the browser send this request, as far as the browser tells.
+    """Return True if the browser says that a page of another site sent this request.
 
-    A request that reads may come without an `Origin`; then `Sec-Fetch-Site` tells (Fetch Metadata), of a sister site as well,
-    whose requests bring the cookie. Who types the address, or follows a link to it, is no page.
+    A GET may come without an `Origin`. Then `Sec-Fetch-Site` decides (W3C Fetch Metadata), also for other sites of the same
+    domain, whose requests bring the cookie. An address that was typed, or a link that was followed, counts as no page.
     """
     if not origin_allowed(request, allowed_origins):
         return True
@@ -70,8 +74,31 @@ def from_foreign_page(request: HTTPServerRequest, allowed_origins: tuple[str, ..
     return headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin")
 
 
+def cross_origin_headers(headers: Headers, allowed_origins: tuple[str, ...]) -> dict[str, str]:
+    """Return the CORS headers that let a page of an allowed origin read the answer; none for other pages."""
+    if not allowed_origins:
+        return {}
+    origin = headers.get("Origin")
+    if origin not in allowed_origins:
+        return {"Vary": "Origin"}
+    return {
+        "Vary": "Origin",
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Allow-Credentials": "true",
+        "Access-Control-Expose-Headers": "Retry-After, X-Request-Id",
+    }
+
+
+def is_preflight(request: HTTPServerRequest, allowed_origins: tuple[str, ...]) -> bool:
+    """Return True for a CORS preflight request of a page of an allowed origin."""
+    headers = request.headers
+    return (
+        request.method == "OPTIONS" and headers.get("Origin") in allowed_origins and "Access-Control-Request-Method" in headers
+    )
+
+
 def arrived_over_tls(request: HTTPServerRequest) -> bool:
-    """Say if the caller's side of the connection, before a proxy that ends TLS, was HTTPS."""
+    """Return True if the client used HTTPS, also if a proxy in front of the server ends TLS."""
     return _said_to_be_tls(request) or request.headers.get("Origin", "").startswith("https://")
 
 
@@ -80,15 +107,15 @@ def _said_to_be_tls(request: HTTPServerRequest) -> bool:
 
 
 def networks(texts: Iterable[str]) -> Networks:
-    """Return addresses and networks as networks; raises `ValueError` for what is neither."""
+    """Return addresses and networks as networks; raises `ValueError` for a text that is neither."""
     return tuple(ip_network(text) for text in texts)
 
 
 def remote_address(headers: Headers, peer: str, proxies: Networks) -> str:
-    """Return where a request comes from: the peer or, when that is one of ours, the first before it that is not.
+    """Return the client's address: the peer or, if that is a trusted proxy, the first address before it that is not one.
 
-    `X-Forwarded-For` is written from left to right, each proxy appending whom it heard. So it is read from the right, and only
-    as far as those who wrote it are trusted; what stands further left, a caller may have made up.
+    Each proxy appends its own peer to `X-Forwarded-For`. So the header is read from the right, and only as far as its authors
+    are trusted proxies; a client may have made up the rest.
     """
     address = peer
     for heard in reversed(headers.get("X-Forwarded-For", "").split(",")):
@@ -117,7 +144,7 @@ def _without_port(text: str) -> str:
 
 
 def declared_bytes_of(request: HTTPServerRequest) -> int | None:
-    """Return the body's length, None when it is chunked; raises `BadRequest` when the headers leave that open."""
+    """Return the body's length in bytes, None if it is chunked; raises `BadRequest` if the headers are not clear about it."""
     length = request.headers.get("Content-Length")
     coding = request.headers.get("Transfer-Encoding")
     if coding is not None:
@@ -133,7 +160,7 @@ def declared_bytes_of(request: HTTPServerRequest) -> int | None:
 
 
 def require_plain_json(headers: Headers) -> None:
-    """Raise `UnsupportedMedia` unless the body is declared as JSON, or as nothing, and is not compressed."""
+    """Raise `UnsupportedMedia` unless the body is uncompressed and has the type JSON or none."""
     kind = headers.get("Content-Type")
     if kind is not None and kind.partition(";")[0].strip().lower() != "application/json":
         raise UnsupportedMedia("Content-Type must be application/json")

@@ -1,4 +1,4 @@
-"""A request's bytes as JSON, within what the event loop can read in one go. Pure."""
+"""Parsing of a request's JSON, within limits that keep the event loop free. Pure."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from tether_rt.errors import BadRequest
 
 MAX_VALUES: Final = 100_000
 MAX_JSON_BYTES: Final = 6 * 1024 * 1024
-"""Of a body without its recording. orjson holds the interpreter while it reads, and so every other request: 3 ms for a
-transcript of 20,000 short turns, 4 ms for 6 MB of text, 8 ms where both come together, and 14 s for the 17 million empty lists
-that 48 MB would have room for. What is within both bounds fits into a document of MongoDB's (16 MB)."""
+"""Of a body without its recording. orjson holds the interpreter lock while it parses, and so every other request: 3 ms for a
+transcript of 20,000 short turns, 4 ms for 6 MB of text, 8 ms for both together, and 14 s for 17 million empty lists, which fit
+into 48 MB. A body within both limits fits into a MongoDB document (16 MB)."""
 
 
 def parse(raw: bytes | bytearray) -> Any:
@@ -30,5 +30,5 @@ def parse(raw: bytes | bytearray) -> Any:
 
 
 def has_more_values(raw: bytes | bytearray, limit: int) -> bool:
-    """Say if there may be more values than that: counted without reading, so commas and brackets in text count as well."""
+    """Return True if there may be more than `limit` values. Counted without parsing: commas and brackets in text count."""
     return len(raw) > limit and raw.count(b",") + raw.count(b"[") + raw.count(b"{") > limit

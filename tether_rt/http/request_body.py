@@ -7,16 +7,15 @@ from collections.abc import Callable
 from typing import Final
 
 from tether_rt.errors import BodyTooSlow, TetherError, TooLarge
-from tether_rt.http.context import BodyBudget
+from tether_rt.http.context import PACE_WINDOW_S, BodyBudget
 
 _TURN_BYTES: Final = 64 * 1024
-"""From here on a body gives the event loop its turn after each piece. What has arrived is read without waiting, so that whoever
-sends fast would have the loop to themself: 5 MB of a refused body were read at once."""
-PACE_WINDOW_S: Final = 10
+"""Above this size, a body yields to the event loop after every piece. Tornado reads what has arrived without waiting, so that a
+fast sender would starve other connections."""
 PACE_BYTES: Final = 80_000
-"""A body makes this much progress in every window, or all that is left of it: 8 kB/s, the rate of a telephone line."""
+"""What has to arrive of a body in every window, or all that is left of it: 8 kB/s, the rate of a telephone line."""
 TOO_SLOW: Final = BodyTooSlow(
-    f"The body came too slowly: send at least {PACE_BYTES // 1000} kB in every {PACE_WINDOW_S} seconds."
+    f"The body came too slowly: send at least {PACE_BYTES // 1000} kB in every {PACE_WINDOW_S:g} seconds."
 )
 
 
@@ -27,10 +26,20 @@ def too_large(limit_bytes: int) -> TooLarge:
 
 
 class RequestBody:
-    """One body. What it was promised room for stays in the budget until `release`, whoever has its bytes by then."""
+    """One body. Its size stays in the budget until `release`, also after its content was taken."""
 
-    def __init__(self, budget: BodyBudget, limit_bytes: int, declared_bytes: int, cut_off: Callable[[], object]) -> None:
-        """Make room for what was declared (0: not known); raises `Unavailable`. `cut_off` is called when nothing comes."""
+    def __init__(
+        self,
+        budget: BodyBudget,
+        limit_bytes: int,
+        declared_bytes: int,
+        cut_off: Callable[[], object],
+        window_s: float = PACE_WINDOW_S,
+    ) -> None:
+        """Make room for what was declared (0: not known); raises `Unavailable`.
+
+        `cut_off` is called when nothing has come for `window_s`.
+        """
         budget.reserve(declared_bytes)
         self._budget = budget
         self._limit_bytes = limit_bytes
@@ -38,12 +47,13 @@ class RequestBody:
         self._cut_off = cut_off
         self._content: bytearray | None = bytearray()
         self._is_too_slow = False
-        self._watch = asyncio.get_running_loop().call_later(PACE_WINDOW_S, self._judge_pace, 0)
+        self._window_s = window_s
+        self._watch = asyncio.get_running_loop().call_later(window_s, self._judge_pace, 0)
 
     def add(self, piece: bytes) -> bool:
-        """Keep a piece, or drop it once the content is taken; say if others want their turn before the next one.
+        """Keep a piece, or drop it once the content is taken; return True if the event loop should run before the next one.
 
-        Raises `TooLarge`, `BodyTooSlow` and `Unavailable`, and has let go of everything by then.
+        Raises `TooLarge`, `BodyTooSlow` and `Unavailable`, after it has released everything.
         """
         if self._content is None:
             return True
@@ -75,12 +85,12 @@ class RequestBody:
         self._reserved_bytes = 0
 
     def _judge_pace(self, before_bytes: int) -> None:
-        """Cut off who sends too little: a few slow senders would hold the budget that the others need."""
+        """Cut off a sender that is too slow: a few of them would hold the budget that others need."""
         if self._content is None:
             return
         progress_bytes = len(self._content) - before_bytes
         if progress_bytes == 0:
             self._cut_off()
         elif progress_bytes < PACE_BYTES:
-            self._is_too_slow = True  # told with the next piece: closing while one is on its way would lose the answer
-        self._watch = asyncio.get_running_loop().call_later(PACE_WINDOW_S, self._judge_pace, len(self._content))
+            self._is_too_slow = True  # refused with the next piece: closing while one is on its way would lose the answer
+        self._watch = asyncio.get_running_loop().call_later(self._window_s, self._judge_pace, len(self._content))

@@ -1,75 +1,81 @@
-"""Which handler an address belongs to, and which requests need none."""
+"""Which class answers a request, by its path and its method."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import partial
-from types import MappingProxyType
+from collections.abc import Sequence
 from typing import Any, Final
 
-from tornado.http1connection import HTTP1Connection
-from tornado.httputil import HTTPHeaders, HTTPMessageDelegate, HTTPServerRequest, RequestStartLine, ResponseStartLine
+from tornado.escape import url_unescape
+from tornado.httputil import HTTPMessageDelegate, HTTPServerRequest
+from tornado.routing import Router
 from tornado.web import Application, RequestHandler
 
-Route = tuple[str, type[RequestHandler], dict[str, Any]]
-"""A path as OpenAPI writes it, `/api/calls/{callId}`, its handler, and the parts that the handler is made with."""
+from tether_rt.errors import BadRequest, MethodNotAllowed, NotFound
+from tether_rt.http.context import HttpContext
+from tether_rt.http.endpoint import Endpoint, Preflight, Refusal
+from tether_rt.http.exchange import Exchange
+from tether_rt.http.handlers import JsonHandler, RequestHandlerEndpoint
+from tether_rt.http.headers import is_preflight
+from tether_rt.http.responses import NOT_UTF8, NOTHING_HERE
 
-Shortcut = Callable[[RequestStartLine, HTTPHeaders, HTTP1Connection], HTTPMessageDelegate | None]
-"""Takes a request whose headers were read, or leaves it to the route's handler (None)."""
-Shortcuts = Mapping[tuple[str, str], Shortcut]
-"""By method and path."""
+Route = tuple[str, type[Endpoint] | type[JsonHandler], dict[str, Any]]
+"""A path as OpenAPI writes it, `/api/calls/{callId}`, the class that answers it, and the parts that it is made with."""
 
 _FILES: Final = r"((?:css|js|vendor)/.+|[^/]+\.(?:css|js|svg|png|ico|webmanifest))"
 
 
-class RoutedApplication(Application):
-    """The application of some routes. A path without variables is found by one look, not by trying each pattern in turn."""
+class RouteTable(Router):
+    """Finds the class that answers a request, and makes one of it with the parameters of the path.
 
-    def __init__(self, routes: Sequence[Route], shortcuts: Shortcuts = MappingProxyType({}), **settings: Any) -> None:
-        """Take the routes, and shortcuts that are asked before them."""
-        super().__init__([(pattern(path), handler, parts) for path, handler, parts in routes], **settings)
-        self._exact = {path: (handler, parts) for path, handler, parts in routes if "{" not in path}
-        self._shortcuts = shortcuts
+    An `Endpoint` is made with the exchange, the parameters as text, and its parts; a `JsonHandler` gets the parameters as
+    arguments of its method, as always in Tornado.
+    """
 
-    def start_request(self, server_conn: object, request_conn: Any) -> HTTPMessageDelegate:
-        return _Incoming(self._shortcuts, partial(super().start_request, server_conn, request_conn), request_conn)
+    def __init__(self, context: HttpContext, routes: Sequence[Route]) -> None:
+        self._context = context
+        self._exact = {path: (target, parts) for path, target, parts in routes if "{" not in path}
+        self._patterns = [(re.compile(pattern(path)), target, parts) for path, target, parts in routes if "{" in path]
+        self._handlers = Application(log_function=lambda handler: None)  # a request is logged by its exchange
 
-    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
-        if exact := self._exact.get(request.path):
-            return self.get_handler_delegate(request, *exact)
-        return super().find_handler(request, **kwargs)
+    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> HTTPMessageDelegate:
+        """Return what takes this request; one that no route takes is refused."""
+        exchange = Exchange(self._context, request)
+        found = self._find(request.path)
+        methods = allowed_methods(found[0]) if found is not None else ()
+        if found is not None and is_preflight(request, self._context.allowed_origins):
+            return Preflight(exchange, methods)
+        if request.method not in (methods if found is not None else RequestHandler.SUPPORTED_METHODS):
+            return Refusal(exchange, MethodNotAllowed("This address does not take that method.", methods))
+        if found is None:
+            return Refusal(exchange, NotFound(NOTHING_HERE))
+        target, parts, arguments = found
+        if issubclass(target, JsonHandler):
+            delegate = self._handlers.get_handler_delegate(request, target, {"exchange": exchange, **parts}, arguments)
+            return RequestHandlerEndpoint(exchange, target, delegate)
+        try:
+            return target(exchange, *[argument.decode() for argument in arguments], **parts)
+        except UnicodeDecodeError:
+            return Refusal(exchange, BadRequest(NOT_UTF8))
+
+    def _find(self, path: str) -> tuple[type[Endpoint] | type[JsonHandler], dict[str, Any], list[bytes]] | None:
+        # A path without variables is found by one look, not by trying each pattern in turn.
+        if exact := self._exact.get(path):
+            return *exact, []
+        for regex, target, parts in self._patterns:
+            if match := regex.fullmatch(path):
+                return target, parts, [url_unescape(text, encoding=None, plus=False) for text in match.groups()]
+        return None
 
 
-class _Incoming(HTTPMessageDelegate):
-    """A request until its headers are there; from then on its shortcut or, without one, what Tornado has for it."""
-
-    def __init__(self, shortcuts: Shortcuts, usual: Callable[[], HTTPMessageDelegate], connection: HTTP1Connection) -> None:
-        self._shortcuts = shortcuts
-        self._usual = usual
-        self._connection = connection
-        self._delegate: HTTPMessageDelegate | None = None
-
-    def headers_received(
-        self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
-    ) -> Awaitable[None] | None:
-        assert isinstance(start_line, RequestStartLine)
-        shortcut = self._shortcuts.get((start_line.method, start_line.path))
-        taken = shortcut(start_line, headers, self._connection) if shortcut is not None else None
-        self._delegate = taken if taken is not None else self._usual()
-        return self._delegate.headers_received(start_line, headers)
-
-    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
-        assert self._delegate is not None
-        return self._delegate.data_received(chunk)
-
-    def finish(self) -> None:
-        assert self._delegate is not None
-        self._delegate.finish()
-
-    def on_connection_close(self) -> None:
-        if self._delegate is not None:
-            self._delegate.on_connection_close()
+def allowed_methods(target: type[Endpoint] | type[JsonHandler]) -> tuple[str, ...]:
+    """Return the methods that a route's class answers."""
+    if issubclass(target, Endpoint):
+        return target.methods
+    own = [
+        name for name in target.SUPPORTED_METHODS if getattr(target, name.lower()) is not getattr(RequestHandler, name.lower())
+    ]
+    return tuple(name for name in own if name != "HEAD" or "GET" in own)
 
 
 def pattern(path: str) -> str:

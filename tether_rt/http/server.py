@@ -13,10 +13,10 @@ from collections.abc import Awaitable, Iterable
 from typing import Any, Final
 
 import orjson
-from tornado.http1connection import HTTP1Connection, HTTP1ServerConnection
+from tornado.http1connection import HTTP1ServerConnection
 from tornado.httpserver import HTTPServer
+from tornado.httputil import HTTPServerConnectionDelegate
 from tornado.iostream import IOStream, UnsatisfiableReadError
-from tornado.web import Application
 
 from tether_rt.http.headers import NOTHING_MAY_RUN, SECURITY
 from tether_rt.http.lingering_close import lingering_close
@@ -120,7 +120,7 @@ class BoundedServer(HTTPServer):
     A dashboard's connection counts until its upgrade; then the hub's limits apply. Serves plain TCP: a proxy does TLS.
     """
 
-    def initialize(self, application: Application, *, max_connections: int, **options: Any) -> None:  # type: ignore[override]
+    def initialize(self, application: HTTPServerConnectionDelegate, *, max_connections: int, **options: Any) -> None:  # type: ignore[override]
         """Take the same options as `HTTPServer`."""
         super().initialize(application, **options)
         self.max_connections = max_connections
@@ -237,9 +237,3 @@ class BoundedServer(HTTPServer):
         for task in self._lingering:
             task.cancel()
         await asyncio.gather(*self._lingering, return_exceptions=True)
-
-
-def arrived_bytes(connection: HTTP1Connection) -> int:
-    """Return how much of what follows a request's headers is here already."""
-    size_bytes: int = connection.stream._read_buffer_size
-    return size_bytes

@@ -1,8 +1,8 @@
-"""The dashboard's files as they are served: under an address that names their content, compressed once.
+"""The dashboard's files, served under an address that contains the version of their content, and compressed once.
 
-All files together have a version, the digest of whatever is served. A page asks for its files under that version, so a browser
-may keep them for ever and asks for none again; another version is another address. Versions are told by content alone: several
-processes with the same files agree.
+The version is a digest of all files that are served. A page refers to its files under that version, so a browser keeps them for
+ever and never asks again; a new version is a new address. It depends on content alone, so several processes with the same files
+have the same version.
 
 A file that changes on disk is read again, so a developer only reloads the page.
 """
@@ -28,10 +28,10 @@ _TYPES: Final = {
     ".txt": "text/plain; charset=utf-8",
     ".webmanifest": "application/manifest+json",
 }
-"""What is served at all, by a file's suffix, and as what."""
+"""The suffixes of files that are served, and their content types."""
 
 _Stamp = tuple[int, int]
-"""When a file was changed and how long it is: what tells a changed file without reading it."""
+"""A file's time of change and its size: they show a change without reading the file."""
 
 
 def static_folder() -> Path:
@@ -43,11 +43,11 @@ def static_folder() -> Path:
 
 @dataclass(slots=True)
 class StaticFile:
-    """One file's content; `stamp` is that of its file."""
+    """Content that is served as a file; `stamp` is that of the file on disk, if there is one."""
 
     content: bytes
     content_type: str
-    stamp: _Stamp
+    stamp: _Stamp = (0, 0)
     digest: str = field(init=False)
     _gzipped: bytes | None = field(default=None, repr=False)
 
@@ -56,11 +56,11 @@ class StaticFile:
 
     @property
     def etag(self) -> str:
-        """Return a tag for it, weak because the compressed form has the same."""
+        """Return its ETag; weak, because the compressed form has the same one."""
         return f'W/"{self.digest}"'
 
     def gzipped(self) -> bytes:
-        """Return it compressed: done once, and 50 ms for each megabyte that time."""
+        """Return it compressed. The first time takes 50 ms for a megabyte."""
         if self._gzipped is None:
             self._gzipped = gzip.compress(self.content, 9, mtime=0)
         return self._gzipped
@@ -73,18 +73,18 @@ class StaticFiles:
         self._folder = folder
         self._files: dict[str, StaticFile] = {}
         self.version = ""
-        """The version that the latest page was given."""
+        """The version that the latest page refers to."""
 
     def file(self, path: str) -> StaticFile | None:
-        """Return a file by its path below the folder, such as `js/main.js`; None when it is none that is served."""
+        """Return a file by its path below the folder, such as `js/main.js`; None if it is not served."""
         known = self._files.get(path)
-        # A path is only ever looked up among those that the walk has found, so none leads out of the folder.
+        # A path is only looked up among those that the walk has found, so none leads out of the folder.
         if known is None or known.stamp != _stamp_of(self._folder / path):
             self._walk()
         return self._files.get(path)
 
     def page(self, path: str) -> StaticFile | None:
-        """Return a page, its own files asked for under the present version."""
+        """Return a page that refers to its files under the present version."""
         self._walk()
         page = self._files.get(path)
         if page is None:

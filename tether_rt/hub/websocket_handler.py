@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from tornado.web import RequestHandler
 
-from tether_rt.errors import BadRequest, Forbidden, TetherError, Unauthorized
-from tether_rt.http.context import HttpContext
+from tether_rt.errors import BadRequest, Forbidden, Unauthorized, UpgradeRequired
+from tether_rt.http.exchange import Exchange
 from tether_rt.http.handlers import SessionHandler
 from tether_rt.http.headers import SESSION_COOKIE, bearer_token, from_foreign_page
 from tether_rt.hub.frames import accept_key
@@ -22,20 +22,13 @@ from tether_rt.hub.protocol import SUBPROTOCOL, offered_subprotocols, parse_afte
 _VERSION: Final = "13"
 
 
-class UpgradeRequired(TetherError):
-    """The request does not ask for a WebSocket (RFC 9110 section 15.5.22)."""
-
-    status = 426
-
-
 class DashboardSocket(SessionHandler):
     """The request that opens a dashboard's stream."""
 
-    answers_in_time = False
     head: Any = RequestHandler.head  # only GET asks for an upgrade (RFC 6455 section 4.1)
 
-    def initialize(self, web: HttpContext, hub: Hub) -> None:  # type: ignore[override]
-        super().initialize(web)
+    def initialize(self, exchange: Exchange, hub: Hub) -> None:  # type: ignore[override]
+        super().initialize(exchange)
         self.hub = hub
 
     async def authorize(self) -> None:
@@ -45,16 +38,16 @@ class DashboardSocket(SessionHandler):
         cookie counts only with an `Origin`, and an `Origin` must be one of ours.
         """
         headers = self.request.headers
-        if from_foreign_page(self.request, self.web.allowed_origins):
+        if from_foreign_page(self.request, self.context.allowed_origins):
             raise Forbidden("Dashboards on pages of another site are not served.")
         token = bearer_token(headers) or subprotocol_token(self._offered())
         if token is None and "Origin" in headers:
             token = self.get_cookie(SESSION_COOKIE)
-        session = await self.web.identity.session(token, self.deadline) if token else None
+        session = await self.context.identity.session(token, self.deadline) if token else None
         if session is None:
             raise Unauthorized("Sign in first: the session is missing, expired or ended.")
         self.session = session
-        self.organization_id = session.organization_id
+        self.exchange.organization_id = session.organization_id
 
     async def get(self) -> None:
         """Admit the dashboard, upgrade the connection and hand it to the hub."""
@@ -89,12 +82,6 @@ class DashboardSocket(SessionHandler):
             raise UpgradeRequired("Sec-WebSocket-Version must be 13.")
         if not headers.get("Sec-WebSocket-Key") or not headers.get("Host"):
             raise BadRequest("The headers Sec-WebSocket-Key and Host are required.")
-
-    def _fill_error(self, error: TetherError) -> None:
-        super()._fill_error(error)
-        if error.status == UpgradeRequired.status:
-            self.set_header("Upgrade", "websocket")
-            self.set_header("Sec-WebSocket-Version", _VERSION)
 
     def _offered(self) -> list[str]:
         return offered_subprotocols(self.request.headers.get("Sec-WebSocket-Protocol"))

@@ -1,7 +1,7 @@
-"""The way of one call from bytes to durable: contract, duplicate, rules, recording, commit, in this order.
+"""What happens to one call, in this order: contract, duplicate check, rules, recording, commit.
 
-The order is a promise. A duplicate is known before its recording is touched, and nothing is committed to MongoDB before the
-recording is safe: a crash leaves at most a recording without a call, under the key that the retry will use again.
+The order is a promise. A duplicate is found before its recording is touched, and nothing is committed to MongoDB before the
+recording is durable: a crash leaves at most a recording without a call, under the key that the retry will use again.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from tether_rt.runtime.deadlines import Deadline
 REQUEST_SCHEMA: Final = "CallsIngestExternalCallRequest"
 _IN_THREAD_BYTES: Final = 128 * 1024
 _IN_THREAD_VALUES: Final = 10_000
-"""From either on a body is parsed and checked in a thread; below, that would cost more than it saves. A transcript of 128 KB is
-read and checked in 0.3 ms, as many bytes of empty lists in 20 ms."""
+"""A body of this size or with so many values is parsed and checked in a thread; for a smaller one, that would cost more than it
+saves. A transcript of 128 KB takes 0.3 ms, as many bytes of empty lists 20 ms."""
 _SURELY_FEW_BYTES: Final = 32 * 1024
-"""Below this so many values cannot be there that it would matter; to count them would take as long as to read them."""
+"""A smaller body cannot have so many values that it would matter, and counting them takes as long as parsing."""
 _LARGE_AT_ONCE: Final = max(2, min(4, os.cpu_count() or 2))
-"""How many bodies are read in threads at a time: more would take the event loop's turns from it and be done no sooner."""
+"""How many bodies are parsed in threads at a time: more would delay the event loop and be done no sooner."""
 _LIFT_BYTES: Final = 256 * 1024
 
 
@@ -46,7 +46,7 @@ class _Parsed(NamedTuple):
 
 
 class Pipeline:
-    """Takes one call after another through all stations."""
+    """Checks a call, keeps its recording and commits it."""
 
     def __init__(
         self,
@@ -57,9 +57,10 @@ class Pipeline:
         announce: Callable[[Recording], None] = lambda recording: None,
         words_at_once: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Take the stations, and who is told: of a recording once its call is durable.
+        """Take the parts that it uses, and callbacks.
 
-        `words_at_once` says if a call's words are to be indexed with it, and not later.
+        `announce` is called with a recording once its call is durable. `words_at_once` returns True if a call's words are to be
+        indexed with it, and not later.
         """
         self._contract = contract
         self._duplicates = duplicates
@@ -72,8 +73,8 @@ class Pipeline:
     async def take(self, raw: bytearray, caller: Caller, deadline: Deadline) -> Outcome:
         """Return `Created` or `Duplicate` once it is durable.
 
-        `deadline` is what the request has left for MongoDB. Raises `BadRequest` for what the vendor can mend, `Unavailable`
-        for what passes by itself.
+        `deadline` is how long the request may still wait for MongoDB. Raises `BadRequest` for an error that the vendor can
+        correct, `Unavailable` for one that passes by itself.
         """
         large = len(raw) >= _IN_THREAD_BYTES or (len(raw) >= _SURELY_FEW_BYTES and has_more_values(raw, _IN_THREAD_VALUES))
         parsed = await self._parse_large(raw) if large else self._parse(raw)
@@ -92,7 +93,7 @@ class Pipeline:
             recording, kept = await self._recordings.take(parsed.recording, caller.organization_id)
         is_indexed = not large and self._words_at_once()
         entry = Entry(new_id(), call, recording, call_elements(call, recording, is_indexed=is_indexed), is_indexed)
-        del raw, parsed, body  # megabytes, perhaps, that nobody needs while the commit is waited for
+        del raw, parsed, body  # perhaps megabytes, which are not needed while the commit is awaited
         outcome = await self._group_commit.submit(entry, deadline.remaining_s, recording=kept)
         if recording is not None and isinstance(outcome, Created):
             self._announce(recording)

@@ -8,53 +8,58 @@ from typing import Any
 from tether_rt.auth.rate_limits import retry_after_s
 from tether_rt.domain.call import Caller
 from tether_rt.errors import TooManyRequests, Unauthorized
-from tether_rt.http.context import HttpContext
-from tether_rt.http.handlers import JsonHandler
+from tether_rt.http.endpoint import Endpoint
+from tether_rt.http.exchange import Exchange
 from tether_rt.http.headers import bearer_token
+from tether_rt.http.responses import Response, to_json
 from tether_rt.ingest.pipeline import Pipeline
 from tether_rt.mongo.batch_plan import Created, Outcome
-from tether_rt.runtime.metrics import Metrics, labelled
+from tether_rt.runtime.metrics import labelled
 
 
-class IngestHandler(JsonHandler):
+class IngestEndpoint(Endpoint):
     """Judges the API key by the headers, hands the body to the pipeline, answers with the outcome."""
 
-    takes_body = True
+    methods = ("POST",)
     caller: Caller
 
-    def initialize(self, web: HttpContext, pipeline: Pipeline) -> None:  # type: ignore[override]
-        super().initialize(web)
-        self.pipeline = pipeline
+    def __init__(self, exchange: Exchange, pipeline: Pipeline) -> None:
+        super().__init__(exchange)
+        self._pipeline = pipeline
 
     @property
     def max_body_bytes(self) -> int:
-        return self.web.max_body_bytes
+        return self.context.max_body_bytes
 
     async def authorize(self) -> None:
-        key = bearer_token(self.request.headers)
-        caller = await self.web.identity.caller(key, self.deadline) if key else None
+        """Find the caller; raises `Unauthorized` without a key that holds, `TooManyRequests` past its rate limit."""
+        key = bearer_token(self.exchange.request.headers)
+        caller = await self.context.identity.caller(key, self.exchange.deadline) if key else None
         if caller is None:
             raise Unauthorized("Missing or invalid API key: send Authorization: Bearer tk_live_…")
         self.caller = caller
-        self.organization_id = caller.organization_id
-        wait_s = self.web.key_rate.take(caller.user_id) if self.web.key_rate is not None else 0.0
+        self.exchange.organization_id = caller.organization_id
+        wait_s = self.context.key_rate.take(caller.user_id) if self.context.key_rate is not None else 0.0
         if wait_s:
             raise TooManyRequests(
                 "This API key calls too often; send the call again later.", retry_after_s(wait_s), limit="key_rate"
             )
 
-    async def post(self) -> None:
-        status, payload = outcome_response(await self.pipeline.take(self.take_body(), self.caller, self.deadline))
-        self.respond(payload, status)
+    async def respond(self) -> Response:
+        """Store the call and say what became of it."""
+        status, payload = outcome_response(await self._pipeline.take(self.take_body(), self.caller, self.exchange.deadline))
+        return Response(status, to_json(payload))
 
-    def on_finish(self) -> None:
-        super().on_finish()
-        if self.request.method == "POST":
-            note_ingest(self.web.metrics, self.get_status(), time.perf_counter() - self.started_s)
+    def end(self, status: int) -> None:
+        """Count the request by its outcome, once."""
+        if not self.exchange.is_over:
+            labelled(self.context.metrics.ingest, _outcome(status)).inc()
+            self.context.metrics.ingest_s.observe(time.perf_counter() - self.exchange.started_s)
+        super().end(status)
 
 
 def outcome_response(outcome: Outcome) -> tuple[int, dict[str, Any]]:
-    """Return what a caller hears of an outcome: the status, and the answer's JSON."""
+    """Return what a vendor is told of an outcome: the status, and the answer's JSON."""
     if isinstance(outcome, Created):
         ids = outcome.ids
         created = {"callId": ids.call_id, "contactId": ids.contact_id, "conversationId": ids.conversation_id}
@@ -63,12 +68,6 @@ def outcome_response(outcome: Outcome) -> tuple[int, dict[str, Any]]:
     if outcome.differs:
         duplicate["payloadDiffers"] = True
     return 200, duplicate
-
-
-def note_ingest(metrics: Metrics, status: int, elapsed_s: float) -> None:
-    """Count a request for the mission by its outcome."""
-    labelled(metrics.ingest, _outcome(status)).inc()
-    metrics.ingest_s.observe(elapsed_s)
 
 
 def _outcome(status: int) -> str:

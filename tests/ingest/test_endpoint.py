@@ -345,7 +345,7 @@ async def test_unknown_addresses_and_methods_have_the_one_error_shape(tenant: Te
     for method, path, status in [
         ("GET", "/nowhere", 404),
         ("POST", "/nowhere", 404),
-        ("GET", "/api/calls/ingest", 401),
+        ("GET", "/api/calls/ingest", 405),
         ("DELETE", "/healthz", 405),
         ("GET", f"/api/calls/{uuid.uuid4().hex[:24]}/nothing", 404),
     ]:
