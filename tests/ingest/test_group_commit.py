@@ -55,9 +55,7 @@ class ScriptedWriter:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def write(
-        self, entries: Sequence[Entry], recordings: Sequence[asyncio.Future[None]] = (), *, is_retry: bool = False
-    ) -> list[Outcome] | None:
+    async def write(self, entries: Sequence[Entry], *, is_retry: bool = False) -> list[Outcome]:
         database = self._database
         assert len({one.call.organization_id for one in entries}) == 1, "a batch is one organization's"
         database.batches.append(list(entries))
@@ -72,8 +70,6 @@ class ScriptedWriter:
         error = database.script.pop(0) if database.script else database.judge(entries)
         if error is not None:
             raise error
-        if not all(one.done() and one.exception() is None for one in recordings):
-            return None
         database.stored += entries
         return [created(one) for one in entries]
 
@@ -201,7 +197,7 @@ async def test_organizations_do_not_wait_for_each_other(database: Database) -> N
     held = asyncio.Event()
 
     class Held(ScriptedWriter):
-        async def write(self, entries: Sequence[Entry], *args: Any, **options: Any) -> list[Outcome] | None:
+        async def write(self, entries: Sequence[Entry], *args: Any, **options: Any) -> list[Outcome]:
             if entries[0].call.organization_id == WHOSE.organization_id:
                 held.set()
                 await asyncio.Event().wait()
@@ -376,42 +372,7 @@ async def test_when_the_database_stays_away_everybody_is_told_to_come_again(
         assert database.stored == [one]
 
 
-async def test_a_recording_that_is_late_or_lost_is_its_own_calls_alone(group_commit: GroupCommit, database: Database) -> None:
-    await held_first(group_commit, database)
-    safe, late, lost, lost_later = (asyncio.get_running_loop().create_future() for _ in range(4))
-    safe.set_result(None)
-    lost.set_exception(Unavailable("The disk is full."))
-    entries = calls(5)
-    recordings = zip(entries, [safe, late, lost, lost_later, None], strict=True)
-    waiting = [asyncio.create_task(group_commit.submit(one, recording=recording)) for one, recording in recordings]
-    await asyncio.sleep(0)
-    database.may_end.set()
-    assert [await waiting[0], await waiting[4]] == [created(entries[0]), created(entries[4])]
-    with pytest.raises(Unavailable, match="The disk is full"):
-        await waiting[2]
-    assert not waiting[1].done()
-    assert not waiting[3].done()
-    lost_later.set_exception(Unavailable("The disk is away."))
-    with pytest.raises(Unavailable, match="The disk is away"):
-        await waiting[3]
-    late.set_result(None)
-    assert await waiting[1] == created(entries[1])
-    assert {one.call_id for one in database.stored[1:]} == {entries[index].call_id for index in (0, 1, 4)}
-
-
 # ---------------------------------------------------------------------- who waits
-
-
-@pytest.mark.parametrize(("is_stored", "sentence"), [(False, "The recording could not"), (True, "The database did not")])
-async def test_the_answer_says_what_did_not_come_in_time(database: Database, is_stored: bool, sentence: str) -> None:
-    async with running(database, answer_within_s=0.05) as group_commit:
-        database.may_end.clear()
-        recording = asyncio.get_running_loop().create_future()
-        if is_stored:
-            recording.set_result(None)
-        with pytest.raises(Unavailable, match=sentence):
-            await group_commit.submit(calls(1)[0], recording=recording)
-        database.may_end.set()
 
 
 async def test_a_writer_that_hangs_keeps_nobody_waiting_and_a_call_that_was_refused_is_not_stored(database: Database) -> None:

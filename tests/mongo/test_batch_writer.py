@@ -18,7 +18,7 @@ from tether_rt.domain.call import UNKNOWN_CALLER, Caller
 from tether_rt.errors import NotStorable, Unavailable, WriteConflict
 from tether_rt.mongo import client as store
 from tether_rt.mongo.abandoned_transactions import AbandonedTransactions
-from tether_rt.mongo.batch_plan import Created, Duplicate, Entry, Outcome
+from tether_rt.mongo.batch_plan import Duplicate, Entry, Outcome
 from tether_rt.mongo.batch_writer import BatchWriter
 
 NUMBER = "+442079460958"
@@ -87,40 +87,6 @@ async def test_a_segment_has_the_form_that_every_reader_expects(writer: BatchWri
     event = json.loads(segment["events"][0])
     assert list(event) == ["event", "seq", "id", "at", "data"]
     assert event["at"] == segment["at"].isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-async def test_nothing_is_committed_before_its_recording_is_durable(mongodb_uri: str, database: store.Database) -> None:
-    async with wired_writer(mongodb_uri, database, recordings_within_s=30) as (writer, wire):
-        voice: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        whose = caller()
-        entries = [entry(whose, voice=recording()), entry(whose)]
-        writing = asyncio.create_task(writer.write(entries, [voice]))
-        await wire.written.wait()
-        assert set((await counts(database)).values()) == {0}
-        assert not wire.seen.is_set(), "no commit was asked for"
-        voice.set_result(None)
-        outcomes = await writing
-        assert outcomes is not None
-        assert [type(outcome) for outcome in outcomes] == [Created, Created]
-        assert (await counts(database))["calls"] == 2
-
-
-@pytest.mark.parametrize("loss", [None, Unavailable("The disk is full.")])
-async def test_a_recording_that_is_late_or_lost_leaves_nothing_and_holds_nobody_up(
-    database: store.Database, loss: Exception | None
-) -> None:
-    writer = BatchWriter(database, recordings_within_s=0.01)
-    voice = asyncio.get_running_loop().create_future()
-    if loss is not None:
-        voice.set_exception(loss)
-    whose = caller()
-    voiced, other = entry(whose, voice=recording()), entry(whose)
-    assert await writer.write([voiced, other], [voice]) is None
-    assert set((await counts(database)).values()) == {0}
-    await written(writer, other)
-    assert (await counts(database))["calls"] == 1
-    assert len(await events_of(database, whose.organization_id)) == 3
-    await writer.close()
 
 
 async def test_a_batch_of_duplicates_alone_writes_nothing(writer: BatchWriter, database: store.Database) -> None:
@@ -220,25 +186,19 @@ async def test_a_counter_that_was_restored_alone_is_said_in_the_log_and_is_no_co
 
 _DIES_BEFORE_ITS_COMMIT = """
 import asyncio, sys
+from tests.support.batches import wired_writer
 from tests.support.entries import entry
-from tether_rt.domain.call import Caller, Recording
+from tether_rt.domain.call import Caller
 from tether_rt.mongo import client as store
-from tether_rt.mongo.batch_writer import BatchWriter
 
 async def main(uri, name, user_id, organization_id):
-    client = store.connect(uri)
     whose = Caller(user_id, organization_id)
-    never = asyncio.get_running_loop().create_future()
-    writer = BatchWriter(store.database(client, name), recordings_within_s=3600)
-    writing = asyncio.create_task(writer.write([entry(whose, fromNumber="+442079460958"), entry(whose)], [never]))
-    counters = client[name]["counters"]
-    while not await client.admin.aggregate([
-        {"$currentOp": {"idleSessions": True, "allUsers": False}},
-        {"$match": {"transaction": {"$exists": True}, "active": False}},
-    ]).to_list(None):
-        await asyncio.sleep(0.01)
-    print("written", flush=True)
-    await writing
+    async with wired_writer(uri, store.database(store.connect(uri), name)) as (writer, wire):
+        wire.may_commit.clear()
+        writing = asyncio.create_task(writer.write([entry(whose, fromNumber="+442079460958"), entry(whose)]))
+        await wire.seen.wait()
+        print("written", flush=True)
+        await asyncio.Event().wait()
 
 asyncio.run(main(*sys.argv[1:]))
 """

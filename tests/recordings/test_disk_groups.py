@@ -93,31 +93,6 @@ async def test_a_group_has_a_bound_and_the_rest_waits_for_the_next(store: DiskSt
     assert disk.flushes == 3
 
 
-@pytest.mark.parametrize(("prompt_s", "is_relied_on"), [(60.0, True), (0.0, False)])
-async def test_a_recording_is_not_relied_on_while_a_flush_takes_longer_than_usual(
-    tmp_path: Path, disk: Disk, prompt_s: float, is_relied_on: bool
-) -> None:
-    store = DiskStore(tmp_path, min_free_bytes=0, flush_file_system=disk.flush, prompt_s=prompt_s)
-    await store.start()
-    first = await held_up(store, disk, 1)
-    second = store.start_put(key(2), b"2")
-    assert (second is not None) == is_relied_on
-    disk.go_on.set()
-    await first
-    if second is not None:
-        await second
-    assert (tmp_path / key(2)).exists() == is_relied_on
-    await store.close()
-
-
-async def test_only_a_small_recording_is_relied_on(store: DiskStore, tmp_path: Path) -> None:
-    assert store.start_put(key(0), bytes(SMALL_BYTES + 1)) is None
-    started = store.start_put(key(1), bytes(SMALL_BYTES))
-    assert started is not None
-    await started
-    assert [(tmp_path / key(number)).exists() for number in range(2)] == [False, True]
-
-
 async def test_one_that_cannot_be_written_does_not_fail_its_neighbours(store: DiskStore, disk: Disk, tmp_path: Path) -> None:
     (tmp_path / key(1)).mkdir(parents=True)  # where the file is to be
     first = await held_up(store, disk, 9)
@@ -174,7 +149,6 @@ async def test_where_file_systems_cannot_be_flushed_each_recording_and_its_direc
     monkeypatch.setattr(os, "fsync", noted)  # nothing else shows what would survive a power cut
     store = DiskStore(tmp_path, min_free_bytes=0, flush_file_system=None)
     await store.start()
-    assert store.start_put(key(0), b"0") is None
     assert await put_all(store, range(3)) == [None] * 3
     assert len([path for path in flushed if "/.unfinished/" in path]) == 3
     assert {str((tmp_path / key(number)).parent) for number in range(3)} <= set(flushed)

@@ -23,7 +23,6 @@ from tether_rt.domain.call import Recording
 from tether_rt.errors import BadRequest, Unavailable
 from tether_rt.recordings.disk import DiskStore
 from tether_rt.recordings.fetch.fetcher import Limits, RecordingFetcher
-from tether_rt.recordings.fsync import flush_file_system
 from tether_rt.recordings.intake import RecordingIntake
 from tether_rt.recordings.r2 import R2Store
 from tether_rt.recordings.spool import Spool
@@ -48,10 +47,7 @@ class Place:
         )
 
     async def taken(self, text: str, organization_id: str) -> Recording:
-        recording, stored = await self.intake.take(text, organization_id)
-        if stored is not None:
-            await stored
-        return recording
+        return await self.intake.take(text, organization_id)
 
     async def content(self, key: str) -> bytes:
         return b"".join([piece async for piece in self.store.read(key, 0, 1 << 40)])
@@ -160,20 +156,6 @@ async def test_a_fetched_recording_must_be_audio_too(place: Place) -> None:
         await place.taken(lie, ORGANIZATION)
 
 
-async def test_only_a_recording_that_is_stored_in_a_moment_is_not_waited_for(place: Place) -> None:
-    small, large = audio.mp3(), audio.mp3_of(2_000_000)
-    url = place.vendor.serve("/", body(small))
-    waited_for = [(await place.intake.take(text, ORGANIZATION)).stored is None for text in (base64_of(large), url)]
-    recording, stored = await place.intake.take(base64_of(small), ORGANIZATION)
-    assert waited_for == [True, True]
-    assert (stored is None) == (isinstance(place.store, R2Store) or flush_file_system is None)
-    if stored is not None:
-        assert place.seen[2:] == []
-        await stored
-    assert place.seen[2:] == [("inline", len(small))]
-    assert await place.content(recording.key) == small
-
-
 async def test_the_same_bytes_of_two_organizations_are_two_recordings(place: Place) -> None:
     text = base64_of(audio.mp3())
     one, two = await asyncio.gather(*(place.taken(text, letter * 24) for letter in "ab"))
@@ -261,7 +243,7 @@ async def main():
     # The first ones load modules and fill pools; what is measured is what size adds.
     await asyncio.gather(*(intake.take(f"http://{host}/warm", "a" * 24) for _ in range(3)))
     before_kib = memory_kib("VmRSS")
-    taken, _ = await intake.take(f"http://{host}/large", "a" * 24)
+    taken = await intake.take(f"http://{host}/large", "a" * 24)
     print(taken.size_bytes, memory_kib("VmHWM") - before_kib)
     await spool.close()
     await store.close()

@@ -6,7 +6,7 @@ answered only after its commit is durable.
 
 Organizations never wait for each other: not for a lock, not for a batch, not for a retry. A lane whose counter another
 transaction holds gives its place back and tries again later. A call that MongoDB refuses is found by halving its batch, so it
-never takes its neighbours down. A call whose recording takes long is left out of its batch and comes again.
+never takes its neighbours down.
 """
 
 from __future__ import annotations
@@ -17,12 +17,10 @@ import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Final, Protocol
 
 from tether_rt.errors import NotStorable, TetherError, Unavailable, WriteConflict
 from tether_rt.mongo.batch_plan import Entry, Outcome
-from tether_rt.mongo.batch_writer import is_durable
 from tether_rt.runtime.backoff import Backoff
 from tether_rt.runtime.deadlines import ANSWER_WITHIN_S
 from tether_rt.runtime.logs import log
@@ -48,9 +46,7 @@ _LOG: Final = logging.getLogger("tether.ingest")
 class Writer(Protocol):
     """What makes a batch durable: `mongo.batch_writer.BatchWriter`, whose docstrings hold."""
 
-    async def write(
-        self, entries: Sequence[Entry], recordings: Sequence[asyncio.Future[None]] = (), *, is_retry: bool = False
-    ) -> list[Outcome] | None: ...
+    async def write(self, entries: Sequence[Entry], *, is_retry: bool = False) -> list[Outcome]: ...
 
     async def close(self) -> None: ...
 
@@ -60,8 +56,6 @@ class _Waiting:
     """A call that waits for its commit."""
 
     entry: Entry
-    recording: asyncio.Future[None] | None
-    """Done once the recording is durable or has failed; None when there is nothing to wait for."""
     outcome: asyncio.Future[Outcome]
     was_tried: bool = False
     """Whether an earlier attempt may have been committed although its reply was lost."""
@@ -70,8 +64,7 @@ class _Waiting:
 
     def give_up(self) -> None:
         """Answer the caller, who has waited long enough, with 503."""
-        what = "recording could not be stored" if self.recording and not self.recording.done() else "database did not answer"
-        self.fail(self.reason or Unavailable(f"The {what} in time; send the request again."))
+        self.fail(self.reason or Unavailable("The database did not answer in time; send the request again."))
 
     def fail(self, error: TetherError) -> None:
         """Answer the caller with an error, unless there was an answer."""
@@ -121,14 +114,12 @@ class GroupCommit:
         metrics.commit_queue.set_function(lambda: self._waiting_calls)
         metrics.commit_lanes.set_function(lambda: len(self._writers) - len(self._idle_writers))
 
-    async def submit(
-        self, entry: Entry, within_s: float = math.inf, *, recording: asyncio.Future[None] | None = None
-    ) -> Outcome:
-        """Return the outcome once it is durable; `recording` is done when the call's recording is, if that is not certain yet.
+    async def submit(self, entry: Entry, within_s: float = math.inf) -> Outcome:
+        """Return the outcome once it is durable.
 
         After `within_s`, and in any case after `ANSWER_WITHIN_S`, the caller is answered 503 although the commit may still
         succeed: a retry of such a call is answered as a duplicate. Raises `Unavailable` for that, when too many calls wait and
-        when MongoDB is away, `NotStorable` when MongoDB refuses what the call holds, and what `recording` raises.
+        when MongoDB is away, and `NotStorable` when MongoDB refuses what the call holds.
         """
         organization_id = entry.call.organization_id
         lane = self._lanes.get(organization_id)
@@ -136,7 +127,7 @@ class GroupCommit:
         if self._waiting_calls >= self._max_waiting_calls or waiting_of_one >= self._max_waiting_calls_of_one:
             raise Unavailable("The server is busy with other calls; send this one again shortly.", 1, limit="commits")
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(entry, recording, loop.create_future())
+        waiting = _Waiting(entry, loop.create_future())
         self._enqueue(waiting)
         timer = loop.call_later(min(within_s, self._answer_within_s), waiting.give_up)
         try:
@@ -155,8 +146,8 @@ class GroupCommit:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(writer.close() for writer in self._writers))
 
-    def _enqueue(self, waiting: _Waiting, recording: object = None) -> None:
-        """Put a call at the end of its lane and set the lane to work; `recording` is for use as a future's callback."""
+    def _enqueue(self, waiting: _Waiting) -> None:
+        """Put a call at the end of its lane and set the lane to work."""
         organization_id = waiting.entry.call.organization_id
         lane = self._lanes.get(organization_id)
         if lane is None:
@@ -246,11 +237,10 @@ class GroupCommit:
 
     async def _commit(self, lane: _Lane, writer: Writer, batch: list[_Waiting]) -> Unavailable | None:
         """Write a batch and answer its callers; return why it was put back to be tried again, or None."""
-        recordings = [waiting.recording for waiting in batch if waiting.recording is not None]
         is_retry = any(waiting.was_tried for waiting in batch)
         started_s = asyncio.get_running_loop().time()
         try:
-            outcomes = await writer.write([waiting.entry for waiting in batch], recordings, is_retry=is_retry)
+            outcomes = await writer.write([waiting.entry for waiting in batch], is_retry=is_retry)
         except Unavailable as error:
             for waiting in batch:
                 waiting.was_tried, waiting.reason = True, error
@@ -258,9 +248,6 @@ class GroupCommit:
             return error
         except Exception as error:  # the batch is halved until the call that is to blame is alone
             return await self._split(lane, writer, batch, error)
-        if outcomes is None:
-            self._put_back(lane, self._with_durable_recordings(batch))
-            return None
         self._metrics.commit_s.observe(asyncio.get_running_loop().time() - started_s)
         self._metrics.commit_calls.observe(len(batch))
         for waiting, outcome in zip(batch, outcomes, strict=True):
@@ -280,20 +267,6 @@ class GroupCommit:
         first = await self._commit(lane, writer, batch[:middle])
         second = await self._commit(lane, writer, batch[middle:])
         return first or second
-
-    def _with_durable_recordings(self, batch: list[_Waiting]) -> list[_Waiting]:
-        """Return the calls whose recordings are durable; a failed one is answered, the others wait for theirs."""
-        ready: list[_Waiting] = []
-        for waiting in batch:
-            recording = waiting.recording
-            if recording is None or is_durable(recording):
-                ready.append(waiting)
-            elif not recording.done():
-                recording.add_done_callback(partial(self._enqueue, waiting))
-            elif not waiting.outcome.done():
-                error = None if recording.cancelled() else recording.exception()
-                waiting.outcome.set_exception(error or Unavailable("The recording could not be stored; send the call again."))
-        return ready
 
 
 def _internal(error: Exception) -> TetherError:

@@ -88,13 +88,13 @@ class Pipeline:
         else:
             require_storable(body, parsed.text)
         call = completed_call(body, caller, now=datetime.now(UTC), fingerprint=parsed.fingerprint or "")
-        recording = kept = None
+        recording = None
         if parsed.recording is not None:
-            recording, kept = await self._recordings.take(parsed.recording, caller.organization_id)
+            recording = await self._recordings.take(parsed.recording, caller.organization_id)
         is_indexed = not large and self._words_at_once()
         entry = Entry(new_id(), call, recording, call_elements(call, recording, is_indexed=is_indexed), is_indexed)
         del raw, parsed, body  # perhaps megabytes, which are not needed while the commit is awaited
-        outcome = await self._group_commit.submit(entry, deadline.remaining_s, recording=kept)
+        outcome = await self._group_commit.submit(entry, deadline.remaining_s)
         if recording is not None and isinstance(outcome, Created):
             self._announce(recording)
         return outcome

@@ -7,7 +7,6 @@ look-up of duplicates comes before; where that is out of date by now, a unique i
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Generator, Iterable, Sequence
 from datetime import UTC, datetime
@@ -27,8 +26,6 @@ from tether_rt.runtime.logs import log
 
 EXCHANGE_S: Final = 1.5
 """The limit of one round trip of a batch. Two attempts fit into the time that a caller waits (`deadlines.ANSWER_WITHIN_S`)."""
-RECORDINGS_WITHIN_S: Final = 0.1
-"""How long the organization's lock is held for recordings that are still being flushed: many times what that takes."""
 
 _WRITE_CONFLICT: Final = 112
 _UNSTORABLE: Final = frozenset({2, 15, 22, 10334, 17280, 17419, 17420})
@@ -49,10 +46,8 @@ class BatchWriter:
         on_stored: OnStored = lambda call_ids, at: None,
         *,
         exchange_s: float = EXCHANGE_S,
-        recordings_within_s: float = RECORDINGS_WITHIN_S,
     ) -> None:
         self._on_stored = on_stored
-        self._recordings_within_s = recordings_within_s
         self._session = Session(database, exchange_s)
         self._lookups = Lookups(self._session.connection)
 
@@ -60,13 +55,8 @@ class BatchWriter:
         """Close the connection; idempotent."""
         await self._session.close()
 
-    async def write(
-        self, entries: Sequence[Entry], recordings: Sequence[asyncio.Future[None]] = (), *, is_retry: bool = False
-    ) -> list[Outcome] | None:
+    async def write(self, entries: Sequence[Entry], *, is_retry: bool = False) -> list[Outcome]:
         """Make all entries of one organization durable, or none; return an outcome for each, in order.
-
-        `recordings` are done when recordings of the batch are durable; the commit waits for them a moment. Returns None, having
-        written nothing, when one of them is not durable by then.
 
         `is_retry` says that this was tried before: an earlier attempt may have been committed although its reply was lost, or
         another process may have stored one of the calls. Then both are looked for first; otherwise a unique index refuses them.
@@ -79,8 +69,8 @@ class BatchWriter:
             plan = await self._plan(entries, is_retry)
             if not plan.call_count:
                 await run_cooperatively(plan.fill(()))
-            elif not await self._commit(plan, recordings):
-                return None
+            else:
+                await self._commit(plan)
         except Exception as error:
             named = _named(error, entries[0].call.organization_id)
             if named is error:
@@ -97,7 +87,7 @@ class BatchWriter:
         stored = await self._lookups.calls({entry.key for entry in entries if entry.key is not None})
         return Plan(entries, now, stored, await self._lookups.committed([entry.call_id for entry in entries]))
 
-    async def _commit(self, plan: Plan, recordings: Sequence[asyncio.Future[None]]) -> bool:
+    async def _commit(self, plan: Plan) -> None:
         async with self._session.transaction() as transaction:
             count = _count(plan.organization_id, plan.call_count, plan.event_count)
             counted, found = await transaction.run([count, contacts_query(plan.organization_id, plan.numbers)])
@@ -106,21 +96,7 @@ class BatchWriter:
             replies = await transaction.send(encoded)
             if not all(map(_took_effect, commands, replies)):
                 raise WriteConflict
-            if not await self._are_durable(recordings):
-                await transaction.abort()
-                return False
             await transaction.commit()
-            return True
-
-    async def _are_durable(self, recordings: Sequence[asyncio.Future[None]]) -> bool:
-        if pending := [recording for recording in recordings if not recording.done()]:
-            await asyncio.wait(pending, timeout=self._recordings_within_s)
-        return all(map(is_durable, recordings))
-
-
-def is_durable(recording: asyncio.Future[None]) -> bool:
-    """Say if a recording is known to be durable."""
-    return recording.done() and not recording.cancelled() and recording.exception() is None
 
 
 def _encoded_writes(

@@ -36,8 +36,6 @@ SMALL_PUT_S: Final = 4.5
 
 # An fsync takes 1 to 50 ms, and several at once hardly more than one.
 _THREADS: Final = 8
-_PROMPT_S: Final = 0.05
-"""A group takes 1 to 20 ms on a healthy disk; `start_put` does not rely on one that has taken longer than this."""
 
 
 class DiskStore:
@@ -51,7 +49,6 @@ class DiskStore:
         flush_file_system: FileSystemFlush | None = flush_file_system,
         hung_after_s: float = HUNG_AFTER_S,
         small_put_s: float = SMALL_PUT_S,
-        prompt_s: float = _PROMPT_S,
     ) -> None:
         """Take `flush_file_system`, None where there is none: then every recording is flushed alone."""
         self._root = root
@@ -59,7 +56,6 @@ class DiskStore:
         self._min_free_bytes = min_free_bytes
         self._flush_file_system = flush_file_system
         self._small_put_s = small_put_s
-        self._prompt_s = prompt_s
         self._threads = FileThreads(_THREADS, "tether-disk", hung_after_s)
         self._groups: Batcher[SmallFile, None] = Batcher(
             self._put_group, max_items=MAX_GROUP_FILES, max_weight=MAX_GROUP_BYTES, weigh=lambda file: len(file.content)
@@ -76,12 +72,6 @@ class DiskStore:
     async def check(self) -> None:
         """Write, flush and remove a small file; raise `Unavailable` when that fails or little space is left."""
         await self._threads.run(self._directory.probe, self._min_free_bytes)
-
-    def start_put(self, key: str, content: bytes) -> asyncio.Future[None] | None:
-        """Start storing a small recording, unless the current group has taken longer than usual."""
-        if not self._is_small(content) or self._groups.batch_age_s >= self._prompt_s:
-            return None
-        return self._groups.submit(SmallFile(self._path(key), content))
 
     async def put(self, key: str, source: bytes | Path, content_type: str) -> None:
         """Store durably. A file on the same file system is moved, one on another is copied."""

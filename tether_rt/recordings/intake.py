@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import re
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -31,13 +29,6 @@ _INLINE_CHARS: Final = 64 * 1024
 _SPOOL_CHARS: Final = 1024 * 1024
 
 _SCHEME: Final = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
-
-
-class AcceptedRecording(NamedTuple):
-    """A recording to store with a call. `stored` is done when it is durable; None when it is durable already."""
-
-    recording: Recording
-    stored: asyncio.Future[None] | None
 
 
 class _Source(NamedTuple):
@@ -68,12 +59,11 @@ class RecordingIntake:
         self._new_id = new_id
         self._observe = observe
 
-    async def take(self, text: str | LargeText, organization_id: str) -> AcceptedRecording:
-        """Decode or fetch the recording that `text` is or points to, and store it.
+    async def take(self, text: str | LargeText, organization_id: str) -> Recording:
+        """Decode or fetch the recording that `text` is or points to, and store it; return it once it is durable.
 
-        Returns before the recording is durable if that should take only milliseconds more. Raises `BadRequest` that names
-        `recording` and the reason (neither base64 nor a URL, not audio, could not be fetched), and `Unavailable` when the
-        store or the disk is away. Nothing is left behind then.
+        Raises `BadRequest` that names `recording` and the reason (neither base64 nor a URL, not audio, could not be fetched),
+        and `Unavailable` when the store or the disk is away. Nothing is left behind then.
         """
         began_s = time.perf_counter()
         url = _url(text) if isinstance(text, str) else None
@@ -86,7 +76,7 @@ class RecordingIntake:
                 source = _from_file("inline", await self._spool.run(_decode_into, writer, text))
             return await self._store_source(source, organization_id, began_s)
 
-    async def _store_source(self, source: _Source, organization_id: str, began_s: float) -> AcceptedRecording:
+    async def _store_source(self, source: _Source, organization_id: str, began_s: float) -> Recording:
         audio = sniff(source.head)
         if audio is None:
             raise BadRequest("recording is not audio: MP3, WAV, OGG, M4A, FLAC or WebM is expected")
@@ -98,17 +88,9 @@ class RecordingIntake:
             sha256=source.sha256,
             duration_s=await self._duration_s(source.content),
         )
-        observe = partial(self._observe_stored, source.kind, source.size_bytes, began_s)
-        if isinstance(source.content, bytes) and (stored := self._store.start_put(recording.key, source.content)) is not None:
-            stored.add_done_callback(observe)
-            return AcceptedRecording(recording, stored)
         await self._store.put(recording.key, source.content, recording.content_type)
-        observe()
-        return AcceptedRecording(recording, None)
-
-    def _observe_stored(self, kind: str, size_bytes: int, began_s: float, stored: asyncio.Future[None] | None = None) -> None:
-        if stored is None or not (stored.cancelled() or stored.exception()):
-            self._observe(kind, size_bytes, time.perf_counter() - began_s)
+        self._observe(source.kind, source.size_bytes, time.perf_counter() - began_s)
+        return recording
 
     async def _duration_s(self, content: bytes | Path) -> float | None:
         if isinstance(content, bytes) and len(content) < _INLINE_CHARS:

@@ -138,10 +138,6 @@ class R2Store:
         if self._check_failure is not None:
             raise Unavailable(str(self._check_failure), self._check_failure.retry_after_s or 2)
 
-    def start_put(self, key: str, content: bytes) -> asyncio.Future[None] | None:
-        """Return None: an upload takes many times as long as a commit."""
-        return None
-
     async def put(self, key: str, source: bytes | Path, content_type: str) -> None:
         """Upload. A file above `PART_BYTES` is streamed from disk in parts, so that its size does not matter to memory."""
         target = {"Bucket": self._bucket, "Key": check_key(key)}

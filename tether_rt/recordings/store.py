@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -48,12 +47,6 @@ class RecordingStore(Protocol):
         """Store bytes, or a file's content without holding it in memory, under `key`; return when it is durable.
 
         The store may move the file away; otherwise the caller removes it.
-        """
-
-    def start_put(self, key: str, content: bytes) -> asyncio.Future[None] | None:
-        """Start storing `content` if that should take milliseconds.
-
-        Return a future that is done when it is durable and raises as `put` does, or None: call `put` then.
         """
 
     async def url(self, key: str, content_type: str, expires_s: int) -> str | None:
