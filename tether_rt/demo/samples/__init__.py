@@ -1,6 +1,6 @@
 """Sample calls: payloads of the ingest contract. The completed ones have a recording of the transcript.
 
-`make_samples.py` made them. The `timestamp` of a turn is the second at which it starts in the recording.
+`tests/support/make_samples.py` made them. The `timestamp` of a turn is the second at which it starts in the recording.
 """
 
 from __future__ import annotations

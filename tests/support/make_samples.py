@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the sample calls in this folder: JSON payloads with spoken MP3 recordings.
+"""Makes the sample calls of `tether_rt/demo/samples`: JSON payloads with spoken MP3 recordings.
 
 Needs espeak-ng, sox and lame (Debian packages of those names). Each turn is spoken by its speaker's
 voice; a turn's `timestamp` is the second at which it starts in the recording.
@@ -136,7 +136,7 @@ def speak(name: str, call: dict[str, Any], folder: pathlib.Path) -> None:
 
 
 def main() -> None:
-    folder = pathlib.Path(__file__).parent
+    folder = pathlib.Path(__file__).parents[2] / "tether_rt" / "demo" / "samples"
     for name, call in CALLS.items():
         speak(name, dict(call), folder)
     for name, call in UNANSWERED.items():
