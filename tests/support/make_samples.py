@@ -5,7 +5,6 @@ Needs espeak-ng, sox and lame (Debian packages of those names). Each turn is spo
 voice; a turn's `timestamp` is the second at which it starts in the recording.
 """
 
-# ruff: noqa: S603, S607 - fixed commands, found on PATH, run by hand by whoever makes new samples
 from __future__ import annotations
 
 import json
