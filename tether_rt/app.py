@@ -78,12 +78,20 @@ Closers = list[tuple[str, Callable[[], Awaitable[None]]]]
 class App:
     """One process' parts. `start`, then serve `tornado`, then `drain`, then `close`."""
 
-    def __init__(self, settings: Settings, *, passwords: PasswordCheck | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        passwords: PasswordCheck | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`clock` decides how long keys and sessions are cached."""
         self.settings = settings
         self.metrics = Metrics()
         self.supervisor = Supervisor()
         self.private_mongod = None if settings.mongodb_uri else PrivateMongod(settings.data_dir, settings.mongod)
         self._passwords = passwords
+        self._clock = clock
         self._closers: Closers = []
         self._database_closers: Closers = []
         """What the parts need until they are closed; the last one is closed first."""
@@ -115,7 +123,7 @@ class App:
         self.users = Users(database)
         self.passwords = self._passwords or PasswordCheck()
         self._closers.append(("passwords", self._close_passwords))
-        self.identity = Identity(self.users, Sessions(database), keyring, self.passwords)
+        self.identity = Identity(self.users, Sessions(database), keyring, self.passwords, clock=self._clock)
 
         self.hub = Hub(
             database,

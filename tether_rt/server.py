@@ -7,6 +7,7 @@ import gc
 import logging
 import signal
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -33,9 +34,16 @@ _LOG: Final = logging.getLogger("tether.server")
 class Server:
     """An App behind a listening HTTP server."""
 
-    def __init__(self, settings: Settings, *, passwords: PasswordCheck | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        passwords: PasswordCheck | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`passwords` and `clock` are those of `App`."""
         self.settings = settings
-        self.app = App(settings, passwords=passwords)
+        self.app = App(settings, passwords=passwords, clock=clock)
         self._http: BoundedServer | None = None
         self.url = ""
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -15,8 +17,9 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from tests.conftest import settings_on
 from tests.support.doors import SIGNED_IN, UPGRADE
-from tests.support.service import PASSWORD, SECRET, Answer, Service, Tenant, missed, sample
+from tests.support.service import PASSWORD, SECRET, Answer, Service, Tenant, missed, running, sample
 from tether_rt.auth import credentials
 from tether_rt.auth.credentials import Keyring, SessionClaims
 from tether_rt.mongo.client import new_id
@@ -179,17 +182,15 @@ async def test_after_signing_out_nothing_of_the_session_is_left(service: Service
     await kept.close()
 
 
-async def test_a_session_that_was_ended_elsewhere_ends_here_within_seconds(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_session_that_was_ended_elsewhere_ends_here_within_seconds(mongodb_uri: str, tmp_path: Path) -> None:
     """As when a user is removed, or signs out through another process; `tests/hub/test_life.py` has the open sockets."""
-    tenant = await service.tenant()
-    assert set((await ways_in(tenant, tenant.token)).values()) == {200, 101}
-    await service.database["sessions"].delete_many({"userId": tenant.user_id})
-    live = service.server.app.identity._live
-    now = live._clock
-    monkeypatch.setattr(live, "_clock", lambda: now() + 4)
-    assert set((await ways_in(tenant, tenant.token)).values()) == {401}
+    passed_s = 0.0
+    async with running(settings_on(mongodb_uri, tmp_path), clock=lambda: time.monotonic() + passed_s) as service:
+        tenant = await service.tenant()
+        assert set((await ways_in(tenant, tenant.token)).values()) == {200, 101}
+        await service.database["sessions"].delete_many({"userId": tenant.user_id})
+        passed_s = 4.0
+        assert set((await ways_in(tenant, tenant.token)).values()) == {401}
 
 
 async def test_a_replaced_key_is_dead_at_once_and_a_session_lives_on(service: Service) -> None:

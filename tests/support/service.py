@@ -14,8 +14,9 @@ import json
 import os
 import subprocess
 import sys
+import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -181,9 +182,11 @@ class Service:
 
 
 @asynccontextmanager
-async def running(settings: Settings, *, passwords: PasswordCheck | None = None) -> AsyncIterator[Service]:
+async def running(
+    settings: Settings, *, passwords: PasswordCheck | None = None, clock: Callable[[], float] = time.monotonic
+) -> AsyncIterator[Service]:
     """Run a server in this process until the block ends."""
-    server = Server(settings, passwords=passwords)
+    server = Server(settings, passwords=passwords, clock=clock)
     await server.start()
     try:
         async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
