@@ -50,7 +50,6 @@ from tether_rt.mongo.wire.loop_connection import LoopConnection
 from tether_rt.recordings.disk import DiskStore
 from tether_rt.recordings.fetch.fetcher import Limits, RecordingFetcher
 from tether_rt.recordings.intake import RecordingIntake
-from tether_rt.recordings.r2 import R2Store
 from tether_rt.recordings.spool import Spool
 from tether_rt.recordings.store import RecordingStore
 from tether_rt.recordings.waveform.service import WaveformService
@@ -242,6 +241,9 @@ class App:
         settings = self.settings
         if settings.r2_endpoint is None:
             return DiskStore(settings.data_dir)
+        # Here, because its libraries are a third of what a server imports, in time and in memory.
+        from tether_rt.recordings.r2 import R2Store
+
         return R2Store(
             endpoint_url=settings.r2_endpoint,
             access_key_id=settings.r2_access_key_id or "",
