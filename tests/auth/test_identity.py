@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.support.service import PASSWORD, SECRET
+from tests.support.service import SECRET, add_user
 from tether_rt import accounts
 from tether_rt.auth.credentials import Keyring, SessionClaims
 from tether_rt.auth.identity import MAX_WAITING, Identity, LookupCache
@@ -194,8 +194,8 @@ async def database(mongodb_uri: str) -> AsyncIterator[store.Database]:
 
 
 async def somebody(database: store.Database) -> accounts.NewUser:
-    person = accounts.Person("Acme", f"{uuid.uuid4().hex}@example.com", "Agent Smith", "agent")
-    return await accounts.add_user(database, SECRET, person, PASSWORD)
+    _, added = await add_user(database, "Acme")
+    return added
 
 
 def identity_with(database: store.Database, secret: str = SECRET) -> Identity:

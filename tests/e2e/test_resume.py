@@ -10,14 +10,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import aiohttp
 from playwright.async_api import expect
 
 from tests.e2e.conftest import NewAgent, on_disk
+from tests.support.people import signed_in
 from tests.support.proxy import Proxy, proxy_to
-from tests.support.service import PASSWORD, SECRET, ServerProcess, Service, Tenant, missed
-from tether_rt.accounts import Person, add_user, opened
-from tether_rt.settings import Settings
+from tests.support.service import ServerProcess, Service, Tenant, missed
 
 
 @asynccontextmanager
@@ -63,7 +61,7 @@ async def test_a_connection_that_is_cut_again_and_again_loses_nothing(
     async with _proxied(service) as (proxy, url):
         agent = await new_agent(url)
         await agent.enter(tenant)
-        posting = asyncio.create_task(_post(tenant, 60))
+        posting = asyncio.create_task(_post(tenant, 40))
         while not posting.done():
             await proxy.refuse()
             await asyncio.sleep(0.02)
@@ -112,24 +110,13 @@ async def test_a_first_page_that_fails_is_retried(service: Service, tenant: Tena
     await expect(agent.row(posted[0])).to_be_visible()
 
 
-async def _first_user(process: ServerProcess, mongodb_uri: str, http: aiohttp.ClientSession) -> Tenant:
-    values = {"mongodb_uri": mongodb_uri, "database": process.variables["TETHER_DATABASE"], "secret": SECRET}
-    person = Person("Maple Dental", "robin@example.com", "Robin Vale", "agent")
-    async with opened(Settings.from_values(values)) as database:
-        added = await add_user(database, SECRET, person, PASSWORD)
-    return Tenant(process.url, http, added.user_id, added.organization_id, person.email, added.api_key)
-
-
 async def test_the_page_reconnects_to_a_restarted_server(mongodb_uri: str, tmp_path: Path, new_agent: NewAgent) -> None:
     process = ServerProcess(tmp_path, MONGODB_URI=mongodb_uri, TETHER_DATABASE=f"t{uuid.uuid4().hex[:12]}")
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
-        try:
-            await process.start()
-            tenant = await _first_user(process, mongodb_uri, http)
+    await process.start()
+    try:
+        async with signed_in(process, mongodb_uri) as tenant:
             agent = await new_agent(process.url)
-            await agent.open()
-            await agent.sign_in(tenant)
-            await agent.live()
+            await agent.enter(tenant)
             before = await _post(tenant, 1)
             await expect(agent.row(before[0])).to_be_visible()
             for end in (process.kill, process.stop):
@@ -140,5 +127,5 @@ async def test_the_page_reconnects_to_a_restarted_server(mongodb_uri: str, tmp_p
             after = await _post(tenant, 1)
             await expect(agent.row(after[0])).to_be_visible()
             assert await agent.call_ids() == [*after, *before]
-        finally:
-            await process.stop()
+    finally:
+        await process.stop()
