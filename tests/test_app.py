@@ -137,7 +137,7 @@ def test_a_server_that_has_stopped_leaves_no_file_open_and_no_task_running(mongo
         async def main():
             await live()  # what is opened once for the process is open from here on
             before = open_files()
-            for _ in range(4):
+            for _ in range(2):
                 await live()
             await eventually(lambda: open_files() <= before)
             await eventually(lambda: len(asyncio.all_tasks()) == 1)

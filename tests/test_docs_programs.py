@@ -27,10 +27,10 @@ PROTOCOL = "docs/protocol.md"
 ARCHITECTURE = "docs/architecture.md"
 
 
-@pytest.fixture
-async def alone(mongodb_uri: str, tmp_path: Path) -> AsyncIterator[Service]:
-    """A server of the test's own."""
-    async with running(settings_on(mongodb_uri, tmp_path / "data")) as service:
+@pytest.fixture(scope="module")
+async def alone(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
+    """A server of this module's own."""
+    async with running(settings_on(mongodb_uri, tmp_path_factory.mktemp("programs"))) as service:
         yield service
 
 

@@ -1,4 +1,4 @@
-"""A vendor in the middle of delivering and dashboards that look on, while something is done to the program."""
+"""Load for fault tests: a vendor that delivers calls without a break, and dashboards."""
 
 from __future__ import annotations
 
@@ -14,31 +14,34 @@ from tests.support.service import Tenant
 from tests.support.verify import verify
 from tests.support.watcher import Watcher, watching
 
+AROUND = 20
+"""Calls that must be acknowledged before a fault, and again after it."""
+
 
 @dataclass
 class Load:
-    """A vendor in the middle of delivering, and dashboards that look on."""
+    """A vendor that is delivering, and the dashboards that watch."""
 
     running: Program
     tenant: Tenant
     stranger: Tenant
-    """Signed in, but nobody the server would remember from a moment ago."""
+    """Signed in; none of its requests are in the server's caches."""
     vendor: RetryingVendor
     watchers: list[Watcher]
 
     async def acknowledged_more(self, calls: int) -> None:
-        """Return once so many more calls were acknowledged."""
+        """Return when `calls` more calls have been acknowledged."""
         await self.vendor.until_acknowledged(len(self.vendor.acknowledged) + calls)
 
     async def refused_more(self, calls: int) -> None:
-        """Return once so many more requests were answered 503."""
+        """Return when `calls` more requests have got 503."""
         goal = self.vendor.statuses[503] + calls
         await self.vendor.until(lambda: self.vendor.statuses[503] >= goal)
 
 
 @asynccontextmanager
 async def load_on(running: Program) -> AsyncIterator[Load]:
-    """Deliver calls until the block ends, then see that nothing was lost, hung or broken, and nothing missed."""
+    """Deliver calls until the block ends; then assert that no call was lost or hung and no dashboard missed an event."""
     tenant, stranger = await running.tenant(), await running.tenant()
     vendor = running.vendor(tenant)
     ending = False
@@ -51,10 +54,10 @@ async def load_on(running: Program) -> AsyncIterator[Load]:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(vendor.deliver(calls(), at_once=16))
             load = Load(running, tenant, stranger, vendor, watchers)
-            await load.acknowledged_more(40)
+            await load.acknowledged_more(AROUND)
             try:
                 yield load
-                await load.acknowledged_more(40)
+                await load.acknowledged_more(AROUND)
             finally:
                 ending = True
         found = await verify(running.database, vendor.ledger, tenant)

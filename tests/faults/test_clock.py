@@ -50,7 +50,7 @@ async def test_a_clock_that_jumps_changes_no_number_loses_no_event_and_makes_no_
         async with watching(running.urls, tenant.token, 4, keep=True) as watchers:
             for times, offset_s in enumerate(JUMPS, 2):
                 clock.jump(offset_s)
-                calls += (new := mixed_calls(20))
+                calls += (new := mixed_calls(8))
                 await asyncio.gather(*(vendor.post(call, door) for door, call in enumerate(new)))
                 again = await asyncio.gather(*(vendor.post(call, door) for door, call in enumerate(reversed(calls))))
                 assert {status for status, _ in again} == {200}

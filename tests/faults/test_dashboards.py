@@ -9,18 +9,19 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support.program import Program, eventually, missed_calls, program
 from tests.support.service import Tenant
 from tests.support.verify import verify
 from tests.support.watcher import upgraded_socket, watching
 
 STALLED = 40
-CONNECTING = 500
-COMING_BACK = 1_000
+HUNDREDS = pytest.mark.parametrize("dashboards", [300, pytest.param(1_000, marks=pytest.mark.soak)])
 
 GROWTH_MB = 64
 """What all dashboards of one test may add to the server's resident memory. Each stalled one leaves 1 MiB unsent before it is
-closed; without shared bytes that would be 60 MB. A thousand connections take about 20 MB."""
+closed; without shared bytes that would be 60 MB. 1,000 connections take about 20 MB."""
 
 
 @asynccontextmanager
@@ -33,9 +34,9 @@ async def watched(folder: Path, mongodb_uri: str) -> AsyncIterator[tuple[Program
         yield running, tenant, running.resident_mb()
 
 
-def long_calls(count: int) -> list[dict[str, Any]]:
-    """Return calls whose events take about 16 KB each."""
-    return missed_calls(count, summary="x" * 16_000)
+def long_calls() -> list[dict[str, Any]]:
+    """Return 40 calls whose events take about 16 KB each."""
+    return missed_calls(40, summary="x" * 16_000)
 
 
 async def test_dashboards_that_stop_reading_or_read_a_byte_a_second_cost_a_bounded_memory_and_hold_up_nobody(
@@ -49,8 +50,9 @@ async def test_dashboards_that_stop_reading_or_read_a_byte_a_second_cost_a_bound
             stack.callback(raw.close)
         drips = [asyncio.create_task(drip(raw)) for raw in dripping]
         async with watching(running.urls, tenant.token, 5) as live:
-            for _ in range(5):
-                await vendor.deliver(long_calls(60))
+            # First what the kernel holds for each of them fills up, some MB, then what the server may hold.
+            while await running.metric('tether_dashboard_closes_total{code="4408"}') < STALLED + len(dripping):
+                await vendor.deliver(long_calls())
                 seen = await running.last_number(tenant)
                 await asyncio.gather(*(watcher.until(seen) for watcher in live))
             assert await running.metric('tether_dashboard_closes_total{code="4408"}') == STALLED + len(dripping)
@@ -62,7 +64,7 @@ async def test_dashboards_that_stop_reading_or_read_a_byte_a_second_cost_a_bound
             behind = [await upgraded_socket(running.server.url, tenant.token, 4096, after=0) for _ in range(STALLED // 2)]
             for raw in behind:
                 stack.callback(raw.close)
-            await vendor.deliver(long_calls(60))
+            await vendor.deliver(long_calls())
             seen = await running.last_number(tenant)
             await asyncio.gather(*(watcher.until(seen) for watcher in live))
             assert running.peak_mb() - before_mb < GROWTH_MB
@@ -83,10 +85,13 @@ async def drip(raw: socket.socket) -> None:
         await asyncio.sleep(1)
 
 
-async def test_500_dashboards_that_connect_at_once_are_let_in_and_see_everything(mongodb_uri: str, tmp_path: Path) -> None:
+@HUNDREDS
+async def test_hundreds_of_dashboards_that_connect_at_once_are_let_in_and_see_everything(
+    dashboards: int, mongodb_uri: str, tmp_path: Path
+) -> None:
     async with watched(tmp_path, mongodb_uri) as (running, tenant, before_mb):
         vendor = running.vendor(tenant)
-        async with watching(running.urls, tenant.token, CONNECTING, after=0) as watchers:
+        async with watching(running.urls, tenant.token, dashboards, after=0) as watchers:
             await vendor.deliver(missed_calls(20))
             seen = await running.last_number(tenant)
             await asyncio.gather(*(watcher.until(seen) for watcher in watchers))
@@ -95,14 +100,15 @@ async def test_500_dashboards_that_connect_at_once_are_let_in_and_see_everything
         assert {tuple(watcher.refusals) for watcher in watchers} == {()}
 
 
-async def test_1000_dashboards_that_drop_at_once_come_back_to_where_they_were_and_miss_nothing(
-    mongodb_uri: str, tmp_path: Path
+@HUNDREDS
+async def test_hundreds_of_dashboards_that_drop_at_once_come_back_to_where_they_were_and_miss_nothing(
+    dashboards: int, mongodb_uri: str, tmp_path: Path
 ) -> None:
     async with watched(tmp_path, mongodb_uri) as (running, tenant, before_mb):
         vendor = running.vendor(tenant)
-        async with watching(running.urls, tenant.token, COMING_BACK) as watchers:
+        async with watching(running.urls, tenant.token, dashboards) as watchers:
             staying, dropping = watchers[:10], watchers[10:]
-            delivering = asyncio.create_task(vendor.deliver(missed_calls(300), at_once=8))
+            delivering = asyncio.create_task(vendor.deliver(missed_calls(100), at_once=8))
             await vendor.until_acknowledged(20)
             for watcher in dropping:
                 watcher.drop()

@@ -12,9 +12,9 @@ from tests.support.retrying import RetryingVendor
 from tests.support.verify import verify
 from tests.support.watcher import watching
 
-CALLS = 60
-TIMES = 4
-AT_ONCE = 24
+CALLS = 20
+TIMES = 3
+AT_ONCE = 12
 
 
 async def deliver_shuffled(vendor: RetryingVendor, calls: list[dict[str, Any]], chance: random.Random) -> None:

@@ -26,7 +26,7 @@ async def test_a_primary_that_is_killed_is_replaced_and_no_acknowledged_call_is_
         primary = await members.primary()
         assert primary is not None
         await members.kill_member(primary)
-        await load.acknowledged_more(60)
+        await load.acknowledged_more(20)
         members.start_member(primary)
         await running.ready()
 

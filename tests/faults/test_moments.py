@@ -13,9 +13,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support.database import OwnMongod
 from tests.support.program import Program, mixed_calls, program
-from tests.support.proxy import Passage, Proxy, proxy_to, proxy_to_unix
+from tests.support.proxy import Passage, Proxy, proxy_to, proxy_to_mongodb
 from tests.support.s3 import S3Server
 from tests.support.service import Tenant
 from tests.support.verify import verify
@@ -39,9 +38,9 @@ NOT_ON_THE_WAY = (
 
 
 @pytest.fixture
-async def line(mongod: OwnMongod) -> AsyncIterator[Proxy]:
-    """The wire between the server and its mongod."""
-    async with proxy_to_unix(mongod.socket) as proxy:
+async def line(mongodb_uri: str) -> AsyncIterator[Proxy]:
+    """A proxy between the server and mongod."""
+    async with proxy_to_mongodb(mongodb_uri) as proxy:
         yield proxy
 
 
@@ -119,7 +118,6 @@ async def test_kill_in_the_middle_of_a_transaction_leaves_the_whole_call_or_noth
     async with program(tmp_path, address(line)) as running:
         tenant = await running.tenant()
         await kill_at(running, line, tenant, CALL, answered=True)
-        await kill_at(running, line, tenant, COMMIT, answered=False)
         await kill_at(running, line, tenant, COMMIT, answered=True)
 
 
@@ -132,20 +130,20 @@ async def test_kill_at_any_statement_leaves_the_whole_call_or_nothing(line: Prox
                 await kill_at(running, line, tenant, command, answered=answered)
 
 
-@pytest.mark.parametrize("way", ["question", "answer"])
-async def test_a_message_lost_to_or_from_mongodb_is_not_noticed_by_the_vendor(way: str, line: Proxy, tmp_path: Path) -> None:
+async def test_a_message_lost_to_or_from_mongodb_is_not_noticed_by_the_vendor(line: Proxy, tmp_path: Path) -> None:
     async with program(tmp_path, address(line)) as running:
         tenant = await running.tenant()
         vendor = running.vendor(tenant)
         async with watching(running.urls, tenant.token, 1) as (watcher,):
-            lost = 0
-            while await lose(line, way, lost, vendor.post(mixed_calls(1)[0])):
-                lost += 1
-            assert lost >= 4, "duplicate check, counter with contacts, everything else, commit"
+            for way in ("question", "answer"):
+                lost = 0
+                while await lose(line, way, lost, vendor.post(mixed_calls(1)[0])):
+                    lost += 1
+                assert lost >= 4, "duplicate check, counter with contacts, everything else, commit"
             found = await verify(running.database, vendor.ledger, tenant)
             await watcher.until(len(found.events[tenant.organization_id]))
-        assert vendor.statuses == {201: lost + 1}
-        assert len(found.calls) == lost + 1
+        assert vendor.statuses == {201: len(vendor.ledger)}
+        assert len(found.calls) == len(vendor.ledger)
 
 
 async def lose(line: Proxy, way: str, place: int, posting: Coroutine[Any, Any, object]) -> bool:

@@ -19,9 +19,9 @@ from tests.support.service import Tenant, missed, sample
 from tests.support.verify import verify
 from tests.support.watcher import watching
 
-KEEPING = 40
+KEEPING = 20
 """Vendors that post over and over on one connection."""
-NEWCOMERS = 400
+NEWCOMERS = 100
 """Vendors whose connection the server may not even have accepted yet."""
 
 
@@ -153,7 +153,7 @@ async def test_sigterm_while_mongodb_is_away_answers_503_and_ends_well(mongod: O
 
 
 async def test_a_player_that_has_stopped_reading_keeps_no_dashboard_from_its_goodbye(mongodb_uri: str, tmp_path: Path) -> None:
-    variables = {"TETHER_SHUTDOWN_S": "10"}
+    variables = {"TETHER_SHUTDOWN_S": "4"}
     async with program(tmp_path, mongodb_uri, variables=variables) as running, AsyncExitStack() as stack:
         tenant = await running.tenant()
         recording = base64.b64encode(mp3_of(20 * 1024 * 1024)).decode()

@@ -1,4 +1,4 @@
-"""An S3 store that can be made to fail: a proxy that forwards requests to the real one, late, or not at all."""
+"""A proxy in front of the S3 server that forwards requests, holds them, or fails them."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ class FaultyStore:
         """The status to answer instead of forwarding, if any."""
         self.is_silent = False
         """Whether requests are accepted and never answered."""
-        self.delay_s = 0.0
-        """How long each request is held before it is forwarded."""
+        self.forwards = asyncio.Event()
+        """Requests are held until this is set."""
+        self.forwards.set()
         self.port = 0
         self._server: asyncio.Server | None = None
         self._busy: set[asyncio.Task[None]] = set()
@@ -63,7 +64,8 @@ class FaultyStore:
 
     async def heal(self) -> None:
         """Forward everything again."""
-        self.status, self.is_silent, self.delay_s = None, False, 0.0
+        self.status, self.is_silent = None, False
+        self.forwards.set()
         await self.down()
         await self.up()
 
@@ -90,7 +92,7 @@ class FaultyStore:
         if self.is_silent:
             await reader.read()
             return
-        await asyncio.sleep(self.delay_s)
+        await self.forwards.wait()
         if self.status is None:
             headers["connection"] = "close"
             head = "\r\n".join([first, *(f"{name}: {value}" for name, value in headers.items()), "", ""])

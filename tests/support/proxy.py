@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 _PIECE_BYTES = 1 << 16
@@ -140,6 +141,13 @@ async def proxy_to(host: str, port: int) -> AsyncIterator[Proxy]:
 async def proxy_to_unix(path: Path) -> AsyncIterator[Proxy]:
     """Run a proxy in front of a unix socket."""
     async with _running(Proxy(lambda: asyncio.open_unix_connection(path))) as proxy:
+        yield proxy
+
+
+@asynccontextmanager
+async def proxy_to_mongodb(uri: str) -> AsyncIterator[Proxy]:
+    """Run a proxy in front of the mongod whose address is the unix socket in `uri`."""
+    async with proxy_to_unix(Path(unquote(urlsplit(uri).netloc))) as proxy:
         yield proxy
 
 
