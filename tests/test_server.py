@@ -1,4 +1,4 @@
-"""The life of the program, seen from outside: it starts or says in one sentence why not, and ends without losing anything."""
+"""The program as a process: it starts or says in one sentence why not, and stops without losing a call."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def runs(pid: int) -> bool:
 
 
 class SlowVendor:
-    """A vendor's file server that answers with a recording once it is told to."""
+    """A vendor's file server that answers with a recording once `go_on` is set."""
 
     def __init__(self) -> None:
         self.asked = asyncio.Event()

@@ -1,4 +1,4 @@
-"""Fault tests run the program in processes of its own: what they kill must not be shared with other tests."""
+"""Fault tests run the program in its own processes, which they may kill."""
 
 from __future__ import annotations
 
@@ -27,6 +27,6 @@ async def mongod(tmp_path: Path) -> AsyncIterator[OwnMongod]:
 
 @pytest.fixture
 async def forgetful(tmp_path: Path) -> AsyncIterator[OwnMongod]:
-    """A mongod that soon forgets what it may."""
+    """A mongod with a small oplog that removes expired documents every second."""
     async with own_mongod(tmp_path / "own", forgetful_mongod(tmp_path)) as mongod:
         yield mongod

@@ -1,4 +1,4 @@
-"""A server's wall clock jumps, back above all: numbers, resume, duplicates and sessions do not care."""
+"""A server's wall clock jumps, forward and back: numbers, resume, duplicates and sessions are not affected."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ JUMPS = (-HOUR_S, HOUR_S, -30 * DAY_S, 0.0, -20 * 365 * DAY_S)
 
 
 async def removed_what_is_old(database: store.Database) -> None:
-    """Return once MongoDB has looked for expired documents, from the first to the last."""
+    """Return once MongoDB has completed a pass of removing expired documents."""
 
     async def passes() -> int:
         status = await database.client.admin.command("serverStatus")

@@ -1,4 +1,4 @@
-"""The same calls from two vendors, in any order, over and over, at once, to two processes: each is one call of each vendor."""
+"""Vendors post the same calls repeatedly and concurrently to two processes: each call is stored once per vendor."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ AT_ONCE = 12
 
 
 async def deliver_shuffled(vendor: RetryingVendor, calls: list[dict[str, Any]], chance: random.Random) -> None:
-    """Post every call so many times, in any order, each time to any process."""
+    """Post every call `TIMES` times, in shuffled order, to alternating processes."""
     posts = [(call, door) for call in calls for door in range(TIMES)]
     chance.shuffle(posts)
     waiting = iter(posts)

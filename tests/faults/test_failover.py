@@ -1,4 +1,4 @@
-"""A replica set of three loses its primary in the middle of load: what was acknowledged outlives it."""
+"""A replica set of three loses its primary under load: no acknowledged call is lost."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ async def test_connections_to_mongodb_that_are_cut_over_and_over_leave_no_gap_an
 
 
 async def outrun(client: store.Client) -> None:
-    """Write until nothing that was in MongoDB's oplog when this was called is left in it."""
+    """Write until everything that is in MongoDB's oplog now has been removed from it."""
     oplog = client["local"]["oplog.rs"]
 
     async def end(order: int) -> Any:

@@ -1,4 +1,4 @@
-"""The server is killed, or loses MongoDB, between any two messages that it exchanges for one call."""
+"""The server is killed, or loses its connection to MongoDB, between any two messages for one call."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ async def lose(line: Proxy, way: str, place: int, posting: Coroutine[Any, Any, o
 
 
 async def test_a_connection_that_swallows_a_batch_is_replaced_unnoticed_by_the_vendor(line: Proxy, tmp_path: Path) -> None:
-    """Nothing tells that it is dead: a firewall has forgotten it. A new connection would serve the batch at once."""
+    """As when a firewall has forgotten a connection: no error says that it is dead, and a new one works at once."""
     async with program(tmp_path, address(line)) as running:
         tenant = await running.tenant()
         vendor = running.vendor(tenant)

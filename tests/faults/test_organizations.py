@@ -1,4 +1,4 @@
-"""Organizations never wait for each other, whatever becomes of one of them."""
+"""No organization waits for another whose calls cannot be stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The server is asked to stop (SIGTERM) in the middle of load: whoever has asked is answered, whatever was promised is kept."""
+"""SIGTERM under load: every request that had arrived is answered, and every acknowledged call is stored."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from tests.support.verify import verify
 from tests.support.watcher import watching
 
 KEEPING = 20
-"""Vendors that post over and over on one connection."""
+"""Vendors that post repeatedly on one connection."""
 NEWCOMERS = 100
-"""Vendors whose connection the server may not even have accepted yet."""
+"""Vendors whose connections the server may not have accepted yet."""
 
 
 @dataclass
 class Postman:
-    """One connection that posts until the server ends it; knows which of its requests got no answer."""
+    """One connection that posts calls until the server closes it, and records which request got no answer."""
 
     tenant: Tenant
     connection: RawConnection
     deliveries: list[Delivery] = field(default_factory=list)
     answers: list[RawAnswer] = field(default_factory=list)
     unanswered: Delivery | None = None
-    """Sent, and not answered yet, or for ever."""
+    """The delivery that was sent and has not been answered."""
 
     async def send(self) -> None:
         """Send one call as a whole."""
@@ -57,7 +57,7 @@ class Postman:
         return answer
 
     async def post_on(self) -> None:
-        """Post one call after the other, until there is no answer or the server says that it closes."""
+        """Post call after call until the connection ends or an answer says `Connection: close`."""
         answer: RawAnswer | None = None
         while answer is None or answer.headers.get("connection") != "close":
             await self.send()
@@ -71,7 +71,7 @@ def headers(tenant: Tenant) -> dict[str, str]:
 
 
 async def postmen_of(tenant: Tenant, count: int, stack: AsyncExitStack) -> list[Postman]:
-    """Connect so many."""
+    """Open `count` connections."""
     return [Postman(tenant, await stack.enter_async_context(connection(tenant.base_url))) for _ in range(count)]
 
 

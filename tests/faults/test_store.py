@@ -32,7 +32,7 @@ SIZES = (20_000, 2_000_000, 9_000_000)
 
 
 async def hung_recording(running: Program, tenant: Tenant, folder: Path) -> tuple[Path, dict[str, Any]]:
-    """Return a call whose recording's file hangs whoever opens it, and that file."""
+    """Return the path of a recording that hangs when it is opened, and the call that it belongs to."""
     call = voiced(4_000)
     sha256 = hashlib.sha256(b64decode(call["recording"])).hexdigest()
     path = folder / "var" / recording_key(tenant.organization_id, sha256, MP3)

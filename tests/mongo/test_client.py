@@ -1,4 +1,4 @@
-"""The connection: refused with a sentence when it cannot serve, and told from a mistake when it is away."""
+"""The client: what is refused with one sentence, and which errors mean that MongoDB is away."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A disk that hangs, as seen by whoever opens one file: a FIFO without a writer, whose opening does not end."""
+"""A disk that hangs, for one file: a FIFO without a writer, which cannot be opened for reading."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ def hang(path: Path) -> None:
 
 
 def let_go(path: Path) -> None:
-    """Let everyone who is opening `path` go on, with a file that is empty."""
+    """Let every pending opening of `path` succeed, with an empty file."""
     with suppress(OSError):  # nobody is opening it
         os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))

@@ -1,4 +1,4 @@
-"""The program as an operator runs it: one process or several on one database, and their users."""
+"""The program as an operator runs it: one or more processes on one database, and their users."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
 
 
 def missed_calls(count: int, **changes: Any) -> list[dict[str, Any]]:
-    """Return calls that nobody answered, from a few contacts."""
+    """Return missed calls from 20 contacts."""
     return [missed(fromNumber=f"+1416555{number % 20:04d}", **changes) for number in range(count)]
 
 

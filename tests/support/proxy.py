@@ -1,4 +1,4 @@
-"""A place on the wire: a TCP proxy on loopback that passes everything on until it is told to cut, freeze, refuse or look."""
+"""A TCP proxy on loopback that can cut, freeze and refuse connections, and lets a test look at what passes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TURNS_TO_ACCEPT = 10
 
 @dataclass(eq=False)
 class Passage:
-    """One connection through the proxy; `notes` is for whoever looks at what passes."""
+    """One connection through the proxy; `notes` belongs to the test's `look`."""
 
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter

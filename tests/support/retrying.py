@@ -1,4 +1,4 @@
-"""A vendor as they are: posts calls, many at once, and repeats each until it is acknowledged; remembers every answer."""
+"""A vendor that posts many calls at once, repeats each until it is acknowledged, and records every answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import aiohttp
 from tests.support.service import Tenant
 
 PATIENCE_S = 8.0
-"""When the vendor gives a request up as hung. The promise is an answer within 5 s; the rest is room for a busy machine."""
+"""After this a request counts as hung. The promise is an answer within 5 s; the rest allows for a busy machine."""
 LONGEST_PAUSE_S = 0.5
 """`Retry-After` is honoured up to here, so that a test does not take as long as an outage."""
 

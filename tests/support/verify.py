@@ -1,4 +1,4 @@
-"""The promises about stored data, looked up: what a vendor was told is there, once, whole, and nothing is there in part.
+"""Check the stored data: every acknowledged call is stored once and as a whole, and nothing is stored in part.
 
 `verify` reads the whole database and is the same after every kind of fault.
 """
@@ -24,7 +24,7 @@ _READS_AT_ONCE = 8
 
 @dataclass(frozen=True)
 class Found:
-    """What is in the database, as far as somebody may want to look on."""
+    """What `verify` found in the database."""
 
     calls: dict[str, Document]
     events: dict[str, list[str]]
