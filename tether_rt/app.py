@@ -38,7 +38,7 @@ from tether_rt.mongo.abandoned_transactions import AbandonedTransactions
 from tether_rt.mongo.batch_writer import BatchWriter
 from tether_rt.mongo.call_history import CallHistory
 from tether_rt.mongo.calls import Calls
-from tether_rt.mongo.contacts import People
+from tether_rt.mongo.contacts import Contacts
 from tether_rt.mongo.indexes import create_indexes
 from tether_rt.mongo.lookups import Lookups
 from tether_rt.mongo.private_mongod import PrivateMongod
@@ -118,7 +118,7 @@ class App:
         await self.recordings.start()
 
         self.calls = Calls(database)
-        self.people = People(database)
+        self.people = Contacts(database)
         self.users = Users(database)
         self.passwords = self._passwords or PasswordCheck()
         self._closers.append(("passwords", self._close_passwords))

@@ -8,7 +8,7 @@ from tests.support.entries import caller, entry
 from tests.support.service import Tenant, missed
 from tether_rt.mongo import client as store
 from tether_rt.mongo.batch_writer import BatchWriter
-from tether_rt.mongo.contacts import MAX_COUNTED, People
+from tether_rt.mongo.contacts import MAX_COUNTED, Contacts
 
 
 async def test_a_search_is_counted_up_to_a_limit_and_a_list_to_its_end(database: store.Database, writer: BatchWriter) -> None:
@@ -17,7 +17,7 @@ async def test_a_search_is_counted_up_to_a_limit_and_a_list_to_its_end(database:
     await writer.write([entry(whose, fromNumber=f"+4420794{number:05d}", callerName="Tom Vane") for number in numbers])
 
     async def found(search: str | None) -> tuple[int, int]:
-        contacts, total = await People(database).contacts(whose.organization_id, search=search, skip=0, limit=20)
+        contacts, total = await Contacts(database).contacts(whose.organization_id, search=search, skip=0, limit=20)
         return len(contacts), total
 
     assert await found("vane") == (20, MAX_COUNTED)

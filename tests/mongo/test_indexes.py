@@ -16,7 +16,7 @@ from tether_rt.mongo import client as store
 from tether_rt.mongo.batch_writer import BatchWriter
 from tether_rt.mongo.call_history import CallFilter, CallHistory
 from tether_rt.mongo.calls import Calls
-from tether_rt.mongo.contacts import People
+from tether_rt.mongo.contacts import Contacts
 from tether_rt.mongo.feed import Feed
 from tether_rt.mongo.indexes import create_indexes
 from tether_rt.mongo.lookups import Lookups
@@ -175,11 +175,11 @@ def activity(filled: Filled) -> Awaitable[Any]:
 
 
 def contacts(search: str | None) -> Query:
-    return lambda filled: People(filled.database).contacts(WHOSE.organization_id, search=search, skip=0, limit=50)
+    return lambda filled: Contacts(filled.database).contacts(WHOSE.organization_id, search=search, skip=0, limit=50)
 
 
 def messages(before: Callable[[Filled], datetime | str | None]) -> Query:
-    return lambda filled: People(filled.database).messages(
+    return lambda filled: Contacts(filled.database).messages(
         WHOSE.organization_id, filled.conversation_id, before=before(filled), limit=50
     )
 
@@ -245,12 +245,12 @@ FOUND: dict[str, Query] = {
     "agents": lambda filled: CallHistory(filled.database).agents(WHOSE.organization_id, 200),
     "one call with its recording": lambda filled: Calls(filled.database).with_recording_key(WHOSE.organization_id, "a" * 24),
     "one waveform": lambda filled: Waveforms(filled.database).find("a" * 24, 1),
-    "one contact": lambda filled: People(filled.database).contact(WHOSE.organization_id, filled.contact_id),
-    "a contact renamed": lambda filled: People(filled.database).rename(WHOSE.organization_id, filled.contact_id, "Tom"),
+    "one contact": lambda filled: Contacts(filled.database).contact(WHOSE.organization_id, filled.contact_id),
+    "a contact renamed": lambda filled: Contacts(filled.database).rename(WHOSE.organization_id, filled.contact_id, "Tom"),
     "one call": lambda filled: CallHistory(filled.database).get(WHOSE.organization_id, "a" * 24),
     "one recording": lambda filled: Calls(filled.database).recording("a" * 24),
     "a batch": batch,
-    "conversations": lambda filled: People(filled.database).conversations(WHOSE.organization_id, filled.contact_id),
+    "conversations": lambda filled: Contacts(filled.database).conversations(WHOSE.organization_id, filled.contact_id),
     "user by address": lambda filled: Users(filled.database).by_email("a@example.com"),
     "user": lambda filled: Users(filled.database).by_id(WHOSE.user_id),
     "API key": lambda filled: Users(filled.database).sealed_key(WHOSE.user_id),

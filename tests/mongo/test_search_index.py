@@ -22,7 +22,7 @@ from tether_rt.domain.search_terms import MAX_TERMS
 from tether_rt.mongo import client as store
 from tether_rt.mongo.batch_writer import BatchWriter
 from tether_rt.mongo.call_history import CallFilter, CallHistory
-from tether_rt.mongo.contacts import People
+from tether_rt.mongo.contacts import Contacts
 from tether_rt.mongo.search_index import SearchBacklog, SearchIndexer
 
 LONG_AGO = datetime(2026, 5, 15, tzinfo=UTC)
@@ -119,7 +119,7 @@ async def test_a_contacts_new_name_is_not_lost_while_its_call_is_indexed(
 ) -> None:
     await store_spoken(database, 2)
     one, other = await database["calls"].find().to_list(None)
-    people = People(database)
+    people = Contacts(database)
     await people.rename(other["organizationId"], other["contactId"], "Flat 9c Becker")
     await database["calls"].update_many({}, {"$set": {"unindexed": LONG_AGO}})
     backlog = SearchBacklog()

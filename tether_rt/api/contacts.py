@@ -13,14 +13,14 @@ from tether_rt.errors import BadRequest, NotFound
 from tether_rt.http.exchange import Exchange
 from tether_rt.http.handlers import SessionHandler, within_deadline
 from tether_rt.http.json_body import parse
-from tether_rt.mongo.contacts import People
+from tether_rt.mongo.contacts import Contacts
 from tether_rt.mongo.documents import ContactDocument
 
 
 class ContactsHandler(SessionHandler):
     """`GET /api/contacts`: one page, the last called first."""
 
-    def initialize(self, exchange: Exchange, people: People) -> None:  # type: ignore[override]
+    def initialize(self, exchange: Exchange, people: Contacts) -> None:  # type: ignore[override]
         super().initialize(exchange)
         self.people = people
 
@@ -39,7 +39,7 @@ class ContactHandler(SessionHandler):
 
     body_methods = ("PATCH",)
 
-    def initialize(self, exchange: Exchange, people: People, contract: Contract) -> None:  # type: ignore[override]
+    def initialize(self, exchange: Exchange, people: Contacts, contract: Contract) -> None:  # type: ignore[override]
         super().initialize(exchange)
         self.people = people
         self.contract = contract
@@ -67,7 +67,7 @@ class _ConversationHandler(SessionHandler):
     body_methods = ("POST",)
     schema = ""
 
-    def initialize(self, exchange: Exchange, people: People, contract: Contract) -> None:  # type: ignore[override]
+    def initialize(self, exchange: Exchange, people: Contacts, contract: Contract) -> None:  # type: ignore[override]
         super().initialize(exchange)
         self.people = people
         self.contract = contract

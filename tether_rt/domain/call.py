@@ -1,4 +1,4 @@
-"""What a call is: frozen values and the contract's rules that no schema can say. No I/O, no clock of its own."""
+"""A call: immutable values, and the rules of the contract that a JSON schema cannot express. No I/O; the clock is passed in."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MAX_NAME_CHARS: Final = 4096
 in one query, which MongoDB takes up to 16 MB, and names are copied into every call, list and event."""
 
 MAX_SUMMARY_CHARS: Final = 65_536
-"""The longest `summary`: it is in every list, and a page of fifty with 14 MB each would be the end of the process."""
+"""The longest `summary`: every list holds it, and a page of fifty with 14 MB each would exhaust the process's memory."""
 
 _EARLIEST: Final = datetime(1, 1, 2, tzinfo=UTC)
 _LATEST: Final = datetime(9999, 12, 30, tzinfo=UTC)
@@ -33,14 +33,14 @@ _LATEST: Final = datetime(9999, 12, 30, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whose API key came with a request."""
+    """The user and the organization of a request's API key; both ids are 24 hex digits."""
 
     user_id: str
     organization_id: str
 
 
 class Recording(NamedTuple):
-    """A stored recording; `key` is where it lies in the recording store, `duration_s` None when it cannot be told."""
+    """A stored recording; `key` is its key in the recording store, `duration_s` is None if it could not be determined."""
 
     recording_id: str
     key: str
@@ -73,12 +73,8 @@ class CompletedCall(NamedTuple):
 
     @property
     def contact_number(self) -> str:
-        """The other side's number: who called when inbound, who was called when outbound."""
-        return _other_side(self.direction, self.from_number, self.to_number)
-
-
-def _other_side(direction: str, caller: str, called: str) -> str:
-    return caller if direction == "inbound" else called
+        """The other side's number: the caller's when inbound, the called one when outbound."""
+        return self.from_number if self.direction == "inbound" else self.to_number
 
 
 def completed_call(body: dict[str, Any], caller: Caller, *, now: datetime, fingerprint: str) -> CompletedCall:
@@ -117,15 +113,6 @@ def completed_call(body: dict[str, Any], caller: Caller, *, now: datetime, finge
         extra={name: value for name, value in body.items() if name not in KNOWN_FIELDS},
         fingerprint=fingerprint,
     )
-
-
-def contact_number(body: dict[str, Any]) -> str | None:
-    """Return what `CompletedCall.contact_number` will be, or None when the rules will refuse it."""
-    field = _other_side(body["direction"], "fromNumber", "toNumber")
-    try:
-        return to_e164(body[field], field)
-    except BadRequest:
-        return None
 
 
 def external_call_id(body: dict[str, Any]) -> str | None:

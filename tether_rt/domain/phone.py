@@ -1,4 +1,4 @@
-"""Telephone numbers: what a vendor may send, and the one form in which they are kept.
+"""Telephone numbers: the forms that a vendor may send, and E.164, in which they are stored.
 
 A strict pattern comes before `phonenumbers`, which would also read letters (`+1800FLOWERS`), extensions (`ext. 5`, `;ext=5`,
 `x5`), and digits of every script.
@@ -16,7 +16,7 @@ from phonenumbers import NumberParseException, PhoneNumberFormat, ValidationResu
 from tether_rt.errors import BadRequest
 
 MAX_CHARS: Final = 64
-"""Longer than any number with its separators; more is refused unread."""
+"""More than any number with its separators; longer text is refused without being parsed."""
 MAX_DIGITS: Final = 15
 """ITU-T E.164 section 6.2.1."""
 CACHED_NUMBERS: Final = 65_536
@@ -53,7 +53,7 @@ def _too_long(raw: str) -> str:
 
 @lru_cache(CACHED_NUMBERS)
 def _read(raw: str) -> tuple[str, str]:
-    """Return the number in E.164 and nothing, or nothing and the reason."""
+    """Return (number in E.164, "") or ("", reason for the refusal)."""
     if not raw.startswith("+"):
         return "", _NO_PLUS
     if not _WRITTEN.fullmatch(raw):
@@ -68,8 +68,8 @@ def _read(raw: str) -> tuple[str, str]:
     written = phonenumbers.format_number(number, PhoneNumberFormat.E164)
     if len(written) > 1 + MAX_DIGITS:
         return "", _REASONS[ValidationResult.TOO_LONG]
-    # One reading drops one trunk zero: +320020556320 is +32020556320 is +3220556320. What is stored must read as itself, or a
-    # contact's own number would later belong to somebody else.
+    # Parsing drops one trunk zero at a time: +320020556320, +32020556320, +3220556320. A stored number must parse to itself,
+    # or a contact's own number would later belong to another contact.
     return (written, "") if written == digits else _read(written)
 
 

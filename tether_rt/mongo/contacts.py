@@ -19,7 +19,7 @@ _SEARCH_MS: Final = 2_000
 """No index helps a search: MongoDB reads the organization's contacts, some 300,000 in this time, and then gives up."""
 
 
-class People:
+class Contacts:
     """Queries on `contacts`, `conversations` and `messages`."""
 
     def __init__(self, database: Database) -> None:

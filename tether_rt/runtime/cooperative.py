@@ -1,7 +1,7 @@
-"""Work that would keep the event loop to itself for long, done in steps between which others have their turn.
+"""Long computations in steps, between which the event loop runs other work.
 
-A thread would not help: what holds the interpreter, such as the encoding of BSON, holds up everybody in there as well, and the
-thread and the event loop then take it from each other.
+A thread would not help: encoding BSON, for example, holds the interpreter's lock, so it would block the event loop as well, and
+the two threads would take the lock from each other.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Final, Generic, TypeVar
 _T = TypeVar("_T")
 
 _SLICE_S: Final = 0.003
-"""With a last step of 6 ms, the longest of 8 MB that are encoded, below the 10 ms that anything may take."""
+"""With a last step of 6 ms, the longest when a batch of 8 MB is encoded, this stays below 10 ms, the limit for everything."""
 
 
 class _StepsResult(Generic[_T]):
-    """Steps to be walked through, and then what they came to."""
+    """Iterates over a generator's steps and keeps what it returns."""
 
     result: _T
 
@@ -30,19 +30,19 @@ class _StepsResult(Generic[_T]):
 
 
 async def run_cooperatively(steps: Generator[None, None, _T]) -> _T:
-    """Carry the steps out and return what they come to; others have their turn whenever some milliseconds have passed."""
-    whole = _StepsResult(steps)
+    """Run the generator and return its result; yield to the event loop whenever 3 ms have passed."""
+    iterator = _StepsResult(steps)
     began_s = time.perf_counter()
-    for _ in whole:
+    for _ in iterator:
         if time.perf_counter() - began_s >= _SLICE_S:
             await asyncio.sleep(0)
             began_s = time.perf_counter()
-    return whole.result
+    return iterator.result
 
 
 def run_to_completion(steps: Generator[None, None, _T]) -> _T:
-    """Carry the steps out, one after the other, and return what they come to."""
-    whole = _StepsResult(steps)
-    for _ in whole:
+    """Run the generator without a pause and return its result."""
+    iterator = _StepsResult(steps)
+    for _ in iterator:
         pass
-    return whole.result
+    return iterator.result

@@ -1,8 +1,8 @@
-"""How long one request may wait for MongoDB, over all that it asks.
+"""The deadline of a request: how long it may wait for MongoDB, over all its queries.
 
-The contract promises an answer within 5 s while MongoDB is away or hangs, and one question alone may take that long: a
-connection that died is noticed after 3.5 s (`store.client`), and then the driver asks once more. A request that asked its
-questions one after another, each with a limit of its own, would take a multiple of it.
+The contract promises an answer within 5 s while MongoDB is away or hangs. One query alone may take that long: a dead
+connection is noticed after 3.5 s (`mongo.client.SOCKET_MS`), and then the driver retries. A request with a limit for each of
+its queries would take a multiple of it.
 """
 
 from __future__ import annotations
@@ -15,16 +15,15 @@ from typing import Final, TypeVar
 from tether_rt.errors import Unavailable
 
 ANSWER_WITHIN_S: Final = 4.5
-"""The rest of the 5 s is for the way there and back, and for a busy event loop."""
+"""The rest of the 5 s is for the network and for a busy event loop."""
 _EXPIRED: Final = "The database did not answer in time; send the request again."
 _T = TypeVar("_T")
 
 
 class Deadline:
-    """`async with patience:` around whatever waits for MongoDB; raises `Unavailable` once it is used up.
+    """`async with deadline:` around each wait for MongoDB; raises `Unavailable` when no time is left.
 
-    What a request waits for besides (its body, a recording, its turn to have a password checked) lies outside such blocks
-    and costs none of it. Not to be entered again inside of itself.
+    Time outside such blocks (for a body, a recording, a password check) is not counted. Not re-entrant.
     """
 
     def __init__(self, seconds: float = ANSWER_WITHIN_S) -> None:
@@ -47,19 +46,19 @@ class Deadline:
             raise Unavailable(_EXPIRED) from timeout
 
     async def wait_for(self, answer: asyncio.Future[_T]) -> _T:
-        """Return what will be in `answer`, which is the caller's alone: once the patience is used up, it is given up.
+        """Return the result of `answer`; at the deadline the future fails with `Unavailable`. Nobody else may await it.
 
-        The same as `async with`, for a third of the time.
+        Does the same as `async with`, in a third of the time.
         """
         entered_s = time.monotonic()
-        giving_up = asyncio.get_running_loop().call_later(self.remaining_s, _give_up, answer)
+        timer = asyncio.get_running_loop().call_later(self.remaining_s, _expire, answer)
         try:
             return await answer
         finally:
-            giving_up.cancel()
+            timer.cancel()
             self.remaining_s -= time.monotonic() - entered_s
 
 
-def _give_up(answer: asyncio.Future[_T]) -> None:
+def _expire(answer: asyncio.Future[_T]) -> None:
     if not answer.done():
         answer.set_exception(Unavailable(_EXPIRED))
