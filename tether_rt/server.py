@@ -7,6 +7,7 @@ import gc
 import logging
 import signal
 import socket
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -27,6 +28,7 @@ _LAST_STEPS_S: Final = 5.0
 """What closing may take after the drain: the private mongod needs its share."""
 
 _ALLOCATIONS_BEFORE_COLLECTION: Final = 20_000
+_SWITCH_S: Final = 0.0005
 
 _LOG: Final = logging.getLogger("tether.server")
 
@@ -106,12 +108,16 @@ class Server:
             log(_LOG, logging.WARNING, "close_cut_off", afterS=_LAST_STEPS_S)
 
 
-def _tune_garbage_collector() -> None:
-    """Have the garbage collector leave alone what was built at the start, which lasts, and look less often at the rest.
+def _tune_interpreter() -> None:
+    """Keep the garbage collector away from the objects of the start, and threads from waiting long for the interpreter.
 
-    There are 90,000 objects and more of the first, and each full collection, which can begin at any allocation in any thread,
-    would hold the event loop for 16 ms to look at them all. A request makes hundreds of objects, and hardly ever a cycle.
+    More than 90,000 objects are made at the start and last; a full collection, which can begin at any allocation, would hold
+    the event loop for 16 ms to look at them all. A request makes hundreds of objects, and hardly ever a cycle.
+
+    A thread that flushes recordings asks for the interpreter after each system call. A busy event loop keeps it for the switch
+    interval, 5 ms by default: at 128 connections a tenth of the calls per second.
     """
+    sys.setswitchinterval(_SWITCH_S)
     gc.collect()
     gc.freeze()
     gc.set_threshold(_ALLOCATIONS_BEFORE_COLLECTION)
@@ -141,7 +147,7 @@ async def serve(settings: Settings, meanwhile: Callable[[Server], Awaitable[None
         await asyncio.wait({starting})
         if not starting.cancelled():
             starting.result()
-            _tune_garbage_collector()
+            _tune_interpreter()
         if meanwhile is not None and not stopping.is_set():
             beside = asyncio.ensure_future(meanwhile(server))
             beside.add_done_callback(lambda done: None if done.cancelled() or done.exception() is None else stopping.set())
