@@ -7,12 +7,17 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.support.s3 import S3Server, s3_server  # noqa: F401 - a fixture
 from tests.support.service import SECRET, Service, Tenant, running
 from tether_rt.mongo.private_mongod import PrivateMongod
 from tether_rt.settings import Settings
+
+# How long an example takes to make and to try depends on the machine: no test judges a time.
+hypothesis.settings.register_profile("any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")
