@@ -68,7 +68,7 @@ def _http_date(now_s: int) -> str:
 
 
 def public_error_of(status_code: int, raised: BaseException | None) -> TetherError:
-    """Return what the caller is told of whatever was raised; `status_code` is for what has none of its own."""
+    """Return the error that the caller gets for an exception; `status_code` is used if the exception implies none."""
     if isinstance(raised, TetherError):
         return raised
     if isinstance(raised, MissingArgumentError):

@@ -59,7 +59,7 @@ class IngestEndpoint(Endpoint):
 
 
 def outcome_response(outcome: Outcome) -> tuple[int, dict[str, Any]]:
-    """Return what a vendor is told of an outcome: the status, and the answer's JSON."""
+    """Return the answer to an outcome: the status, and the payload of its JSON."""
     if isinstance(outcome, Created):
         ids = outcome.ids
         created = {"callId": ids.call_id, "contactId": ids.contact_id, "conversationId": ids.conversation_id}
