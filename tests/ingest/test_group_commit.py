@@ -218,7 +218,7 @@ async def test_organizations_do_not_wait_for_each_other(database: Database) -> N
 async def test_a_conflict_of_one_organization_gives_its_place_back_and_touches_no_others_calls(database: Database) -> None:
     """With one place for all lanes, the other organization's calls go through while the first one's counter is held."""
     other = caller()
-    async with running(database, max_lanes=1) as group_commit:
+    async with running(database, min_lanes=1, max_lanes=1) as group_commit:
         is_held = True
 
         def judge(entries: Sequence[Entry]) -> Exception | None:
@@ -235,7 +235,7 @@ async def test_a_conflict_of_one_organization_gives_its_place_back_and_touches_n
 
 
 async def test_as_many_lanes_are_at_work_as_there_are_places(database: Database, metrics: Metrics) -> None:
-    async with running(database, metrics, max_lanes=3) as group_commit:
+    async with running(database, metrics, min_lanes=3, max_lanes=3) as group_commit:
         database.may_end.clear()
         submissions = [
             task for whose in (caller() for _ in range(10)) for task in await submitted(group_commit, calls(1, whose=whose))

@@ -22,12 +22,17 @@ from typing import Final, Protocol
 from tether_rt.errors import NotStorable, TetherError, Unavailable, WriteConflict
 from tether_rt.mongo.batch_plan import Entry, Outcome
 from tether_rt.runtime.backoff import Backoff
+from tether_rt.runtime.concurrency_limit import ConcurrencyLimit
 from tether_rt.runtime.deadlines import ANSWER_WITHIN_S
 from tether_rt.runtime.logs import log
 from tether_rt.runtime.metrics import Metrics
 
+MIN_LANES: Final = 2
 MAX_LANES: Final = 32
-"""Lanes that may be at work in a process at once, each with a connection to MongoDB; the others wait for a place."""
+"""Lanes that may be at work in a process at once, each with a connection to MongoDB; the others wait for a place.
+
+How many between the two is learned from how long commits take. Where MongoDB is busy, and not far away, few lanes at a time
+make larger batches, which cost less."""
 MAX_BATCH_CALLS: Final = 128
 """Which take MongoDB 40 ms; for that long other processes wait for the organization's counter."""
 MAX_BATCH_BYTES: Final = 8 * 1024 * 1024
@@ -89,6 +94,7 @@ class GroupCommit:
         metrics: Metrics,
         *,
         end_abandoned: Callable[[], Awaitable[None]] | None = None,
+        min_lanes: int = MIN_LANES,
         max_lanes: int = MAX_LANES,
         max_batch_calls: int = MAX_BATCH_CALLS,
         max_waiting_calls: int = MAX_WAITING_CALLS,
@@ -105,7 +111,7 @@ class GroupCommit:
         self._answer_within_s = answer_within_s
         self._lanes: dict[str, _Lane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._places = asyncio.Semaphore(max_lanes)
+        self._places = ConcurrencyLimit(min_lanes, max_lanes)
         self._idle_writers: list[Writer] = []
         self._writers: list[Writer] = []
         self._waiting_calls = 0
@@ -190,7 +196,7 @@ class GroupCommit:
 
     async def _commit_next(self, lane: _Lane) -> Unavailable | None:
         """Commit the lane's next batch; return why it has to be tried again, or None."""
-        async with self._places:
+        async with self._places.place():
             batch = self._take(lane, self._max_batch_calls)
             if not batch:
                 return None
@@ -248,7 +254,9 @@ class GroupCommit:
             return error
         except Exception as error:  # the batch is halved until the call that is to blame is alone
             return await self._split(lane, writer, batch, error)
-        self._metrics.commit_s.observe(asyncio.get_running_loop().time() - started_s)
+        took_s = asyncio.get_running_loop().time() - started_s
+        self._places.learn(took_s)
+        self._metrics.commit_s.observe(took_s)
         self._metrics.commit_calls.observe(len(batch))
         for waiting, outcome in zip(batch, outcomes, strict=True):
             if not waiting.outcome.done():
