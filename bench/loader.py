@@ -14,7 +14,8 @@ import pymongo
 from pymongo import WriteConcern
 
 from bench.payloads import ID_BYTES, templates
-from tether_rt.domain.call import Caller, CompletedCall, Recording, completed_call
+from tether_rt.domain.call import CompletedCall, Recording, completed_call
+from tether_rt.domain.source import Source
 from tether_rt.mongo import client as store
 from tether_rt.mongo.batch_plan import Entry, Plan
 from tether_rt.mongo.calls import call_elements
@@ -27,14 +28,14 @@ _KINDS: Final = 2_000
 _LARGE: Final = ("calls", "messages", "feed")
 
 
-def fill(mongodb_uri: str, database: str, caller: Caller, count: int) -> None:
+def fill(mongodb_uri: str, database: str, source: Source, count: int) -> None:
     """Add `count` calls, their contacts, conversations, messages and feed, for an organization that has none."""
     with pymongo.MongoClient[dict[str, Any]](mongodb_uri, tz_aware=True) as client:
         db = client.get_database(database, write_concern=WriteConcern(1, j=False))
         for name in _LARGE:
             db[name].drop_indexes()  # building them afterwards is many times faster
-        number = _Filling(db, caller).add(count)
-        db["counters"].update_one({"_id": caller.organization_id}, {"$set": {"seq": number, "calls": count}}, upsert=True)
+        number = _Filling(db, source).add(count)
+        db["counters"].update_one({"_id": source.organization_id}, {"$set": {"seq": number, "calls": count}}, upsert=True)
     asyncio.run(_index(mongodb_uri, database))
 
 
@@ -47,9 +48,9 @@ async def _index(mongodb_uri: str, database: str) -> None:
 
 
 class _Filling:
-    def __init__(self, db: pymongo.database.Database[dict[str, Any]], caller: Caller) -> None:
+    def __init__(self, db: pymongo.database.Database[dict[str, Any]], source: Source) -> None:
         self._db = db
-        self._calls = [_call(body, caller) for body in _bodies()]
+        self._calls = [_call(body, source) for body in _bodies()]
         self._contacts: list[dict[str, Any]] = []
         self._number = 0
 
@@ -79,8 +80,8 @@ def _bodies() -> list[dict[str, Any]]:
     return [json.loads(bytes(ID_BYTES).replace(b"\0", b"a").join(call)) for call in templates(_KINDS)]
 
 
-def _call(body: dict[str, Any], caller: Caller) -> CompletedCall:
-    return completed_call(body, caller, now=datetime.now(UTC), fingerprint=uuid.uuid4().hex * 2)
+def _call(body: dict[str, Any], source: Source) -> CompletedCall:
+    return completed_call(body, source, now=datetime.now(UTC), fingerprint=uuid.uuid4().hex * 2)
 
 
 def _entry(call: CompletedCall) -> Entry:

@@ -20,9 +20,10 @@ import pytest
 from tests.support.documents import FENCE, ROOT, blocks, rows, section_of, text_of
 from tether_rt.cli import commands
 from tether_rt.domain import phone
-from tether_rt.domain.call import Caller, completed_call
+from tether_rt.domain.call import completed_call
 from tether_rt.domain.contract import load_contract
 from tether_rt.domain.events import EVENT_NAMES, MAX_NAME_CHARS, MAX_SUMMARY_CHARS
+from tether_rt.domain.source import Source
 from tether_rt.http import json_body
 from tether_rt.hub import hub, protocol, wire
 from tether_rt.ingest import group_commit, storable
@@ -350,7 +351,7 @@ def test_curl_lines_send_what_the_contract_takes() -> None:
             for given in re.findall(r"-d '(\{.*?\})'$", code, re.MULTILINE | re.DOTALL) if "/api/calls/ingest" in code else ():
                 call = json.loads(given)
                 CONTRACT.check("CallsIngestExternalCallRequest", call)
-                accepted = completed_call(call, Caller("u", "o"), now=datetime.now(UTC), fingerprint="")
+                accepted = completed_call(call, Source("u", "o", "Sam Poe"), now=datetime.now(UTC), fingerprint="")
                 assert accepted.external_call_id
                 sent += 1
     assert sent == 3

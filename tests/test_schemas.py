@@ -12,9 +12,10 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from tether_rt.api.calls import DIRECTIONS, STATUSES
-from tether_rt.domain.call import KNOWN_FIELDS, Caller, Recording, completed_call, iso_ms
+from tether_rt.domain.call import KNOWN_FIELDS, Recording, completed_call, iso_ms
 from tether_rt.domain.contract import FORMATS, KEYWORDS, load_contract
 from tether_rt.domain.events import EVENT_NAMES, CallIds, call_events, event_text
+from tether_rt.domain.source import Source
 from tether_rt.http.headers import SESSION_COOKIE
 from tether_rt.hub import protocol
 
@@ -233,6 +234,7 @@ def test_the_ingest_request_is_the_vendors() -> None:
         "metadata": {"type": "object", "additionalProperties": True},
         "callerName": {"type": "string"},
         "callStartTime": {"type": "string", "format": "date-time"},
+        "historic": {},
     }
     assert request["type"] == "object"
     assert request["required"] == ["direction", "fromNumber", "toNumber", "duration", "status"]
@@ -287,7 +289,7 @@ def test_the_ingest_statuses_are_the_vendors_and_those_of_http() -> None:
 
 
 def test_the_code_knows_the_fields_and_values_of_the_contract() -> None:
-    assert frozenset(SCHEMAS["CallsIngestExternalCallRequest"]["properties"]) == KNOWN_FIELDS
+    assert frozenset(SCHEMAS["CallsIngestExternalCallRequest"]["properties"]) == KNOWN_FIELDS | {"historic"}
     assert SCHEMAS["CallsIngestExternalCallRequest"]["properties"]["status"]["enum"] == SCHEMAS["CallStatus"]["enum"]
     assert SCHEMAS["CallsIngestExternalCallRequest"]["properties"]["direction"]["enum"] == SCHEMAS["CallDirection"]["enum"]
     assert tuple(SCHEMAS["CallStatus"]["enum"]) == STATUSES
@@ -338,7 +340,8 @@ def test_what_the_server_says_of_itself_fits() -> None:
 def test_the_events_of_the_examples_fit(name: str) -> None:
     example = OPERATIONS["post_calls_ingest"]["requestBody"]["content"]["application/json"]["examples"][name]["value"]
     now = datetime(2026, 5, 15, 9, 12, 36, 120_000, tzinfo=UTC)
-    call = completed_call(example, Caller("64f0a1b2c3d4e5f6a7b8c901", "64f0a1b2c3d4e5f6a7b8c900"), now=now, fingerprint="f")
+    source = Source("64f0a1b2c3d4e5f6a7b8c901", "64f0a1b2c3d4e5f6a7b8c900", "Sam Poe")
+    call = completed_call(example, source, now=now, fingerprint="f")
     ids = CallIds("64f0a1b2c3d4e5f6a7b8cb00", "64f0a1b2c3d4e5f6a7b8c9d0", "64f0a1b2c3d4e5f6a7b8c9e0")
     recording = Recording("64f0a1b2c3d4e5f6a7b8cb01", "recordings/o/s.mp3", "audio/mpeg", 1232013, "0" * 64, None)
     with_recording = recording if "recording" in example else None

@@ -18,7 +18,7 @@ from bench.loader import fill
 from bench.process import BenchError
 from bench.results import Goal, Report, Table
 from bench.scale import Scale
-from tether_rt.domain.call import Caller
+from tether_rt.domain.source import Source
 
 _LIVE_ROWS: Final = 10_000
 _EVENTS_S: Final = 50
@@ -42,7 +42,12 @@ def run(lab: Lab, scale: Scale) -> Report:
     report = Report("browser", "Browser")
     with lab.scope() as scope:
         user = add_organizations(lab.mongodb_uri, "browser", 1)[0]
-        fill(lab.mongodb_uri, "browser", Caller(user.user_id, user.organization_id), max(scale.scrolled, _LIVE_ROWS + 5_000))
+        fill(
+            lab.mongodb_uri,
+            "browser",
+            Source(user.user_id, user.organization_id, "Sam Poe"),
+            max(scale.scrolled, _LIVE_ROWS + 5_000),
+        )
         target = ours(lab, scope, database="browser", keys=(user.api_key,))
         # Not before: while Playwright is there it has the event loop, and nothing above could run one of its own.
         browser = scope.enter_context(chromium())

@@ -17,7 +17,7 @@ from bench.loader import fill
 from bench.process import BenchError
 from bench.results import Goal, Report, Table
 from bench.scale import Scale
-from tether_rt.domain.call import Caller
+from tether_rt.domain.source import Source
 
 _CONNECTIONS: Final = 128
 _QUERY_MS: Final = 10_000
@@ -72,7 +72,7 @@ def _filled(lab: Lab, scope: ExitStack, count: int) -> Target:
     user = add_organizations(lab.mongodb_uri, database, 1)[0]
     if count:
         began_s = time.monotonic()
-        fill(lab.mongodb_uri, database, Caller(user.user_id, user.organization_id), count)
+        fill(lab.mongodb_uri, database, Source(user.user_id, user.organization_id, "Sam Poe"), count)
         print(f"{count:,} calls were loaded in {time.monotonic() - began_s:.0f} s", flush=True)
     return ours(lab, scope, database=database, keys=(user.api_key,))
 

@@ -14,7 +14,7 @@ from tests.support.service import SECRET, add_user
 from tether_rt import accounts
 from tether_rt.auth.credentials import Keyring, SessionClaims
 from tether_rt.auth.identity import MAX_WAITING, Identity, LookupCache
-from tether_rt.domain.call import Caller
+from tether_rt.domain.source import Source
 from tether_rt.errors import Unavailable
 from tether_rt.mongo import client as store
 from tether_rt.mongo.sessions import Sessions
@@ -205,7 +205,7 @@ def identity_with(database: store.Database, secret: str = SECRET) -> Identity:
 async def test_a_key_is_its_users_and_its_organizations(database: store.Database) -> None:
     added = await somebody(database)
     found = await identity_with(database).caller(added.api_key, Deadline())
-    assert found == Caller(added.user_id, added.organization_id)
+    assert found == Source(added.user_id, added.organization_id, "Agent Smith")
 
 
 async def test_a_key_sealed_with_another_secret_still_works_is_not_shown_and_can_be_replaced(database: store.Database) -> None:

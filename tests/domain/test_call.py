@@ -14,7 +14,6 @@ from tests.support.bodies import VALID_BODIES, VALID_TIMES, tried
 from tether_rt.domain.call import (
     MAX_NAME_CHARS,
     MAX_SUMMARY_CHARS,
-    Caller,
     CompletedCall,
     completed_call,
     external_call_id,
@@ -22,24 +21,26 @@ from tether_rt.domain.call import (
     parse_time,
 )
 from tether_rt.domain.contract import load_contract
+from tether_rt.domain.source import Source, SourceSettings
 from tether_rt.errors import BadRequest
 
 NOW = datetime(2026, 5, 15, 9, 12, 34, 567_000, tzinfo=UTC)
-CALLER = Caller(user_id="u" * 24, organization_id="o" * 24)
+SOURCE = Source("u" * 24, "o" * 24, "Sam Poe")
 CONTRACT = load_contract()
+
+
+BODY = {
+    "direction": "inbound",
+    "fromNumber": "+14165550100",
+    "toNumber": "+442079460958",
+    "duration": 0,
+    "status": "no-answer",
+}
 
 
 def call(**changes: Any) -> CompletedCall:
     """Return a call of nobody who answered, with these changes to its body."""
-    body = {
-        "direction": "inbound",
-        "fromNumber": "+14165550100",
-        "toNumber": "+442079460958",
-        "duration": 0,
-        "status": "no-answer",
-        **changes,
-    }
-    return completed_call(body, CALLER, now=NOW, fingerprint="f")
+    return completed_call({**BODY, **changes}, SOURCE, now=NOW, fingerprint="f")
 
 
 @pytest.mark.parametrize(
@@ -159,7 +160,26 @@ def test_unknown_fields_are_kept_apart_and_rule_nothing() -> None:
     kept = call(**odd, metadata={"a": 1})
     assert kept.extra == odd
     assert kept.metadata == {"a": 1}
-    assert (kept.organization_id, kept.user_id) == (CALLER.organization_id, CALLER.user_id)
+    assert (kept.organization_id, kept.source_id) == (SOURCE.organization_id, SOURCE.id)
+
+
+START = "2026-05-15T09:10:00Z"
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_historic", "extra"),
+    [
+        ({}, False, {}),
+        ({"historic": True, "callStartTime": START}, True, {}),
+        ({"historic": True}, False, {"historic": True}),
+        *(({"historic": odd, "callStartTime": START}, False, {"historic": odd}) for odd in (False, None, 1, "true", [True])),
+    ],
+)
+def test_a_call_is_historic_by_json_true_and_a_start_time(changes: dict[str, Any], is_historic: bool, extra: Any) -> None:
+    kept = call(**changes)
+    assert (kept.is_historic, kept.extra) == (is_historic, extra)
+    archive = Source("a" * 24, "o" * 24, "Archive", settings=SourceSettings(historic=True))
+    assert completed_call({**BODY, **changes}, archive, now=NOW, fingerprint="f").is_historic
 
 
 @pytest.mark.parametrize(("given_name", "kept"), [(" Tom \n", "Tom"), ("  ", None), ("", None), ("\u00a0", None)])
@@ -190,7 +210,7 @@ def test_an_external_id_is_kept_as_it_was_sent() -> None:
 def test_a_body_that_satisfies_the_schema_becomes_a_call_or_a_bad_request(body: dict[str, Any]) -> None:
     read = orjson.loads(json.dumps(body))
     CONTRACT.check("CallsIngestExternalCallRequest", read)
-    made = tried(lambda: completed_call(read, CALLER, now=NOW, fingerprint="f"))
+    made = tried(lambda: completed_call(read, SOURCE, now=NOW, fingerprint="f"))
     if isinstance(made, BadRequest):
         assert str(made)
         return

@@ -41,7 +41,7 @@ def test_a_recorded_call_has_the_four_events_in_their_order() -> None:
     where = {"callId": "a" * 24, "contactId": "b" * 24, "conversationId": "c" * 24}
     assert all(event["data"].items() >= where.items() for event in found.values())
     assert found["call_initiated"]["data"].keys() - where.keys() == {
-        "contactName", "direction", "from", "to", "agentName", "provider", "startTime",
+        "contactName", "direction", "from", "to", "agentName", "provider", "startTime", "historic",
     }  # fmt: skip
     ended = found["call_ended"]["data"]
     assert (ended["duration"], ended["endTime"]) == (31.3, "2026-05-15T09:10:31.300Z")

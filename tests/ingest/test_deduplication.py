@@ -10,7 +10,8 @@ import pytest
 from pymongo.errors import AutoReconnect
 
 from tests.support.entries import caller, entry
-from tether_rt.domain.call import MAX_NAME_CHARS, Caller
+from tether_rt.domain.call import MAX_NAME_CHARS
+from tether_rt.domain.source import Source
 from tether_rt.ingest.deduplication import MAX_KEYS, DuplicateCheck
 from tether_rt.mongo import client as store
 from tether_rt.mongo.batch_writer import BatchWriter
@@ -62,7 +63,7 @@ async def check(calls: WatchedCalls) -> AsyncIterator[DuplicateCheck]:
     await check.close()
 
 
-async def stored(database: store.Database, whose: Caller, external_id: str) -> str:
+async def stored(database: store.Database, whose: Source, external_id: str) -> str:
     """Store a call under this id and return the one that it was given."""
     one = entry(whose, externalCallId=external_id, fingerprint=f"print of {external_id}")
     writer = BatchWriter(database)
@@ -74,13 +75,13 @@ async def stored(database: store.Database, whose: Caller, external_id: str) -> s
 async def test_a_stored_call_is_found_by_its_own_key_alone(database: store.Database, check: DuplicateCheck) -> None:
     whose, other = caller(), caller()
     call_id = await stored(database, whose, "a\0b")
-    assert await check.find((whose.user_id, "a\0b")) == StoredCall(call_id, "print of a\0b")
+    assert await check.find((whose.id, "a\0b")) == StoredCall(call_id, "print of a\0b")
     for key in (
-        (other.user_id, "a\0b"),
-        (whose.user_id, "A\0b"),
-        (whose.user_id, "a"),
-        (whose.user_id, ""),
-        (whose.user_id, "$eq"),
+        (other.id, "a\0b"),
+        (whose.id, "A\0b"),
+        (whose.id, "a"),
+        (whose.id, ""),
+        (whose.id, "$eq"),
     ):
         assert await check.find(key) is None
 
@@ -102,7 +103,7 @@ async def test_an_answer_is_never_older_than_its_question(
     database: store.Database, calls: WatchedCalls, check: DuplicateCheck
 ) -> None:
     whose = caller()
-    key = (whose.user_id, "same")
+    key = (whose.id, "same")
     calls.may_end.clear()
     early = asyncio.ensure_future(check.find(key))
     await calls.begun.wait()

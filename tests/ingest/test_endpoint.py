@@ -100,6 +100,7 @@ async def test_a_recorded_call_yields_four_events_with_consecutive_numbers(tenan
         "agentName": "Alex (Maple Dental)",
         "provider": "external",
         "startTime": "2026-05-15T09:10:00.000Z",
+        "historic": False,
     }
     assert ended.items() >= {**where, "status": "completed", "duration": 31.3, "endTime": "2026-05-15T09:10:31.300Z"}.items()
     assert ready.items() >= {**where, "contentType": "audio/mpeg"}.items()

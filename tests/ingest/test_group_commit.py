@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from tests.support.entries import caller, entry
-from tether_rt.domain.call import Caller
 from tether_rt.domain.events import CallIds
+from tether_rt.domain.source import Source
 from tether_rt.errors import BadRequest, NotStorable, TetherError, Unavailable, WriteConflict
 from tether_rt.ingest.group_commit import MAX_BATCH_BYTES, GroupCommit
 from tether_rt.mongo.batch_plan import Created, Entry, Outcome
@@ -81,7 +81,7 @@ def created(one: Entry) -> Created:
     return Created(CallIds(one.call_id, "contact", "conversation"))
 
 
-def calls(count: int, weight_bytes: int = 500, whose: Caller = WHOSE) -> list[Entry]:
+def calls(count: int, weight_bytes: int = 500, whose: Source = WHOSE) -> list[Entry]:
     return [entry(whose)._replace(elements=bytes(weight_bytes)) for _ in range(count)]
 
 
@@ -118,7 +118,7 @@ async def submitted(group_commit: GroupCommit, entries: Sequence[Entry]) -> list
     return tasks
 
 
-async def held_first(group_commit: GroupCommit, database: Database, whose: Caller = WHOSE) -> asyncio.Task[Outcome]:
+async def held_first(group_commit: GroupCommit, database: Database, whose: Source = WHOSE) -> asyncio.Task[Outcome]:
     """Return the first call's submission, whose commit is under way until `database.may_end` is set."""
     database.may_end.clear()
     (first,) = await submitted(group_commit, calls(1, whose=whose))

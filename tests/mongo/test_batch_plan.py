@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.entries import NOW, caller, entry, recording
-from tether_rt.domain.call import UNKNOWN_CALLER, Caller
+from tether_rt.domain.call import UNKNOWN_CALLER
 from tether_rt.domain.events import CallIds
+from tether_rt.domain.source import Source
 from tether_rt.mongo.batch_plan import Created, Duplicate, Entry, Plan, segment_document
 from tether_rt.mongo.client import CODEC, new_id
 from tether_rt.mongo.lookups import StoredCall
@@ -149,7 +150,7 @@ def test_a_placeholder_is_replaced_only_while_it_is_one() -> None:
 
 def test_a_stored_call_is_a_duplicate_that_writes_nothing() -> None:
     same = entry(WHOSE, externalCallId="x", fingerprint="one")
-    existing = {(WHOSE.user_id, "x"): StoredCall("a" * 24, "one")}
+    existing = {(WHOSE.id, "x"): StoredCall("a" * 24, "one")}
     made = plan(same, entry(WHOSE, externalCallId="x", fingerprint="two", callerName="New"), existing=existing)
     assert made.outcomes == [Duplicate("a" * 24, differs=False), Duplicate("a" * 24, differs=True)]
     assert (made.calls, made.messages, made.events) == ([], [], [])
@@ -158,7 +159,7 @@ def test_a_stored_call_is_a_duplicate_that_writes_nothing() -> None:
 
 def test_the_second_of_two_in_one_batch_is_a_duplicate_of_the_first() -> None:
     first, second = (entry(WHOSE, externalCallId="x", fingerprint=text) for text in ("one", "two"))
-    colleague = Caller(new_id(), WHOSE.organization_id)
+    colleague = Source(new_id(), WHOSE.organization_id, "Ann Lee")
     made = plan(first, second, entry(colleague, externalCallId="x"), entry(WHOSE), entry(WHOSE))
     assert made.outcomes[1] == Duplicate(first.call_id, differs=True)
     assert [type(outcome) for outcome in made.outcomes] == [Created, Duplicate, Created, Created, Created]
@@ -168,7 +169,7 @@ def test_the_second_of_two_in_one_batch_is_a_duplicate_of_the_first() -> None:
 def test_a_call_that_an_earlier_try_has_stored_is_told_so_and_not_written_again() -> None:
     one = entry(WHOSE, externalCallId="x")
     ids = CallIds(one.call_id, "c" * 24, "d" * 24)
-    existing = {(WHOSE.user_id, "x"): StoredCall(one.call_id, "f")}
+    existing = {(WHOSE.id, "x"): StoredCall(one.call_id, "f")}
     made = plan(one, entry(WHOSE), existing=existing, committed={one.call_id: ids})
     assert made.outcomes[0] == Created(ids)
     assert [Created(CallIds(call["callId"], call["contactId"], call["conversationId"])) for call in calls_of(made)] == [

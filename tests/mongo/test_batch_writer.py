@@ -14,7 +14,8 @@ import pytest
 from tests.support.batches import COMMIT, WRITES, another_process, counts, events_of, ids, wired_writer, written
 from tests.support.entries import caller, entry, recording
 from tests.support.service import ROOT
-from tether_rt.domain.call import UNKNOWN_CALLER, Caller
+from tether_rt.domain.call import UNKNOWN_CALLER
+from tether_rt.domain.source import Source
 from tether_rt.errors import NotStorable, Unavailable, WriteConflict
 from tether_rt.mongo import client as store
 from tether_rt.mongo.abandoned_transactions import AbandonedTransactions
@@ -159,7 +160,7 @@ def _nested(levels: int) -> Any:
     ],
 )
 async def test_what_the_database_cannot_hold_is_named_so_and_nothing_of_its_batch_is_stored(
-    writer: BatchWriter, database: store.Database, make: Callable[[Caller], Entry]
+    writer: BatchWriter, database: store.Database, make: Callable[[Source], Entry]
 ) -> None:
     whose = caller()
     neighbours = [entry(whose), entry(whose)]
@@ -188,11 +189,11 @@ _DIES_BEFORE_ITS_COMMIT = """
 import asyncio, sys
 from tests.support.batches import wired_writer
 from tests.support.entries import entry
-from tether_rt.domain.call import Caller
+from tether_rt.domain.source import Source
 from tether_rt.mongo import client as store
 
 async def main(uri, name, user_id, organization_id):
-    whose = Caller(user_id, organization_id)
+    whose = Source(user_id, organization_id, "Sam Poe")
     async with wired_writer(uri, store.database(store.connect(uri), name)) as (writer, wire):
         wire.may_commit.clear()
         writing = asyncio.create_task(writer.write([entry(whose, fromNumber="+442079460958"), entry(whose)]))
@@ -208,7 +209,7 @@ async def test_a_killed_process_leaves_nothing_and_holds_nobody_up(mongodb_uri: 
     whose = caller()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", _DIES_BEFORE_ITS_COMMIT),
-        *(mongodb_uri, database.name, whose.user_id, whose.organization_id),
+        *(mongodb_uri, database.name, whose.id, whose.organization_id),
         cwd=ROOT,
         stdout=subprocess.PIPE,
     )

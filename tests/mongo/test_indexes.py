@@ -124,7 +124,8 @@ async def test_the_numbers_of_an_earlier_versions_calls_are_found_where_they_bel
 ) -> None:
     calls = database["calls"]
     whose = caller()
-    earlier = {"organizationId": whose.organization_id, "contactId": "c", "contactName": "Tom", "startTime": BEFORE}
+    own = {"organizationId": whose.organization_id, "userId": whose.id}
+    earlier = {**own, "contactId": "c", "contactName": "Tom", "startTime": BEFORE}
     await calls.drop_index("terms")
     await calls.create_index([("organizationId", 1), ("terms", 1), *behind])
     terms = ["14165550100", "0100", "2pm", "parcel", "_1"]
@@ -218,7 +219,7 @@ SORTED: dict[str, Query] = {
     "history": history(),
     "history of a span": history(start=BEFORE, end=AFTER),
     "history of a contact": history(contact_id="c"),
-    "history of a user": history(user_id=WHOSE.user_id),
+    "history of a user": history(user_id=WHOSE.id),
     "history of a status": history(status="busy"),
     "history of a direction": history(direction="inbound"),
     "history of an agent": history(agent_name="Alex"),
@@ -236,7 +237,7 @@ FOUND: dict[str, Query] = {
     "history found among calls that wait": history(search="alex 4165"),
     "history found": history_of_indexed,
     "calls that wait for their search terms": index_terms,
-    "duplicates": known(lambda known: known.calls([(WHOSE.user_id, "1"), (WHOSE.user_id, "2"), ("u", "1")])),
+    "duplicates": known(lambda known: known.calls([(WHOSE.id, "1"), (WHOSE.id, "2"), ("u", "1")])),
     "committed": known(lambda known: known.committed(["a" * 24, "b" * 24])),
     "history before a call": lambda filled: CallHistory(filled.database).page(
         WHOSE.organization_id, CallFilter(), limit=50, before=filled.call_id
@@ -252,10 +253,10 @@ FOUND: dict[str, Query] = {
     "a batch": batch,
     "conversations": lambda filled: Contacts(filled.database).conversations(WHOSE.organization_id, filled.contact_id),
     "user by address": lambda filled: Users(filled.database).by_email("a@example.com"),
-    "user": lambda filled: Users(filled.database).by_id(WHOSE.user_id),
-    "API key": lambda filled: Users(filled.database).sealed_key(WHOSE.user_id),
+    "user": lambda filled: Users(filled.database).by_id(WHOSE.id),
+    "API key": lambda filled: Users(filled.database).sealed_key(WHOSE.id),
     "owners of API keys": lambda filled: Users(filled.database).callers_by_key_digest(["d" * 64]),
-    "API key replaced": lambda filled: Users(filled.database).replace_key(WHOSE.user_id, "d" * 64, "sealed"),
+    "API key replaced": lambda filled: Users(filled.database).replace_key(WHOSE.id, "d" * 64, "sealed"),
     "live sessions": lambda filled: Sessions(filled.database).live(["5" * 24]),
     "session ended": lambda filled: Sessions(filled.database).end("5" * 24),
     "last numbers": lambda filled: Feed(filled.database).last_numbers([WHOSE.organization_id]),

@@ -17,8 +17,8 @@ from tests.conftest import settings_on
 from tests.support.entries import caller, entry
 from tests.support.proxy import Passage, Proxy
 from tests.support.service import missed, running
-from tether_rt.domain.call import Caller
 from tether_rt.domain.search_terms import MAX_TERMS
+from tether_rt.domain.source import Source
 from tether_rt.mongo import client as store
 from tether_rt.mongo.batch_writer import BatchWriter
 from tether_rt.mongo.call_history import CallFilter, CallHistory
@@ -296,7 +296,7 @@ async def test_a_full_backlog_has_room_again_once_calls_are_indexed(database: st
     assert not backlog.is_full()
 
 
-def _two(whose: Caller) -> list[Any]:
+def _two(whose: Source) -> list[Any]:
     said = [{"role": "user", "message": "About the boiler again"}, {"role": "agent", "message": ""}]
     more: dict[str, Any] = {
         "summary": "Boiler makes noise",

@@ -6,7 +6,8 @@ import itertools
 from datetime import UTC, datetime
 from typing import Any
 
-from tether_rt.domain.call import Caller, Recording, completed_call
+from tether_rt.domain.call import Recording, completed_call
+from tether_rt.domain.source import Source
 from tether_rt.mongo.batch_plan import Entry
 from tether_rt.mongo.calls import call_elements
 from tether_rt.mongo.client import new_id
@@ -15,9 +16,9 @@ NOW = datetime(2026, 5, 15, 9, 12, 34, 567_000, tzinfo=UTC)
 _unique = itertools.count(1)
 
 
-def caller() -> Caller:
-    """Return a caller of a new organization."""
-    return Caller(user_id=new_id(), organization_id=new_id())
+def caller() -> Source:
+    """Return the source of a user of a new organization."""
+    return Source(new_id(), new_id(), "Sam Poe")
 
 
 def recording() -> Recording:
@@ -27,7 +28,7 @@ def recording() -> Recording:
 
 
 def entry(
-    whose: Caller, *, voice: Recording | None = None, fingerprint: str = "f", is_indexed: bool = False, **changes: Any
+    whose: Source, *, voice: Recording | None = None, fingerprint: str = "f", is_indexed: bool = False, **changes: Any
 ) -> Entry:
     """Return a call that nobody answered, from a number of its own, with these changes to its body."""
     body = {

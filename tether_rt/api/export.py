@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from tether_rt.api.calls import HistoryBase
 from tether_rt.domain.call import iso_ms
-from tether_rt.mongo.documents import CallDocument
+from tether_rt.mongo.documents import ShownCall
 
 _COLUMNS: Final = {
     "callId": "callId",
@@ -55,7 +55,7 @@ class ExportHandler(HistoryBase):
         self.finish()
 
 
-def _table(calls: list[CallDocument]) -> bytes:
+def _table(calls: list[ShownCall]) -> bytes:
     return _lines([[cell(call.get(field)) for field in _COLUMNS.values()] for call in calls]).encode()
 
 

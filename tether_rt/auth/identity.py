@@ -17,7 +17,7 @@ from typing import Any, Final, Generic, TypeVar
 from tether_rt.auth import credentials
 from tether_rt.auth.credentials import Keyring, SessionClaims
 from tether_rt.auth.passwords import PasswordCheck
-from tether_rt.domain.call import Caller
+from tether_rt.domain.source import Source
 from tether_rt.errors import Unavailable
 from tether_rt.mongo.client import new_id
 from tether_rt.mongo.documents import UserDocument
@@ -168,8 +168,8 @@ class Identity:
         self._callers = LookupCache(users.callers_by_key_digest, clock=clock)
         self._live = LookupCache(self._live_by_id, clock=clock)
 
-    async def caller(self, key: str, deadline: Deadline) -> Caller | None:
-        """Return the caller who owns this API key, or None. Raises as `LookupCache.get`."""
+    async def caller(self, key: str, deadline: Deadline) -> Source | None:
+        """Return the source that this API key belongs to, or None. Raises as `LookupCache.get`."""
         return (
             await self._callers.get(credentials.api_key_digest(key), deadline) if credentials.looks_like_api_key(key) else None
         )

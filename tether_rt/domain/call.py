@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from tether_rt.domain.phone import to_e164
+from tether_rt.domain.source import Source
 from tether_rt.errors import BadRequest
 
 UNKNOWN_CALLER: Final = "Unknown Caller"
@@ -31,14 +31,6 @@ _EARLIEST: Final = datetime(1, 1, 2, tzinfo=UTC)
 _LATEST: Final = datetime(9999, 12, 30, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """The user and the organization of a request's API key; both ids are 24 hex digits."""
-
-    user_id: str
-    organization_id: str
-
-
 class Recording(NamedTuple):
     """A stored recording; `key` is its key in the recording store, `duration_s` is None if it could not be determined."""
 
@@ -53,8 +45,12 @@ class Recording(NamedTuple):
 class CompletedCall(NamedTuple):
     """A call record as a vendor sent it, checked and normalised: numbers in E.164, times in UTC."""
 
-    user_id: str
+    source_id: str
+    source_name: str
+    provider: str
     organization_id: str
+    is_historic: bool
+    """Whether it is from the past: dashboards show it without notice."""
     direction: str
     from_number: str
     to_number: str
@@ -77,7 +73,7 @@ class CompletedCall(NamedTuple):
         return self.from_number if self.direction == "inbound" else self.to_number
 
 
-def completed_call(body: dict[str, Any], caller: Caller, *, now: datetime, fingerprint: str) -> CompletedCall:
+def completed_call(body: dict[str, Any], source: Source, *, now: datetime, fingerprint: str) -> CompletedCall:
     """Build a call from a request body that already satisfies the schema.
 
     `now` (aware, UTC) stands in for a missing `callStartTime`. Raises `BadRequest` with the field's name for the rules the
@@ -93,10 +89,16 @@ def completed_call(body: dict[str, Any], caller: Caller, *, now: datetime, finge
     for name in ("agentName", "callerName"):
         _require_short(name, body.get(name))
     _require_short("summary", body.get("summary"), MAX_SUMMARY_CHARS)
+    # Any other value is a field that the contract does not know, as the word was before it had this meaning.
+    is_historic = body.get("historic") is True and "callStartTime" in body
+    known = KNOWN_FIELDS | {"historic"} if is_historic else KNOWN_FIELDS
     start_time, end_time = _times(body.get("callStartTime"), duration_s, now)
     return CompletedCall(
-        user_id=caller.user_id,
-        organization_id=caller.organization_id,
+        source_id=source.id,
+        source_name=source.name,
+        provider=source.provider,
+        organization_id=source.organization_id,
+        is_historic=is_historic or source.settings.historic,
         direction=body["direction"],
         from_number=to_e164(body["fromNumber"], "fromNumber"),
         to_number=to_e164(body["toNumber"], "toNumber"),
@@ -110,7 +112,7 @@ def completed_call(body: dict[str, Any], caller: Caller, *, now: datetime, finge
         caller_name=(body.get("callerName") or "").strip() or None,
         external_call_id=external_call_id(body),
         metadata=body.get("metadata"),
-        extra={name: value for name, value in body.items() if name not in KNOWN_FIELDS},
+        extra={name: value for name, value in body.items() if name not in known},
         fingerprint=fingerprint,
     )
 

@@ -60,8 +60,9 @@ def call_events(
         "from": call.from_number,
         "to": call.to_number,
         "agentName": _clip(call.agent_name, MAX_NAME_CHARS),
-        "provider": "external",
+        "provider": call.provider,
         "startTime": iso_ms(call.start_time),
+        "historic": call.is_historic,
     }
     ended: dict[str, Any] = {
         **ids_of_call,

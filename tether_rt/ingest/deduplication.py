@@ -13,7 +13,7 @@ MAX_KEYS: Final = 512
 
 
 class DuplicateCheck:
-    """Looks calls up by user and `externalCallId`."""
+    """Looks calls up by source and `externalCallId`."""
 
     def __init__(self, lookups: Lookups) -> None:
         self._lookups = lookups

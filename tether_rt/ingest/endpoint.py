@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from tether_rt.auth.rate_limits import retry_after_s
-from tether_rt.domain.call import Caller
+from tether_rt.domain.source import Source
 from tether_rt.errors import TooManyRequests, Unauthorized
 from tether_rt.http.endpoint import Endpoint
 from tether_rt.http.exchange import Exchange
@@ -21,7 +21,7 @@ class IngestEndpoint(Endpoint):
     """Judges the API key by the headers, hands the body to the pipeline, answers with the outcome."""
 
     methods = ("POST",)
-    caller: Caller
+    source: Source
 
     def __init__(self, exchange: Exchange, pipeline: Pipeline) -> None:
         super().__init__(exchange)
@@ -32,14 +32,14 @@ class IngestEndpoint(Endpoint):
         return self.context.max_body_bytes
 
     async def authorize(self) -> None:
-        """Find the caller; raises `Unauthorized` without a key that holds, `TooManyRequests` past its rate limit."""
+        """Find the source; raises `Unauthorized` without a key that holds, `TooManyRequests` past its rate limit."""
         key = bearer_token(self.exchange.request.headers)
-        caller = await self.context.identity.caller(key, self.exchange.deadline) if key else None
-        if caller is None:
+        source = await self.context.identity.caller(key, self.exchange.deadline) if key else None
+        if source is None:
             raise Unauthorized("Missing or invalid API key: send Authorization: Bearer tk_live_…")
-        self.caller = caller
-        self.exchange.organization_id = caller.organization_id
-        wait_s = self.context.key_rate.take(caller.user_id) if self.context.key_rate is not None else 0.0
+        self.source = source
+        self.exchange.organization_id = source.organization_id
+        wait_s = self.context.key_rate.take(source.id) if self.context.key_rate is not None else 0.0
         if wait_s:
             raise TooManyRequests(
                 "This API key calls too often; send the call again later.", retry_after_s(wait_s), limit="key_rate"
@@ -47,7 +47,7 @@ class IngestEndpoint(Endpoint):
 
     async def respond(self) -> Response:
         """Store the call and say what became of it."""
-        status, payload = outcome_response(await self._pipeline.take(self.take_body(), self.caller, self.exchange.deadline))
+        status, payload = outcome_response(await self._pipeline.take(self.take_body(), self.source, self.exchange.deadline))
         return Response(status, to_json(payload))
 
     def end(self, status: int) -> None:

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
-from tether_rt.domain.call import Caller, Recording, completed_call, external_call_id
+from tether_rt.domain.call import Recording, completed_call, external_call_id
 from tether_rt.domain.contract import Contract
+from tether_rt.domain.source import Source
 from tether_rt.http.json_body import has_more_values, parse
 from tether_rt.ingest.deduplication import DuplicateCheck
 from tether_rt.ingest.group_commit import GroupCommit
@@ -70,7 +71,7 @@ class Pipeline:
         self._words_at_once = words_at_once
         self._turns = asyncio.Semaphore(_LARGE_AT_ONCE)
 
-    async def take(self, raw: bytearray, caller: Caller, deadline: Deadline) -> Outcome:
+    async def take(self, raw: bytearray, source: Source, deadline: Deadline) -> Outcome:
         """Return `Created` or `Duplicate` once it is durable.
 
         `deadline` is how long the request may still wait for MongoDB. Raises `BadRequest` for an error that the vendor can
@@ -80,17 +81,17 @@ class Pipeline:
         parsed = await self._parse_large(raw) if large else self._parse(raw)
         body = parsed.body
         if (external_id := external_call_id(body)) is not None:
-            stored = await deadline.wait_for(self._duplicates.find((caller.user_id, external_id)))
+            stored = await deadline.wait_for(self._duplicates.find((source.id, external_id)))
             if stored is not None:
                 return Duplicate(stored.call_id, differs=stored.fingerprint != parsed.fingerprint)
         if large:
             await asyncio.to_thread(require_storable, body, parsed.text)
         else:
             require_storable(body, parsed.text)
-        call = completed_call(body, caller, now=datetime.now(UTC), fingerprint=parsed.fingerprint or "")
+        call = completed_call(body, source, now=datetime.now(UTC), fingerprint=parsed.fingerprint or "")
         recording = None
         if parsed.recording is not None:
-            recording = await self._recordings.take(parsed.recording, caller.organization_id)
+            recording = await self._recordings.take(parsed.recording, source.organization_id)
         is_indexed = not large and self._words_at_once()
         entry = Entry(new_id(), call, recording, call_elements(call, recording, is_indexed=is_indexed), is_indexed)
         del raw, parsed, body  # perhaps megabytes, which are not needed while the commit is awaited

@@ -35,7 +35,7 @@ class Entry(NamedTuple):
     def key(self) -> CallKey | None:
         """What makes the call unique, or None when the vendor gave no `externalCallId`."""
         external = self.call.external_call_id
-        return (self.call.user_id, external) if external is not None else None
+        return (self.call.source_id, external) if external is not None else None
 
 
 class Created(NamedTuple):

@@ -15,7 +15,7 @@ from bson import Regex
 from tether_rt.domain.search_terms import by_field, query_terms
 from tether_rt.mongo.calls import UNSHOWN
 from tether_rt.mongo.client import Database, Document
-from tether_rt.mongo.documents import CallDocument, Collections
+from tether_rt.mongo.documents import CallDocument, Collections, ShownCall
 from tether_rt.mongo.free_form import RAW, as_stored
 from tether_rt.mongo.search_index import SearchBacklog
 
@@ -77,7 +77,7 @@ class Page:
     The effects of all events up to the number `seq` are included, so that a dashboard that listens from there misses none.
     """
 
-    calls: list[CallDocument]
+    calls: list[ShownCall]
     total: int
     is_exact: bool
     seq: int
@@ -145,7 +145,7 @@ class CallHistory:
             calls, total, is_exact = await cursor.to_list(None), counter.get("calls", 0) if counter else 0, True
         else:
             calls, (total, is_exact) = await asyncio.gather(cursor.to_list(None), self._count(query))
-        return Page(await self._with_names(calls), total, is_exact, counter["seq"] if counter else 0)
+        return Page(await self._as_shown(calls), total, is_exact, counter["seq"] if counter else 0)
 
     async def _query(self, organization_id: str, call_filter: CallFilter) -> dict[str, Any]:
         """Return the filter as a query that also finds calls whose search terms are not indexed yet, but for spoken words.
@@ -167,14 +167,26 @@ class CallHistory:
         counted = await self._calls.count_documents(query, limit=MOST_COUNTED + 1)
         return min(counted, MOST_COUNTED), counted <= MOST_COUNTED
 
-    async def _with_names(self, calls: list[CallDocument]) -> list[CallDocument]:
-        """Return the calls with their contacts' present names, which may have become known or changed after the call."""
+    async def _as_shown(self, calls: list[CallDocument]) -> list[ShownCall]:
+        """Return the calls with their contacts' present names, which may have become known or changed after the call.
+
+        Fields that earlier versions did not have are filled in.
+        """
         ids = list({call["contactId"] for call in calls})
         cursor = self._contacts.find({"_id": {"$in": ids}}, {"name": 1})
         names = {contact["_id"]: contact["name"] for contact in await cursor.to_list(None)}
-        return [{**call, "contactName": names.get(call["contactId"], call["contactName"])} for call in calls]
+        return [
+            {
+                **call,
+                "contactName": names.get(call["contactId"], call["contactName"]),
+                "sourceId": call["userId"],
+                "sourceName": call.get("sourceName"),
+                "historic": call.get("historic", False),
+            }
+            for call in calls
+        ]
 
-    async def get(self, organization_id: str, call_id: str) -> CallDocument | None:
+    async def get(self, organization_id: str, call_id: str) -> ShownCall | None:
         """Return all that is shown of one call of the organization."""
         own = {"_id": call_id, "organizationId": organization_id}
         call, free_form = await asyncio.gather(
@@ -184,9 +196,9 @@ class CallHistory:
             return None
         # In a thread: six megabytes of small objects take a second.
         call["providerMetadata"] = await asyncio.to_thread(as_stored, free_form["providerMetadata"])
-        return (await self._with_names([call]))[0]
+        return (await self._as_shown([call]))[0]
 
-    async def every(self, organization_id: str, call_filter: CallFilter) -> AsyncIterator[list[CallDocument]]:
+    async def every(self, organization_id: str, call_filter: CallFilter) -> AsyncIterator[list[ShownCall]]:
         """Yield all calls of the list, newest first, in batches of some hundred."""
         query = await self._query(organization_id, call_filter)
         older: list[dict[str, Any]] = []
@@ -196,7 +208,7 @@ class CallHistory:
             if not calls:
                 return
             older = [_older_than(calls[-1])]
-            yield await self._with_names(calls)
+            yield await self._as_shown(calls)
 
     async def agents(self, organization_id: str, most: int) -> list[str]:
         """Return the first `most` names of agents in alphabetical order, each with one look into an index."""

@@ -28,8 +28,9 @@ def call_elements(call: CompletedCall, recording: Recording | None, *, is_indexe
     own_terms = call_terms((call.caller_name, call.agent_name, call.summary), (call.from_number, call.to_number))
     content: CallContent = {
         "organizationId": call.organization_id,
-        "userId": call.user_id,
-        "provider": "external",
+        "userId": call.source_id,
+        "sourceName": call.source_name,
+        "provider": call.provider,
         "direction": call.direction,
         "status": call.status,
         "from": call.from_number,
@@ -49,6 +50,8 @@ def call_elements(call: CompletedCall, recording: Recording | None, *, is_indexe
         content["terms"], content["numbers"] = indexed["terms"], indexed["numbers"]
     else:
         content["newTerms"] = own_terms
+    if call.is_historic:
+        content["historic"] = True
     if call.external_call_id is not None:
         # Absent rather than null: the unique index covers only calls that have one.
         content["providerCallId"] = call.external_call_id

@@ -118,13 +118,15 @@ _Numbers = TypedDict("_Numbers", {"from": str, "to": str})
 
 
 class CallContent(_Numbers):
-    """What a call's document holds of the call itself.
+    """What a call's document holds of the call itself. `userId` is the id of its source, who was always a user at first.
 
     `terms` and `numbers` are its search terms once they are indexed, `newTerms` those that are still to be (`search_index`).
     """
 
     organizationId: str
     userId: str
+    sourceName: NotRequired[str | None]
+    historic: NotRequired[bool]
     provider: str
     direction: str
     status: str
@@ -154,6 +156,12 @@ class CallDocument(CallContent):
     createdAt: datetime
     updatedAt: datetime
     unindexed: NotRequired[datetime]
+
+
+class ShownCall(CallDocument):
+    """A call as it is shown: `sourceId` is the document's `userId`; `sourceName` is None for a call of an earlier version."""
+
+    sourceId: str
 
 
 class PeaksDocument(TypedDict):

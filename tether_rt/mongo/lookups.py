@@ -14,7 +14,7 @@ from tether_rt.mongo.wire.loop_connection import LoopConnection
 from tether_rt.mongo.wire.op_msg import Command
 
 CallKey = tuple[str, str]
-"""What makes a call unique: the API key's user id and `externalCallId`."""
+"""What makes a call unique: its source's id and `externalCallId`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +41,12 @@ class Lookups:
 
     async def calls(self, keys: Iterable[CallKey]) -> dict[CallKey, StoredCall]:
         """Return the calls that are stored under these keys."""
-        by_user: dict[str, list[str]] = {}
-        for user_id, external_call_id in keys:
-            by_user.setdefault(user_id, []).append(external_call_id)
-        if not by_user:
+        by_source: dict[str, list[str]] = {}
+        for source_id, external_call_id in keys:
+            by_source.setdefault(source_id, []).append(external_call_id)
+        if not by_source:
             return {}
-        any_of = [{"userId": user_id, "providerCallId": {"$in": ids}} for user_id, ids in by_user.items()]
+        any_of = [{"userId": source_id, "providerCallId": {"$in": ids}} for source_id, ids in by_source.items()]
         found = await self._find({"$or": any_of}, "userId", "providerCallId", "fingerprint")
         return {(one["userId"], one["providerCallId"]): StoredCall(one["_id"], one["fingerprint"]) for one in found}
 

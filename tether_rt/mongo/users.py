@@ -7,7 +7,7 @@ from typing import Final
 
 from pymongo.errors import DuplicateKeyError
 
-from tether_rt.domain.call import Caller
+from tether_rt.domain.source import Source
 from tether_rt.errors import BadRequest
 from tether_rt.mongo.client import Database, new_id
 from tether_rt.mongo.documents import Collections, OrganizationDocument, UserDocument
@@ -74,11 +74,11 @@ class Users:
         """Return the user with this id."""
         return await self._users.find_one({"_id": user_id})
 
-    async def callers_by_key_digest(self, digests: list[str]) -> dict[str, Caller]:
-        """Return the owners of API keys by the keys' SHA-256; digests of no key are left out."""
-        cursor = self._users.find({"apiKeyDigest": {"$in": digests}}, {"organizationId": 1, "apiKeyDigest": 1})
+    async def callers_by_key_digest(self, digests: list[str]) -> dict[str, Source]:
+        """Return the users, as sources, of API keys by the keys' SHA-256; digests of no key are left out."""
+        cursor = self._users.find({"apiKeyDigest": {"$in": digests}}, {"organizationId": 1, "apiKeyDigest": 1, "fullName": 1})
         return {
-            user["apiKeyDigest"]: Caller(user_id=user["_id"], organization_id=user["organizationId"])
+            user["apiKeyDigest"]: Source(user["_id"], user["organizationId"], user["fullName"])
             for user in await cursor.to_list(None)
         }
 
