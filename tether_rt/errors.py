@@ -1,7 +1,8 @@
 """Every failure that tether_rt names, as one tree.
 
-Each class carries the HTTP status it is answered with; `http.responses` is the one place that turns an error into the one JSON
-shape `{"success": false, "error": "<one plain sentence>"}`.
+Each class carries the HTTP status it is answered with and the code of its kind; `http.responses` is the one place that turns
+an error into the one JSON shape `{"success": false, "error": "<one plain sentence>", "code", "requestId"}`, to which a
+`BadRequest` adds `field` and `errors`.
 
     TetherError                 500
     ├── ConfigError             the start is refused (exit status 2)
@@ -26,17 +27,77 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Literal, NamedTuple
+
+Code = Literal[
+    # of the request as a whole
+    "bad_request",
+    "unauthorized",
+    "forbidden",
+    "not_found",
+    "unknown_path",
+    "method_not_allowed",
+    "body_too_slow",
+    "too_large",
+    "unsupported_media",
+    "range_not_satisfiable",
+    "upgrade_required",
+    "too_many_requests",
+    "internal_error",
+    "unavailable",
+    "use_validate",
+    # of the text of a body
+    "empty_body",
+    "not_json",
+    "not_utf8",
+    "too_many_values",
+    "too_deep",
+    # of one of its fields
+    "missing_field",
+    "unknown_field",
+    "null_value",
+    "wrong_type",
+    "unknown_value",
+    "wrong_format",
+    "out_of_range",
+    "empty_value",
+    "too_long",
+    "not_e164",
+    "not_storable",
+    "start_in_future",
+    "bad_recording",
+]
+"""Every code of an error; programs compare them, so none changes. `docs/errors.md` says of each what to change, and
+`schemas/openapi.yaml` lists them in this order."""
+
+
+class Fault(NamedTuple):
+    """One thing that is wrong with a request; `field` is its place, such as `transcript[3].role`, None for the whole."""
+
+    code: Code
+    field: str | None
+    error: str
 
 
 class TetherError(Exception):
     """The root. `str(error)` is one plain sentence that may be shown to the caller."""
 
     status = 500
+    code: Code = "internal_error"
+    field: str | None = None
+    """The place of what is wrong, if it has one."""
     retry_after_s: int | None = None
     headers: Mapping[str, str] = MappingProxyType({})
     """What the answer carries beside the sentence."""
     limit: str | None = None
     """The limit that was met, as the metric of refusals names it."""
+
+    def __init__(self, sentence: str, *, code: Code | None = None, field: str | None = None) -> None:
+        super().__init__(sentence)
+        if code is not None:
+            self.code = code
+        if field is not None:
+            self.field = field
 
 
 class ConfigError(TetherError):
@@ -47,37 +108,57 @@ class BadRequest(TetherError):
     """The request breaks the contract; the sentence names the field and what to change."""
 
     status = 400
+    code = "bad_request"
+
+    def __init__(
+        self, sentence: str, *, code: Code | None = None, field: str | None = None, faults: tuple[Fault, ...] = ()
+    ) -> None:
+        super().__init__(sentence, code=code, field=field)
+        self.faults = faults or (Fault(self.code, self.field, sentence),)
+        """Everything that is wrong, the first one's code, field and sentence being the error's own."""
+
+    @classmethod
+    def of(cls, faults: Sequence[Fault]) -> BadRequest:
+        """Return the refusal of a request with these faults, of which there is at least one."""
+        code, field, sentence = faults[0]
+        return cls(sentence, code=code, field=field, faults=tuple(faults))
 
 
 class NotStorable(BadRequest):
     """MongoDB refuses a document for what it holds; nothing was written."""
 
     def __init__(self) -> None:
-        super().__init__("The call holds more than the database can store: shorten its transcript or metadata")
+        super().__init__(
+            "The call holds more than the database can store: shorten its transcript or metadata", code="not_storable"
+        )
 
 
 class Unauthorized(TetherError):
     """There is no credential, or it does not hold (RFC 9110 section 15.5.2)."""
 
     status = 401
+    code = "unauthorized"
 
 
 class Forbidden(TetherError):
     """A cookie came with the request of another site's page."""
 
     status = 403
+    code = "forbidden"
 
 
 class NotFound(TetherError):
     """Nothing under that address or id for this caller."""
 
     status = 404
+    code = "not_found"
 
 
 class MethodNotAllowed(TetherError):
     """The address does not take this method (RFC 9110 section 15.5.6)."""
 
     status = 405
+    code = "method_not_allowed"
 
     def __init__(self, sentence: str, methods: Sequence[str]) -> None:
         super().__init__(sentence)
@@ -88,24 +169,28 @@ class BodyTooSlow(TetherError):
     """The body makes too little progress (RFC 9110 section 15.5.9)."""
 
     status = 408
+    code = "body_too_slow"
 
 
 class TooLarge(TetherError):
     """The body is past the limit."""
 
     status = 413
+    code = "too_large"
 
 
 class UnsupportedMedia(TetherError):
     """The body is not uncompressed JSON."""
 
     status = 415
+    code = "unsupported_media"
 
 
 class RangeNotSatisfiable(TetherError):
     """None of the bytes asked for are there (RFC 9110 section 15.5.17)."""
 
     status = 416
+    code = "range_not_satisfiable"
 
     def __init__(self, sentence: str, size_bytes: int) -> None:
         super().__init__(sentence)
@@ -116,6 +201,7 @@ class UpgradeRequired(TetherError):
     """The request does not ask for a WebSocket (RFC 9110 section 15.5.22)."""
 
     status = 426
+    code = "upgrade_required"
     headers = MappingProxyType({"Upgrade": "websocket", "Sec-WebSocket-Version": "13"})
 
 
@@ -129,9 +215,18 @@ class TooManyRequests(TetherError):
     """Past a rate limit."""
 
     status = 429
+    code = "too_many_requests"
 
-    def __init__(self, sentence: str, retry_after_s: int = 1, *, limit: str | None = None) -> None:
-        super().__init__(sentence)
+    def __init__(
+        self,
+        sentence: str,
+        retry_after_s: int = 1,
+        *,
+        limit: str | None = None,
+        code: Code | None = None,
+        field: str | None = None,
+    ) -> None:
+        super().__init__(sentence, code=code, field=field)
         self.retry_after_s = retry_after_s
         self.limit = limit
 
@@ -140,9 +235,18 @@ class Unavailable(TetherError):
     """Overloaded, or MongoDB or the recording store is away; the same request may succeed later."""
 
     status = 503
+    code = "unavailable"
 
-    def __init__(self, sentence: str, retry_after_s: int = 2, *, limit: str | None = None) -> None:
-        super().__init__(sentence)
+    def __init__(
+        self,
+        sentence: str,
+        retry_after_s: int = 2,
+        *,
+        limit: str | None = None,
+        code: Code | None = None,
+        field: str | None = None,
+    ) -> None:
+        super().__init__(sentence, code=code, field=field)
         self.retry_after_s = retry_after_s
         self.limit = limit
 

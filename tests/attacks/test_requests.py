@@ -12,6 +12,7 @@ import pytest
 
 from tests.attacks.conftest import answers_to
 from tests.support.raw import RawAnswer, connection
+from tests.support.refusals import sentence_of
 from tests.support.service import PASSWORD, Answer, Service, Tenant, missed
 
 
@@ -35,11 +36,7 @@ async def stored(tenant: Tenant) -> int:
 def require_refusal(answer: RawAnswer | Answer, *statuses: int) -> str:
     """Return the sentence of a refusal in the one error shape."""
     assert answer.status in statuses, answer
-    assert isinstance(answer.body, dict)
-    assert set(answer.body) == {"success", "error"}
-    assert answer.body["success"] is False
-    sentence: str = answer.body["error"]
-    return sentence
+    return sentence_of(answer.status, answer.body, answer.headers)
 
 
 # ---------------------------------------------------------------------- smuggling

@@ -69,7 +69,6 @@ def refused(service: Service, limit: str) -> float:
 def require_wait(answer: Answer, status: int, seconds: int | None = None) -> int:
     """Check the shape of a refusal and return its `Retry-After` in seconds."""
     assert answer.status == status, answer
-    assert set(answer.body) == {"success", "error"}
     named = answer.headers["Retry-After"]
     assert named.isdigit()
     assert int(named) >= 1
@@ -154,7 +153,7 @@ async def test_an_address_that_no_user_has_is_limited_alike(limited: Service) ->
     assert [answer.status for answer in answers] == [401] * 10 + [429]
     for _ in range(10):
         await sign_in(tenant, WRONG)
-    assert (await sign_in(tenant, WRONG)).body == answers[-1].body
+    assert (await sign_in(tenant, WRONG)).body["error"] == answers[-1].body["error"]
 
 
 async def test_attempts_made_all_at_once_are_counted_one_by_one(limited: Service) -> None:

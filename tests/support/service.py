@@ -25,6 +25,7 @@ from typing import Any
 import aiohttp
 from argon2 import PasswordHasher
 
+from tests.support.refusals import sentence_of
 from tether_rt import accounts
 from tether_rt.auth.passwords import PasswordCheck
 from tether_rt.mongo import client as store
@@ -104,7 +105,10 @@ class Tenant:
         async with self.http.request(method, self.base_url + path, headers=headers, **options) as response:
             raw = await response.read()
             is_json = response.headers.get("Content-Type", "").startswith("application/json")
-            return Answer(response.status, response.headers, json.loads(raw) if is_json and raw else raw)
+            answer = Answer(response.status, response.headers, json.loads(raw) if is_json and raw else raw)
+        if is_json and raw and answer.status >= 400:
+            sentence_of(answer.status, answer.body, answer.headers)
+        return answer
 
     async def post_call(self, call: Any, **options: Any) -> Answer:
         """Post as the vendor; `call` is JSON-encoded unless it is bytes."""

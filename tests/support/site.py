@@ -14,6 +14,7 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
 from tests.support.raw import RawAnswer
+from tests.support.refusals import sentence_of
 from tether_rt.auth.credentials import Keyring
 from tether_rt.auth.identity import Identity
 from tether_rt.errors import Unauthorized
@@ -166,6 +167,4 @@ def require_refusal(respond: RawAnswer, status: int) -> str:
     """Return the sentence of an error in the one shape that errors have."""
     assert respond.status == status, respond
     assert respond.headers["content-type"] == "application/json"
-    assert set(respond.body) == {"success", "error"}
-    assert respond.body["success"] is False
-    return str(respond.body["error"])
+    return sentence_of(status, respond.body, respond.headers)

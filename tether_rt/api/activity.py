@@ -62,4 +62,4 @@ def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise BadRequest("timeZone must be a name such as America/Toronto") from error
+        raise BadRequest("timeZone must be a name such as America/Toronto", code="unknown_value", field="timeZone") from error

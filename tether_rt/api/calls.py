@@ -62,7 +62,7 @@ class HistoryHandler(HistoryBase):
         before = query.text(self, "before")
         page = await self.history.page(self.session.organization_id, call_filter, limit=limit, offset=offset, before=before)
         if page is None:
-            raise BadRequest("before must be the callId of a call")
+            raise BadRequest("before must be the callId of a call", code="unknown_value", field="before")
         self.respond(
             {
                 "success": True,

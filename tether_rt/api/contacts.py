@@ -54,7 +54,7 @@ class ContactHandler(SessionHandler):
         self.contract.check("ContactRenameRequest", body)
         name = body["name"].strip()
         if not name:
-            raise BadRequest("name must not be empty")
+            raise BadRequest("name must not be empty", code="empty_value", field="name")
         self._show(await self.people.rename(self.session.organization_id, contact_id, name))
 
     def _show(self, contact: ContactDocument | None) -> None:
@@ -116,4 +116,6 @@ def _before(text: str | None) -> datetime | str | None:
     try:
         return parse_time(text)
     except (ValueError, OverflowError) as error:
-        raise BadRequest("before must be a messageId or a time such as 2026-05-15T09:10:00Z") from error
+        raise BadRequest(
+            "before must be a messageId or a time such as 2026-05-15T09:10:00Z", code="wrong_format", field="before"
+        ) from error

@@ -7,9 +7,10 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from tether_rt.errors import TetherError
+from tether_rt.errors import TetherError, Unavailable
 from tether_rt.http.exchange import Exchange
 from tether_rt.http.handlers import JsonHandler
+from tether_rt.http.responses import error_payload
 from tether_rt.runtime.metrics import Metrics
 
 Check = Callable[[], Awaitable[None]]
@@ -71,8 +72,8 @@ class ReadyHandler(JsonHandler):
         missing = [name for name, state in found.items() if state != "ok"]
         if missing:
             self.set_header("Retry-After", "2")
-            error = f"Not ready: {', '.join(missing)}."
-            self.respond({"success": False, "error": error, "ready": False, "checks": found}, 503)
+            error = error_payload(Unavailable(f"Not ready: {', '.join(missing)}."), self.exchange.request_id)
+            self.respond({**error, "ready": False, "checks": found}, 503)
             return
         self.respond({"success": True, "ready": True, "checks": found})
 

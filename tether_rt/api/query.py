@@ -24,7 +24,7 @@ def text(handler: RequestHandler, name: str) -> str | None:
     values = handler.request.query_arguments.get(name)
     value = handler.decode_argument(values[-1], name) if values else None
     if value is not None and len(value) > MAX_TEXT_CHARS:
-        raise BadRequest(f"{name} must be at most {MAX_TEXT_CHARS} characters")
+        raise BadRequest(f"{name} must be at most {MAX_TEXT_CHARS} characters", code="too_long", field=name)
     return value or None
 
 
@@ -32,7 +32,7 @@ def one_of(handler: RequestHandler, name: str, choices: tuple[str, ...]) -> str 
     """Return a parameter that must be one of the choices."""
     value = text(handler, name)
     if value is not None and value not in choices:
-        raise BadRequest(f"{name} must be one of {', '.join(choices)}")
+        raise BadRequest(f"{name} must be one of {', '.join(choices)}", code="unknown_value", field=name)
     return value
 
 
@@ -42,7 +42,7 @@ def whole(handler: RequestHandler, name: str, default: int, least: int, most: in
     if value is None:
         return default
     if not re.fullmatch(r"[0-9]{1,12}", value) or not least <= int(value) <= most:
-        raise BadRequest(f"{name} must be a whole number from {least} to {most}")
+        raise BadRequest(f"{name} must be a whole number from {least} to {most}", code="out_of_range", field=name)
     return int(value)
 
 
@@ -52,7 +52,7 @@ def number(handler: RequestHandler, name: str) -> float | None:
     if value is None:
         return None
     if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,3})?", value):
-        raise BadRequest(f"{name} must be a number of seconds, such as 90 or 1.5")
+        raise BadRequest(f"{name} must be a number of seconds, such as 90 or 1.5", code="wrong_format", field=name)
     return float(value)
 
 
@@ -76,4 +76,6 @@ def moment(handler: RequestHandler, name: str, *, end: bool = False) -> datetime
         point = parse_time(spaced)
         return point + timedelta(milliseconds=1) if end else point
     except (ValueError, OverflowError) as error:
-        raise BadRequest(f"{name} must be a date such as 2026-05-15 or a time such as 2026-05-15T09:10:00Z") from error
+        raise BadRequest(
+            f"{name} must be a date such as 2026-05-15 or a time such as 2026-05-15T09:10:00Z", code="wrong_format", field=name
+        ) from error

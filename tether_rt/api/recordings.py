@@ -69,7 +69,7 @@ class RecordingHandler(JsonHandler):
         expires = self.get_query_argument("expires", "", strip=False)
         signature = self.get_query_argument("signature", "", strip=False)
         if not re.fullmatch(r"0|[1-9][0-9]{0,11}", expires):
-            raise BadRequest("expires must be the number of the signed link")
+            raise BadRequest("expires must be the number of the signed link", code="wrong_format", field="expires")
         if not self.keyring.link_holds(recording_id, int(expires), signature, time.time()):
             raise Forbidden("The link is not valid or has expired: ask for the recording again.")
         recording = await self.calls.recording(recording_id)

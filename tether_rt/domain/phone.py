@@ -43,7 +43,7 @@ def to_e164(raw: str, field: str) -> str:
     """
     number, reason = _read(raw) if len(raw) <= MAX_CHARS else ("", _too_long(raw))
     if reason:
-        raise BadRequest(f"{field} {reason}")
+        raise BadRequest(f"{field} {reason}", code="not_e164", field=field)
     return number
 
 

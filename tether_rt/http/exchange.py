@@ -56,7 +56,7 @@ class Exchange:
     def error_response(self, error: TetherError) -> responses.Response:
         """Return the answer to a request that failed, and count the limit that it met, if any."""
         self.context.count_limit(error)
-        return responses.error_response(error)
+        return responses.error_response(error, self.request_id)
 
     def log_unexpected(self, error: BaseException) -> None:
         """Log an error that is no `TetherError`, with its traceback."""

@@ -20,7 +20,7 @@ from tornado.iostream import StreamClosedError
 from tornado.web import HTTPError, MissingArgumentError
 
 from tether_rt.domain.call import iso_ms
-from tether_rt.errors import BadRequest, TetherError
+from tether_rt.errors import BadRequest, Code, MethodNotAllowed, NotFound, TetherError, TooLarge
 from tether_rt.http.headers import NOTHING_MAY_RUN, SECURITY
 from tether_rt.mongo.client import unavailable
 
@@ -41,6 +41,9 @@ _PLAIN: Final = {
     404: NOTHING_HERE,
     500: "Something went wrong here; the request may be sent again.",
 }
+
+_CODES: Final[Mapping[int, Code]] = {kind.status: kind.code for kind in (NotFound, MethodNotAllowed, TooLarge)}
+"""Of what Tornado refuses by a status alone."""
 
 
 class Response(NamedTuple):
@@ -72,26 +75,38 @@ def public_error_of(status_code: int, raised: BaseException | None) -> TetherErr
     if isinstance(raised, TetherError):
         return raised
     if isinstance(raised, MissingArgumentError):
-        return BadRequest(f"Missing query parameter: {raised.arg_name}")
+        return BadRequest(f"Missing query parameter: {raised.arg_name}", code="missing_field", field=raised.arg_name)
     if raised is not None:
         away = unavailable(raised)
         if away is not None:
             return away
     if status_code == 400 and isinstance(raised, HTTPError):
-        return BadRequest(NOT_UTF8)
-    error = TetherError(_PLAIN.get(status_code, f"{http.HTTPStatus(status_code).phrase}."))
+        return BadRequest(NOT_UTF8, code="not_utf8")
+    error = TetherError(
+        _PLAIN.get(status_code, f"{http.HTTPStatus(status_code).phrase}."),
+        code=_CODES.get(status_code, "bad_request" if 400 <= status_code < 500 else "internal_error"),
+    )
     error.status = status_code
     return error
 
 
-def error_response(error: TetherError) -> Response:
-    """Return an error in the one JSON shape, `{"success": false, "error": "<sentence>"}`."""
+def error_payload(error: TetherError, request_id: str) -> dict[str, Any]:
+    """Return an error in the one shape, `{success, error, code, requestId}`; a `BadRequest` adds `field` and `errors`."""
+    payload: dict[str, Any] = {"success": False, "error": str(error), "code": error.code, "requestId": request_id}
+    if isinstance(error, BadRequest):
+        payload["field"] = error.field
+        payload["errors"] = [fault._asdict() for fault in error.faults]
+    return payload
+
+
+def error_response(error: TetherError, request_id: str) -> Response:
+    """Return the answer to a request that failed."""
     headers = dict(error.headers)
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(error.retry_after_s)
     if error.status == http.HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
-    return Response(error.status, orjson.dumps({"success": False, "error": str(error)}), headers)
+    return Response(error.status, orjson.dumps(error_payload(error, request_id)), headers)
 
 
 def to_json(payload: Any) -> bytes:

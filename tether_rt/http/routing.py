@@ -48,7 +48,7 @@ class RouteTable(Router):
         if request.method not in (methods if found is not None else RequestHandler.SUPPORTED_METHODS):
             return Refusal(exchange, MethodNotAllowed("This address does not take that method.", methods))
         if found is None:
-            return Refusal(exchange, NotFound(NOTHING_HERE))
+            return Refusal(exchange, NotFound(NOTHING_HERE, code="unknown_path"))
         target, parts, arguments = found
         if issubclass(target, JsonHandler):
             delegate = self._handlers.get_handler_delegate(request, target, {"exchange": exchange, **parts}, arguments)
@@ -56,7 +56,7 @@ class RouteTable(Router):
         try:
             return target(exchange, *[argument.decode() for argument in arguments], **parts)
         except UnicodeDecodeError:
-            return Refusal(exchange, BadRequest(NOT_UTF8))
+            return Refusal(exchange, BadRequest(NOT_UTF8, code="not_utf8"))
 
     def _find(self, path: str) -> tuple[type[Endpoint] | type[JsonHandler], dict[str, Any], list[bytes]] | None:
         # A path without variables is found by one look, not by trying each pattern in turn.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import http
 import logging
 import secrets
 import socket
@@ -18,8 +19,10 @@ from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPServerConnectionDelegate
 from tornado.iostream import IOStream, UnsatisfiableReadError
 
+from tether_rt.errors import BadRequest, TetherError, TooLarge, Unavailable
 from tether_rt.http.headers import NOTHING_MAY_RUN, SECURITY
 from tether_rt.http.lingering_close import lingering_close
+from tether_rt.http.responses import error_payload
 from tether_rt.runtime.logs import log
 
 ACCEPTS_AT_ONCE: Final = 128
@@ -38,11 +41,12 @@ _TORNADO_BAD_REQUEST: Final = b"HTTP/1.1 400 Bad Request\r\n\r\n"
 _logger = logging.getLogger("tether.http")
 
 
-def _refusal(status: str, sentence: str, *headers: str) -> bytes:
-    body = orjson.dumps({"success": False, "error": sentence})
+def _refusal(status: int, error: TetherError, *headers: str) -> bytes:
+    request_id = secrets.token_hex(8)
+    body = orjson.dumps(error_payload(error, request_id))
     lines = (
-        f"HTTP/1.1 {status}",
-        f"X-Request-Id: {secrets.token_hex(8)}",
+        f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase}",
+        f"X-Request-Id: {request_id}",
         *headers,
         "Content-Type: application/json",
         *(f"{name}: {value}" for name, value in SECURITY.items()),
@@ -100,14 +104,14 @@ class ClientStream(IOStream):
     def write(self, data: bytes | memoryview) -> Future[None]:
         """Write as IOStream does, but keep Tornado's 400 back: `close`, which follows, sends ours."""
         if data == _TORNADO_BAD_REQUEST:
-            self._refusal = _refusal("400 Bad Request", "This is not HTTP as the server understands it.")
+            self._refusal = _refusal(400, BadRequest("This is not HTTP as the server understands it."))
             data = b""
         return super().write(data)
 
     def close(self, exc_info: Any = False) -> None:
         """Close as IOStream does; a client that is refused gets its answer first, on a descriptor of its own."""
         if isinstance(exc_info, UnsatisfiableReadError):
-            self._refusal = _refusal("431 Request Header Fields Too Large", "The headers of the request are too long.")
+            self._refusal = _refusal(431, TooLarge("The headers of the request are too long."))
         if self._refusal is not None and not self.closed():
             with contextlib.suppress(OSError):  # there are no more descriptors, or the client has left
                 self._server.refuse(IOStream(self.socket.dup()), self._refusal)
@@ -168,8 +172,8 @@ class BoundedServer(HTTPServer):
 
     def _take_in(self, connection: socket.socket, address: tuple[Any, ...]) -> None:
         if len(self._streams) >= self.max_connections:
-            sentence = "The server has too many connections; try again shortly."
-            self.refuse(IOStream(connection), _refusal("503 Service Unavailable", sentence, "Retry-After: 2"))
+            busy = Unavailable("The server has too many connections; try again shortly.")
+            self.refuse(IOStream(connection), _refusal(503, busy, f"Retry-After: {busy.retry_after_s}"))
             return
         stream = ClientStream(connection, self)
         self._streams.add(stream)
