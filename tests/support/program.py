@@ -41,9 +41,9 @@ class Program:
     def urls(self) -> list[str]:
         return [server.url for server in self.servers]
 
-    async def tenant(self, organization: str | None = None) -> Tenant:
+    async def tenant(self, organization: str | None = None, role: str = "agent") -> Tenant:
         """Add a user, of a new organization unless one is named, and sign in."""
-        email, added = await add_user(self.database, organization)
+        email, added = await add_user(self.database, organization, role=role)
         tenant = Tenant(self.server.url, self.http, added.user_id, added.organization_id, email, added.api_key)
         answer = await tenant.request("POST", "/api/auth/login", json={"email": email, "password": PASSWORD})
         assert answer.status == 200, answer.body

@@ -67,11 +67,11 @@ def missed(**changes: Any) -> dict[str, Any]:
 
 
 async def add_user(
-    database: store.Database, organization: str | None = None, secret: str = SECRET
+    database: store.Database, organization: str | None = None, secret: str = SECRET, role: str = "agent"
 ) -> tuple[str, accounts.NewUser]:
     """Add a user with the password `PASSWORD`, to a new organization unless one is named; return the address and the user."""
     email = f"{uuid.uuid4().hex}@example.com"
-    person = accounts.Person(organization or uuid.uuid4().hex, email, "Agent Smith", "agent")
+    person = accounts.Person(organization or uuid.uuid4().hex, email, "Agent Smith", role)
     return email, await accounts.add_user(database, secret, person, PASSWORD, hash_password=CHEAP_HASHER.hash)
 
 
@@ -175,9 +175,9 @@ class Service:
     def database(self) -> store.Database:
         return self.server.app.database
 
-    async def tenant(self, organization: str | None = None) -> Tenant:
+    async def tenant(self, organization: str | None = None, role: str = "agent") -> Tenant:
         """Add a user, of a new organization unless one is named, and sign in."""
-        email, added = await add_user(self.database, organization, self.server.settings.resolve_secret())
+        email, added = await add_user(self.database, organization, self.server.settings.resolve_secret(), role)
         tenant = Tenant(self.base_url, self.http, added.user_id, added.organization_id, email, added.api_key)
         answer = await tenant.request("POST", "/api/auth/login", json={"email": email, "password": PASSWORD})
         assert answer.status == 200, answer.body

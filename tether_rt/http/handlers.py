@@ -7,13 +7,15 @@ import http
 import logging
 from collections.abc import Callable, Coroutine
 from functools import wraps
-from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+from typing import Any, ClassVar, Concatenate, Final, ParamSpec, TypeVar
 
 from tornado.httputil import HTTPHeaders, HTTPMessageDelegate, RequestStartLine, ResponseStartLine
 from tornado.iostream import StreamClosedError
 from tornado.web import RequestHandler
 
+from tether_rt.auth import permissions
 from tether_rt.auth.identity import Session
+from tether_rt.auth.permissions import Permission
 from tether_rt.errors import Forbidden, ReaderTooSlow, TetherError, Unauthorized
 from tether_rt.http import responses
 from tether_rt.http.endpoint import Endpoint
@@ -171,9 +173,11 @@ class SessionHandler(JsonHandler):
     """A handler for signed-in people: a session token as Bearer, or the session cookie from an allowed origin."""
 
     session: Session
+    permission: ClassVar[Permission | None] = None
+    """What a user must be allowed to do; None for what everybody may who is signed in."""
 
     async def authorize(self) -> None:
-        """Find the session; raises `Unauthorized` or, for a cookie from another site's page, `Forbidden`."""
+        """Find the session; raises `Unauthorized`, or `Forbidden` for a cookie from another site's page or a lacking permission."""
         token = bearer_token(self.request.headers)
         if token is None:
             token = self.get_cookie(SESSION_COOKIE)
@@ -184,6 +188,10 @@ class SessionHandler(JsonHandler):
             raise Unauthorized("Sign in first: the session is missing, expired or ended.")
         self.session = session
         self.exchange.organization_id = session.organization_id
+        if self.permission is not None:
+            async with self.deadline:
+                user = await self.context.identity.user(session.user_id)
+            permissions.require(user["accessRole"] if user else "", self.permission)
 
 
 def within_deadline(
