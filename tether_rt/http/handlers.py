@@ -177,7 +177,7 @@ class SessionHandler(JsonHandler):
     """What a user must be allowed to do; None for what everybody may who is signed in."""
 
     async def authorize(self) -> None:
-        """Find the session; raises `Unauthorized`, or `Forbidden` for a cookie from another site's page or a lacking permission."""
+        """Find the session; raises `Unauthorized`, or `Forbidden` for another site's page and for a permission that lacks."""
         token = bearer_token(self.request.headers)
         if token is None:
             token = self.get_cookie(SESSION_COOKIE)
