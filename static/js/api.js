@@ -105,6 +105,11 @@ export function createApi({ fetch = globalThis.fetch.bind(globalThis), onSession
       return withSession("GET", `/api/calls/${encodeURIComponent(callId)}/recording`, { signal });
     },
 
+    /** Has a recording that could not be fetched fetched again. */
+    retryRecording(callId) {
+      return withSession("POST", `/api/calls/${encodeURIComponent(callId)}/recording/retry`);
+    },
+
     /** @returns {Promise<{duration: number, peaks: number[] | null}>} 0 to 255, spread evenly over the recording */
     peaks(callId, { signal } = {}) {
       return withSession("GET", `/api/calls/${encodeURIComponent(callId)}/peaks`, { signal });

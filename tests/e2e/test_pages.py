@@ -74,7 +74,7 @@ async def test_a_developer_sends_a_call_and_sees_its_events(service: Service, te
     assert tenant.api_key in await page.evaluate("() => navigator.clipboard.readText()")
 
     await page.get_by_role("button", name="Send a sample call").click()
-    await expect(page.get_by_text("201")).to_be_visible()
+    await expect(page.get_by_text("Created (201)")).to_be_visible()
     await expect(page.locator(".event")).to_have_count(4)
     await page.locator(".event summary").last.click()
     await expect(page.locator(".event-text")).to_contain_text('"event": "call_initiated"')

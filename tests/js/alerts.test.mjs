@@ -65,3 +65,9 @@ test("stored data in another format is ignored", () => {
   stored.setItem("tether.alerts", "[[1, null]]");
   assert.equal(make().rules.size, 0);
 });
+
+test("a historic call gives no alert", async () => {
+  alerts.set(filter(""), { desktop: true });
+  await call({ historic: true });
+  assert.deepEqual(given, []);
+});

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { contactLabel, hasRecording, otherNumber } from "../../static/js/format/call.js";
+import { contactLabel, hasRecording, otherNumber, otherPhone } from "../../static/js/format/call.js";
 
 test("a call is labelled by the other party", () => {
   const call = { direction: "inbound", from: "+14165550199", to: "+14165550100" };
@@ -14,4 +14,12 @@ test("a call is labelled by the other party", () => {
 test("a call has a recording if the list has one", () => {
   assert.ok(hasRecording({ recordings: [{}] }));
   for (const call of [{}, { recordings: null }, { recordings: [] }]) assert.ok(!hasRecording(call));
+});
+
+test("a withheld number is said in words, and a SIP address is shown as it is", () => {
+  const call = { direction: "inbound", from: null, to: "+14165550100" };
+  assert.equal(otherPhone(call), "Withheld number");
+  assert.equal(contactLabel({ ...call, contactName: "Unknown Caller" }), "Unknown Caller");
+  assert.equal(otherPhone({ ...call, from: "sip:priya@pbx.example.com" }), "sip:priya@pbx.example.com");
+  assert.equal(otherPhone({ ...call, from: undefined }), "–", "not known yet");
 });

@@ -235,3 +235,77 @@ test("a list that is not scrolled drops its oldest rows, and the next pages brin
   }
   assert.deepEqual([...store.order].sort(), server.map(({ callId }) => callId).sort());
 });
+
+const historic = (...calls) =>
+  calls.flatMap(events).forEach(({ data, ...event }) => store.apply({ ...event, data: { ...data, historic: true } }, 1_000));
+
+test("a historic call goes to its place by start time, and is not new", () => {
+  store.replace(history(30, 20, 10), { total: 3, isLast: true });
+  arrive(call(5));
+  historic(call(15), call(40), call(1));
+  assert.deepEqual(numbers(), [5, 40, 30, 20, 15, 10, 1]);
+  assert.equal(store.rows.get(id(15)).arrivedAtMs, undefined);
+  assert.equal(store.rows.get(id(15)).status, "completed");
+  assert.equal(store.total, 7);
+});
+
+test("a historic call older than the loaded pages is counted, and comes with its page", () => {
+  store.replace(history(30, 20), { total: 4 });
+  historic(call(15));
+  assert.deepEqual(numbers(), [30, 20]);
+  assert.equal(store.total, 5);
+  store.append(history(18, 15, 10), { isLast: true });
+  assert.deepEqual(numbers(), [30, 20, 18, 15, 10]);
+});
+
+test("historic calls wait while the list is held, without being announced as new", () => {
+  store.replace(history(30, 10), { total: 2, isLast: true });
+  store.hold();
+  historic(call(20));
+  arrive(call(5));
+  assert.deepEqual([numbers(), store.waitingCount], [[30, 10], 1]);
+  store.release();
+  assert.deepEqual(numbers(), [5, 30, 20, 10]);
+});
+
+test("a historic call that arrives while a page is loading is kept, whether the page includes it or not", () => {
+  store.replace(history(30, 10), { total: 2, isLast: true });
+  store.expectFirstPage();
+  historic(call(20), call(25));
+  store.replace(history(30, 25, 10), { total: 3, isLast: true });
+  assert.deepEqual(numbers(), [30, 25, 20, 10]);
+  assert.equal(store.total, 4);
+});
+
+const update = (number, change) => {
+  const { callId, contactName, startTime, status, duration, summary } = call(number);
+  const values = { contactName, startTime, status, duration, summary, agentName: null, endTime: startTime };
+  store.apply({ event: "call_updated", data: { callId, changed: Object.keys(change), ...values, ...change } }, 1_000);
+};
+
+test("a changed call changes its row, and moves if its start has changed", () => {
+  store.replace(history(30, 20, 10), { total: 3, isLast: true });
+  update(20, { summary: "Mended", status: "failed" });
+  assert.deepEqual([store.rows.get(id(20)).summary, store.rows.get(id(20)).status], ["Mended", "failed"]);
+  assert.deepEqual(numbers(), [30, 20, 10]);
+  update(20, { startTime: time(50) });
+  assert.deepEqual(numbers(), [20, 30, 10]);
+  update(99, { summary: "of a call that is not loaded" });
+  assert.deepEqual(numbers(), [20, 30, 10]);
+});
+
+test("the next page begins after the last row that did not move", () => {
+  store.replace(history(30, 20, 10), { total: 9 });
+  update(10, { startTime: time(40) });
+  assert.deepEqual(numbers(), [10, 30, 20]);
+  assert.equal(store.pageCursor, id(20));
+});
+
+test("a recording's status follows its events", () => {
+  store.replace([{ ...call(1), recordings: [], recordingStatus: "pending", warnings: [{ code: "x" }] }], { total: 1 });
+  assert.deepEqual([store.rows.get(id(1)).recordingStatus, store.rows.get(id(1)).hasWarnings], ["pending", true]);
+  store.apply({ event: "recording_failed", data: { callId: id(1) } }, 1_000);
+  assert.equal(store.rows.get(id(1)).recordingStatus, "failed");
+  store.apply({ event: "call_recording_ready", data: { callId: id(1), recordingId: "r", duration: 1 } }, 1_000);
+  assert.deepEqual([store.rows.get(id(1)).recordingStatus, store.rows.get(id(1)).recordings.length], ["stored", 1]);
+});

@@ -20,7 +20,7 @@ export function Announcer() {
       timer = setTimeout(() => (arrived.length > 0 ? announce() : (timer = null)), MIN_INTERVAL_MS);
     };
     const stop = feed.listen(({ event, data }) => {
-      if (event !== "call_ended") return;
+      if (event !== "call_ended" || feed.calls.rows.get(data.callId)?.isHistoric) return;
       arrived.push(data.callId);
       if (arrived.length > 1000) arrived.shift();
       timer ??= setTimeout(announce, 500); // its transcript may still be searched

@@ -92,8 +92,10 @@ function skipToMain(event) {
 
 const countArrivals =
   (feed, title) =>
-  ({ event, data }) =>
-    event === "call_ended" && feed.calls.rows.has(data.callId) && title.count();
+  ({ event, data }) => {
+    const row = event === "call_ended" ? feed.calls.rows.get(data.callId) : undefined;
+    if (row && !row.isHistoric) title.count();
+  };
 
 // Closing a call returns the focus to its row in the list.
 function useFocusReturn(route) {

@@ -2,11 +2,14 @@
 
 import { phone } from "./phone.js";
 
-/** The other party's number: the caller's, or the number that was called. */
+/** The other party's number or SIP address: the caller's, or the one that was called; null if the caller withheld it. */
 export const otherNumber = ({ direction, from, to }) => (direction === "inbound" ? from : to);
 
-/** That number as it is written in the country of our own number. */
-export const otherPhone = (call) => phone(otherNumber(call), call.direction === "inbound" ? call.to : call.from);
+/** A number in words: of a caller who withheld it, too. `home`: see `phone`. */
+export const party = (number, home) => (number === null ? "Withheld number" : phone(number, home));
+
+/** The other party's number as it is written in the country of our own number. */
+export const otherPhone = (call) => party(otherNumber(call), call.direction === "inbound" ? call.to : call.from);
 
 export const directionLabel = ({ direction }) => (direction === "inbound" ? "Inbound" : "Outbound");
 

@@ -49,7 +49,7 @@ export class Alerts extends Observable {
     const started = new Map();
     return feed.listen(({ event, data }) => {
       if (this.rules.size === 0 || feed.live.status !== "live") return; // no alerts while catching up
-      if (event === "call_initiated") {
+      if (event === "call_initiated" && data.historic !== true) {
         started.set(data.callId, data);
         if (started.size > MAX_STARTED_CALLS) started.delete(started.keys().next().value);
       } else if (event === "call_ended" && started.has(data.callId)) {

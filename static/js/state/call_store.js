@@ -2,7 +2,8 @@
 // so that no call is listed twice and none is lost. No I/O.
 //
 // The calls that arrived while the page was open come first, newest arrival first, whenever they started. Below them is the
-// history in the server's order, latest start first. While the list is held, arrivals wait, so that no row moves.
+// history in the server's order, latest start first; a historic call that arrives goes there at once. While the list is held,
+// arrivals wait, so that no row moves.
 
 import { instant } from "../format/time.js";
 import { Observable } from "../observable.js";
@@ -17,7 +18,7 @@ const MAX_WAITING = 5_000; // above this waiting calls are not kept: the list is
  * @typedef {object} Row a call as in the history, as far as it is known; replaced, never modified
  * @property {string} callId
  * @property {string} startTime
- * @property {number} [arrivedAtMs] when its event arrived; absent if it came with the history
+ * @property {number} [arrivedAtMs] when its event arrived; absent if it is historic or came with the history
  */
 
 export class CallStore extends Observable {
@@ -34,6 +35,7 @@ export class CallStore extends Observable {
   #limits;
   #arrived = []; // ids, newest first
   #waiting = []; // ids, newest first, while the list is held
+  #waitingHistoric = []; // ids, while the list is held
   #history = []; // ids, in the server's order
   #order = null; // arrived and history together, until either changes
   #undecided = new Map(); // id → row, of calls whose later events or transcript will decide whether they match
@@ -65,7 +67,7 @@ export class CallStore extends Observable {
 
   /** Too many calls wait, so some were not kept: the list must be reloaded. */
   get hasOverflowed() {
-    return this.#waiting.length >= MAX_WAITING;
+    return this.#waiting.length + this.#waitingHistoric.length >= MAX_WAITING;
   }
 
   /** The id of the call after which the next page begins; null for the first page. */
@@ -81,12 +83,15 @@ export class CallStore extends Observable {
     const known = this.rows.get(callId);
     if (known) {
       this.rows.set(callId, { ...known, ...change });
+      if (change.startTime !== undefined && change.startTime !== known.startTime) this.#place(callId);
       this.changed();
       return;
     }
     const undecided = this.#undecided.get(callId);
     if (undecided) this.#decide({ ...undecided, ...change });
-    else if (event === "call_initiated") this.#decide({ recordings: [], ...change, callId, arrivedAtMs: nowMs });
+    else if (event === "call_initiated") {
+      this.#decide({ recordings: [], ...change, callId, arrivedAtMs: change.isHistoric ? undefined : nowMs });
+    }
     // Otherwise the call does not match, or is older than what is loaded: its page will include the change.
   }
 
@@ -119,14 +124,14 @@ export class CallStore extends Observable {
     const { callId } = row;
     this.#arrivedSinceRequest?.add(callId);
     if (this.total !== null) this.total += 1;
-    if (this.isHeld) {
-      if (this.hasOverflowed) return this.changed();
-      this.#waiting.unshift(callId);
-    } else {
+    if (this.isHeld && this.hasOverflowed) return this.changed();
+    this.rows.set(callId, row);
+    if (this.isHeld) (row.isHistoric ? this.#waitingHistoric : this.#waiting).unshift(callId);
+    else if (row.isHistoric) this.#enter(callId);
+    else {
       this.#arrived.unshift(callId);
       this.#order = null;
     }
-    this.rows.set(callId, row);
     if (this.rows.size > this.#limits.maxRows && !this.isHeld) this.#dropOldest();
     return this.changed();
   }
@@ -139,11 +144,42 @@ export class CallStore extends Observable {
   /** Puts the waiting calls at the top of the list. */
   release() {
     this.isHeld = false;
-    if (this.#waiting.length === 0) return;
+    if (this.#waiting.length + this.#waitingHistoric.length === 0) return;
     this.#arrived = [...this.#waiting, ...this.#arrived];
+    for (const callId of this.#waitingHistoric) this.#enter(callId);
     this.#waiting = [];
+    this.#waitingHistoric = [];
     this.#order = null;
     this.changed();
+  }
+
+  // Puts a historic call among the history, or drops it: the page that it belongs to will include it.
+  #enter(callId) {
+    const row = this.rows.get(callId);
+    const isLoaded = this.isComplete || (this.#frontier !== null && isBefore(row, this.#frontier));
+    if (!isLoaded) {
+      this.rows.delete(callId);
+      return;
+    }
+    this.#history.push(callId);
+    this.#place(callId);
+  }
+
+  // Moves a call of the history to where the server has it.
+  #place(callId) {
+    const from = this.#history.indexOf(callId);
+    if (from < 0) return;
+    this.#history.splice(from, 1);
+    if (callId === this.#frontier?.callId) this.#frontier = this.rows.get(this.#history[from - 1]) ?? null;
+    const row = this.rows.get(callId);
+    let [low, high] = [0, this.#history.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (isBefore(this.rows.get(this.#history[middle]), row)) low = middle + 1;
+      else high = middle;
+    }
+    this.#history.splice(low, 0, callId);
+    this.#order = null;
   }
 
   /** To be called before a first page is requested. */
@@ -165,15 +201,22 @@ export class CallStore extends Observable {
    */
   replace(calls, page) {
     const isKept = (callId) => this.#arrivedSinceRequest?.has(callId);
+    const onPage = new Set(calls.map(({ callId }) => callId));
+    const historic = this.#history.filter((callId) => isKept(callId) && !onPage.has(callId)).map((callId) => this.rows.get(callId));
     this.#arrived = this.#arrived.filter(isKept);
     this.#waiting = this.#waiting.filter(isKept);
-    this.rows = new Map([...this.#waiting, ...this.#arrived].map((callId) => [callId, this.rows.get(callId)]));
+    this.#waitingHistoric = this.#waitingHistoric.filter((callId) => isKept(callId) && !onPage.has(callId));
+    const kept = [...this.#waiting, ...this.#waitingHistoric, ...this.#arrived];
+    this.rows = new Map(kept.map((callId) => [callId, this.rows.get(callId)]));
     this.#arrivedSinceRequest = null;
     this.#history = [];
     this.#frontier = null;
-    const onPage = new Set(calls.map(({ callId }) => callId));
-    this.total = page.total + [...this.rows.keys()].filter((callId) => !onPage.has(callId)).length;
+    this.total = page.total + historic.length + kept.filter((callId) => !onPage.has(callId)).length;
     this.#merge(calls, page);
+    for (const row of historic) {
+      this.rows.set(row.callId, row);
+      this.#enter(row.callId);
+    }
   }
 
   /** Appends the next page. An empty page ends the history. */
@@ -219,10 +262,13 @@ export class CallStore extends Observable {
 }
 
 // Keeps only the fields that the list shows, to save memory. A summary may be megabytes long.
-function toRow({ callId, contactId, contactName, direction, from, to, agentName, startTime, status, duration, summary, recordings }) {
+function toRow(call) {
+  const { callId, contactId, contactName, direction, from, to, agentName, startTime, status, duration } = call;
+  const { summary, recordings, recordingStatus, warnings } = call;
   const [recording] = recordings ?? [];
   return {
-    ...{ callId, contactId, contactName, direction, from, to, agentName, startTime, status, duration },
+    ...{ callId, contactId, contactName, direction, from, to, agentName, startTime, status, duration, recordingStatus },
+    hasWarnings: warnings?.length > 0,
     summary: summary?.length > SUMMARY_CHARS ? `${summary.slice(0, SUMMARY_CHARS)}…` : summary,
     recordings: recording ? [{ recordingId: recording.recordingId, duration: recording.duration }] : NO_RECORDINGS,
   };
@@ -232,15 +278,25 @@ function toRow({ callId, contactId, contactName, direction, from, to, agentName,
 const CHANGES = new Map([
   [
     "call_initiated",
-    ({ contactId, conversationId, contactName, direction, from, to, agentName, startTime }) => {
-      return { contactId, conversationId, contactName, direction, from, to, agentName, startTime };
+    ({ contactId, conversationId, contactName, direction, from, to, agentName, startTime, historic }) => {
+      return { contactId, conversationId, contactName, direction, from, to, agentName, startTime, isHistoric: historic === true };
     },
   ],
   ["call_ended", ({ status, duration, endTime, summary }) => ({ status, duration, endTime, summary })],
   [
-    "call_recording_ready",
-    ({ recordingId, duration, contentType }) => ({ recordings: [{ recordingId, duration, contentType }] }),
+    "call_updated",
+    ({ status, duration, endTime, summary, agentName, contactName, startTime }) => {
+      return { status, duration, endTime, summary, agentName, contactName, startTime };
+    },
   ],
+  [
+    "call_recording_ready",
+    ({ recordingId, duration, contentType }) => ({
+      recordings: [{ recordingId, duration, contentType }],
+      recordingStatus: "stored",
+    }),
+  ],
+  ["recording_failed", () => ({ recordingStatus: "failed" })],
 ]);
 
 // The server's order: latest start first, then higher id.

@@ -3,10 +3,10 @@
 import { Observable } from "../observable.js";
 
 const URL_MIN_LIFE_MS = 30_000; // a URL that fails sooner was not expired
-const NETWORK_ERRORS = [2, 4]; // MEDIA_ERR_NETWORK, and MEDIA_ERR_SRC_NOT_SUPPORTED, as which browsers report a 403
+const [NETWORK, DECODE, NOT_SUPPORTED] = [2, 3, 4]; // codes of a MediaError; browsers report a 403 as NOT_SUPPORTED
 
 export class Playback extends Observable {
-  /** @type {"loading" | "ready" | "failed"} */
+  /** @type {"loading" | "ready" | "failed" | "unplayable"} `unplayable`: this browser cannot play it, however often it is loaded */
   phase = "loading";
   isPlaying = false;
   positionS = 0;
@@ -21,6 +21,7 @@ export class Playback extends Observable {
   #signal = null;
   #fetchedAtMs = -Infinity;
   #isRetried = false;
+  #isRetriedByUser = false;
 
   /** @param {(signal: AbortSignal) => Promise<string>} fetchUrl returns a URL of the recording that is valid for some minutes */
   constructor(fetchUrl) {
@@ -99,6 +100,7 @@ export class Playback extends Observable {
   /** Loads the recording again after a failure. */
   retry() {
     this.#isRetried = false;
+    this.#isRetriedByUser = true;
     this.#load();
   }
 
@@ -138,14 +140,16 @@ export class Playback extends Observable {
   }
 
   // Most likely the URL has expired: fetch another one and continue at the same position. Only once: if a new URL fails as
-  // well, the recording is not available.
+  // well, the recording is not available; and if it fails after the user's retry, too, this browser cannot play it.
   #onError() {
+    const code = this.#audio.error?.code;
     const mayRetry = !this.#isRetried || Date.now() - this.#fetchedAtMs > URL_MIN_LIFE_MS;
-    if (mayRetry && NETWORK_ERRORS.includes(this.#audio.error?.code)) {
+    if (mayRetry && [NETWORK, NOT_SUPPORTED].includes(code)) {
       this.#isRetried = true;
       this.#load();
     } else {
-      this.#show("failed", { isPlaying: false });
+      const isUnplayable = code === DECODE || (code === NOT_SUPPORTED && this.#isRetriedByUser);
+      this.#show(isUnplayable ? "unplayable" : "failed", { isPlaying: false });
     }
   }
 

@@ -1,12 +1,12 @@
-import { directionLabel, otherPhone } from "../../format/call.js";
+import { directionLabel, otherNumber, otherPhone, party } from "../../format/call.js";
 import { size } from "../../format/number.js";
-import { phone } from "../../format/phone.js";
 import { clock, exactTime, shortTime, spokenDuration } from "../../format/time.js";
 import { isEmpty } from "../../format/tree.js";
 import { contactHref } from "../../route.js";
 import { html } from "../../ui.js";
 import { Icon } from "../icon.js";
 import { CallStatus } from "../call_status.js";
+import { ChangedMark } from "./history.js";
 import { Tree } from "./tree.js";
 
 /** The most important facts: who called whom, when, and how the call ended. */
@@ -21,19 +21,32 @@ export function CallFacts({ call }) {
       <span class="row-direction" data-direction=${call.direction}>
         <${Icon} name=${call.direction === "inbound" ? "inbound" : "outbound"} />
       </span>
-      <span>${directionLabel(call)} call ${call.direction === "inbound" ? "from" : "to"} ${otherPhone(call)}</span>
+      <span>${directionLabel(call)} call ${call.direction === "inbound" ? "from" : "to"} <bdi>${otherNumber(call) === null ? "a withheld number" : otherPhone(call)}</bdi></span>
+      ${call.history?.length > 0 && html`<${ChangedMark} />`}
       ${call.contactId && html`<a class="contact-link" href=${contactHref(call.contactId)}>View contact</a>`}
     </div>
     <${Facts} facts=${facts} />`;
+}
+
+/** What the server found odd about the call. */
+export function Warnings({ warnings }) {
+  if (warnings.length === 0) return null;
+  return html`<section class="call-warnings" aria-label="Warnings">
+    <${Icon} name="warning" />
+    <ul role="list">
+      ${warnings.map(({ code, field, message }) => html`<li key=${`${code} ${field}`}>${message}</li>`)}
+    </ul>
+  </section>`;
 }
 
 /** The other facts. */
 export function Details({ call }) {
   const recording = call.recordings?.[0];
   const facts = [
-    ["From", phone(call.from)],
-    ["To", phone(call.to)],
+    ["From", html`<bdi>${party(call.from)}</bdi>`],
+    ["To", html`<bdi>${party(call.to)}</bdi>`],
     ["Recording", recording?.bytes && `${recording.contentType}, ${size(recording.bytes)}`],
+    ["Received from", call.sourceName && html`<bdi>${call.sourceName}</bdi>`],
     ["External ID", call.providerCallId && html`<bdi class="mono">${call.providerCallId}</bdi>`],
   ];
   return html`<section class="call-section">

@@ -4,9 +4,11 @@ import { parseQuery } from "../../search/query.js";
 import { Playback } from "../../state/playback.js";
 import { html, useApp, useAsync, useEffect, useKeys, useMemo, useObservable, useRef } from "../../ui.js";
 import { Icon } from "../icon.js";
-import { CallFacts, Details, VendorData } from "./call_facts.js";
+import { CallFacts, Details, VendorData, Warnings } from "./call_facts.js";
+import { History } from "./history.js";
 import { Highlight } from "./highlight.js";
 import { Player } from "./player.js";
+import { isUnplayable, RecordingState, Unplayable } from "./recording_states.js";
 import { Transcript } from "./transcript.js";
 
 /** One call: the row of the list at once, the rest when it is loaded. `startS`: where the recording starts to play. */
@@ -22,9 +24,11 @@ export function CallView({ callId, filter, startS }) {
   if (!call) return html`<${CallPane} title="Call" filter=${filter}><p class="muted" role="status">Loading…</p><//>`;
   return html`<${CallPane} title=${contactLabel(call)} filter=${filter}>
     <${CallFacts} call=${call} />
-    <${CallContent} call=${call} isLoaded=${value !== null} search=${filter.search} startS=${startS} />
+    ${value && html`<${Warnings} warnings=${value.warnings ?? []} />`}
+    <${CallContent} call=${call} isLoaded=${value !== null} reload=${reload} search=${filter.search} startS=${startS} />
     ${value && html`<${Details} call=${value} />`}
     ${value && html`<${VendorData} providerMetadata=${value.providerMetadata} />`}
+    ${value && html`<${History} call=${value} />`}
   <//>`;
 }
 
@@ -50,11 +54,12 @@ function CallPane({ title, filter, children }) {
 }
 
 // Summary, recording and transcript. The recording and the transcript control each other.
-function CallContent({ call, isLoaded, search, startS }) {
+function CallContent({ call, isLoaded, reload, search, startS }) {
   const { api } = useApp();
   const { callId } = call;
   const recording = call.recordings?.[0];
-  const id = recording?.recordingId ?? null;
+  const cannotPlay = recording !== undefined && isUnplayable(call);
+  const id = cannotPlay ? null : (recording?.recordingId ?? null);
   const playback = useMemo(
     () => id && new Playback(async (signal) => (await api.recording(callId, { signal })).audioUrl),
     [api, callId, id],
@@ -73,6 +78,8 @@ function CallContent({ call, isLoaded, search, startS }) {
         <p class="call-summary" dir="auto"><${Highlight} text=${call.summary} query=${query} /></p>
       </section>`
     }
+    ${!recording && html`<${RecordingState} call=${call} reload=${reload} />`}
+    ${cannotPlay && html`<${Unplayable} call=${call} />`}
     ${playback && html`<${Player} key=${id} playback=${playback} callId=${callId} durationS=${recording.duration} turns=${turns} />`}
     ${
       isLoaded

@@ -1,10 +1,11 @@
 import { copyText } from "../../browser/clipboard.js";
-import { downloadUrl } from "../../browser/download.js";
 import { clock } from "../../format/time.js";
 import { findSilences } from "../../format/waveform.js";
 import { positionHref } from "../../route.js";
 import { html, useEffect, useKeys, useAsync, useApp, useRef, useState, useObservable } from "../../ui.js";
 import { Icon } from "../icon.js";
+import { UnplayableRecording } from "./recording_states.js";
+import { SaveRecording } from "./save_recording.js";
 import { Waveform } from "./waveform.js";
 
 const RATES = [0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 2.5, 3];
@@ -22,6 +23,7 @@ export function Player({ playback, callId, durationS, turns }) {
   useEffect(() => {
     playback.silences = waveform?.peaks ? findSilences(waveform.peaks, knownS) : [];
   }, [playback, waveform, knownS]);
+  const isBroken = phase === "failed" || phase === "unplayable";
   useKeys({
     " ": () => playback.toggle(),
     ArrowLeft: () => playback.skip(-SKIP_S),
@@ -31,28 +33,31 @@ export function Player({ playback, callId, durationS, turns }) {
   return html`<div class="player">
     <div class="player-card" role="group" aria-label="Recording" data-phase=${phase}>
       <audio ref=${audio} preload="metadata"></audio>
-      ${phase !== "failed" && html`<${Waveform} playback=${playback} durationS=${knownS} peaks=${waveform?.peaks} turns=${turns} />`}
+      ${!isBroken && html`<${Waveform} playback=${playback} durationS=${knownS} peaks=${waveform?.peaks} turns=${turns} />`}
       <div class="player-bar">
-        <button
-          class="player-button"
-          type="button"
-          aria-label=${isPlaying ? "Pause" : "Play"}
-          disabled=${phase === "failed"}
-          onClick=${() => playback.toggle()}
-        >
-          <${Icon} name=${isPlaying ? "pause" : "play"} />
-        </button>
         ${
-          phase === "failed"
-            ? html`<${PlayerFailed} retry=${() => playback.retry()} />`
-            : html`<span class="player-time">${clock(playback.positionS)} <span class="muted">/ ${clock(knownS)}</span></span>
+          !isBroken &&
+          html`<button
+            class="player-button"
+            type="button"
+            aria-label=${isPlaying ? "Pause" : "Play"}
+            onClick=${() => playback.toggle()}
+          >
+            <${Icon} name=${isPlaying ? "pause" : "play"} />
+          </button>`
+        }
+        ${phase === "unplayable" && html`<${UnplayableRecording} callId=${callId} />`}
+        ${phase === "failed" && html`<${PlayerFailed} callId=${callId} retry=${() => playback.retry()} />`}
+        ${
+          !isBroken &&
+          html`<span class="player-time">${clock(playback.positionS)} <span class="muted">/ ${clock(knownS)}</span></span>
                 <button class="tool" type="button" aria-label="Back 5 seconds" onClick=${() => playback.skip(-SKIP_S)}>−5</button>
                 <button class="tool" type="button" aria-label="Forward 5 seconds" onClick=${() => playback.skip(SKIP_S)}>+5</button>
                 <${Speed} playback=${playback} />
                 ${waveform?.peaks && html`<${SkipSilence} playback=${playback} />`}
                 <span class="player-space"></span>
                 <${CopyLink} playback=${playback} callId=${callId} />
-                <${Download} callId=${callId} />`
+                <${SaveRecording} callId=${callId} />`
         }
       </div>
     </div>
@@ -99,24 +104,10 @@ function CopyLink({ playback, callId }) {
     <span class="visually-hidden" role="status">${result}</span>`;
 }
 
-function Download({ callId }) {
-  const { api } = useApp();
-  const [error, setError] = useState(null);
-  // URLs expire, so each download requests a new one.
-  const save = () =>
-    api.recording(callId).then(
-      ({ audioUrl }) => downloadUrl(audioUrl, `call-${callId}`),
-      ({ message }) => setError(message),
-    );
-  return html`<button class="tool" type="button" title="Download recording" onClick=${save}>
-      <${Icon} name="download" /><span class="visually-hidden">Download recording</span>
-    </button>
-    ${error && html`<span class="form-error small" role="alert">${error}</span>`}`;
-}
-
-function PlayerFailed({ retry }) {
-  return html`<p class="player-failed" role="alert">
-    Couldn't load the recording.
+function PlayerFailed({ callId, retry }) {
+  return html`<div class="player-failed">
+    <p role="alert">Couldn't load the recording.</p>
     <button class="button" type="button" onClick=${retry}>Try again</button>
-  </p>`;
+    <${SaveRecording} callId=${callId} isLabelled />
+  </div>`;
 }

@@ -31,6 +31,21 @@ export function CallRow({ row, filter, nowMs, isOpen, isTabStop, mayGlow, top, p
   </li>`;
 }
 
+// What else is known of the call, each as an icon with its meaning as tooltip and as hidden text.
+function Marks({ row }) {
+  const marks = [
+    row.hasWarnings && ["warning", "Has warnings"],
+    row.recordingStatus === "failed" && ["warning", "Recording failed"],
+    row.recordingStatus === "pending" && ["recording", "Recording on its way"],
+    hasRecording(row) && ["recording", "Recorded"],
+  ];
+  return marks.filter(Boolean).map(
+    ([icon, text]) => html`<span class="row-mark" data-mark=${text} title=${text}>
+      <${Icon} name=${icon} /><span class="visually-hidden">${text}</span>
+    </span>`,
+  );
+}
+
 const Content = memo(
   ({ row, filter, when, isOpen, isTabStop }) => html`<a
     class="row-link"
@@ -44,14 +59,12 @@ const Content = memo(
     </span>
     <bdi class="row-name">${contactLabel(row)}</bdi>
     <span class="row-sub">
-      <span class="row-number" title=${otherNumber(row)}>${otherPhone(row)}</span>
+      <bdi class="row-number" title=${otherNumber(row)}>${otherPhone(row)}</bdi>
       <bdi class="row-agent">${row.agentName}</bdi>
     </span>
     <span class="row-summary" dir="auto">${row.summary}</span>
     <${CallStatus} status=${row.status} />
-    <span class="row-recording">
-      ${hasRecording(row) && html`<${Icon} name="recording" /><span class="visually-hidden">Recorded</span>`}
-    </span>
+    <span class="row-marks"><${Marks} row=${row} /></span>
     <span class="row-duration">
       ${
         row.duration >= 1 &&

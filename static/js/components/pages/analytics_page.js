@@ -59,7 +59,7 @@ function reloadOnCalls(feed, reload) {
     reload();
   };
   const stop = feed.listen(({ event }) => {
-    if (event === "call_ended") timer ??= setTimeout(refresh, Math.max(150, lastMs + MIN_INTERVAL_MS - Date.now()));
+    if (event === "call_ended" || event === "call_updated") timer ??= setTimeout(refresh, Math.max(150, lastMs + MIN_INTERVAL_MS - Date.now()));
   });
   const ticking = setInterval(refresh, MINUTE_MS);
   return () => {

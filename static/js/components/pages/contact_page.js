@@ -1,6 +1,5 @@
-import { directionLabel, hasRecording } from "../../format/call.js";
+import { directionLabel, hasRecording, party } from "../../format/call.js";
 import { plural } from "../../format/number.js";
-import { phone } from "../../format/phone.js";
 import { clock, dayName, exactTime, timeOfDay } from "../../format/time.js";
 import { callHref, listHref } from "../../route.js";
 import { ContactThread } from "../../state/contact_thread.js";
@@ -10,6 +9,7 @@ import { Icon } from "../icon.js";
 import { Loading } from "../loading.js";
 
 const DELAY_MS = 150; // several calls at once cause one refresh
+const REFRESHING = new Set(["fetch_messages", "call_updated", "call_recording_ready", "recording_failed"]);
 
 /** A contact: all their calls and messages as one thread, updated live. */
 export function Content({ id }) {
@@ -20,7 +20,7 @@ export function Content({ id }) {
     let timer = null;
     thread.refresh();
     const stop = feed.listen(({ event, data }) => {
-      if (event !== "fetch_messages" || data.contactId !== id) return;
+      if (!REFRESHING.has(event) || data.contactId !== id) return;
       clearTimeout(timer);
       timer = setTimeout(() => thread.refresh(), DELAY_MS);
     });
@@ -112,7 +112,7 @@ function ContactHead({ thread }) {
             </button>`
     }
     ${error && html`<p class="form-error" role="alert">${error}</p>`}
-    <p class="muted contact-number">${phone(contact.number)} · ${hasMore ? "last " : ""}${plural(items.length, "entry", "entries")}</p>
+    <p class="muted contact-number">${party(contact.number ?? null)} · ${hasMore ? "last " : ""}${plural(items.length, "entry", "entries")}</p>
   </header>`;
 }
 

@@ -1,0 +1,69 @@
+// In place of the player: a recording that is on its way, that could not be fetched, or that this browser cannot play.
+
+import { canPlay } from "../../browser/audio_support.js";
+import { html, useApp, useState } from "../../ui.js";
+import { SaveRecording } from "./save_recording.js";
+
+/** True if a browser is known to be unable to play the recording of a call. */
+export const isUnplayable = ({ recordings: [recording], warnings = [] }) =>
+  warnings.some(({ code }) => code === "not_playable") || !canPlay(recording.contentType);
+
+/** Says which of these states a call's recording is in. */
+export function RecordingState({ call, reload }) {
+  if (call.recordingStatus === "pending") return html`<${Card}><${Pending} /><//>`;
+  if (call.recordingStatus === "failed") return html`<${Card}><${Failed} call=${call} reload=${reload} /><//>`;
+  return null;
+}
+
+function Card({ children }) {
+  return html`<div class="player">
+    <div class="player-card" role="group" aria-label="Recording">${children}</div>
+  </div>`;
+}
+
+function Pending() {
+  return html`<p class="player-pending muted" role="status">
+    <span class="pending-bars" aria-hidden="true"><i /><i /><i /><i /><i /></span>
+    The recording is on its way.
+  </p>`;
+}
+
+function Failed({ call, reload }) {
+  const { api } = useApp();
+  const [isBusy, setBusy] = useState(false);
+  const [error, setError] = useState(null);
+  const retry = async () => {
+    setBusy(true);
+    setError(null);
+    try {
+      await api.retryRecording(call.callId);
+      reload();
+    } catch (failure) {
+      setError(failure.message);
+    }
+    setBusy(false);
+  };
+  return html`<div class="player-failed">
+    <div>
+      <p><strong>There is no recording yet.</strong></p>
+      <p class="muted">${call.recordingError?.error ?? "It could not be fetched."}</p>
+      ${error && html`<p class="form-error" role="alert">${error}</p>`}
+    </div>
+    <button class="button" type="button" disabled=${isBusy} onClick=${retry}>${isBusy ? "Trying…" : "Try again"}</button>
+  </div>`;
+}
+
+export function Unplayable({ call }) {
+  return html`<${Card}><${UnplayableRecording} callId=${call.callId} contentType=${call.recordings[0].contentType} /><//>`;
+}
+
+/** @param {{callId: string, contentType?: string}} props */
+export function UnplayableRecording({ callId, contentType }) {
+  return html`<div class="player-failed">
+    <p>
+      This browser can't play the recording${contentType && html` (<span class="mono">${contentType}</span>)`}. Download it, and open it
+      in a media player.
+    </p>
+    <${SaveRecording} callId=${callId} isLabelled />
+  </div>`;
+}
