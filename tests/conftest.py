@@ -11,13 +11,22 @@ import hypothesis
 import pytest
 
 from tests.support.s3 import S3Server, s3_server  # noqa: F401 - a fixture
-from tests.support.service import SECRET, Service, Tenant, running
+from tests.support.service import SECRET, ServerProcess, Service, Tenant, running
 from tether_rt.mongo.private_mongod import PrivateMongod
 from tether_rt.settings import Settings
 
 # How long an example takes to make and to try depends on the machine: no test judges a time.
 hypothesis.settings.register_profile("any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("any machine")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_server_is_left() -> Iterator[None]:
+    """End the servers that failed tests left running, each with the mongod that it may have."""
+    yield
+    for process in ServerProcess.started:
+        process.terminate()
+        process.wait(60)
 
 
 @pytest.fixture(scope="session")

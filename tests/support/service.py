@@ -20,7 +20,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import aiohttp
 from argon2 import PasswordHasher
@@ -202,6 +202,9 @@ async def running(
 class ServerProcess:
     """`tether-rt serve` in its own process, with its log in a file."""
 
+    started: ClassVar[list[subprocess.Popen[bytes]]] = []
+    """All that were ever started: those that a failed test left running are ended with the session."""
+
     def __init__(self, folder: Path, **variables: str) -> None:
         self.folder = folder
         self.variables = {"TETHER_PORT": "0", "TETHER_SECRET": SECRET, "TETHER_DATA_DIR": str(folder / "var"), **variables}
@@ -228,6 +231,7 @@ class ServerProcess:
                 stdout=log,
                 stderr=log,
             )
+        self.started.append(self._process)
         while not (url := self._listening(seen)):
             assert self._process.poll() is None, self.log_path.read_text()
             await asyncio.sleep(0.02)
