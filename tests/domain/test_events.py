@@ -28,7 +28,7 @@ def events(*, voice: bool = True, contact_name: str = "Tom", **changes: Any) -> 
     """Return a call's events by name, read back from their text."""
     one = entry(caller(), **changes)
     named = call_events(one.call, IDS, contact_name, recording() if voice else None)
-    return {name: json.loads(event_text(name, 7 + index, iso_ms(NOW), data)) for index, (name, data) in enumerate(named)}
+    return {event.name: json.loads(event_text(event, seq, iso_ms(NOW))) for seq, event in enumerate(named, 7)}
 
 
 def test_a_recorded_call_has_the_four_events_in_their_order() -> None:

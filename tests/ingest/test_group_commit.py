@@ -18,7 +18,8 @@ from tether_rt.domain.events import CallIds
 from tether_rt.domain.source import Source
 from tether_rt.errors import BadRequest, NotStorable, TetherError, Unavailable, WriteConflict
 from tether_rt.ingest.group_commit import MAX_BATCH_BYTES, GroupCommit
-from tether_rt.mongo.batch_plan import Created, Entry, Outcome
+from tether_rt.mongo.amendments import Amendment
+from tether_rt.mongo.batch_plan import BatchItem, Created, Entry, ItemOutcome
 from tether_rt.runtime.metrics import Metrics
 
 WHOSE = caller()
@@ -28,11 +29,11 @@ class Database:
     """What the writers of a test share: notes what they are asked to write, waits while held, fails as `judge` says."""
 
     def __init__(self) -> None:
-        self.batches: list[list[Entry]] = []
+        self.batches: list[list[BatchItem]] = []
         self.retries: list[bool] = []
-        self.stored: list[Entry] = []
+        self.stored: list[BatchItem] = []
         self.script: list[Exception | None] = []
-        self.judge: Callable[[Sequence[Entry]], Exception | None] = lambda entries: None
+        self.judge: Callable[[Sequence[BatchItem]], Exception | None] = lambda entries: None
         self.writers = 0
         self.at_work = 0
         self.most_at_work = 0
@@ -55,10 +56,10 @@ class ScriptedWriter:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def write(self, entries: Sequence[Entry], *, is_retry: bool = False) -> list[Outcome]:
+    async def write(self, items: Sequence[BatchItem], *, is_retry: bool = False) -> list[ItemOutcome]:
         database = self._database
-        assert len({one.call.organization_id for one in entries}) == 1, "a batch is one organization's"
-        database.batches.append(list(entries))
+        assert len({one.organization_id for one in items}) == 1, "a batch is one organization's"
+        database.batches.append(list(items))
         database.retries.append(is_retry)
         database.begun.set()
         database.at_work += 1
@@ -67,17 +68,17 @@ class ScriptedWriter:
             await database.may_end.wait()
         finally:
             database.at_work -= 1
-        error = database.script.pop(0) if database.script else database.judge(entries)
+        error = database.script.pop(0) if database.script else database.judge(items)
         if error is not None:
             raise error
-        database.stored += entries
-        return [created(one) for one in entries]
+        database.stored += items
+        return [created(one) for one in items]
 
     async def close(self) -> None:
         self._database.writers -= 1
 
 
-def created(one: Entry) -> Created:
+def created(one: BatchItem) -> Created:
     return Created(CallIds(one.call_id, "contact", "conversation"))
 
 
@@ -111,14 +112,14 @@ async def group_commit(database: Database, metrics: Metrics) -> AsyncIterator[Gr
         yield group_commit
 
 
-async def submitted(group_commit: GroupCommit, entries: Sequence[Entry]) -> list[asyncio.Task[Outcome]]:
+async def submitted(group_commit: GroupCommit, entries: Sequence[BatchItem]) -> list[asyncio.Task[Any]]:
     """Submit all of them and return once each of them waits."""
     tasks = [asyncio.create_task(group_commit.submit(one)) for one in entries]
     await asyncio.sleep(0)
     return tasks
 
 
-async def held_first(group_commit: GroupCommit, database: Database, whose: Source = WHOSE) -> asyncio.Task[Outcome]:
+async def held_first(group_commit: GroupCommit, database: Database, whose: Source = WHOSE) -> asyncio.Task[Any]:
     """Return the first call's submission, whose commit is under way until `database.may_end` is set."""
     database.may_end.clear()
     (first,) = await submitted(group_commit, calls(1, whose=whose))
@@ -170,7 +171,22 @@ async def test_a_batch_has_a_largest_weight_and_what_is_heavier_goes_alone(
     later = await submitted(group_commit, [*calls(2, light), *calls(1, heavy), *calls(2, light), *calls(1, light)])
     database.may_end.set()
     await asyncio.gather(*later)
-    assert [sum(len(one.elements) for one in batch) for batch in database.batches[1:]] == [2 * light, heavy, 2 * light, light]
+    assert [sum(one.weight_bytes for one in batch) for batch in database.batches[1:]] == [2 * light, heavy, 2 * light, light]
+
+
+async def test_an_amendment_goes_after_the_batch_that_stores_its_call(group_commit: GroupCommit, database: Database) -> None:
+    await held_first(group_commit, database)
+    new, old = calls(2)
+    items: list[BatchItem] = [
+        Amendment(WHOSE.organization_id, old.call_id, lambda call: None),
+        new,
+        Amendment(WHOSE.organization_id, old.call_id, lambda call: None),
+        Amendment(WHOSE.organization_id, new.call_id, lambda call: None),
+    ]
+    later = await submitted(group_commit, items)
+    database.may_end.set()
+    await asyncio.gather(*later)
+    assert database.batches[1:] == [items[:3], items[3:]]
 
 
 async def test_what_is_committed_is_counted(group_commit: GroupCommit, database: Database, metrics: Metrics) -> None:
@@ -197,11 +213,11 @@ async def test_organizations_do_not_wait_for_each_other(database: Database) -> N
     held = asyncio.Event()
 
     class Held(ScriptedWriter):
-        async def write(self, entries: Sequence[Entry], *args: Any, **options: Any) -> list[Outcome]:
-            if entries[0].call.organization_id == WHOSE.organization_id:
+        async def write(self, items: Sequence[BatchItem], *args: Any, **options: Any) -> list[ItemOutcome]:
+            if items[0].organization_id == WHOSE.organization_id:
                 held.set()
                 await asyncio.Event().wait()
-            return await super().write(entries, *args, **options)
+            return await super().write(items, *args, **options)
 
     group_commit = GroupCommit(lambda: Held(database), Metrics())
     stuck = await submitted(group_commit, calls(1))
@@ -221,8 +237,8 @@ async def test_a_conflict_of_one_organization_gives_its_place_back_and_touches_n
     async with running(database, min_lanes=1, max_lanes=1) as group_commit:
         is_held = True
 
-        def judge(entries: Sequence[Entry]) -> Exception | None:
-            return WriteConflict() if is_held and entries[0].call.organization_id == WHOSE.organization_id else None
+        def judge(entries: Sequence[BatchItem]) -> Exception | None:
+            return WriteConflict() if is_held and entries[0].organization_id == WHOSE.organization_id else None
 
         database.judge = judge
         waiting = await submitted(group_commit, calls(3))

@@ -19,7 +19,7 @@ from tether_rt.domain.source import Source
 from tether_rt.errors import NotStorable, Unavailable, WriteConflict
 from tether_rt.mongo import client as store
 from tether_rt.mongo.abandoned_transactions import AbandonedTransactions
-from tether_rt.mongo.batch_plan import Duplicate, Entry, Outcome
+from tether_rt.mongo.batch_plan import Duplicate, Entry, ItemOutcome
 from tether_rt.mongo.batch_writer import BatchWriter
 
 NUMBER = "+442079460958"
@@ -221,7 +221,7 @@ async def test_a_killed_process_leaves_nothing_and_holds_nobody_up(mongodb_uri: 
     entries = [entry(whose, fromNumber=NUMBER), entry(whose)]
     abandoned = AbandonedTransactions(database.client)
     async with another_process(mongodb_uri, database) as writer:
-        outcomes: list[Outcome] = []
+        outcomes: list[ItemOutcome] = []
         while not outcomes:
             try:
                 outcomes = await written(writer, *entries)

@@ -13,14 +13,14 @@ from tether_rt.errors import WriteConflict
 from tether_rt.ingest.group_commit import GroupCommit
 from tether_rt.mongo import client as store
 from tether_rt.mongo.abandoned_transactions import AbandonedTransactions
-from tether_rt.mongo.batch_plan import Created, Duplicate, Entry, Outcome
+from tether_rt.mongo.batch_plan import Created, Duplicate, Entry, ItemOutcome
 from tether_rt.mongo.batch_writer import BatchWriter
 from tether_rt.runtime.metrics import Metrics
 
 NUMBER = "+442079460958"
 
 
-async def committed(mongodb_uri: str, database: store.Database, entries: Sequence[Entry]) -> list[Outcome]:
+async def committed(mongodb_uri: str, database: store.Database, entries: Sequence[Entry]) -> list[ItemOutcome]:
     """Commit one call after another as a process of its own does: with retries."""
     client = store.connect(mongodb_uri)
     group_commit = GroupCommit(lambda: BatchWriter(store.database(client, database.name)), Metrics())

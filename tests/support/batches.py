@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from tests.support.proxy import Passage, proxy_to_unix
 from tether_rt.mongo import client as store
-from tether_rt.mongo.batch_plan import Created, Outcome
+from tether_rt.mongo.batch_plan import Created, ItemOutcome
 from tether_rt.mongo.batch_writer import BatchWriter
 
 COLLECTIONS = ("counters", "contacts", "conversations", "calls", "messages", "feed")
@@ -78,14 +78,12 @@ async def another_process(mongodb_uri: str, database: store.Database) -> AsyncIt
         client.close()
 
 
-async def written(writer: BatchWriter, *entries: Any, is_retry: bool = False) -> list[Outcome]:
+async def written(writer: BatchWriter, *entries: Any, is_retry: bool = False) -> list[ItemOutcome]:
     """Write a batch whose recordings are durable, and return its outcomes."""
-    outcomes = await writer.write(entries, is_retry=is_retry)
-    assert outcomes is not None
-    return outcomes
+    return await writer.write(entries, is_retry=is_retry)
 
 
-def ids(outcome: Outcome) -> Any:
+def ids(outcome: ItemOutcome) -> Any:
     assert isinstance(outcome, Created)
     return outcome.ids
 

@@ -1,4 +1,4 @@
-"""The events of a committed call, their JSON text, and the segment of the feed that holds them. Pure.
+"""The events of a call, new or changed, their JSON text, and the segment of the feed that holds them. Pure.
 
 An event is encoded once, here, before it is committed; `hub.protocol` puts that text into a frame once, when it is read. The
 names and payloads of the events are described by `schemas/asyncapi.yaml`.
@@ -6,6 +6,7 @@ names and payloads of the events are described by `schemas/asyncapi.yaml`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple, TypedDict
 
@@ -14,6 +15,9 @@ import orjson
 from tether_rt.domain.call import CompletedCall, Recording, iso_ms
 
 EVENT_NAMES: Final = ("call_initiated", "call_ended", "call_recording_ready", "fetch_messages")
+"""The events of a call that is stored with its recording, in their order."""
+CHANGE_EVENT_NAMES: Final = ("call_updated",)
+"""The further events of a stored call that is changed."""
 
 MAX_NAME_CHARS: Final = 256
 MAX_SUMMARY_CHARS: Final = 16_384
@@ -35,6 +39,14 @@ class FeedSegment(TypedDict):
     """Each event's JSON text, in order; see `event_text`."""
 
 
+class Event(NamedTuple):
+    """An event that is to be numbered. `is_first` says that its call has had none of this name."""
+
+    name: str
+    data: dict[str, Any]
+    is_first: bool = True
+
+
 class CallIds(NamedTuple):
     """The ids of a call, its contact and its conversation."""
 
@@ -48,13 +60,10 @@ def count_events(recording: Recording | None) -> int:
     return len(EVENT_NAMES) if recording is not None else len(EVENT_NAMES) - 1
 
 
-def call_events(
-    call: CompletedCall, ids: CallIds, contact_name: str, recording: Recording | None
-) -> list[tuple[str, dict[str, Any]]]:
-    """Return the call's events in order as (name, data): four with a recording, three without."""
-    ids_of_call = {"callId": ids.call_id, "contactId": ids.contact_id, "conversationId": ids.conversation_id}
+def call_events(call: CompletedCall, ids: CallIds, contact_name: str, recording: Recording | None) -> list[Event]:
+    """Return the new call's events in order: four with a recording, three without."""
     initiated: dict[str, Any] = {
-        **ids_of_call,
+        **_ids(ids),
         "contactName": _clip(contact_name, MAX_NAME_CHARS),
         "direction": call.direction,
         "from": call.from_number,
@@ -65,33 +74,66 @@ def call_events(
         "historic": call.is_historic,
     }
     ended: dict[str, Any] = {
-        **ids_of_call,
+        **_ids(ids),
         "status": call.status,
         "duration": call.duration_s,
         "endTime": iso_ms(call.end_time),
         "summary": _clip(call.summary, MAX_SUMMARY_CHARS),
     }
-    events: list[tuple[str, dict[str, Any]]] = [("call_initiated", initiated), ("call_ended", ended)]
+    events = [Event("call_initiated", initiated), Event("call_ended", ended)]
     if recording is not None:
-        ready = {
-            **ids_of_call,
-            "recordingId": recording.recording_id,
-            "duration": recording.duration_s,
-            "contentType": recording.content_type,
-        }
-        events.append(("call_recording_ready", ready))
-    messages = {"conversationId": ids.conversation_id, "contactId": ids.contact_id, "callId": ids.call_id}
-    events.append(("fetch_messages", messages))
+        events.append(recording_ready(ids, recording))
+    events.append(fetch_messages(ids))
     return events
 
 
-def event_text(name: str, seq: int, at: str, data: dict[str, Any]) -> str:
-    """Return one event as JSON text.
+def recording_ready(ids: CallIds, recording: Recording) -> Event:
+    """Return the event that says that a call's recording can be listened to."""
+    ready = {
+        **_ids(ids),
+        "recordingId": recording.recording_id,
+        "duration": recording.duration_s,
+        "contentType": recording.content_type,
+    }
+    return Event("call_recording_ready", ready)
 
-    `at` is the time of the commit as `iso_ms` writes it; `data` has a `callId`. The event's id is `<callId>:<name>` for ever.
+
+def fetch_messages(ids: CallIds) -> Event:
+    """Return the event that says that a conversation has a new or another message."""
+    return Event("fetch_messages", {"conversationId": ids.conversation_id, "contactId": ids.contact_id, "callId": ids.call_id})
+
+
+def call_updated(ids: CallIds, changed: Sequence[str], shown: Mapping[str, Any]) -> Event:
+    """Return the event that says which fields of a call changed; `shown` is the call's document as it is now."""
+    updated = {
+        **_ids(ids),
+        "changed": list(changed),
+        "status": shown["status"],
+        "duration": shown["duration"],
+        "summary": _clip(shown["summary"], MAX_SUMMARY_CHARS),
+        "agentName": _clip(shown["agentName"], MAX_NAME_CHARS),
+        "contactName": _clip(shown["contactName"], MAX_NAME_CHARS),
+        "startTime": iso_ms(shown["startTime"]),
+        "endTime": iso_ms(shown["endTime"]),
+    }
+    return Event("call_updated", updated)
+
+
+def event_text(event: Event, seq: int, at: str) -> str:
+    """Return one event as JSON text; `at` is the time of the commit as `iso_ms` writes it.
+
+    The event's id stays for ever: `<callId>:<name>` for a call's first event of this name, `<callId>:<name>:<seq>` for others,
+    `<contactId>:<name>:<seq>` for those of no call.
     """
-    event = {"event": name, "seq": seq, "id": f"{data['callId']}:{name}", "at": at, "data": data}
-    return orjson.dumps(event).decode()
+    name, data, is_first = event
+    event_id = f"{data.get('callId') or data['contactId']}:{name}"
+    if not is_first:
+        event_id += f":{seq}"
+    return orjson.dumps({"event": name, "seq": seq, "id": event_id, "at": at, "data": data}).decode()
+
+
+def _ids(ids: CallIds) -> dict[str, Any]:
+    return {"callId": ids.call_id, "contactId": ids.contact_id, "conversationId": ids.conversation_id}
 
 
 def _clip(text: str | None, limit: int) -> str | None:

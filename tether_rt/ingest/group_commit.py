@@ -2,7 +2,7 @@
 
 Calls that arrive while a commit of their organization is under way are committed together by the next one: an idle lane commits
 at once, with no timer and no added latency, and a busy one shares the cost of a transaction among all that wait. A call is
-answered only after its commit is durable.
+answered only after its commit is durable. Changes of stored calls (`Amendment`) go the same way, in the order of arrival.
 
 Organizations never wait for each other: not for a lock, not for a batch, not for a retry. A lane whose counter another
 transaction holds gives its place back and tries again later. A call that MongoDB refuses is found by halving its batch, so it
@@ -17,10 +17,11 @@ import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, Protocol, overload
 
-from tether_rt.errors import NotStorable, TetherError, Unavailable, WriteConflict
-from tether_rt.mongo.batch_plan import Entry, Outcome
+from tether_rt.errors import NotFound, NotStorable, TetherError, Unavailable, WriteConflict
+from tether_rt.mongo.amendments import Amended, Amendment, Missing, Stale
+from tether_rt.mongo.batch_plan import BatchItem, Entry, ItemOutcome, Outcome
 from tether_rt.runtime.backoff import Backoff
 from tether_rt.runtime.concurrency_limit import ConcurrencyLimit
 from tether_rt.runtime.deadlines import ANSWER_WITHIN_S
@@ -51,17 +52,17 @@ _LOG: Final = logging.getLogger("tether.ingest")
 class Writer(Protocol):
     """What makes a batch durable: `mongo.batch_writer.BatchWriter`, whose docstrings hold."""
 
-    async def write(self, entries: Sequence[Entry], *, is_retry: bool = False) -> list[Outcome]: ...
+    async def write(self, items: Sequence[BatchItem], *, is_retry: bool = False) -> list[ItemOutcome]: ...
 
     async def close(self) -> None: ...
 
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    """A call that waits for its commit."""
+    """A call, or a change of one, that waits for its commit."""
 
-    entry: Entry
-    outcome: asyncio.Future[Outcome]
+    item: BatchItem
+    outcome: asyncio.Future[Outcome | Amended | Stale]
     was_tried: bool = False
     """Whether an earlier attempt may have been committed although its reply was lost."""
     reason: TetherError | None = None
@@ -120,20 +121,26 @@ class GroupCommit:
         metrics.commit_queue.set_function(lambda: self._waiting_calls)
         metrics.commit_lanes.set_function(lambda: len(self._writers) - len(self._idle_writers))
 
-    async def submit(self, entry: Entry, within_s: float = math.inf) -> Outcome:
+    @overload
+    async def submit(self, item: Entry, within_s: float = math.inf) -> Outcome: ...
+
+    @overload
+    async def submit(self, item: Amendment, within_s: float = math.inf) -> Amended | Stale: ...
+
+    async def submit(self, item: BatchItem, within_s: float = math.inf) -> Outcome | Amended | Stale:
         """Return the outcome once it is durable.
 
         After `within_s`, and in any case after `ANSWER_WITHIN_S`, the caller is answered 503 although the commit may still
         succeed: a retry of such a call is answered as a duplicate. Raises `Unavailable` for that, when too many calls wait and
-        when MongoDB is away, and `NotStorable` when MongoDB refuses what the call holds.
+        when MongoDB is away, `NotStorable` when MongoDB refuses what the call holds, and `NotFound` when the call that is to be
+        amended is not there.
         """
-        organization_id = entry.call.organization_id
-        lane = self._lanes.get(organization_id)
+        lane = self._lanes.get(item.organization_id)
         waiting_of_one = len(lane.waiting) if lane is not None else 0
         if self._waiting_calls >= self._max_waiting_calls or waiting_of_one >= self._max_waiting_calls_of_one:
             raise Unavailable("The server is busy with other calls; send this one again shortly.", 1, limit="commits")
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(entry, loop.create_future())
+        waiting = _Waiting(item, loop.create_future())
         self._enqueue(waiting)
         timer = loop.call_later(min(within_s, self._answer_within_s), waiting.give_up)
         try:
@@ -154,7 +161,7 @@ class GroupCommit:
 
     def _enqueue(self, waiting: _Waiting) -> None:
         """Put a call at the end of its lane and set the lane to work."""
-        organization_id = waiting.entry.call.organization_id
+        organization_id = waiting.item.organization_id
         lane = self._lanes.get(organization_id)
         if lane is None:
             lane = self._lanes[organization_id] = _Lane()
@@ -222,15 +229,23 @@ class GroupCommit:
         return writer
 
     def _take(self, lane: _Lane, max_calls: int) -> list[_Waiting]:
-        """Take the next batch out of the lane, without the calls that were answered meanwhile."""
+        """Take the next batch out of the lane, without the calls that were answered meanwhile.
+
+        It ends before an amendment of a call that it stores: a batch reads what it amends before it writes.
+        """
         batch: list[_Waiting] = []
+        new_ids: set[str] = set()
         size_bytes = 0
         while lane.waiting and len(batch) < max_calls:
             waiting = lane.waiting[0]
             # An answered caller was told to send the call again: it must not be stored after that.
             if not waiting.outcome.done():
-                size_bytes += len(waiting.entry.elements)
+                size_bytes += waiting.item.weight_bytes
                 if batch and size_bytes > MAX_BATCH_BYTES:
+                    break
+                if isinstance(waiting.item, Entry):
+                    new_ids.add(waiting.item.call_id)
+                elif waiting.item.call_id in new_ids:
                     break
                 batch.append(waiting)
             lane.waiting.popleft()
@@ -246,7 +261,7 @@ class GroupCommit:
         is_retry = any(waiting.was_tried for waiting in batch)
         started_s = asyncio.get_running_loop().time()
         try:
-            outcomes = await writer.write([waiting.entry for waiting in batch], is_retry=is_retry)
+            outcomes = await writer.write([waiting.item for waiting in batch], is_retry=is_retry)
         except Unavailable as error:
             for waiting in batch:
                 waiting.was_tried, waiting.reason = True, error
@@ -259,7 +274,9 @@ class GroupCommit:
         self._metrics.commit_s.observe(took_s)
         self._metrics.commit_calls.observe(len(batch))
         for waiting, outcome in zip(batch, outcomes, strict=True):
-            if not waiting.outcome.done():
+            if isinstance(outcome, Missing):
+                waiting.fail(NotFound("There is no such call."))
+            elif not waiting.outcome.done():
                 waiting.outcome.set_result(outcome)
         return None
 

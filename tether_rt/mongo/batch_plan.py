@@ -1,7 +1,7 @@
 """What a batch of calls will write, worked out from what was read: no I/O, no clock of its own.
 
-All calls of a batch belong to one organization. Each yields a call, a message, an update of its contact (or a new contact and
-conversation), and its events.
+All calls of a batch belong to one organization. Each new call yields a call, a message, an update of its contact (or a new
+contact and conversation), and its events. Each amendment yields what it makes of a stored call (`amendments`).
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tether_rt.domain.call import UNKNOWN_CALLER, CompletedCall, Recording, iso_ms
-from tether_rt.domain.events import CallIds, call_events, count_events, event_text
+from tether_rt.domain.events import CallIds, Event, call_events, count_events, event_text
+from tether_rt.mongo.amendments import AmendedCall, Amendment, AmendmentOutcome, Missing
 from tether_rt.mongo.calls import call_document
 from tether_rt.mongo.client import Document, new_id
 from tether_rt.mongo.lookups import CallKey, StoredCall
@@ -27,9 +28,19 @@ class Entry(NamedTuple):
     call: CompletedCall
     recording: Recording | None
     elements: bytes
-    """The BSON that `calls.call_elements` made of the call: about what the call takes in a transaction."""
+    """The BSON that `calls.call_elements` made of the call."""
     is_indexed: bool = False
     """Whether `elements` has the terms that the call is found by; otherwise the search indexer adds them later."""
+
+    @property
+    def organization_id(self) -> str:
+        """The organization that the call belongs to."""
+        return self.call.organization_id
+
+    @property
+    def weight_bytes(self) -> int:
+        """About what the call takes in a transaction."""
+        return len(self.elements)
 
     @property
     def key(self) -> CallKey | None:
@@ -52,6 +63,8 @@ class Duplicate(NamedTuple):
 
 
 Outcome = Created | Duplicate
+BatchItem = Entry | Amendment
+ItemOutcome = Outcome | AmendmentOutcome
 
 
 @dataclass(slots=True)
@@ -73,35 +86,65 @@ class Plan:
 
     def __init__(
         self,
-        entries: Sequence[Entry],
+        items: Sequence[BatchItem],
         now: datetime,
         stored: Mapping[CallKey, StoredCall] = MappingProxyType({}),
         committed: Mapping[str, CallIds] = MappingProxyType({}),
     ) -> None:
         self.now = now.replace(microsecond=now.microsecond // 1000 * 1000)  # MongoDB keeps milliseconds
-        self.organization_id = entries[0].call.organization_id
-        self.outcomes: list[Outcome] = []
+        self.organization_id = items[0].organization_id
+        self.outcomes: list[ItemOutcome] = []
         self.calls: list[Spliced] = []
-        self.events: list[tuple[str, dict[str, Any]]] = []
+        self.events: list[Event] = []
         self.messages: list[Document] = []
         self._contacts: dict[str, _Contact] = {}
         """By E.164 number: the stored ones, and those that the batch makes."""
+        self._contacts_by_id: dict[str, _Contact] = {}
+        """The stored ones."""
         self._touched: dict[str, _Contact] = {}
-        self._resolved = list(_resolve_duplicates(entries, dict(stored), committed))
+        self._amended: dict[str, AmendedCall] = {}
+        """By call id."""
+        self._resolved = list(_resolve_duplicates(items, dict(stored), committed))
         new = [one for one in self._resolved if isinstance(one, Entry)]
+        amendments = [one for one in items if isinstance(one, Amendment)]
         self.call_count = len(new)
         self.event_count = sum(count_events(entry.recording) for entry in new)
         self.numbers = {entry.call.contact_number for entry in new}
         """Whose contacts the plan needs to know, as E.164 numbers."""
+        self.contact_ids = {one.contact_id for one in amendments if one.contact_id is not None}
+        """The same, as ids."""
+        self.call_ids = list(dict.fromkeys(one.call_id for one in amendments))
+        """The stored calls that the plan needs to know."""
 
-    def fill(self, contacts: Iterable[Document]) -> Generator[None, None, None]:
-        """Work everything out from the contacts that were found, one call a step."""
+    @property
+    def writes_nothing(self) -> bool:
+        """Whether it is known before anything is read that there is nothing to write."""
+        return not self.call_count and not self.call_ids
+
+    def fill(self, contacts: Iterable[Document], calls: Iterable[Document] = ()) -> Generator[None, None, None]:
+        """Work everything out from the contacts and the calls that were found, one change a step."""
         for found in contacts:
             name = found["name"]
-            self._contacts[found["number"]] = _Contact(found["_id"], found["conversationId"], name, name)
+            contact = _Contact(found["_id"], found["conversationId"], name, name)
+            self._contacts[found["number"]] = self._contacts_by_id[contact.contact_id] = contact
+        for found in calls:
+            self._amended[found["_id"]] = AmendedCall(found, self.now, self.events)
         for one in self._resolved:
-            self.outcomes.append(Created(self._add(one)) if isinstance(one, Entry) else one)
+            if isinstance(one, Amendment):
+                self.outcomes.append(self._amend(one))
+            else:
+                self.outcomes.append(Created(self._add(one)) if isinstance(one, Entry) else one)
             yield
+
+    def _amend(self, amendment: Amendment) -> AmendmentOutcome:
+        call = self._amended.get(amendment.call_id)
+        if call is None:
+            return Missing(amendment.call_id)
+        contact = self._contacts_by_id.get(amendment.contact_id or "")
+        outcome, name = call.amend(amendment, contact.name if contact is not None else call.document["contactName"])
+        if name is not None and contact is not None:
+            contact.name = name
+        return outcome
 
     def _add(self, entry: Entry) -> CallIds:
         call = entry.call
@@ -137,7 +180,7 @@ class Plan:
         return contact
 
     def commands(self, last_seq: int, at: datetime) -> list[Command]:
-        """Return the writes. `last_seq` is the number of the batch's last event, `at` the time by MongoDB's clock.
+        """Return the writes. `last_seq` is the number of the new calls' last event, `at` the time by MongoDB's clock.
 
         A stored conversation is not written: its last message is its contact's last call (`Contacts.conversations`).
         """
@@ -153,9 +196,28 @@ class Plan:
             insert("conversations", conversations),
             insert("calls", self.calls),
             insert("messages", self.messages),
-            insert("feed", [segment_document(self.organization_id, last_seq, self.events, at)]),
+            *self._amending_commands(),
         ]
+        if more := len(self.events) - self.event_count:
+            # The counter was raised by the new calls' events alone: those of changes were not known before they were decided.
+            commands.append(update("counters", [{"q": {"_id": self.organization_id}, "u": {"$inc": {"seq": more}}}]))
+        if self.events:
+            segment = segment_document(self.organization_id, last_seq + more, self.events, at)
+            commands.append(insert("feed", [segment]))
         return [command for command in commands if command.documents]
+
+    def _amending_commands(self) -> list[Command]:
+        calls = self._amended.values()
+        return [
+            update("calls", [one for call in calls for one in call.call_updates()]),
+            update("messages", [one for call in calls for one in call.message_updates()]),
+            update("call_changes", [one for call in calls for one in call.history_updates()]),
+        ]
+
+    def unindexed(self) -> list[str]:
+        """Return the ids of the calls whose search terms are still to be indexed."""
+        new = [call.document["_id"] for call in self.calls if "unindexed" in call.document]
+        return [*new, *(call_id for call_id, call in self._amended.items() if call.is_unindexed)]
 
     def _contact_updates(self) -> list[Document]:
         """Return updates for the stored contacts; each must match all the contacts it names (`_id`)."""
@@ -170,6 +232,11 @@ class Plan:
             else:
                 query = {"_id": contact.contact_id, "name": contact.stored_name}
                 updates.append({"q": query, "u": {"$set": {**just_now, "name": contact.name}}})
+        called = {contact.contact_id for contact in self._touched.values()}
+        for contact in self._contacts_by_id.values():
+            if contact.name != contact.stored_name and contact.contact_id not in called:  # an amendment has named it
+                as_read = {"_id": contact.contact_id, "name": contact.stored_name}
+                updates.append({"q": as_read, "u": {"$set": {"name": contact.name, "updatedAt": self.now}}})
         if unchanged:
             # One update for all takes MongoDB a third less. A contact that is renamed at this moment does not match and the
             # batch is planned anew, unless another contact here has the new name: then the call's event has the old name.
@@ -202,10 +269,13 @@ class Plan:
 
 
 def _resolve_duplicates(
-    entries: Sequence[Entry], stored: dict[CallKey, StoredCall], committed: Mapping[str, CallIds]
-) -> Iterator[Entry | Outcome]:
-    """Yield for each entry its outcome, or the entry itself when it is to be written."""
-    for entry in entries:
+    items: Sequence[BatchItem], stored: dict[CallKey, StoredCall], committed: Mapping[str, CallIds]
+) -> Iterator[BatchItem | Outcome]:
+    """Yield for each entry its outcome, or the entry itself when it is to be written; amendments as they are."""
+    for entry in items:
+        if isinstance(entry, Amendment):
+            yield entry
+            continue
         own = committed.get(entry.call_id)
         other = stored.get(entry.key) if entry.key is not None else None
         if own is not None:
@@ -218,7 +288,7 @@ def _resolve_duplicates(
                 stored[entry.key] = StoredCall(entry.call_id, entry.call.fingerprint)
 
 
-def segment_document(organization_id: str, last: int, events: list[tuple[str, dict[str, Any]]], at: datetime) -> Document:
+def segment_document(organization_id: str, last: int, events: Sequence[Event], at: datetime) -> Document:
     """Return the document of `feed` that holds a batch's events, numbered up to `last`."""
     first, event_time = last - len(events) + 1, iso_ms(at)
     return {
@@ -227,5 +297,5 @@ def segment_document(organization_id: str, last: int, events: list[tuple[str, di
         "first": first,
         "last": last,
         "at": at,
-        "events": [event_text(name, first + index, event_time, data) for index, (name, data) in enumerate(events)],
+        "events": [event_text(event, seq, event_time) for seq, event in enumerate(events, first)],
     }

@@ -16,9 +16,9 @@ from bson.errors import BSONError
 from pymongo.errors import DocumentTooLarge, DuplicateKeyError, OperationFailure
 
 from tether_rt.errors import NotStorable, Unavailable, WriteConflict
-from tether_rt.mongo.batch_plan import Entry, Outcome, Plan
+from tether_rt.mongo.batch_plan import BatchItem, Entry, ItemOutcome, Plan
 from tether_rt.mongo.client import Database, Document, unavailable
-from tether_rt.mongo.lookups import Lookups, contacts_query
+from tether_rt.mongo.lookups import Lookups, amended_call_query, contacts_query
 from tether_rt.mongo.wire.op_msg import Command, Encoded, Spliced, find_and_modify
 from tether_rt.mongo.wire.transaction import Session, Transaction
 from tether_rt.runtime.cooperative import run_cooperatively
@@ -55,8 +55,8 @@ class BatchWriter:
         """Close the connection; idempotent."""
         await self._session.close()
 
-    async def write(self, entries: Sequence[Entry], *, is_retry: bool = False) -> list[Outcome]:
-        """Make all entries of one organization durable, or none; return an outcome for each, in order.
+    async def write(self, items: Sequence[BatchItem], *, is_retry: bool = False) -> list[ItemOutcome]:
+        """Make all items of one organization durable, or none; return an outcome for each, in order.
 
         `is_retry` says that this was tried before: an earlier attempt may have been committed although its reply was lost, or
         another process may have stored one of the calls. Then both are looked for first; otherwise a unique index refuses them.
@@ -66,43 +66,47 @@ class BatchWriter:
         is doubtful what was written, and the driver's errors for everything unexpected.
         """
         try:
-            plan = await self._plan(entries, is_retry)
-            if not plan.call_count:
+            plan = await self._plan(items, is_retry)
+            if plan.writes_nothing:
                 await run_cooperatively(plan.fill(()))
             else:
                 await self._commit(plan)
         except Exception as error:
-            named = _named(error, entries[0].call.organization_id)
+            named = _named(error, items[0].organization_id)
             if named is error:
                 raise
             raise named from error
-        unindexed = [call.document["_id"] for call in plan.calls if "unindexed" in call.document]
-        self._on_stored(unindexed, plan.now)  # also without any: the indexer rests while batches are stored
+        self._on_stored(plan.unindexed(), plan.now)  # also without any: the indexer rests while batches are stored
         return plan.outcomes
 
-    async def _plan(self, entries: Sequence[Entry], is_retry: bool) -> Plan:
+    async def _plan(self, items: Sequence[BatchItem], is_retry: bool) -> Plan:
         now = datetime.now(UTC)
         if not is_retry:
-            return Plan(entries, now)
+            return Plan(items, now)
+        entries = [one for one in items if isinstance(one, Entry)]
         stored = await self._lookups.calls({entry.key for entry in entries if entry.key is not None})
-        return Plan(entries, now, stored, await self._lookups.committed([entry.call_id for entry in entries]))
+        return Plan(items, now, stored, await self._lookups.committed([entry.call_id for entry in entries]))
 
     async def _commit(self, plan: Plan) -> None:
         async with self._session.transaction() as transaction:
             count = _count(plan.organization_id, plan.call_count, plan.event_count)
-            counted, found = await transaction.run([count, contacts_query(plan.organization_id, plan.numbers)])
-            steps = _encoded_writes(plan, transaction, counted["value"], found["cursor"]["firstBatch"])
-            commands, encoded = await run_cooperatively(steps)
-            replies = await transaction.send(encoded)
-            if not all(map(_took_effect, commands, replies)):
-                raise WriteConflict
+            contacts = contacts_query(plan.organization_id, plan.numbers, plan.contact_ids)
+            amended = [amended_call_query(plan.organization_id, call_id) for call_id in plan.call_ids]
+            counted, *found = await transaction.run([count, contacts, *amended])
+            commands, encoded = await run_cooperatively(_encoded_writes(plan, transaction, counted["value"], *found))
+            if commands:
+                replies = await transaction.send(encoded)
+                if not all(map(_took_effect, commands, replies)):
+                    raise WriteConflict
+            # Also when no amendment had anything to change: it must not be said of a state that a failover may take back.
             await transaction.commit()
 
 
 def _encoded_writes(
-    plan: Plan, transaction: Transaction, counter: Document, contacts: list[Document]
+    plan: Plan, transaction: Transaction, counter: Document, contacts: Document, *calls: Document
 ) -> Generator[None, None, tuple[list[Command], Encoded]]:
-    yield from plan.fill(contacts)
+    """`contacts` and `calls` are the replies to their queries."""
+    yield from plan.fill(contacts["cursor"]["firstBatch"], [one for reply in calls for one in reply["cursor"]["firstBatch"]])
     commands = plan.commands(counter["seq"], counter["at"])
     return commands, (yield from transaction.encoding(commands))
 
@@ -119,8 +123,8 @@ def _count(organization_id: str, calls: int, events: int) -> Command:
 
 
 def _took_effect(command: Command, reply: Document) -> bool:
-    """Say if an update matched every document that it was to change."""
-    return "update" not in command.body or reply["n"] == sum(map(_expected_matches, command.documents))
+    """Say if an update of contacts matched every document that it was to change; the others go by ids."""
+    return command.body.get("update") != "contacts" or reply["n"] == sum(map(_expected_matches, command.documents))
 
 
 def _expected_matches(change: Document | Spliced) -> int:

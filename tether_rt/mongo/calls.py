@@ -15,7 +15,7 @@ from tether_rt.mongo.client import CODEC, Database, Document
 from tether_rt.mongo.documents import CallContent, CallDocument, Collections, RecordingDocument
 from tether_rt.mongo.wire.op_msg import Spliced, elements
 
-UNSHOWN: Final = {"terms": 0, "numbers": 0, "newTerms": 0, "fingerprint": 0, "unindexed": 0}
+UNSHOWN: Final = {"terms": 0, "numbers": 0, "newTerms": 0, "fingerprint": 0, "unindexed": 0, "lastChange": 0, "told": 0}
 """A projection without the fields that nobody outside needs."""
 
 

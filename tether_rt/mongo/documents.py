@@ -145,8 +145,19 @@ class CallContent(_Numbers):
     newTerms: NotRequired[list[str]]
 
 
+class LastChangeDocument(TypedDict):
+    """The last change of a call: how many it has had, the id of the amendment, and the names of the fields."""
+
+    number: int
+    id: str
+    changed: list[str]
+
+
 class CallDocument(CallContent):
-    """A call; `unindexed` marks one whose search terms are still to be indexed, with the time at which it was stored."""
+    """A call; `unindexed` marks one whose search terms are still to be indexed, with the time at which it was stored.
+
+    `told` has the names of the events that it had only after it was stored.
+    """
 
     _id: str
     callId: str
@@ -156,6 +167,23 @@ class CallDocument(CallContent):
     createdAt: datetime
     updatedAt: datetime
     unindexed: NotRequired[datetime]
+    lastChange: NotRequired[LastChangeDocument]
+    told: NotRequired[list[str]]
+
+
+class CallChangeDocument(TypedDict):
+    """A change of a call: its number, who made it, and the old values of the fields by the contract's names.
+
+    The id is the call's and the number modulo 100: each entry takes the place of the one a hundred changes ago.
+    """
+
+    _id: str
+    organizationId: str
+    callId: str
+    number: int
+    at: datetime
+    sourceId: str | None
+    changed: dict[str, Any]
 
 
 class ShownCall(CallDocument):
@@ -183,6 +211,7 @@ class Collections:
         self.counters = cast("Collection[CounterDocument]", database["counters"])
         self.contacts = cast("Collection[ContactDocument]", database["contacts"])
         self.conversations = cast("Collection[ConversationDocument]", database["conversations"])
+        self.call_changes = cast("Collection[CallChangeDocument]", database["call_changes"])
         self.messages = cast("Collection[MessageDocument]", database["messages"])
         self.calls = cast("Collection[CallDocument]", database["calls"])
         self.feed = cast("Collection[FeedSegment]", database["feed"])

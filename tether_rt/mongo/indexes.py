@@ -58,6 +58,7 @@ _INDEXES: Final[dict[str, list[IndexModel]]] = {
         IndexModel([("recordings.recordingId", ASCENDING)], sparse=True),
         IndexModel([("unindexed", ASCENDING)], sparse=True),
     ],
+    "call_changes": [IndexModel([("callId", ASCENDING), ("number", DESCENDING)])],
     "feed": [IndexModel([("organizationId", ASCENDING), ("last", ASCENDING)], unique=True)],
 }
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from pymongo.errors import ConnectionFailure
 
 from tether_rt.domain.events import CallIds
+from tether_rt.mongo.amendments import UNREAD
 from tether_rt.mongo.client import MAJORITY, Document
 from tether_rt.mongo.wire import op_msg
 from tether_rt.mongo.wire.loop_connection import LoopConnection
@@ -64,7 +65,14 @@ class Lookups:
         return list(reply["cursor"]["firstBatch"])
 
 
-def contacts_query(organization_id: str, numbers: Iterable[str]) -> Command:
-    """Return the query for an organization's contacts by their E.164 numbers."""
-    query = {"organizationId": organization_id, "number": {"$in": list(numbers)}}
+def contacts_query(organization_id: str, numbers: Collection[str], contact_ids: Collection[str]) -> Command:
+    """Return the query for an organization's contacts by their E.164 numbers or their ids."""
+    query: Document = {"organizationId": organization_id, "number": {"$in": list(numbers)}}
+    if contact_ids:
+        query = {"organizationId": organization_id, "$or": [{"number": query["number"]}, {"_id": {"$in": list(contact_ids)}}]}
     return op_msg.find("contacts", query, "number", "name", "conversationId")
+
+
+def amended_call_query(organization_id: str, call_id: str) -> Command:
+    """Return the query for a call that is to be changed: one for each, since a reply may hold no more than 16 MB."""
+    return op_msg.find("calls", {"_id": call_id, "organizationId": organization_id}, projection=UNREAD)

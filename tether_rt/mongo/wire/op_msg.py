@@ -75,7 +75,7 @@ def find_and_modify(collection: str, query: Document, change: list[Document]) ->
 
 
 def find(collection: str, query: Document, *fields: str, **more: Any) -> Command:
-    """Return a query for these fields of all documents.
+    """Return a query for these fields of all documents, or for those of a `projection`.
 
     MongoDB silently leaves out what does not fit into one reply of 16 MB: ask only for what is sure to fit.
     """

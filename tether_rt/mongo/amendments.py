@@ -1,0 +1,188 @@
+"""Changes of stored calls, as a batch commits them: what is asked for, and what is written. No I/O, no clock of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, NamedTuple, cast
+
+from tether_rt.domain.call import UNKNOWN_CALLER
+from tether_rt.domain.events import EVENT_NAMES, CallIds, Event
+from tether_rt.domain.search_terms import call_terms
+from tether_rt.mongo.client import Document, new_id
+from tether_rt.mongo.documents import CallDocument
+
+MAX_HISTORY: Final = 100
+"""Entries of a call's history; the next one takes the place of the oldest."""
+UNREAD: Final = {"transcription": 0, "providerMetadata": 0, "terms": 0, "numbers": 0, "newTerms": 0}
+"""A projection of a call without what may be megabytes, for `Amendment.change`."""
+
+
+class Change(NamedTuple):
+    """What an amendment makes of a stored call."""
+
+    set: Mapping[str, Any]
+    """Fields of the call's document (`CallDocument`) with their new values."""
+    events: Sequence[Event] = ()
+    """In their order; which of them are a call's first is found out when they are committed."""
+    changed: Sequence[str] = ()
+    """The fields that changed, by the names of the contract."""
+    history: Mapping[str, Any] | None = None
+    """The old values of those fields, or None where nothing is to be kept."""
+    terms: Sequence[str] | None = None
+    """What the call is found by from now on, without its contact's name and spoken words (`call_terms`); None: as before."""
+    contact_name: str | None = None
+    """A name for the contact, which has it only if it has none (`UNKNOWN_CALLER`)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Amendment:
+    """A change of one stored call, decided by a pure function when it is committed."""
+
+    organization_id: str
+    call_id: str
+    change: Callable[[CallDocument], Change | None]
+    """Gets the call's document without the fields in `UNREAD`; returns None when nothing is to be changed.
+
+    It may be called again for the same amendment, when an attempt failed, and then gets what is stored by then."""
+    source_id: str | None = None
+    """Who amends, for the history."""
+    contact_id: str | None = None
+    """The call's contact, to be given where a change has `terms` or a `contact_name`."""
+    expected_change: int | None = None
+    """The number of the call's last change (`change_number`) for which `change` was made; None: it fits any."""
+    weight_bytes: int = 16 * 1024
+    """About what it takes in a transaction."""
+    amendment_id: str = field(default_factory=new_id)
+
+
+class Amended(NamedTuple):
+    """The change is durable; `changed` is empty when there was nothing to change."""
+
+    call_id: str
+    changed: Sequence[str]
+
+
+class Stale(NamedTuple):
+    """The call was changed since the amendment was made (`expected_change`); nothing was written."""
+
+    call_id: str
+
+
+class Missing(NamedTuple):
+    """The organization has no call with this id."""
+
+    call_id: str
+
+
+AmendmentOutcome = Amended | Stale | Missing
+
+
+def change_number(call: CallDocument) -> int:
+    """Return the number of the call's last change, 0 for a call that is as it was stored."""
+    return call["lastChange"]["number"] if "lastChange" in call else 0
+
+
+class AmendedCall:
+    """A stored call as a batch leaves it."""
+
+    def __init__(self, document: Document, now: datetime, events: list[Event]) -> None:
+        """`document` is the call's, without the fields in `UNREAD`; `now` is the time of the change.
+
+        To `events` those of the amendments are added.
+        """
+        self.document = cast(CallDocument, document)
+        self._now = now
+        self._events = events
+        self._history: list[Document] = []
+        self._set: Document = {}
+        self._unset: Document = {}
+        at_first = {name for name in EVENT_NAMES if name != "call_recording_ready" or document["recordings"]}
+        self._told = at_first | set(document.get("told", ()))
+        """The names of the events that the call has had."""
+
+    def amend(self, amendment: Amendment, contact_name: str) -> tuple[Amended | Stale, str | None]:
+        """Apply an amendment; return its outcome, and the name that the contact is to have, if that is another one.
+
+        `contact_name` is the name that the contact has now.
+        """
+        call = self.document
+        if "lastChange" in call and call["lastChange"]["id"] == amendment.amendment_id:
+            # An earlier attempt, whose reply was lost, has committed it.
+            return Amended(amendment.call_id, call["lastChange"]["changed"]), None
+        if amendment.expected_change is not None and amendment.expected_change != change_number(call):
+            return Stale(amendment.call_id), None
+        change = amendment.change(call)
+        if change is None:
+            return Amended(amendment.call_id, ()), None
+        new_name = change.contact_name if contact_name == UNKNOWN_CALLER else None
+        last_change = {
+            "number": change_number(call) + 1,
+            "id": amendment.amendment_id,
+            "changed": list(change.changed),
+        }
+        self._assign({**change.set, "lastChange": last_change, "updatedAt": self._now})
+        if new_name is not None:
+            self._assign({"contactName": new_name})
+        if change.terms is not None:
+            # As if it were stored just now: all terms are made anew by the search indexer, the old ones are found no more.
+            names = call_terms((new_name or contact_name,), ())
+            self._assign({"newTerms": [*change.terms, *names], "unindexed": self._now})
+            self._unset = {"terms": "", "numbers": ""}
+        if change.history is not None:
+            self._history.append(self._history_entry(amendment, change.history))
+        for event in change.events:
+            self._events.append(event._replace(is_first=event.name not in self._told))
+            if event.name not in self._told:
+                self._told.add(event.name)
+                self._assign({"told": [*call.get("told", ()), event.name]})
+        return Amended(amendment.call_id, change.changed), new_name
+
+    def _assign(self, values: Mapping[str, Any]) -> None:
+        self._set.update(values)
+        cast(Document, self.document).update(values)
+
+    def _history_entry(self, amendment: Amendment, old_values: Mapping[str, Any]) -> Document:
+        number = change_number(self.document)
+        return {
+            "_id": f"{amendment.call_id}:{number % MAX_HISTORY}",
+            "organizationId": amendment.organization_id,
+            "callId": amendment.call_id,
+            "number": number,
+            "at": self._now,
+            "sourceId": amendment.source_id,
+            "changed": old_values,
+        }
+
+    @property
+    def is_unindexed(self) -> bool:
+        """Whether the search indexer is to make its terms anew."""
+        return "unindexed" in self._set
+
+    def call_updates(self) -> list[Document]:
+        """Return the update of the call's document, if any."""
+        if not self._set:
+            return []
+        change: Document = {"$set": self._set}
+        if self._unset:
+            change["$unset"] = self._unset
+        return [{"q": {"_id": self.document["_id"]}, "u": change}]
+
+    def message_updates(self) -> list[Document]:
+        """Return the update of the call's message, which holds its summary, if any."""
+        if "summary" not in self._set:
+            return []
+        call = self.document
+        # With the time, by which the messages of a conversation are indexed; it is the call's.
+        query = {"conversationId": call["conversationId"], "createdAt": call["createdAt"], "callId": call["_id"]}
+        return [{"q": query, "u": {"$set": {"content": call["summary"] or ""}}}]
+
+    def history_updates(self) -> list[Document]:
+        """Return the replacements of entries in the call's history."""
+        return [{"q": {"_id": entry["_id"]}, "u": entry, "upsert": True} for entry in self._history]
+
+
+def ids_of(call: CallDocument) -> CallIds:
+    """Return the ids that the events of a stored call have."""
+    return CallIds(call["_id"], call["contactId"], call["conversationId"])
