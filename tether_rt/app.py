@@ -29,6 +29,7 @@ from tether_rt.http.sockets import fit_open_files
 from tether_rt.http.static_files import StaticFile, StaticFiles, static_folder
 from tether_rt.hub.hub import Hub
 from tether_rt.hub.websocket_handler import DashboardSocket
+from tether_rt.ingest.body_reader import BodyReader
 from tether_rt.ingest.deduplication import DuplicateCheck
 from tether_rt.ingest.endpoint import IngestEndpoint
 from tether_rt.ingest.group_commit import GroupCommit
@@ -154,7 +155,7 @@ class App:
         duplicates = DuplicateCheck(Lookups(LoopConnection(database)))
         self._closers.append(("duplicates", duplicates.close))
         pipeline = Pipeline(
-            contract,
+            BodyReader(contract),
             duplicates,
             intake,
             self.group_commit,
