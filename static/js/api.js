@@ -1,6 +1,7 @@
 // The HTTP API. Every failure is an ApiError with a sentence that can be shown.
 
 const TIMEOUT_MS = 15_000;
+const LONG_TIMEOUT_MS = 300_000; // for a request that does much: a replay of thousands of deliveries
 
 export class ApiError extends Error {
   /** @param {number} status the HTTP status; 0 if there was no response */
@@ -22,8 +23,8 @@ export class ApiError extends Error {
  *   onResponse(dateMs, sentAtMs, receivedAtMs) the `Date` header of a response, and this page's clock around it
  */
 export function createApi({ fetch = globalThis.fetch.bind(globalThis), onSessionExpired = () => {}, onResponse = () => {} } = {}) {
-  async function request(method, path, { body, signal } = {}) {
-    const timeout = AbortSignal.timeout(TIMEOUT_MS);
+  async function request(method, path, { body, signal, timeoutMs = TIMEOUT_MS, asText = false } = {}) {
+    const timeout = AbortSignal.timeout(timeoutMs);
     const sentAtMs = Date.now();
     let response;
     try {
@@ -40,6 +41,7 @@ export function createApi({ fetch = globalThis.fetch.bind(globalThis), onSession
       throw new ApiError(0, "Can't reach the server.", { cause: error });
     }
     onResponse(Date.parse(response.headers.get("Date")), sentAtMs, Date.now());
+    if (response.ok && asText) return response.text();
     const result = await response.json().catch(() => null);
     if (response.ok && result !== null) return result;
     const message = typeof result?.error === "string" ? result.error : `The server responded with status ${response.status}.`;
@@ -139,6 +141,54 @@ export function createApi({ fetch = globalThis.fetch.bind(globalThis), onSession
 
     async regenerateApiKey() {
       return (await withSession("POST", "/api/user/api-key/regenerate")).data.apiKey;
+    },
+
+    /** @returns {Promise<object[]>} the organization's sources, without their keys */
+    async sources({ signal } = {}) {
+      return (await withSession("GET", "/api/sources", { signal })).sources;
+    },
+
+    /** @param {{name: string, kind: string}} source @returns {Promise<{source: object, apiKey?: string, webhookPath?: string}>} */
+    addSource(source) {
+      return withSession("POST", "/api/sources", { body: source });
+    },
+
+    async changeSource(sourceId, change) {
+      return (await withSession("PATCH", `/api/sources/${encodeURIComponent(sourceId)}`, { body: change })).source;
+    },
+
+    /** @returns {Promise<string>} the new API key; the old one works for `overlapHours` more */
+    async rotateSource(sourceId, overlapHours) {
+      const path = `/api/sources/${encodeURIComponent(sourceId)}/rotate`;
+      return (await withSession("POST", path, { body: { overlapHours } })).apiKey;
+    },
+
+    /** @returns {Promise<{deliveries: object[], total: number}>} newest first */
+    deliveries(filter, { signal } = {}) {
+      return withSession("GET", `/api/deliveries?${new URLSearchParams(filter)}`, { signal });
+    },
+
+    async deliveryReasons({ signal } = {}) {
+      return (await withSession("GET", "/api/deliveries/reasons", { signal })).reasons;
+    },
+
+    async delivery(deliveryId, { signal } = {}) {
+      return (await withSession("GET", `/api/deliveries/${encodeURIComponent(deliveryId)}`, { signal })).delivery;
+    },
+
+    /** The body as it was sent, secrets masked. @returns {Promise<string>} */
+    deliveryBody(deliveryId, { signal } = {}) {
+      return withSession("GET", `/api/deliveries/${encodeURIComponent(deliveryId)}/body`, { signal, asText: true });
+    },
+
+    /** @returns {Promise<{verdict: string, callId?: string}>} */
+    replayDelivery(deliveryId) {
+      return withSession("POST", `/api/deliveries/${encodeURIComponent(deliveryId)}/replay`, { timeoutMs: LONG_TIMEOUT_MS });
+    },
+
+    /** With `plan`: {matching}, and nothing is replayed. Without: {replayed, verdicts}, a count for each verdict. */
+    replayDeliveries(filter, { plan }) {
+      return withSession("POST", "/api/deliveries/replay", { body: { filter, plan }, timeoutMs: LONG_TIMEOUT_MS });
     },
 
     /** A call in the form in which vendors send it, with a recording. */

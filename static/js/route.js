@@ -1,25 +1,35 @@
 // The routes of the address bar. Pure: `#/` and `#/calls?status=…` are the list, `#/calls/<id>` is a call beside the list,
-// `#/contacts/<id>`, `#/analytics` and `#/developer` are pages. Any other address is the list.
+// `#/contacts/<id>`, `#/analytics`, `#/developer`, `#/deliveries?verdict=…`, `#/deliveries/<id>` and `#/sources` are pages. Any
+// other address is the list.
 
+import { parseDeliveryFilter, serializeDeliveryFilter } from "./search/delivery_filter.js";
 import { NO_FILTER, parseFilter, serializeFilter } from "./search/filter.js";
 
+const PAGES = new Set(["/analytics", "/developer", "/deliveries", "/sources"]);
+const ONE_OF = { calls: "call", contacts: "contact", deliveries: "deliveries" };
+
 /**
- * @returns {{name: "list" | "call" | "contact" | "analytics" | "developer", id: string | null, filter: object, atS: number | null}}
- *     `id`: of the call or the contact; `atS`: a position in the recording, in seconds
+ * @returns {{name: "list" | "call" | "contact" | "analytics" | "developer" | "deliveries" | "sources", id: string | null,
+ *     filter: object, atS: number | null}}
+ *     `id`: of the call, the contact or the delivery; `filter`: of the calls or the deliveries; `atS`: a position in the
+ *     recording, in seconds
  */
 export function parseRoute(hash) {
   const [, path, query] = /^#?([^?]*)\??(.*)$/s.exec(hash);
   const params = new URLSearchParams(query);
-  const route = (name, id = null) => ({ name, id, filter: parseFilter(params), atS: parsePosition(params.get("t")) });
-  const match = /^\/(calls|contacts)\/([^/?#]+)$/.exec(path);
+  const route = (name, id = null) => ({
+    ...{ name, id, atS: parsePosition(params.get("t")) },
+    filter: name === "deliveries" ? parseDeliveryFilter(params) : parseFilter(params),
+  });
+  const match = /^\/(calls|contacts|deliveries)\/([^/?#]+)$/.exec(path);
   if (match) {
     try {
-      return route(match[1] === "calls" ? "call" : "contact", decodeURIComponent(match[2]));
+      return route(ONE_OF[match[1]], decodeURIComponent(match[2]));
     } catch {
       return route("list"); // an invalid percent escape
     }
   }
-  if (path === "/analytics" || path === "/developer") return route(path.slice(1));
+  if (PAGES.has(path)) return route(path.slice(1));
   return route("list");
 }
 
@@ -35,3 +45,7 @@ export const positionHref = (callId, atS) => `#/calls/${encodeURIComponent(callI
 export const contactHref = (contactId) => `#/contacts/${encodeURIComponent(contactId)}`;
 export const analyticsHref = "#/analytics";
 export const developerHref = "#/developer";
+export const sourcesHref = "#/sources";
+export const deliveriesHref = (filter = {}) => withQuery("#/deliveries", serializeDeliveryFilter(filter));
+export const deliveryHref = (deliveryId, filter = {}) =>
+  withQuery(`#/deliveries/${encodeURIComponent(deliveryId)}`, serializeDeliveryFilter(filter));

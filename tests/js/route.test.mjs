@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { callHref, contactHref, listHref, parseRoute, positionHref } from "../../static/js/route.js";
+import { callHref, contactHref, deliveriesHref, deliveryHref, listHref, parseRoute, positionHref, sourcesHref } from "../../static/js/route.js";
 
 test("an address leads to its call, contact and position, and back", () => {
   for (const id of ["64f0a1b2c3d4e5f6a7b8cb00", "a/b", "ü ?#"]) {
@@ -25,4 +25,12 @@ test("any other address is the list", () => {
 
 test("an invalid position is ignored", () => {
   for (const t of ["", "x", "-3", "1e9", "12.3456"]) assert.equal(parseRoute(`#/calls/a?t=${t}`).atS, null, t);
+});
+
+test("deliveries have a filter of their own in their address", () => {
+  const filter = { source: "64f0a1b2c3d4e5f6a7b8cb00", verdict: "refused", code: "not_e164", date: "today" };
+  assert.deepEqual(parseRoute(deliveriesHref(filter)), { name: "deliveries", id: null, filter, atS: null });
+  assert.deepEqual(parseRoute(deliveryHref("d/1", filter)), { name: "deliveries", id: "d/1", filter, atS: null });
+  assert.deepEqual(parseRoute("#/deliveries?verdict=odd&code=%3Cb%3E&status=busy").filter, {});
+  assert.equal(parseRoute(sourcesHref).name, "sources");
 });

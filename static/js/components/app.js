@@ -53,7 +53,7 @@ function SignedIn() {
           hasList
             ? html`<${CallList} openId=${openId} filter=${route.filter} />
                 <${OpenCall} route=${route} callId=${openId} />`
-            : html`<${Page} key=${`${route.name} ${route.id}`} route=${route} />`
+            : html`<${Page} key=${route.name} route=${route} />`
         }
       </main>
       <${Announcer} />

@@ -7,6 +7,8 @@ import { Loading } from "./loading.js";
 const PAGES = {
   contact: withStylesheets(["pages"], () => import("./pages/contact_page.js")),
   analytics: withStylesheets(["pages"], () => import("./pages/analytics_page.js")),
+  deliveries: withStylesheets(["pages", "deliveries"], () => import("./pages/deliveries_page.js")),
+  sources: withStylesheets(["pages", "developer", "deliveries"], () => import("./pages/sources_page.js")),
   developer: withStylesheets(["pages", "developer"], () => import("./pages/developer_page.js")),
 };
 
@@ -20,5 +22,5 @@ export function Page({ route }) {
       </div>
     </div>`;
   }
-  return html`<div class="page">${value ? html`<${value.Content} id=${route.id} />` : html`<${Loading} />`}</div>`;
+  return html`<div class="page">${value ? html`<${value.Content} key=${route.name === "contact" ? route.id : null} id=${route.id} filter=${route.filter} />` : html`<${Loading} />`}</div>`;
 }

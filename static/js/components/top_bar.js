@@ -1,4 +1,4 @@
-import { analyticsHref, developerHref, listHref } from "../route.js";
+import { analyticsHref, deliveriesHref, developerHref, listHref } from "../route.js";
 import { html, useApp, useObservable, useState } from "../ui.js";
 import { ConnectionStatus } from "./connection_status.js";
 import { Icon } from "./icon.js";
@@ -7,15 +7,17 @@ const LINKS = [
   { names: ["list", "call", "contact"], href: null, icon: "calls", text: "Calls" },
   { names: ["analytics"], href: analyticsHref, icon: "analytics", text: "Analytics" },
   { names: ["developer"], href: developerHref, icon: "code", text: "Developer" },
+  { names: ["deliveries", "sources"], href: deliveriesHref(), icon: "inbox", text: "Deliveries", isForAdmins: true },
 ];
 
 /** The bar at the top: pages, connection status, account. */
 export function TopBar({ route }) {
-  const { feed } = useApp();
+  const { feed, session } = useApp();
+  const isAdmin = useObservable(session).user?.accessRole === "admin";
   return html`<header class="bar">
     <h1 class="brand">tether</h1>
     <nav class="nav" aria-label="Main">
-      ${LINKS.map(
+      ${LINKS.filter(({ isForAdmins }) => !isForAdmins || isAdmin).map(
         ({ names, href, icon, text }) => html`<a
           class="nav-link"
           href=${href ?? listHref(feed.filter)}

@@ -3,10 +3,10 @@
 import { ApiError } from "../api.js";
 import { Observable } from "../observable.js";
 
-const USER_KEY = "tether.user"; // name and email address, so that the next visit can show them at once
+const USER_KEY = "tether.user"; // name, email address and role, so that the next visit can show them at once
 const RETRY_MS = 3_000;
 
-/** The user who signed in here last, as {email, fullName}; null for nobody. */
+/** The user who signed in here last, as {email, fullName, accessRole}; null for nobody. */
 export function rememberedUser(storage = globalThis.localStorage) {
   try {
     return JSON.parse(storage.getItem(USER_KEY));
@@ -54,7 +54,7 @@ export class Session extends Observable {
   /** @throws {ApiError} whose message is shown under the form */
   async signIn(email, password) {
     const user = await this.#api.signIn(email, password);
-    this.#storage.setItem(USER_KEY, JSON.stringify({ email: user?.email, fullName: user?.fullName }));
+    this.#storage.setItem(USER_KEY, JSON.stringify({ email: user?.email, fullName: user?.fullName, accessRole: user?.accessRole }));
     this.#enter(user);
   }
 

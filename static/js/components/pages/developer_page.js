@@ -1,7 +1,7 @@
-import { copyText } from "../../browser/clipboard.js";
 import { codeSamples } from "../../format/code_samples.js";
 import { callHref } from "../../route.js";
 import { html, useApp, useAsync, useEffect, useRef, useState } from "../../ui.js";
+import { Copy } from "./copy.js";
 import { EventLog } from "./event_log.js";
 
 const HIDDEN_KEY = "tk_live_…";
@@ -43,16 +43,6 @@ function ApiKey({ apiKey, reload }) {
     </section>
     <${SampleCall} apiKey=${apiKey} />
     <${CodeSamples} apiKey=${apiKey} isShown=${isShown} />`;
-}
-
-function Copy({ text, label }) {
-  const [result, setResult] = useState(null);
-  const copy = async () => {
-    setResult((await copyText(text)) ? "Copied" : "Couldn't copy");
-    setTimeout(() => setResult(null), 2_500);
-  };
-  return html`<button class="button" type="button" disabled=${!text} onClick=${copy}>${result ?? label}</button>
-    <span class="visually-hidden" role="status">${result}</span>`;
 }
 
 function Regenerate({ reload }) {

@@ -1,0 +1,201 @@
+import { jsonLines } from "../../format/json_lines.js";
+import { count, size } from "../../format/number.js";
+import { exactTime, shortTime } from "../../format/time.js";
+import { callHref, deliveriesHref } from "../../route.js";
+import { html, useApp, useAsync, useEffect, useMemo, useRef, useState } from "../../ui.js";
+import { Icon } from "../icon.js";
+import { Loading } from "../loading.js";
+import { PageFailed } from "./page_failed.js";
+import { Verdict } from "./verdict.js";
+
+const KINDS = { ingest: "New call", amend: "Change of a call" };
+const MAX_RAW_CHARS = 100_000;
+
+/** One delivery: why it failed, its body with the faults beside it, every attempt, and its replay. */
+export function DeliveryView({ id, log, filter }) {
+  const { api, title } = useApp();
+  const heading = useRef(null);
+  const { value: delivery, error, reload } = useAsync((signal) => api.delivery(id, { signal }), [id]);
+  useEffect(() => title.show("Delivery"), []);
+  useEffect(() => heading.current?.focus({ preventScroll: true }), [delivery !== null]);
+  if (error?.status === 404) {
+    return html`<${Back} filter=${filter} />
+      <h2 class="page-title">Delivery not found</h2>
+      <p class="muted" role="alert">It may have been removed: refused deliveries are kept for 7 days.</p>`;
+  }
+  if (error && !delivery) return html`<${PageFailed} title="Delivery" error=${error} reload=${reload} />`;
+  if (!delivery) return html`<${Loading} />`;
+  const refresh = () => {
+    reload();
+    log.reload();
+  };
+  const faults = delivery.errors ?? (delivery.code ? [{ code: delivery.code, field: delivery.field, error: delivery.error }] : []);
+  return html`<article class="delivery-view" aria-labelledby="delivery-title">
+    <${Back} filter=${filter} />
+    <header class="delivery-head">
+      <h2 class="page-title" id="delivery-title" ref=${heading} tabindex="-1">
+        ${KINDS[delivery.kind] ?? delivery.kind} from <bdi>${log.sourceName(delivery.sourceId)}</bdi>
+      </h2>
+      <${Replay} id=${id} refresh=${refresh} />
+    </header>
+    <${Facts} delivery=${delivery} />
+    <${BodyAndFaults} id=${id} faults=${faults} />
+    <${Notes} notes=${delivery.notes ?? []} />
+    <${Attempts} attempts=${delivery.attempts ?? []} />
+  </article>`;
+}
+
+function Back({ filter }) {
+  return html`<p><a class="back" href=${deliveriesHref(filter)}><${Icon} name="back" /> Deliveries</a></p>`;
+}
+
+function Facts({ delivery }) {
+  const { verdict, at, requestId, bytes, times, callId } = delivery;
+  const facts = [
+    ["Result", html`<${Verdict} verdict=${verdict} />`],
+    ["Received", html`<time datetime=${at} title=${exactTime(at)}>${shortTime(at, Date.now())}</time>`],
+    ["Size", size(bytes)],
+    ["Came", times > 1 && `${count(times)} times`],
+    ["Request ID", requestId && html`<bdi class="mono">${requestId}</bdi>`],
+    ["Call", callId && html`<a href=${callHref(callId)}>View call</a>`],
+  ];
+  return html`<dl class="delivery-facts">
+    ${facts.filter(([, value]) => value).map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}
+  </dl>`;
+}
+
+function Replay({ id, refresh }) {
+  const { api } = useApp();
+  const [state, setState] = useState({ isBusy: false, outcome: null, error: null });
+  const replay = async () => {
+    setState({ isBusy: true, outcome: null, error: null });
+    try {
+      const outcome = await api.replayDelivery(id);
+      setState({ isBusy: false, outcome, error: null });
+      refresh();
+    } catch ({ message }) {
+      setState({ isBusy: false, outcome: null, error: message });
+    }
+  };
+  const { isBusy, outcome, error } = state;
+  return html`<button class="button button-main" type="button" disabled=${isBusy} onClick=${replay}>
+      ${isBusy ? "Replaying…" : "Replay"}
+    </button>
+    <p class="replay-outcome" role="status">
+      ${outcome && html`Replayed: <${Verdict} verdict=${outcome.verdict} /> `}
+      ${outcome?.callId && html`<a href=${callHref(outcome.callId)}>View call</a>`}
+      ${error && html`<span class="form-error">${error}</span>`}
+    </p>`;
+}
+
+function BodyAndFaults({ id, faults }) {
+  const { api } = useApp();
+  const { value: text, error, reload } = useAsync((signal) => api.deliveryBody(id, { signal }), [id]);
+  const lines = useMemo(() => linesOf(text), [text]);
+  const root = useRef(null);
+  const show = (field) => {
+    const line = root.current.querySelector(`[data-path="${CSS.escape(field)}"]`);
+    line?.scrollIntoView({ block: "center" });
+    line?.focus({ preventScroll: true });
+  };
+  const paths = useMemo(() => new Set(lines?.map(({ path }) => path)), [lines]);
+  return html`<div class="delivery-parts" ref=${root}>
+    ${
+      faults.length > 0 &&
+      html`<section class="faults" aria-labelledby="faults-title">
+        <h3 id="faults-title">What was wrong</h3>
+        <ol role="list">
+          ${faults.map(
+            ({ code, field, error: sentence }, index) => html`<li class="fault" key=${index}>
+              <p>${sentence}</p>
+              <p class="small">
+                <span class="mono muted">${code}</span>
+                ${
+                  field &&
+                  paths.has(field) &&
+                  html` <button class="button button-small" type="button" onClick=${() => show(field)}>Show <bdi class="mono">${field}</bdi></button>`
+                }
+              </p>
+            </li>`,
+          )}
+        </ol>
+      </section>`
+    }
+    <section aria-labelledby="body-title">
+      <h3 id="body-title">Body</h3>
+      ${
+        error
+          ? html`<div class="notice page-notice" role="alert">
+              <p>${error.message}</p>
+              ${error.status !== 404 && html`<button class="button" type="button" onClick=${reload}>Try again</button>`}
+            </div>`
+          : text === null && html`<p class="muted" role="status">Loading…</p>`
+      }
+      ${text === "" && html`<p class="muted">The body was empty.</p>`}
+      ${text && html`<${Body} text=${text} lines=${lines} faults=${faults} />`}
+    </section>
+  </div>`;
+}
+
+function linesOf(text) {
+  if (!text) return null;
+  try {
+    return jsonLines(JSON.parse(text));
+  } catch {
+    return null; // not JSON, which may be what was wrong with it
+  }
+}
+
+function Body({ text, lines, faults }) {
+  if (lines === null) {
+    return html`<pre class="snippet body-text" tabindex="0" role="region" aria-label="Body">${text.slice(0, MAX_RAW_CHARS)}${text.length > MAX_RAW_CHARS && "…"}</pre>`;
+  }
+  const wrong = new Map(faults.filter(({ field }) => field).map(({ field, error }) => [field, error]));
+  return html`<div class="snippet body-text" tabindex="0" role="region" aria-label="Body">
+    ${lines.map(
+      ({ depth, text: line, path }) => html`<div
+        class="body-line"
+        data-depth=${Math.min(depth, 12)}
+        data-path=${path}
+        data-wrong=${path && wrong.has(path) ? "" : null}
+        tabindex=${path && wrong.has(path) ? "-1" : null}
+      >
+        ${line}
+        ${path && wrong.has(path) && html`<span class="body-fault">${wrong.get(path)}</span>`}
+      </div>`,
+    )}
+  </div>`;
+}
+
+function Notes({ notes }) {
+  if (notes.length === 0) return null;
+  return html`<section aria-labelledby="notes-title">
+    <h3 id="notes-title">How it was read</h3>
+    <ul class="delivery-notes" role="list">
+      ${notes.map((note, index) => html`<li key=${index}>${typeof note === "string" ? note : JSON.stringify(note)}</li>`)}
+    </ul>
+  </section>`;
+}
+
+function Attempts({ attempts }) {
+  if (attempts.length < 2) return null;
+  const latestFirst = [...attempts].reverse();
+  return html`<section aria-labelledby="attempts-title">
+    <h3 id="attempts-title">Attempts</h3>
+    <div class="table-scroll" tabindex="0" role="region" aria-label="Attempts">
+      <table>
+        <thead><tr><th scope="col">Time</th><th scope="col">By</th><th scope="col">Result</th><th scope="col">Reason</th></tr></thead>
+        <tbody>
+          ${latestFirst.map(
+            ({ at, by, verdict, error, callId }, index) => html`<tr key=${index}>
+              <td><time datetime=${at} title=${exactTime(at)}>${shortTime(at, Date.now())}</time></td>
+              <td>${by === "sender" ? "The sender" : "Replay"}</td>
+              <td><${Verdict} verdict=${verdict} /></td>
+              <td>${callId ? html`<a href=${callHref(callId)}>View call</a>` : (error ?? "")}</td>
+            </tr>`,
+          )}
+        </tbody>
+      </table>
+    </div>
+  </section>`;
+}
