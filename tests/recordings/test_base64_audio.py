@@ -65,17 +65,23 @@ def test_spaces_that_cut_a_piece_anywhere_do_not_matter() -> None:
         "data:audio/mpeg; codecs=mp3 ; base64,",
         "data:audio/x-m4a;name=\"a.m4a\";charset=utf-8;base64,",
         "  data:audio/ogg;base64,\n",
+        "data:application/octet-stream;base64,",
+        "data:video/mp4;codecs=\"avc1, mp4a\";name=\"a \\\"b,c\\\" d\";base64,",
+        "data:;base64,",
+        "data:base64,",
     ],
 )  # fmt: skip
-def test_data_prefixes_of_audio_are_accepted(prefix: str) -> None:
+def test_data_prefixes_of_every_type_are_accepted(prefix: str) -> None:
     assert decode_base64(prefix + standard(SOUND)) == SOUND
 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("data:text/html;base64,PGI+", "something other than audio"),
-        ("data:;base64,PGI+", "something other than audio"),
+        ("AAAA BBBB", "character 5 is a space"),
+        ("AA\tAAAA", "character 3 is a space"),
+        ("AAAA\nBB BB\nCCCC", "character 8 is a space"),
+        ('data:audio/mpeg;name="a;base64,', "without a comma"),
         ("data:audio/mpeg,abcd", "not base64"),
         ("data:audio/mpeg;base64;x=y,abcd", "not base64"),
         ("data:audio/mpeg;base64", "without a comma"),
@@ -105,6 +111,21 @@ def test_text_that_is_not_base64_is_refused_with_the_place(text: str, reason: st
     with pytest.raises(BadRequest, match=reason) as refusal:
         decode_base64(text)
     assert str(refusal.value).startswith("recording ")
+
+
+@given(st.binary(min_size=30, max_size=90), st.sampled_from(["\n", "\r\n", " \n", "\n\t ", " \r\n  "]), st.integers(1, 39))
+def test_line_breaks_may_have_spaces_around_them(data: bytes, break_: str, width: int) -> None:
+    text = standard(data)
+    assert decode_base64(break_.join(text[at : at + width] for at in range(0, len(text), width))) == data
+
+
+@pytest.mark.parametrize("at", [*range(PIECE_BYTES - 3, PIECE_BYTES + 3), 2 * PIECE_BYTES])
+def test_a_plus_sign_that_became_a_space_is_refused_wherever_it_was(at: int) -> None:
+    text = standard(SOUND * 1000)
+    with pytest.raises(BadRequest, match=f"character {at + 1} is a space inside a line; spaces were plus signs"):
+        decode_base64(text[:at] + " " + text[at + 1 :])
+    with pytest.raises(BadRequest, match="is a space inside a line"):
+        decode_base64(text[:at] + "   " + text[at + 3 :])
 
 
 def test_the_place_is_right_far_into_the_text() -> None:

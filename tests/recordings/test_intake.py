@@ -81,6 +81,10 @@ KINDS = [
     (audio.m4a(2), "m4a", "audio/mp4", 2.0),
     (audio.flac(2), "flac", "audio/flac", 2.0),
     (audio.webm(), "webm", "audio/webm", None),
+    (audio.adts(2), "aac", "audio/aac", 2.0),
+    (audio.amr(2), "amr", "audio/amr", 2.0),
+    (audio.wave64(2), "w64", "audio/x-w64", 2.0),
+    (audio.au(2), "au", "audio/basic", 2.0),
 ]
 
 
@@ -98,7 +102,7 @@ async def test_each_audio_type_is_stored_as_what_it_is_whatever_it_claims(
     assert taken.recording_id == "d" * 24
     assert taken.key == f"recordings/{ORGANIZATION}/{sha256}.{extension}"
     assert (taken.content_type, taken.size_bytes, taken.sha256) == (content_type, len(recording), sha256)
-    assert taken.duration_s == (None if seconds is None else pytest.approx(seconds, abs=0.05))
+    assert taken.duration_s == (None if seconds is None else pytest.approx(seconds, abs=0.1))
     assert await place.content(taken.key) == recording
     assert place.seen == [(way, len(recording))]
 
@@ -121,7 +125,11 @@ async def test_recordings_of_every_size_are_stored_as_sent(place: Place, size_by
         ("   \n", "recording is empty"),
         ("data:audio/mpeg;base64,", "recording is empty"),
         (" " * 2_000_000, "recording is empty"),
-        ("hello world", "recording is not audio"),
+        ("helloworld", "recording is not audio"),
+        ("hello world", "recording is not base64: character 6 is a space inside a line"),
+        (base64_of(audio.wav(0)), "recording holds no sound: it is WAV without audio in it"),
+        (base64_of(audio.id3(b"Recording failed: disk full")), "recording holds no sound: it is MP3 without audio in it"),
+        (base64_of(audio.id3(bytes(2_000_000))), "recording holds no sound"),
         (base64_of(b"<html>" + bytes(100)), "recording is not audio: MP3, WAV, OGG, M4A, FLAC or WebM is expected"),
         (base64_of(b"%PDF" + bytes(2_000_000)), "recording is not audio"),
         ("not base64!", "recording is neither an http(s) URL nor base64"),

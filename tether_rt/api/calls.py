@@ -152,7 +152,7 @@ class CallRecordingHandler(OneCallHandler):
             {
                 "success": True,
                 "audioUrl": url,
-                "duration": recording["duration"] if recording["duration"] is not None else call["duration"],
+                "duration": recording["duration"],
                 "recordingId": recording["recordingId"],
                 "transcriptionText": "\n".join(f"{turn['role']}: {turn['message']}" for turn in call["transcription"]),
                 "transcriptionData": call["transcription"],
@@ -172,13 +172,13 @@ class PeaksHandler(OneCallHandler):
 
     async def get(self, call_id: str) -> None:
         async with self.deadline:
-            call, recording = await self.recording(call_id)
+            _, recording = await self.recording(call_id)
         peaks = await self.waveforms.peaks(recording, self.deadline)
         self.set_header("Cache-Control", "private, max-age=86400, immutable")
         self.respond(
             {
                 "success": True,
-                "duration": recording["duration"] if recording["duration"] is not None else call["duration"],
+                "duration": recording["duration"],
                 "peaks": list(peaks) if peaks is not None else None,
             }
         )

@@ -32,7 +32,10 @@ _LATEST: Final = datetime(9999, 12, 30, tzinfo=UTC)
 
 
 class Recording(NamedTuple):
-    """A stored recording; `key` is its key in the recording store, `duration_s` is None if it could not be determined."""
+    """A stored recording; `key` is its key in the recording store, `duration_s` is None if it could not be determined.
+
+    `kind` names its format, `AMR` for example, and `is_playable` says whether browsers play that.
+    """
 
     recording_id: str
     key: str
@@ -40,6 +43,8 @@ class Recording(NamedTuple):
     size_bytes: int
     sha256: str
     duration_s: float | None
+    kind: str = "MP3"
+    is_playable: bool = True
 
 
 class CompletedCall(NamedTuple):

@@ -85,6 +85,8 @@ def _recording_document(recording: Recording) -> RecordingDocument:
         "bytes": recording.size_bytes,
         "sha256": recording.sha256,
         "duration": recording.duration_s,
+        "kind": recording.kind,
+        "playable": recording.is_playable,
     }
 
 

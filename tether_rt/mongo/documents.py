@@ -97,7 +97,10 @@ class MessageDocument(TypedDict):
 
 
 class RecordingDocument(TypedDict):
-    """A recording of a call; `key` says where it is in the recording store, `duration` is in seconds if it is known."""
+    """A recording of a call; `key` says where it is in the recording store, `duration` is in seconds if it is known.
+
+    `kind` names its format and `playable` says whether browsers play it; recordings of earlier versions have neither.
+    """
 
     recordingId: str
     key: str
@@ -105,6 +108,8 @@ class RecordingDocument(TypedDict):
     bytes: int
     sha256: str
     duration: float | None
+    kind: NotRequired[str]
+    playable: NotRequired[bool]
 
 
 class FreeFormDocument(TypedDict):

@@ -1,7 +1,8 @@
 """Decodes recordings that come inside the request, as base64.
 
-Lenient where vendors' encoders differ (alphabet, padding, line breaks, a data: prefix), and strict in everything else. Large
-text is decoded piece by piece in a thread, so that the event loop gets its turns.
+Lenient where vendors' encoders differ (alphabet, padding, line breaks, a data: prefix), and strict in everything else: a space
+inside was a plus sign once, before a form decoded it, and to drop it would store another recording. Large text is decoded piece
+by piece in a thread, so that the event loop gets its turns.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ _SPACE: Final = b" \t\r\n"
 _ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_="
 _STANDARD, _URL_SAFE = 1, 2
 _PREFIX_CHARS: Final = 512
-# RFC 2397, audio only: `data:audio/webm;codecs=opus;base64,`
-_DATA_URL: Final = re.compile(r"\s*data:\s*(?P<type>[^;,\s]*)(?P<parameters>[^,]*),", re.IGNORECASE)
+# RFC 2397, with parameters as in RFC 9110 section 5.6.6: `data:audio/webm;codecs="opus,vorbis";base64,`
+_DATA_URL: Final = re.compile(r"""\s*data:(?P<type>(?:[^",]|"(?:[^"\\]|\\.)*+")*+),""", re.IGNORECASE | re.DOTALL)
+# White space that is no line break, with text on both sides.
+_INNER_SPACE: Final = re.compile(rb"(?<=[^ \t\r\n])[ \t]+(?=[^ \t\r\n])")
 
 
 def decode_base64(text: str) -> bytes:
@@ -36,17 +39,18 @@ def decode_base64(text: str) -> bytes:
 def decode_pieces(text: str | LargeText) -> Iterator[bytes]:
     """Yield what `text` encodes, in pieces of up to `PIECE_BYTES`.
 
-    Accepts base64 of RFC 4648 section 4 (standard alphabet) or 5 (URL-safe), padded or not, with spaces and line breaks
-    anywhere, with or without a prefix `data:audio/…;base64,`. Raises `BadRequest` that names `recording` and the reason, also
-    after the first pieces.
+    Accepts base64 of RFC 4648 section 4 (standard alphabet) or 5 (URL-safe), padded or not, with line breaks and white space
+    around them anywhere, with or without a prefix `data:…;base64,` of any type. Raises `BadRequest` that names `recording` and
+    the reason, also after the first pieces.
     """
     left = b""
     padding = 0
     seen = 0
+    before = b""
     for at, characters in _pieces(text):
         if at >= PIECE_BYTES:  # in a thread: give the event loop its turn, for which it would wait 5 ms otherwise
             time.sleep(0)
-        piece = _without_space(characters, at)
+        piece, before = _without_space(characters, at, before)
         stripped = piece.rstrip(b"=")
         if b"=" in stripped or (padding and stripped):
             raise BadRequest("recording is not base64: there is text behind the padding")
@@ -85,29 +89,42 @@ def _prefix_chars(text: str) -> int:
     prefix = _DATA_URL.match(head)
     if prefix is None:
         raise BadRequest("recording is a data: URL without a comma")
-    parameters = [parameter.strip().lower() for parameter in prefix["parameters"].split(";")]
-    if parameters[-1] != "base64":
+    if prefix["type"].rpartition(";")[2].strip().lower() != "base64":
         raise BadRequest("recording is a data: URL that is not base64; it must begin with data:audio/…;base64,")
-    if not prefix["type"].lower().startswith("audio/"):
-        raise BadRequest("recording is a data: URL of something other than audio; it must begin with data:audio/…;base64,")
     return prefix.end()
 
 
-def _without_space(piece: str, start: int) -> bytes:
-    """Return a piece of the text without its white space; raise `BadRequest` for characters outside the alphabet."""
+def _without_space(piece: str, start: int, before: bytes) -> tuple[bytes, bytes]:
+    """Return a piece of the text without its white space, and its end, which is `before` of the next piece.
+
+    The end is the last character that is no white space, and a line break or a space if one follows. Raises `BadRequest` for
+    characters outside the alphabet, and for white space in the middle of a line.
+    """
     try:
         raw = piece.encode("ascii")
     except UnicodeEncodeError as error:
         raise _bad_character(piece[error.start], start + error.start) from error
     # Without white space one pass is enough; each takes 0.9 ms.
     others = raw.translate(None, _ALPHABET)
-    if not others:
-        return raw
+    if not others and not before.endswith(b" "):
+        return raw, raw[-1:] or before
     bad = others.translate(None, _SPACE)
     if bad:
         character = chr(bad[0])
         raise _bad_character(character, start + piece.index(character))
-    return raw.translate(None, _SPACE)
+    joined = before + raw
+    if space := _INNER_SPACE.search(joined):
+        raise _inner_space(start + space.start() - len(before))
+    text = joined.rstrip(_SPACE)
+    behind = joined[len(text) :]
+    return raw.translate(None, _SPACE), text[-1:] + (b"\n" if b"\n" in behind or b"\r" in behind else behind[:1] and b" ")
+
+
+def _inner_space(at: int) -> BadRequest:
+    return BadRequest(
+        f"recording is not base64: character {at + 1} is a space inside a line; spaces were plus signs (+) if the recording "
+        "came through a form: send it in JSON as it was encoded"
+    )
 
 
 def _bad_character(character: str, at: int) -> BadRequest:

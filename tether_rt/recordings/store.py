@@ -7,12 +7,12 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Final, Protocol
 
-from tether_rt.recordings.audio_type import AudioType
+from tether_rt.recordings.audio_type import EXTENSIONS, AudioType
 
 PIECE_BYTES: Final = 256 * 1024
 """Recordings are read, hashed, decoded and moved in pieces of this size."""
 
-_KEY: Final = re.compile(r"recordings/[0-9a-f]{24}/[0-9a-f]{64}\.(?:mp3|wav|ogg|m4a|flac|webm)")
+_KEY: Final = re.compile(rf"recordings/[0-9a-f]{{24}}/[0-9a-f]{{64}}\.(?:{'|'.join(sorted(EXTENSIONS))})")
 
 
 def recording_key(organization_id: str, sha256: str, audio: AudioType) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.recordings.waveform.recordings import UNDECODABLE, VOICE, file_of, wav
+from tests.support import audio
 from tether_rt.recordings.waveform.decode import BUCKETS, peaks_of
 
 
@@ -23,6 +24,15 @@ def test_loud_and_soft_are_where_they_are_in_the_recording(tmp_path: Path) -> No
     assert found is not None
     assert set(found[: len(found) * 4 // 10]) <= {0, 1, 2}
     assert min(found[len(found) * 6 // 10 :]) > 200
+
+
+def test_a_wav_that_was_recorded_into_a_pipe_is_decoded_to_its_end(tmp_path: Path) -> None:
+    recording = audio.wav(2, codec=7)
+    at = recording.index(b"data") + 4
+    found = peaks_of(file_of(tmp_path, recording[:at] + bytes(4) + recording[at + 4 :]))
+    assert found == peaks_of(file_of(tmp_path, recording))
+    assert found is not None
+    assert len(found) == 100
 
 
 @pytest.mark.parametrize("content", UNDECODABLE)

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import os
 import resource
+import struct
 import sys
 from array import array
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import miniaudio
 
-VERSION: Final = 1
+from tether_rt.recordings.audio_type import HEAD_BYTES, riff_chunks
+
+VERSION: Final = 2
 """Of what this program can decode. With a higher one, recordings that could not be decoded are tried once more."""
 
 BUCKETS: Final = 1000
@@ -41,13 +45,7 @@ def peaks_of(path: Path, max_slices: int = MAX_SLICES) -> bytes | None:
     """
     slices = array("H")
     try:
-        for chunk in miniaudio.stream_file(
-            str(path),
-            output_format=miniaudio.SampleFormat.SIGNED16,
-            nchannels=1,
-            sample_rate=_RATE_HZ,
-            frames_to_read=_CHUNK_FRAMES,
-        ):
+        for chunk in _samples(path):
             for start in range(0, len(chunk), _SLICE_FRAMES):
                 part = chunk[start : start + _SLICE_FRAMES]
                 slices.append(min(65_535, max(max(part), -min(part), 0)))
@@ -56,6 +54,49 @@ def peaks_of(path: Path, max_slices: int = MAX_SLICES) -> bytes | None:
     except (miniaudio.DecodeError, miniaudio.MiniaudioError):
         return None
     return _reduced(slices) if slices else None
+
+
+def _samples(path: Path) -> Iterator[array[int]]:
+    options = {
+        "output_format": miniaudio.SampleFormat.SIGNED16,
+        "nchannels": 1,
+        "sample_rate": _RATE_HZ,
+        "frames_to_read": _CHUNK_FRAMES,
+    }
+    with path.open("rb") as file:
+        head = _with_size(file.read(HEAD_BYTES), os.fstat(file.fileno()).st_size)
+        if head is None:
+            yield from miniaudio.stream_file(str(path), **options)
+        else:
+            yield from miniaudio.stream_any(_Mended(head, file), **options)
+
+
+def _with_size(head: bytes, size_bytes: int) -> bytes | None:
+    """Return the head of a WAV whose recorder wrote into a pipe, and 0 for the size of its sound, with the size that it has."""
+    if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
+        return None
+    for name, at, chunk_bytes in riff_chunks(head):
+        if name == b"data" and chunk_bytes == 0:
+            return head[: at - 4] + struct.pack("<I", min(size_bytes - at, 0xFFFF_FFFF)) + head[at:]
+    return None
+
+
+class _Mended(miniaudio.StreamableSource):  # type: ignore[misc]  # miniaudio has no types
+    """A file with another beginning."""
+
+    def __init__(self, head: bytes, file: BinaryIO) -> None:
+        self._head = head
+        self._file = file
+        self._file.seek(0)
+
+    def read(self, num_bytes: int) -> bytes:
+        at = self._file.tell()
+        data = self._file.read(num_bytes)
+        return self._head[at : at + len(data)] + data[max(0, len(self._head) - at) :]
+
+    def seek(self, offset: int, origin: miniaudio.SeekOrigin) -> bool:
+        self._file.seek(offset, os.SEEK_SET if origin is miniaudio.SeekOrigin.START else os.SEEK_CUR)
+        return True
 
 
 def _reduced(slices: array[int]) -> bytes:

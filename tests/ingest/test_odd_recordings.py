@@ -1,0 +1,94 @@
+"""Recordings as telephone systems really make them: taken with their length, or refused in words."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import settings_on
+from tests.support import audio
+from tests.support.service import Tenant, running, sample
+
+
+@pytest.fixture(scope="module")
+async def tenant(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Tenant]:
+    folder: Path = tmp_path_factory.mktemp("recordings")
+    async with running(settings_on(mongodb_uri, folder)) as service:
+        yield await service.tenant()
+
+
+async def recording_of(tenant: Tenant, recording: bytes, prefix: str = "") -> dict[str, Any]:
+    """Send a call with this recording and return what is shown of it: `recordings[0]`, and the answer about the recording."""
+    answer = await tenant.post_call(sample("delivery", recording=prefix + base64.b64encode(recording).decode()))
+    assert answer.status == 201, answer.body
+    call = (await tenant.get(f"/api/calls/{answer.body['callId']}")).body["call"]
+    link = (await tenant.get(f"/api/calls/{answer.body['callId']}/recording")).body
+    peaks = (await tenant.get(f"/api/calls/{answer.body['callId']}/peaks")).body
+    assert link["duration"] == peaks["duration"] == call["recordings"][0]["duration"]
+    return {**call["recordings"][0], "peaks": peaks["peaks"]}
+
+
+@pytest.mark.parametrize(
+    ("recording", "seconds"),
+    [
+        (audio.mp3_of_two_rates(), 12.024),
+        (audio.mp3(2.02)[100:], 2),
+        (bytes(5000) + audio.mp3(2), 2),
+        (audio.wav(2, said_bytes=0), 2),
+        (audio.wav(2, bytes_s=0), 2),
+    ],
+    ids=["two rates", "mid frame", "zeros in front", "into a pipe", "no byte rate"],
+)
+async def test_a_recording_lasts_as_long_as_it_plays(tenant: Tenant, recording: bytes, seconds: float) -> None:
+    shown = await recording_of(tenant, recording)
+    assert shown["duration"] == pytest.approx(seconds, abs=0.06)
+    assert shown["playable"] is True
+    assert len(shown["peaks"]) == pytest.approx(seconds * 50, abs=5)
+
+
+async def test_the_duration_of_a_recording_is_never_that_of_its_call(tenant: Tenant) -> None:
+    assert (await recording_of(tenant, audio.webm()))["duration"] is None
+
+
+@pytest.mark.parametrize(
+    ("recording", "kind", "content_type"),
+    [
+        (audio.amr(), "AMR", "audio/amr"),
+        (audio.adts(), "AAC without a container (ADTS)", "audio/aac"),
+        (audio.wave64(), "Wave64", "audio/x-w64"),
+        (audio.gsm_in_wav(), "GSM 6.10 in WAV", "audio/wav"),
+    ],
+)
+async def test_audio_that_browsers_do_not_play_is_taken_and_marked(
+    tenant: Tenant, recording: bytes, kind: str, content_type: str
+) -> None:
+    shown = await recording_of(tenant, recording)
+    assert (shown["kind"], shown["playable"], shown["contentType"]) == (kind, False, content_type)
+    assert shown["duration"] == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    ["data:application/octet-stream;base64,", 'data:audio/webm;codecs="opus,vorbis";base64,', "data:image/png;base64,"],
+)
+async def test_the_content_of_a_data_url_decides_and_not_its_type(tenant: Tenant, prefix: str) -> None:
+    assert (await recording_of(tenant, audio.mp3(), prefix))["kind"] == "MP3"
+
+
+@pytest.mark.parametrize(
+    ("recording", "reason"),
+    [
+        (base64.b64encode(audio.wav(0)).decode(), "recording holds no sound: it is WAV without audio in it"),
+        (base64.b64encode(audio.id3(b"Recording failed")).decode(), "recording holds no sound: it is MP3 without audio in it"),
+        ("data:audio/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(100)).decode(), "recording is not audio"),
+        (base64.b64encode(audio.wav()).decode().replace("A", " ", 1), "is a space inside a line; spaces were plus signs"),
+    ],
+)
+async def test_what_is_no_sound_is_refused_in_words(tenant: Tenant, recording: str, reason: str) -> None:
+    answer = await tenant.post_call(sample("delivery", recording=recording))
+    assert answer.status == 400
+    assert reason in answer.body["error"]
