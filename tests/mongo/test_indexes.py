@@ -121,6 +121,21 @@ async def test_an_index_that_was_replaced_goes(database: store.Database, keys: l
     assert await indexes_of(database) == before
 
 
+async def test_an_earlier_versions_index_of_numbers_makes_way_for_contacts_without_one(
+    database: store.Database, writer: BatchWriter
+) -> None:
+    before = await indexes_of(database)
+    await database["contacts"].drop_index("number")
+    await database["contacts"].create_index([("organizationId", 1), ("number", 1)], unique=True)
+    await writer.write([entry(WHOSE, fromNumber="+442079460958")])
+    for _ in range(2):
+        await create_indexes(database, 7)
+        assert await indexes_of(database) == before
+        await writer.write([entry(WHOSE, fromNumber="anonymous"), entry(WHOSE, fromNumber="+442079460958")])
+    assert await database["contacts"].count_documents({"number": {"$exists": False}}) == 2
+    assert await database["contacts"].count_documents({"number": "+442079460958"}) == 1
+
+
 @pytest.mark.parametrize("behind", [[], [("startTime", -1)]])
 async def test_the_numbers_of_an_earlier_versions_calls_are_found_where_they_belong(
     database: store.Database, behind: list[tuple[str, int]]

@@ -9,6 +9,7 @@ from typing import Any
 from tether_rt.api import query
 from tether_rt.domain.call import parse_time
 from tether_rt.domain.contract import Contract
+from tether_rt.domain.names import plain_name
 from tether_rt.errors import BadRequest, NotFound
 from tether_rt.http.exchange import Exchange
 from tether_rt.http.handlers import SessionHandler, within_deadline
@@ -52,8 +53,8 @@ class ContactHandler(SessionHandler):
     async def patch(self, contact_id: str) -> None:
         body = parse(self.request.body)
         self.contract.check("ContactRenameRequest", body)
-        name = body["name"].strip()
-        if not name:
+        name = plain_name(body["name"])
+        if name is None:
             raise BadRequest("name must not be empty", code="empty_value", field="name")
         self._show(await self.people.rename(self.session.organization_id, contact_id, name))
 

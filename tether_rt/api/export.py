@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from tether_rt.api.calls import HistoryBase
 from tether_rt.domain.call import iso_ms
+from tether_rt.domain.party import WITHHELD
 from tether_rt.mongo.documents import ShownCall
 
 _COLUMNS: Final = {
@@ -56,7 +57,8 @@ class ExportHandler(HistoryBase):
 
 
 def _table(calls: list[ShownCall]) -> bytes:
-    return _lines([[cell(call.get(field)) for field in _COLUMNS.values()] for call in calls]).encode()
+    rows = [{**call, "from": call["from"] or WITHHELD} for call in calls]
+    return _lines([[cell(row.get(field)) for field in _COLUMNS.values()] for row in rows]).encode()
 
 
 def cell(value: Any) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from tether_rt.domain.phone import to_e164
+from tether_rt.domain.names import plain_name
+from tether_rt.domain.party import read_address, read_caller
 from tether_rt.domain.source import Source
 from tether_rt.errors import BadRequest
 
@@ -57,7 +58,8 @@ class CompletedCall(NamedTuple):
     is_historic: bool
     """Whether it is from the past: dashboards show it without notice."""
     direction: str
-    from_number: str
+    from_number: str | None
+    """A number in E.164 or a SIP address, as `to_number` is; None when the caller withheld it."""
     to_number: str
     duration_s: float
     status: str
@@ -73,8 +75,13 @@ class CompletedCall(NamedTuple):
     fingerprint: str
 
     @property
-    def contact_number(self) -> str:
-        """The other side's number: the caller's when inbound, the called one when outbound."""
+    def from_withheld(self) -> bool:
+        """Whether the caller withheld the number."""
+        return self.from_number is None
+
+    @property
+    def contact_number(self) -> str | None:
+        """The other side's number or SIP address: the caller's when inbound, the called one when outbound."""
         return self.from_number if self.direction == "inbound" else self.to_number
 
 
@@ -97,6 +104,9 @@ def completed_call(body: dict[str, Any], source: Source, *, now: datetime, finge
     # Any other value is a field that the contract does not know, as the word was before it had this meaning.
     is_historic = body.get("historic") is True and "callStartTime" in body
     known = KNOWN_FIELDS | {"historic"} if is_historic else KNOWN_FIELDS
+    read_from = read_caller if body["direction"] == "inbound" else read_address
+    from_number = read_from(body["fromNumber"], "fromNumber", other=body["toNumber"])
+    to_number = read_address(body["toNumber"], "toNumber", other=body["fromNumber"])
     start_time, end_time = _times(body.get("callStartTime"), duration_s, now)
     return CompletedCall(
         source_id=source.id,
@@ -105,16 +115,16 @@ def completed_call(body: dict[str, Any], source: Source, *, now: datetime, finge
         organization_id=source.organization_id,
         is_historic=is_historic or source.settings.historic,
         direction=body["direction"],
-        from_number=to_e164(body["fromNumber"], "fromNumber"),
-        to_number=to_e164(body["toNumber"], "toNumber"),
+        from_number=from_number,
+        to_number=to_number,
         duration_s=duration_s,
         status=body["status"],
         start_time=start_time,
         end_time=end_time,
         transcript=body.get("transcript", []),
-        summary=body.get("summary"),
-        agent_name=body.get("agentName"),
-        caller_name=(body.get("callerName") or "").strip() or None,
+        summary=summary if (summary := body.get("summary")) and not summary.isspace() else None,
+        agent_name=plain_name(body.get("agentName")),
+        caller_name=plain_name(body.get("callerName")),
         external_call_id=external_call_id(body),
         metadata=body.get("metadata"),
         extra={name: value for name, value in body.items() if name not in known},

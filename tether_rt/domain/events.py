@@ -73,6 +73,8 @@ def call_events(call: CompletedCall, ids: CallIds, contact_name: str, recording:
         "startTime": iso_ms(call.start_time),
         "historic": call.is_historic,
     }
+    if call.from_withheld:
+        initiated["fromWithheld"] = True
     ended: dict[str, Any] = {
         **_ids(ids),
         "status": call.status,

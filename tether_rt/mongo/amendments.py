@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NamedTuple, cast
 
-from tether_rt.domain.call import UNKNOWN_CALLER
 from tether_rt.domain.events import EVENT_NAMES, CallIds, Event
+from tether_rt.domain.names import better_name
 from tether_rt.domain.search_terms import call_terms
 from tether_rt.mongo.client import Document, new_id
 from tether_rt.mongo.documents import CallDocument
@@ -33,7 +33,7 @@ class Change(NamedTuple):
     terms: Sequence[str] | None = None
     """What the call is found by from now on, without its contact's name and spoken words (`call_terms`); None: as before."""
     contact_name: str | None = None
-    """A name for the contact, which has it only if it has none (`UNKNOWN_CALLER`)."""
+    """A name for the contact, which has it only if its own is none or was made up (`better_name`)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,10 +102,10 @@ class AmendedCall:
         self._told = at_first | set(document.get("told", ()))
         """The names of the events that the call has had."""
 
-    def amend(self, amendment: Amendment, contact_name: str) -> tuple[Amended | Stale, str | None]:
+    def amend(self, amendment: Amendment, contact_name: str, *, is_renamed: bool = False) -> tuple[Amended | Stale, str | None]:
         """Apply an amendment; return its outcome, and the name that the contact is to have, if that is another one.
 
-        `contact_name` is the name that the contact has now.
+        `contact_name` is the name that the contact has now, which stays if a person gave it (`is_renamed`).
         """
         call = self.document
         if "lastChange" in call and call["lastChange"]["id"] == amendment.amendment_id:
@@ -116,7 +116,8 @@ class AmendedCall:
         change = amendment.change(call)
         if change is None:
             return Amended(amendment.call_id, ()), None
-        new_name = change.contact_name if contact_name == UNKNOWN_CALLER else None
+        better = contact_name if is_renamed else better_name(contact_name, change.contact_name)
+        new_name = better if better != contact_name else None
         last_change = {
             "number": change_number(call) + 1,
             "id": amendment.amendment_id,

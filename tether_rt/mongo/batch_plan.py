@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 from tether_rt.domain.call import UNKNOWN_CALLER, CompletedCall, Recording, iso_ms
 from tether_rt.domain.events import CallIds, Event, call_events, count_events, event_text
+from tether_rt.domain.names import better_name
+from tether_rt.domain.phone import same_telephone
 from tether_rt.mongo.amendments import AmendedCall, Amendment, AmendmentOutcome, Missing
 from tether_rt.mongo.calls import call_document
 from tether_rt.mongo.client import Document, new_id
@@ -69,12 +71,17 @@ ItemOutcome = Outcome | AmendmentOutcome
 
 @dataclass(slots=True)
 class _Contact:
-    """A contact as the batch leaves it; `stored_name` is the name it had before, None when the batch makes the contact."""
+    """A contact as the batch leaves it; `stored_name` is the name it had before, None when the batch makes the contact.
+
+    `number` is None for a caller who withheld it, `is_renamed` says that a person named the contact.
+    """
 
     contact_id: str
     conversation_id: str
+    number: str | None
     name: str
     stored_name: str | None
+    is_renamed: bool = False
 
 
 class Plan:
@@ -98,10 +105,11 @@ class Plan:
         self.events: list[Event] = []
         self.messages: list[Document] = []
         self._contacts: dict[str, _Contact] = {}
-        """By E.164 number: the stored ones, and those that the batch makes."""
+        """By number: the stored ones, and those that the batch makes."""
         self._contacts_by_id: dict[str, _Contact] = {}
         """The stored ones."""
         self._touched: dict[str, _Contact] = {}
+        """Those of new calls, by id."""
         self._amended: dict[str, AmendedCall] = {}
         """By call id."""
         self._resolved = list(_resolve_duplicates(items, dict(stored), committed))
@@ -109,8 +117,9 @@ class Plan:
         amendments = [one for one in items if isinstance(one, Amendment)]
         self.call_count = len(new)
         self.event_count = sum(count_events(entry.recording) for entry in new)
-        self.numbers = {entry.call.contact_number for entry in new}
-        """Whose contacts the plan needs to know, as E.164 numbers."""
+        numbers = {entry.call.contact_number for entry in new}
+        self.numbers = {form for number in numbers if number is not None for form in same_telephone(number)}
+        """Whose contacts the plan needs to know: numbers in every form, and SIP addresses."""
         self.contact_ids = {one.contact_id for one in amendments if one.contact_id is not None}
         """The same, as ids."""
         self.call_ids = list(dict.fromkeys(one.call_id for one in amendments))
@@ -124,9 +133,11 @@ class Plan:
     def fill(self, contacts: Iterable[Document], calls: Iterable[Document] = ()) -> Generator[None, None, None]:
         """Work everything out from the contacts and the calls that were found, one change a step."""
         for found in contacts:
-            name = found["name"]
-            contact = _Contact(found["_id"], found["conversationId"], name, name)
-            self._contacts[found["number"]] = self._contacts_by_id[contact.contact_id] = contact
+            number, name = found.get("number"), found["name"]
+            contact = _Contact(found["_id"], found["conversationId"], number, name, name, found.get("renamed", False))
+            self._contacts_by_id[contact.contact_id] = contact
+            if number is not None:
+                self._contacts[number] = contact
         for found in calls:
             self._amended[found["_id"]] = AmendedCall(found, self.now, self.events)
         for one in self._resolved:
@@ -141,7 +152,8 @@ class Plan:
         if call is None:
             return Missing(amendment.call_id)
         contact = self._contacts_by_id.get(amendment.contact_id or "")
-        outcome, name = call.amend(amendment, contact.name if contact is not None else call.document["contactName"])
+        contact_name = contact.name if contact is not None else call.document["contactName"]
+        outcome, name = call.amend(amendment, contact_name, is_renamed=contact is not None and contact.is_renamed)
         if name is not None and contact is not None:
             contact.name = name
         return outcome
@@ -171,13 +183,20 @@ class Plan:
 
     def _contact_of(self, call: CompletedCall) -> _Contact:
         number = call.contact_number
-        contact = self._contacts.get(number)
+        contact = self._contact_with(number) if number is not None else None
         if contact is None:
-            contact = self._contacts[number] = _Contact(new_id(), new_id(), UNKNOWN_CALLER, None)
-        if call.caller_name and contact.name == UNKNOWN_CALLER:
-            contact.name = call.caller_name
-        self._touched[number] = contact
+            contact = _Contact(new_id(), new_id(), number, UNKNOWN_CALLER, None)
+            if number is not None:
+                self._contacts[number] = contact
+        if not contact.is_renamed:
+            contact.name = better_name(contact.name, call.caller_name)
+        self._touched[contact.contact_id] = contact
         return contact
+
+    def _contact_with(self, number: str) -> _Contact | None:
+        if (contact := self._contacts.get(number)) is not None:
+            return contact
+        return next((self._contacts[form] for form in same_telephone(number) if form in self._contacts), None)
 
     def commands(self, last_seq: int, at: datetime) -> list[Command]:
         """Return the writes. `last_seq` is the number of the new calls' last event, `at` the time by MongoDB's clock.
@@ -186,9 +205,9 @@ class Plan:
         """
         contacts: list[Document] = []
         conversations: list[Document] = []
-        for number, contact in self._touched.items():
+        for contact in self._touched.values():
             if contact.stored_name is None:
-                contacts.append(self._new_contact(number, contact))
+                contacts.append(self._new_contact(contact))
                 conversations.append(self._new_conversation(contact))
         commands = [
             update("contacts", self._contact_updates()),
@@ -232,9 +251,8 @@ class Plan:
             else:
                 query = {"_id": contact.contact_id, "name": contact.stored_name}
                 updates.append({"q": query, "u": {"$set": {**just_now, "name": contact.name}}})
-        called = {contact.contact_id for contact in self._touched.values()}
         for contact in self._contacts_by_id.values():
-            if contact.name != contact.stored_name and contact.contact_id not in called:  # an amendment has named it
+            if contact.name != contact.stored_name and contact.contact_id not in self._touched:  # an amendment has named it
                 as_read = {"_id": contact.contact_id, "name": contact.stored_name}
                 updates.append({"q": as_read, "u": {"$set": {"name": contact.name, "updatedAt": self.now}}})
         if unchanged:
@@ -244,12 +262,13 @@ class Plan:
             updates.append({"q": those, "u": {"$set": just_now}, "multi": True})
         return updates
 
-    def _new_contact(self, number: str, contact: _Contact) -> Document:
+    def _new_contact(self, contact: _Contact) -> Document:
+        number = {"number": contact.number} if contact.number is not None else {}  # absent: the unique index passes it by
         return {
             "_id": contact.contact_id,
             "contactId": contact.contact_id,
             "organizationId": self.organization_id,
-            "number": number,
+            **number,
             "name": contact.name,
             "conversationId": contact.conversation_id,
             "createdAt": self.now,

@@ -9,6 +9,7 @@ from bson.errors import BSONError
 
 from tether_rt.domain.call import CompletedCall, Recording
 from tether_rt.domain.events import CallIds
+from tether_rt.domain.party import WITHHELD, is_number
 from tether_rt.domain.search_terms import call_terms, indexed_terms
 from tether_rt.errors import NotStorable
 from tether_rt.mongo.client import CODEC, Database, Document
@@ -25,7 +26,9 @@ def call_elements(call: CompletedCall, recording: Recording | None, *, is_indexe
     They are the larger part of the document, and are encoded while no batch waits for it. With `is_indexed` they have all
     search terms, otherwise those are indexed later (`search_index`). Raises `NotStorable` for values that BSON cannot hold.
     """
-    own_terms = call_terms((call.caller_name, call.agent_name, call.summary), (call.from_number, call.to_number))
+    addresses = [call.from_number or WITHHELD, call.to_number]
+    texts = [call.caller_name, call.agent_name, *(one for one in addresses if not is_number(one)), call.summary]
+    own_terms = call_terms(texts, filter(is_number, addresses))
     content: CallContent = {
         "organizationId": call.organization_id,
         "userId": call.source_id,
@@ -55,6 +58,8 @@ def call_elements(call: CompletedCall, recording: Recording | None, *, is_indexe
     if call.external_call_id is not None:
         # Absent rather than null: the unique index covers only calls that have one.
         content["providerCallId"] = call.external_call_id
+    if call.from_withheld:
+        content["fromWithheld"] = True
     try:
         return elements(content, CODEC)
     except (BSONError, OverflowError) as error:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from pymongo import ReturnDocument
 
+from tether_rt.domain.party import WITHHELD
 from tether_rt.domain.search_terms import by_field, call_terms
 from tether_rt.mongo.client import Database
 from tether_rt.mongo.documents import Collections, ContactDocument, MessageDocument
@@ -34,8 +35,9 @@ class Contacts:
     ) -> tuple[list[ContactDocument], int]:
         """Return one page of contacts, the last called first, and how many there are in all.
 
-        `search` matches the beginning of a word in the name, or digits anywhere in the number; matches are counted up to
-        `MAX_COUNTED`. Raises the driver's `ExecutionTimeout` when a search takes too long.
+        `search` matches the beginning of a word in the name or the SIP address, or digits anywhere in the number; `withheld`
+        matches contacts without one. Matches are counted up to `MAX_COUNTED`. Raises the driver's `ExecutionTimeout` when a
+        search takes too long.
         """
         text = (search or "").strip()
         query: dict[str, Any] = {"organizationId": organization_id}
@@ -47,22 +49,23 @@ class Contacts:
         if text:
             cursor = cursor.max_time_ms(_SEARCH_MS)
         contacts, total = await asyncio.gather(cursor.to_list(None), self._contacts.count_documents(query, **bounds))
-        return contacts, total
+        return [_shown(contact) for contact in contacts], total
 
     async def contact(self, organization_id: str, contact_id: str) -> ContactDocument | None:
         """Return one contact of the organization."""
-        return await self._contacts.find_one({"_id": contact_id, "organizationId": organization_id})
+        contact = await self._contacts.find_one({"_id": contact_id, "organizationId": organization_id})
+        return _shown(contact) if contact is not None else None
 
     async def rename(self, organization_id: str, contact_id: str, name: str) -> ContactDocument | None:
         """Give a contact a name, by which a search finds its calls from now on; None when there is no such contact."""
         own = {"_id": contact_id, "organizationId": organization_id}
-        contact = await self._contacts.find_one_and_update(
-            own, {"$set": {"name": name, "updatedAt": datetime.now(UTC)}}, return_document=ReturnDocument.AFTER
-        )
-        if contact is not None:
-            added = {field: {"$each": terms} for field, terms in by_field(call_terms((name,), ())).items()}
-            await self._calls.update_many({"organizationId": organization_id, "contactId": contact_id}, {"$addToSet": added})
-        return contact
+        renamed = {"name": name, "renamed": True, "updatedAt": datetime.now(UTC)}
+        contact = await self._contacts.find_one_and_update(own, {"$set": renamed}, return_document=ReturnDocument.AFTER)
+        if contact is None:
+            return None
+        added = {field: {"$each": terms} for field, terms in by_field(call_terms((name,), ())).items()}
+        await self._calls.update_many({"organizationId": organization_id, "contactId": contact_id}, {"$addToSet": added})
+        return _shown(contact)
 
     async def conversations(self, organization_id: str, contact_id: str) -> list[dict[str, Any]] | None:
         """Return a contact's conversations (`ConversationDocument`, and the time of the last message as `lastMessageAt`).
@@ -100,10 +103,18 @@ class Contacts:
         return list(reversed(await cursor.to_list(None)))
 
 
+def _shown(contact: ContactDocument) -> ContactDocument:
+    return {**contact, "number": contact.get("number")}
+
+
 def _matches(text: str) -> list[dict[str, Any]]:
     """Return the conditions for contacts, of which one must hold."""
     pattern = re.escape(text).replace("\0", r"\x00")  # MongoDB takes no NUL in a pattern
     conditions: list[dict[str, Any]] = [{"name": {"$regex": r"(^|\s)" + pattern, "$options": "i"}}]
+    if re.search(r"[^\W\d]", text):
+        conditions.append({"number": {"$regex": r"^sips?:(.*\W)?" + pattern, "$options": "i"}})
+        if WITHHELD.startswith(text.lower()):
+            conditions.append({"number": {"$exists": False}})
     if digits := re.sub(r"\D", "", text):
         conditions.append({"number": {"$regex": digits}})
     return conditions

@@ -57,13 +57,18 @@ class CounterDocument(TypedDict):
 
 
 class ContactDocument(TypedDict):
-    """The person at the other end of an organization's calls from and to one number."""
+    """The person at the other end of an organization's calls from and to one number, or of one call without a number.
+
+    `number` is absent when the caller withheld it, and None where such a contact is shown; `renamed` is True when a person gave
+    the name.
+    """
 
     _id: str
     contactId: str
     organizationId: str
-    number: str
+    number: NotRequired[str | None]
     name: str
+    renamed: NotRequired[bool]
     conversationId: str
     createdAt: datetime
     updatedAt: datetime
@@ -119,12 +124,13 @@ class FreeFormDocument(TypedDict):
     extra: dict[str, Any]
 
 
-_Numbers = TypedDict("_Numbers", {"from": str, "to": str})
+_Numbers = TypedDict("_Numbers", {"from": str | None, "to": str})
 
 
 class CallContent(_Numbers):
     """What a call's document holds of the call itself. `userId` is the id of its source, who was always a user at first.
 
+    `from` is None, and `fromWithheld` True, when the caller withheld the number.
     `terms` and `numbers` are its search terms once they are indexed, `newTerms` those that are still to be (`search_index`).
     """
 
@@ -144,6 +150,7 @@ class CallContent(_Numbers):
     recordings: list[RecordingDocument]
     providerMetadata: FreeFormDocument
     providerCallId: NotRequired[str]
+    fromWithheld: NotRequired[bool]
     fingerprint: str
     terms: NotRequired[list[str]]
     numbers: NotRequired[list[str]]

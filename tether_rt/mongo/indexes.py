@@ -19,7 +19,13 @@ _INDEXES: Final[dict[str, list[IndexModel]]] = {
     ],
     "sessions": [IndexModel([("expiresAt", ASCENDING)], expireAfterSeconds=0)],
     "contacts": [
-        IndexModel([("organizationId", ASCENDING), ("number", ASCENDING)], unique=True),
+        # Contacts of callers who withheld their number have none.
+        IndexModel(
+            [("organizationId", ASCENDING), ("number", ASCENDING)],
+            name="number",
+            unique=True,
+            partialFilterExpression={"number": {"$exists": True}},
+        ),
         IndexModel([("organizationId", ASCENDING), ("lastCallAt", DESCENDING), ("_id", DESCENDING)]),
     ],
     "conversations": [IndexModel([("contactId", ASCENDING), ("type", ASCENDING)], unique=True)],
@@ -65,11 +71,12 @@ _INDEXES: Final[dict[str, list[IndexModel]]] = {
 _NUMBERS_AMONG_TERMS: Final = frozenset(("organizationId_1_terms_1", "organizationId_1_terms_1_startTime_-1"))
 """Indexes of earlier versions, in which `terms` had the numbers as well."""
 _REPLACED: Final = {
+    "contacts": {"organizationId_1_number_1"},
     "calls": {
         *_NUMBERS_AMONG_TERMS,
         "organizationId_1_startTime_-1__id_-1",
         "organizationId_1_startTime_1_status_1_duration_1_agentName_1",
-    }
+    },
 }
 """Indexes of earlier versions that no query uses any more."""
 _INDEX_NOT_FOUND: Final = 27

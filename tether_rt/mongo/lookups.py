@@ -66,11 +66,11 @@ class Lookups:
 
 
 def contacts_query(organization_id: str, numbers: Collection[str], contact_ids: Collection[str]) -> Command:
-    """Return the query for an organization's contacts by their E.164 numbers or their ids."""
+    """Return the query for an organization's contacts by their numbers or their ids."""
     query: Document = {"organizationId": organization_id, "number": {"$in": list(numbers)}}
     if contact_ids:
         query = {"organizationId": organization_id, "$or": [{"number": query["number"]}, {"_id": {"$in": list(contact_ids)}}]}
-    return op_msg.find("contacts", query, "number", "name", "conversationId")
+    return op_msg.find("contacts", query, "number", "name", "renamed", "conversationId")
 
 
 def amended_call_query(organization_id: str, call_id: str) -> Command:
