@@ -42,5 +42,9 @@ export class CallMatcher {
 
 function callMatches(call, query) {
   const spoken = (call.transcription ?? []).map(({ message }) => message);
-  return matchesQuery(query, [call.contactName, call.agentName, call.summary, ...spoken], [call.from, call.to]);
+  // As the server does: the words of a SIP address are searched, and a withheld number is found by that word.
+  const addresses = [call.from ?? "withheld", call.to];
+  const isNumber = (address) => address?.startsWith("+");
+  const texts = [call.contactName, call.agentName, call.summary, ...addresses.filter((address) => !isNumber(address)), ...spoken];
+  return matchesQuery(query, texts, addresses.filter(isNumber));
 }

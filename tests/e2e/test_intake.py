@@ -1,0 +1,70 @@
+"""What is shown of calls unlike the samples: withheld callers, late parts, odd values, calls from the past."""
+
+from __future__ import annotations
+
+from playwright.async_api import expect
+
+from tests.e2e.conftest import NewAgent, on_disk
+from tests.support.service import Service, Tenant, missed, sample
+
+pytestmark = on_disk
+
+SIP = "sip:priya@pbx.example.com"
+
+
+async def test_a_withheld_caller_and_a_sip_address_are_shown_and_found(
+    service: Service, tenant: Tenant, new_agent: NewAgent
+) -> None:
+    withheld = (await tenant.post_call(missed(fromNumber="Anonymous"))).body
+    agent = await new_agent(service.base_url)
+    await agent.enter(tenant)
+    page = agent.page
+    sip = (await tenant.post_call(missed(fromNumber=SIP, callerName="Priya Nair"))).body
+    await expect(agent.row(sip["callId"])).to_contain_text(SIP)
+    await expect(agent.row(withheld["callId"])).to_contain_text("Withheld number")
+
+    await page.keyboard.press("j")
+    await page.keyboard.press("j")
+    await page.keyboard.press("Enter")
+    call = page.get_by_test_id("call")
+    await expect(call).to_contain_text("Inbound call from a withheld number")
+    await expect(call.locator(".facts").last).to_contain_text("Withheld number")
+    await expect(call.locator('a[href^="tel:"], a[href^="sip:"]')).to_have_count(0)
+    assert "null" not in await call.inner_text()
+    await page.get_by_role("link", name="View contact").click()
+    await expect(page.get_by_text("Withheld number · 1 entry")).to_be_visible()
+
+    await agent.open("/#/calls?search=withheld")
+    await expect(agent.rows).to_have_count(1)
+    another = (await tenant.post_call(missed(fromNumber="private"))).body
+    await tenant.post_call(missed())
+    await expect(agent.row(another["callId"])).to_be_visible()
+    await expect(agent.rows).to_have_count(2)
+    await agent.open("/#/calls?search=priya%40pbx")
+    await expect(agent.rows).to_have_count(1)
+    await expect(agent.row(sip["callId"])).to_be_visible()
+
+
+async def test_calls_from_the_past_go_to_their_place_without_notice(
+    service: Service, tenant: Tenant, new_agent: NewAgent
+) -> None:
+    newest = (await tenant.post_call(missed(callStartTime="2026-05-15T09:00:00Z"))).body["callId"]
+    oldest = (await tenant.post_call(missed(callStartTime="2026-05-13T09:00:00Z"))).body["callId"]
+    agent = await new_agent(service.base_url)
+    await agent.enter(tenant)
+    past = (await tenant.post_call(missed(callStartTime="2026-05-14T09:00:00Z", historic=True))).body["callId"]
+    row = agent.row(past)
+    await expect(row).to_contain_text("No answer")
+    await expect(row).to_have_class("row")
+    assert await agent.call_ids() == [newest, past, oldest]
+    await expect(agent.page.get_by_text("3 calls", exact=True)).to_be_visible()
+    live = (await tenant.post_call(missed(callStartTime="2026-05-12T09:00:00Z"))).body["callId"]
+    await expect(agent.page.get_by_test_id("announcer")).to_contain_text("New call: ")
+    assert await agent.call_ids() == [live, newest, past, oldest]
+
+
+async def test_the_source_of_a_call_is_named(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+    call_id = (await tenant.post_call(sample("appointment"))).body["callId"]
+    agent = await new_agent(service.base_url)
+    await agent.enter(tenant, f"/#/calls/{call_id}")
+    await expect(agent.page.locator(".facts div", has_text="Received from")).to_contain_text("Agent Smith")
