@@ -336,11 +336,16 @@ def test_commands_in_the_documents_exist() -> None:
         word for word in ("SIMULATE", "ARGS") if f"make run {word}=" in text and f"$({word})" not in text_of("Makefile")
     ] == []
     assert set(re.findall(r"tether-rt ([a-z]+)", text)) == set(commands.commands)
-    for words in set(re.findall(r"tether-rt user ([a-z]+)", text)):
-        group = commands.commands["user"]
-        assert isinstance(group, click.Group)
-        options = {option for parameter in group.commands[words].params for option in parameter.opts}
-        assert {"--org", "--email", "--name", "--role"} <= options
+    for name, group in commands.commands.items():
+        if isinstance(group, click.Group):
+            assert set(re.findall(rf"tether-rt {name} ([a-z]+)", text)) == set(group.commands)
+    for line in re.findall(r"^(?:.* \| )?tether-rt (.*?)(?:$|\|)", text, re.MULTILINE):
+        command: click.Command = commands
+        for word in line.split():
+            if isinstance(command, click.Group):
+                command = command.commands[word]
+        options = {option for parameter in command.params for option in parameter.opts}
+        assert set(re.findall(r"--[a-z-]+", line)) <= options
     assert "--simulate" in text_of("run.py") + text_of("tether_rt/demo/demo.py")
 
 

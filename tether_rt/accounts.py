@@ -1,4 +1,4 @@
-"""Administration of the database: open it as the settings say, add users."""
+"""Administration of the database: open it as the settings say, add users and sources."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from tether_rt.auth import credentials
+from tether_rt.auth.source_admin import NewKey, SourceAdmin
+from tether_rt.domain.contract import load_contract
 from tether_rt.errors import BadRequest, TetherError
 from tether_rt.mongo import client as store
 from tether_rt.mongo.client import Database
 from tether_rt.mongo.indexes import create_indexes
 from tether_rt.mongo.private_mongod import PrivateMongod
+from tether_rt.mongo.sources import Sources
 from tether_rt.mongo.users import ROLES, Users
 from tether_rt.settings import Settings
 
@@ -105,10 +109,55 @@ async def add_user(
     return NewUser(user_id, organization_id, key)
 
 
+async def add_source(database: Database, secret: str, organization: str, body: dict[str, Any]) -> NewKey:
+    """Add a source to the organization with this name, as a `SourceCreateRequest` describes it.
+
+    Raises `BadRequest` for a body against the contract, and if there is no such organization.
+    """
+    load_contract().check("SourceCreateRequest", body)
+    organization_id = await _organization(database, organization)
+    await _require_indexes(database)
+    return await _source_admin(database, secret).add(organization_id, None, body)
+
+
+async def sources(database: Database, secret: str, organization: str) -> list[dict[str, Any]]:
+    """Return the sources of the organization with this name; raises `BadRequest` if there is no such organization."""
+    return await _source_admin(database, secret).every(await _organization(database, organization))
+
+
+async def rotate_source(database: Database, secret: str, source_id: str, overlap_hours: float) -> NewKey:
+    """Give a source a new API key, as `SourceAdmin.rotate`; raises `BadRequest` if there is no such source."""
+    load_contract().check("SourceRotateRequest", {"overlapHours": overlap_hours})
+    rotated = await _source_admin(database, secret).rotate(None, source_id, overlap_hours)
+    if rotated is None:
+        raise BadRequest(f"There is no source with the id {source_id!r}.")
+    return rotated
+
+
+async def enable_source(database: Database, secret: str, source_id: str, enabled: bool) -> dict[str, Any]:
+    """Enable or disable a source and return it; raises `BadRequest` if there is no such source."""
+    changed = await _source_admin(database, secret).change(None, source_id, {"enabled": enabled})
+    if changed is None:
+        raise BadRequest(f"There is no source with the id {source_id!r}.")
+    return changed
+
+
+def _source_admin(database: Database, secret: str) -> SourceAdmin:
+    return SourceAdmin(Sources(database), credentials.Keyring(secret))
+
+
+async def _organization(database: Database, name: str) -> str:
+    organization_id = await Users(database).organization_id(name.strip())
+    if organization_id is None:
+        raise BadRequest(f"There is no organization named {name.strip()!r}: tether-rt user add makes one.")
+    return organization_id
+
+
 async def _require_indexes(database: Database) -> None:
-    """Create the indexes of a new database, one of which keeps addresses unique.
+    """Create the indexes of a new database, which keep addresses and keys unique.
 
     Those of an existing database are left alone: creating them also sets the feed's retention, which is the server's setting.
     """
-    if "email_1" not in await database["users"].index_information():
+    users, sources = database["users"].index_information(), database["sources"].index_information()
+    if "email_1" not in await users or "keys.digest_1" not in await sources:
         await create_indexes(database, Settings().feed_retention_days)

@@ -13,11 +13,12 @@ from typing import Any, Final
 
 import orjson
 
-from tether_rt.api import activity, calls, contacts, documents, export, health, recordings, sessions, static_pages
+from tether_rt.api import activity, calls, contacts, documents, export, health, recordings, sessions, sources, static_pages
 from tether_rt.auth.credentials import Keyring
 from tether_rt.auth.identity import Identity
 from tether_rt.auth.passwords import PasswordCheck
 from tether_rt.auth.rate_limits import RateLimit
+from tether_rt.auth.source_admin import SourceAdmin
 from tether_rt.demo import samples
 from tether_rt.domain.contract import load_contract
 from tether_rt.errors import Unavailable
@@ -45,6 +46,7 @@ from tether_rt.mongo.lookups import Lookups
 from tether_rt.mongo.private_mongod import PrivateMongod
 from tether_rt.mongo.search_index import SearchBacklog, SearchIndexer
 from tether_rt.mongo.sessions import Sessions
+from tether_rt.mongo.sources import Sources
 from tether_rt.mongo.users import Users
 from tether_rt.mongo.waveforms import Waveforms
 from tether_rt.mongo.wire.loop_connection import LoopConnection
@@ -121,9 +123,12 @@ class App:
         self.calls = Calls(database)
         self.people = Contacts(database)
         self.users = Users(database)
+        sources = Sources(database)
         self.passwords = self._passwords or PasswordCheck()
         self._closers.append(("passwords", self._close_passwords))
-        self.identity = Identity(self.users, Sessions(database), keyring, self.passwords, clock=self._clock)
+        self.identity = Identity(self.users, sources, Sessions(database), keyring, self.passwords, clock=self._clock)
+        self.source_admin = SourceAdmin(sources, keyring, self.identity.forget_key)
+        self.supervisor.add("last seen", self.identity.last_seen.run)
 
         self.hub = Hub(
             database,
@@ -178,6 +183,7 @@ class App:
         calls_part = {"calls": self.calls}
         history_part = {"history": CallHistory(self.database, self.search_backlog)}
         people_part = {"people": self.people, "contract": contract}
+        sources_part = {"sources": self.source_admin, "contract": contract}
         links = recordings.RecordingLinks(self.recordings, keyring)
         assets = StaticFiles(static_folder())
         page = {"assets": assets, "policy": _page_policy(self.recordings)}
@@ -199,6 +205,9 @@ class App:
             ("/api/user/api-key", sessions.ApiKeyHandler, {}),
             ("/api/user/api-key/regenerate", sessions.RegenerateApiKeyHandler, {}),
             ("/api/user", sessions.UserHandler, {}),
+            ("/api/sources", sources.SourcesHandler, sources_part),
+            ("/api/sources/{sourceId}", sources.SourceHandler, sources_part),
+            ("/api/sources/{sourceId}/rotate", sources.RotateHandler, sources_part),
             ("/api/sample-call", documents.DocumentHandler, document(orjson.dumps(samples.new_call("appointment")))),
             ("/api/calls/history", calls.HistoryHandler, history_part),
             ("/api/calls/statistics", calls.StatisticsHandler, history_part),

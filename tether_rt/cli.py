@@ -9,15 +9,22 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
 
 import click
 
+from tether_rt.domain.source import API_KIND, OVERLAP_HOURS
 from tether_rt.errors import BadRequest, ConfigError, TetherError
 from tether_rt.settings import SETTINGS, Setting, Settings
 
+if TYPE_CHECKING:
+    from tether_rt.mongo.client import Database
+    from tether_rt.mongo.documents import SourceDocument
+
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+_Result = TypeVar("_Result")
+_P = ParamSpec("_P")
 
 CONTEXT: Final[dict[str, Any]] = {
     "help_option_names": ["-h", "--help"],
@@ -132,13 +139,133 @@ def add(*, organization: str, email: str, full_name: str, role: str, **values: A
     settings = Settings.from_values(values)
     person = accounts.Person(organization=organization, email=email, full_name=full_name, role=role)
     password = _password()
-
-    async def add_user() -> accounts.NewUser:
-        async with accounts.opened(settings) as database:
-            return await accounts.add_user(database, settings.resolve_secret(), person, password)
-
-    added = asyncio.run(add_user())
+    added = _in_database(settings, accounts.add_user, person, password)
     click.echo(json.dumps({"userId": added.user_id, "organizationId": added.organization_id, "apiKey": added.api_key}))
+
+
+@commands.group()
+def source() -> None:
+    """Manage where calls come from, beside the users' own API keys."""
+
+
+@source.command("add")
+@click.option("--org", "organization", required=True, metavar="NAME", help="Organization, which must exist.")
+@click.option("--name", required=True, metavar="NAME", help="What the source is called.")
+@click.option("--kind", default=API_KIND, metavar="KIND", show_default=True, help="How it sends calls.")
+@click.option("--number", "numbers", multiple=True, metavar="+E164", help="A number of the organization's own; repeatable.")
+@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="A setting of the source; repeatable.")
+@settings_options(*_DATABASE)
+def add_source(
+    *, organization: str, name: str, kind: str, numbers: tuple[str, ...], assignments: tuple[str, ...], **values: Any
+) -> None:
+    """Add a source; print one line of JSON with sourceId, organizationId, kind and apiKey."""
+    from tether_rt import accounts
+
+    own = source_settings(assignments)
+    if numbers:
+        own["numbers"] = [*own.get("numbers", []), *numbers]
+    body = {"name": name, "kind": kind, "settings": own}
+    added = _in_database(Settings.from_values(values), accounts.add_source, organization, body)
+    _print_source(added.source, kind=added.source["kind"], apiKey=added.api_key)
+
+
+@source.command("list")
+@click.option("--org", "organization", required=True, metavar="NAME", help="Organization.")
+@settings_options(*_DATABASE)
+def list_sources(*, organization: str, **values: Any) -> None:
+    """Print one line of JSON for each source of an organization, the oldest first."""
+    from tether_rt import accounts
+    from tether_rt.domain.call import iso_ms
+
+    for one in _in_database(Settings.from_values(values), accounts.sources, organization):
+        click.echo(json.dumps({"sourceId": one.pop("id"), **one}, default=iso_ms))
+
+
+@source.command()
+@click.argument("source_id", metavar="ID")
+@click.option(
+    "--overlap-hours", default=OVERLAP_HOURS, metavar="NUMBER", show_default=True, help="How long the key before still holds."
+)
+@settings_options(*_DATABASE)
+def rotate(*, source_id: str, overlap_hours: float, **values: Any) -> None:
+    """Give a source a new API key; print one line of JSON with sourceId, organizationId and apiKey."""
+    from tether_rt import accounts
+
+    rotated = _in_database(
+        Settings.from_values(values),
+        lambda database, secret: accounts.rotate_source(database, secret, source_id, overlap_hours),
+    )
+    _print_source(rotated.source, apiKey=rotated.api_key)
+
+
+@source.command()
+@click.argument("source_id", metavar="ID")
+@settings_options(*_DATABASE)
+def disable(*, source_id: str, **values: Any) -> None:
+    """Stop the API keys of a source, within 5 seconds everywhere."""
+    _enable(source_id, False, values)
+
+
+@source.command()
+@click.argument("source_id", metavar="ID")
+@settings_options(*_DATABASE)
+def enable(*, source_id: str, **values: Any) -> None:
+    """Let the API keys of a source hold again that have not ended."""
+    _enable(source_id, True, values)
+
+
+def _enable(source_id: str, enabled: bool, values: dict[str, Any]) -> None:
+    from tether_rt import accounts
+
+    changed = _in_database(Settings.from_values(values), accounts.enable_source, source_id, enabled)
+    click.echo(json.dumps({"sourceId": changed["id"], "organizationId": changed["organizationId"], "enabled": enabled}))
+
+
+def _print_source(source: SourceDocument, **more: str) -> None:
+    click.echo(json.dumps({"sourceId": source["_id"], "organizationId": source["organizationId"], **more}))
+
+
+_SETTING_READERS: Final[dict[str, Callable[[str], Any]]] = {
+    "historic": lambda text: {"true": True, "false": False}.get(text, text),
+    "numbers": lambda text: [part.strip() for part in text.split(",")],
+    "agentIds": lambda text: [part.strip() for part in text.split(",")],
+    "toleranceS": lambda text: _number(text),
+}
+"""How the value of `--set` is read; a setting that is not here is text."""
+
+
+def source_settings(assignments: Sequence[str]) -> dict[str, Any]:
+    """Return the settings that `KEY=VALUE` texts give, as the contract has them but unchecked."""
+    settings: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, value = assignment.partition("=")
+        if not equals:
+            raise BadRequest(f"--set takes KEY=VALUE, such as recordings=later, not {assignment!r}.")
+        settings[key] = _SETTING_READERS.get(key, str)(value)
+    return settings
+
+
+def _number(text: str) -> Any:
+    try:
+        return float(text)
+    except ValueError:
+        return text  # the contract says what it must be
+
+
+def _in_database(
+    settings: Settings,
+    work: Callable[Concatenate[Database, str, _P], Coroutine[Any, Any, _Result]],
+    *args: _P.args,
+    **kwargs: _P.kwargs,
+) -> _Result:
+    """Call `work` with the database and the secret that the settings name, and the arguments; return its result."""
+    from tether_rt import accounts
+
+    async def run() -> _Result:
+        async with accounts.opened(settings) as database:
+            return await work(database, settings.resolve_secret(), *args, **kwargs)
+
+    return asyncio.run(run())
 
 
 def _password() -> str:

@@ -46,6 +46,8 @@ SCHEMA = schemathesis.openapi.from_dict(
             "operations": [
                 # What a schema cannot say: numbers in E.164, recordings, what is required when; ids and time zones that exist.
                 accepted_by_more_than_the_schema("post_calls_ingest"),
+                accepted_by_more_than_the_schema("post_sources"),
+                accepted_by_more_than_the_schema("patch_sources_by_id"),
                 accepted_by_more_than_the_schema("get_calls_history"),
                 accepted_by_more_than_the_schema("get_calls_activity"),
                 # That a WebSocket is wanted is judged before what it is to begin after.
@@ -118,7 +120,7 @@ def site(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     async def begin() -> list[tuple[str, accounts.NewUser]]:
         await process.start()
         client = store.connect(mongodb_uri)
-        added = [await add_user(store.database(client, name), name) for _ in range(2)]
+        added = [await add_user(store.database(client, name), name, role="admin") for _ in range(2)]
         client.close()
         return added
 
@@ -176,6 +178,11 @@ def test_every_operation_succeeds_as_the_contract_says(site: Site) -> None:
     ask("post_conversation_messages", body={"conversationId": ids["conversationId"], "limit": 1})
     ask("get_calls_history", query={"before": ids["callId"], "limit": 1, "status": "completed", "search": "appointment"})
     ask("get_calls_activity", query={"timeZone": "America/Toronto"})
+    source = ask("post_sources", body={"name": "Booking agent", "settings": {"numbers": ["+14165550100"]}}).json()["source"]
+    of_source = {"path_parameters": {"sourceId": source["id"]}}
+    ask("get_sources_by_id", **of_source)
+    ask("patch_sources_by_id", **of_source, body={"enabled": False})
+    ask("post_sources_rotate", **of_source, body={"overlapHours": 1})
     ask("post_user_api_key_regenerate")
     ask("post_auth_logout")
     ask("get_ws", query={"after": 0})
@@ -183,5 +190,6 @@ def test_every_operation_succeeds_as_the_contract_says(site: Site) -> None:
     assert succeeded.keys() == OPERATIONS.keys(), "an operation that is new belongs into this test"
     assert succeeded.pop("get_ws") == {426}, "tests/hub has those that open one"
     assert succeeded.pop("post_calls_ingest") == {200, 201}
+    assert succeeded.pop("post_sources") == {201}
     assert succeeded.pop("get_recordings_by_id") == {200, 206, 416}
     assert {status for statuses in succeeded.values() for status in statuses} == {200}

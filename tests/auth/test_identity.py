@@ -18,6 +18,7 @@ from tether_rt.domain.source import Source
 from tether_rt.errors import Unavailable
 from tether_rt.mongo import client as store
 from tether_rt.mongo.sessions import Sessions
+from tether_rt.mongo.sources import Sources
 from tether_rt.mongo.users import Users
 from tether_rt.runtime.deadlines import Deadline
 
@@ -199,7 +200,7 @@ async def somebody(database: store.Database) -> accounts.NewUser:
 
 
 def identity_with(database: store.Database, secret: str = SECRET) -> Identity:
-    return Identity(Users(database), Sessions(database), Keyring(secret))
+    return Identity(Users(database), Sources(database), Sessions(database), Keyring(secret))
 
 
 async def test_a_key_is_its_users_and_its_organizations(database: store.Database) -> None:

@@ -264,7 +264,6 @@ def test_the_served_documents_are_the_files() -> None:
 def test_operations_are_methods_and_path_templates() -> None:
     assert ("POST", "/api/calls/ingest") in CONTRACT.operations
     assert ("GET", "/api/calls/{callId}/recording") in CONTRACT.operations
-    assert len(CONTRACT.operations) == 29
 
 
 def test_a_missing_or_broken_contract_stops_the_start(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ from tether_rt.hub.websocket_handler import DashboardSocket
 from tether_rt.mongo import client as store
 from tether_rt.mongo.indexes import create_indexes
 from tether_rt.mongo.sessions import Sessions
+from tether_rt.mongo.sources import Sources
 from tether_rt.mongo.users import Users
 from tether_rt.runtime.metrics import Metrics
 from tether_rt.runtime.supervisor import Supervisor
@@ -319,7 +320,7 @@ async def process_in(
     client = store.connect(uri or world.uri)
     database = store.database(client, world.database.name)
     metrics = Metrics()
-    identity = Identity(Users(database), Sessions(database), KEYRING)
+    identity = Identity(Users(database), Sources(database), Sessions(database), KEYRING)
     hub = Hub(database, identity, metrics, **hub_options)
     web = HttpContext(identity, metrics, BodyBudget(1 << 20, metrics), 1 << 20, ("https://allowed.example",))
     http = HTTPServer(RouteTable(web, [("/ws", socket_class, {"hub": hub})]), ssl_options=tls)

@@ -22,6 +22,7 @@ from tether_rt.mongo.indexes import create_indexes
 from tether_rt.mongo.lookups import Lookups
 from tether_rt.mongo.search_index import SearchBacklog, SearchIndexer
 from tether_rt.mongo.sessions import Sessions
+from tether_rt.mongo.sources import Sources
 from tether_rt.mongo.users import Users
 from tether_rt.mongo.waveforms import Waveforms
 from tether_rt.mongo.wire.loop_connection import LoopConnection
@@ -61,7 +62,7 @@ async def filled(mongodb_uri: str) -> AsyncIterator[Filled]:
 
 
 COLLECTIONS = {
-    *("organizations", "users", "sessions", "counters"),
+    *("organizations", "users", "sources", "sessions", "counters"),
     *("contacts", "conversations", "calls", "messages", "call_changes", "peaks", "feed"),
 }
 
@@ -273,7 +274,13 @@ FOUND: dict[str, Query] = {
     "user by address": lambda filled: Users(filled.database).by_email("a@example.com"),
     "user": lambda filled: Users(filled.database).by_id(WHOSE.id),
     "API key": lambda filled: Users(filled.database).sealed_key(WHOSE.id),
-    "owners of API keys": lambda filled: Users(filled.database).callers_by_key_digest(["d" * 64]),
+    "owners of API keys": lambda filled: Users(filled.database).sources_by_key_digest(["d" * 64]),
+    "sources of API keys": lambda filled: Sources(filled.database).by_key_digest(["d" * 64], AFTER),
+    "sources": lambda filled: Sources(filled.database).every(WHOSE.organization_id),
+    "sources counted": lambda filled: Sources(filled.database).count(WHOSE.organization_id),
+    "a source": lambda filled: Sources(filled.database).one(WHOSE.organization_id, "a" * 24),
+    "a source changed": lambda filled: Sources(filled.database).change(WHOSE.organization_id, "a" * 24, {"name": "A"}),
+    "sources seen": lambda filled: Sources(filled.database).seen(["a" * 24], AFTER),
     "API key replaced": lambda filled: Users(filled.database).replace_key(WHOSE.id, "d" * 64, "sealed"),
     "live sessions": lambda filled: Sessions(filled.database).live(["5" * 24]),
     "session ended": lambda filled: Sessions(filled.database).end("5" * 24),

@@ -26,6 +26,7 @@ from tether_rt.http.responses import Response, to_json
 from tether_rt.http.routing import Route, RouteTable
 from tether_rt.mongo import client as store
 from tether_rt.mongo.sessions import Sessions
+from tether_rt.mongo.sources import Sources
 from tether_rt.mongo.users import Users
 from tether_rt.runtime.metrics import Metrics
 
@@ -135,7 +136,7 @@ async def site_on(mongodb_uri: str, **options: Any) -> AsyncIterator[Site]:
     client = store.connect(mongodb_uri)
     database = store.database(client, "unused")
     metrics = Metrics()
-    identity = Identity(Users(database), Sessions(database), Keyring("a secret"))
+    identity = Identity(Users(database), Sources(database), Sessions(database), Keyring("a secret"))
     web = HttpContext(identity, metrics, BodyBudget(BUDGET, metrics), max_body_bytes=LIMIT, **options)
     sites: list[Site] = []
     routes: list[Route] = [

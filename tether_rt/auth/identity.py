@@ -16,12 +16,14 @@ from typing import Any, Final, Generic, TypeVar
 
 from tether_rt.auth import credentials
 from tether_rt.auth.credentials import Keyring, SessionClaims
+from tether_rt.auth.last_seen import LastSeen
 from tether_rt.auth.passwords import PasswordCheck
 from tether_rt.domain.source import Source
 from tether_rt.errors import Unavailable
 from tether_rt.mongo.client import new_id
 from tether_rt.mongo.documents import UserDocument
 from tether_rt.mongo.sessions import Sessions
+from tether_rt.mongo.sources import Sources
 from tether_rt.mongo.users import Users, normal_email
 from tether_rt.runtime.batching import Batcher
 from tether_rt.runtime.deadlines import Deadline
@@ -154,6 +156,7 @@ class Identity:
     def __init__(
         self,
         users: Users,
+        sources: Sources,
         sessions: Sessions,
         keyring: Keyring,
         passwords: PasswordCheck | None = None,
@@ -162,17 +165,32 @@ class Identity:
     ) -> None:
         """`clock` decides how long a look-up is cached."""
         self._users = users
+        self._sources = sources
         self._sessions = sessions
         self._keyring = keyring
         self._passwords = passwords or PasswordCheck()
-        self._callers = LookupCache(users.callers_by_key_digest, clock=clock)
+        self.last_seen = LastSeen(sources, clock=clock)
+        self._callers = LookupCache(self._by_key_digest, clock=clock)
         self._live = LookupCache(self._live_by_id, clock=clock)
 
     async def caller(self, key: str, deadline: Deadline) -> Source | None:
         """Return the source that this API key belongs to, or None. Raises as `LookupCache.get`."""
-        return (
-            await self._callers.get(credentials.api_key_digest(key), deadline) if credentials.looks_like_api_key(key) else None
+        if not credentials.looks_like_api_key(key):
+            return None
+        source = await self._callers.get(credentials.api_key_digest(key), deadline)
+        if source is not None:
+            self.last_seen.note(source.id)
+        return source
+
+    async def _by_key_digest(self, digests: list[str]) -> dict[str, Source]:
+        users, sources = await asyncio.gather(
+            self._users.sources_by_key_digest(digests), self._sources.by_key_digest(digests, datetime.now(UTC))
         )
+        return {**users, **sources}
+
+    def forget_key(self, digest: str) -> None:
+        """Have an API key looked up again at its next use, by the SHA-256 of the key."""
+        self._callers.forget(digest)
 
     async def session(self, token: str, deadline: Deadline) -> Session | None:
         """Return the session of a token, or None if the token is forged, expired or its session ended. Raises as `caller`."""

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from datetime import datetime, timedelta
+from typing import Final, Literal, NamedTuple
 
 API_KIND: Final = "api"
-"""The kind of a source that sends calls as the contract has them."""
+"""The kind of a source that sends calls as the contract has them, with an API key."""
+
+OVERLAP_HOURS: Final = 24.0
+"""How long the key before a new one holds, unless a request says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +22,15 @@ class SourceSettings:
     """Whether a recording that is a URL is fetched before the call is stored, or afterwards."""
     historic: bool = False
     """Whether all its calls are from the past: dashboards show them without notice."""
+    numbers: tuple[str, ...] = ()
+    """The organization's own numbers, in E.164: they tell which side of a call is the contact."""
+    agent_ids: tuple[str, ...] = ()
+    """The vendor's agents whose calls are taken; none means all."""
+    tolerance_s: float | None = None
+    """How old a webhook's signature may be; None leaves it to the vendor's rules."""
+    fetch_user: str | None = None
+    sealed_fetch_password: str | None = field(default=None, repr=False)
+    """What recordings are fetched with; the password is encrypted (`Keyring.unseal`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +47,24 @@ class Source:
     def provider(self) -> str:
         """What its calls and their events have as `provider`."""
         return "external" if self.kind == API_KIND else self.kind
+
+
+class SourceKey(NamedTuple):
+    """An API key of a source, known by its SHA-256. Times are aware; without an end it holds until it is rotated."""
+
+    digest: str
+    created_at: datetime
+    ends_at: datetime | None = None
+
+    def is_live(self, now: datetime) -> bool:
+        """Say if the key holds at this moment."""
+        return self.ends_at is None or now < self.ends_at
+
+
+def rotated(keys: Sequence[SourceKey], digest: str, now: datetime, overlap: timedelta) -> tuple[SourceKey, ...]:
+    """Return a source's keys after a new one was made: the new key, and the newest before it for as long as `overlap`.
+
+    So no more than two are live. A key that was already ending ends at once.
+    """
+    latest = [key._replace(ends_at=now + overlap) for key in keys if key.ends_at is None]
+    return (*(key for key in latest if key.is_live(now)), SourceKey(digest, now))

@@ -7,7 +7,7 @@ projection returns a part of these fields.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, NotRequired, TypedDict, cast
+from typing import Any, Literal, NotRequired, TypedDict, cast
 
 from motor.motor_asyncio import AsyncIOMotorCollection as Collection
 
@@ -35,6 +35,41 @@ class UserDocument(TypedDict):
     apiKeyDigest: str
     apiKeySealed: str
     createdAt: datetime
+
+
+class SourceKeyDocument(TypedDict):
+    """An API key of a source, as its SHA-256; `endsAt` is None until another key takes its place."""
+
+    digest: str
+    createdAt: datetime
+    endsAt: datetime | None
+
+
+class SourceSettingsDocument(TypedDict, total=False):
+    """What is set of `domain.source.SourceSettings`; `fetchPassword` is encrypted."""
+
+    recordings: Literal["now", "later"]
+    historic: bool
+    numbers: list[str]
+    agentIds: list[str]
+    toleranceS: float
+    fetchUser: str
+    fetchPassword: str
+
+
+class SourceDocument(TypedDict):
+    """Where calls come from, beside the users' own keys; `createdBy` is None for one that was added by the command."""
+
+    _id: str
+    organizationId: str
+    name: str
+    kind: str
+    enabled: bool
+    createdBy: str | None
+    createdAt: datetime
+    lastSeenAt: datetime | None
+    keys: list[SourceKeyDocument]
+    settings: SourceSettingsDocument
 
 
 class SessionDocument(TypedDict):
@@ -219,6 +254,7 @@ class Collections:
     def __init__(self, database: Database) -> None:
         self.organizations = cast("Collection[OrganizationDocument]", database["organizations"])
         self.users = cast("Collection[UserDocument]", database["users"])
+        self.sources = cast("Collection[SourceDocument]", database["sources"])
         self.sessions = cast("Collection[SessionDocument]", database["sessions"])
         self.counters = cast("Collection[CounterDocument]", database["counters"])
         self.contacts = cast("Collection[ContactDocument]", database["contacts"])

@@ -17,6 +17,10 @@ _INDEXES: Final[dict[str, list[IndexModel]]] = {
         IndexModel([("email", ASCENDING)], unique=True),
         IndexModel([("apiKeyDigest", ASCENDING)], unique=True),
     ],
+    "sources": [
+        IndexModel([("organizationId", ASCENDING)]),
+        IndexModel([("keys.digest", ASCENDING)], unique=True, sparse=True),
+    ],
     "sessions": [IndexModel([("expiresAt", ASCENDING)], expireAfterSeconds=0)],
     "contacts": [
         # Contacts of callers who withheld their number have none.

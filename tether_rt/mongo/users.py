@@ -37,6 +37,11 @@ class Users:
         await self._counters.update_one({"_id": found["_id"]}, {"$setOnInsert": {"seq": 0}}, upsert=True)
         return found["_id"]
 
+    async def organization_id(self, name: str) -> str | None:
+        """Return the id of the organization with this name, or None."""
+        found = await self._organizations.find_one({"name": name}, {"_id": 1})
+        return found["_id"] if found else None
+
     async def add(
         self,
         *,
@@ -74,7 +79,7 @@ class Users:
         """Return the user with this id."""
         return await self._users.find_one({"_id": user_id})
 
-    async def callers_by_key_digest(self, digests: list[str]) -> dict[str, Source]:
+    async def sources_by_key_digest(self, digests: list[str]) -> dict[str, Source]:
         """Return the users, as sources, of API keys by the keys' SHA-256; digests of no key are left out."""
         cursor = self._users.find({"apiKeyDigest": {"$in": digests}}, {"organizationId": 1, "apiKeyDigest": 1, "fullName": 1})
         return {

@@ -1,0 +1,78 @@
+"""An organization's sources: listing, adding and changing them, and their API keys. For admins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tether_rt.auth.permissions import Permission
+from tether_rt.auth.source_admin import SourceAdmin
+from tether_rt.domain.contract import Contract
+from tether_rt.domain.source import OVERLAP_HOURS
+from tether_rt.errors import NotFound
+from tether_rt.http.exchange import Exchange
+from tether_rt.http.handlers import SessionHandler, within_deadline
+from tether_rt.http.json_body import parse
+
+
+class _SourceBase(SessionHandler):
+    permission = Permission.MANAGE_SOURCES
+
+    def initialize(self, exchange: Exchange, sources: SourceAdmin, contract: Contract) -> None:  # type: ignore[override]
+        super().initialize(exchange)
+        self.sources = sources
+        self.contract = contract
+
+    def body(self, schema: str) -> dict[str, Any]:
+        body = parse(self.request.body)
+        self.contract.check(schema, body)
+        return dict(body)
+
+
+class SourcesHandler(_SourceBase):
+    """`/api/sources`: GET lists the sources, POST adds one and answers with its API key."""
+
+    body_methods = ("POST",)
+
+    @within_deadline
+    async def get(self) -> None:
+        self.respond({"success": True, "sources": await self.sources.every(self.session.organization_id)})
+
+    @within_deadline
+    async def post(self) -> None:
+        body = self.body("SourceCreateRequest")
+        added = await self.sources.add(self.session.organization_id, self.session.user_id, body)
+        self.respond({"success": True, "source": self.sources.shown(added.source), "apiKey": added.api_key}, 201)
+
+
+class SourceHandler(_SourceBase):
+    """`/api/sources/{sourceId}`: GET shows a source, PATCH changes it."""
+
+    body_methods = ("PATCH",)
+
+    @within_deadline
+    async def get(self, source_id: str) -> None:
+        self._show(await self.sources.one(self.session.organization_id, source_id))
+
+    @within_deadline
+    async def patch(self, source_id: str) -> None:
+        body = self.body("SourceChangeRequest")
+        self._show(await self.sources.change(self.session.organization_id, source_id, body))
+
+    def _show(self, source: dict[str, Any] | None) -> None:
+        if source is None:
+            raise NotFound("There is no such source.")
+        self.respond({"success": True, "source": source})
+
+
+class RotateHandler(_SourceBase):
+    """`POST /api/sources/{sourceId}/rotate`: a new API key; the one before holds for a while."""
+
+    body_methods = ("POST",)
+
+    @within_deadline
+    async def post(self, source_id: str) -> None:
+        overlap_hours = self.body("SourceRotateRequest").get("overlapHours", OVERLAP_HOURS)
+        rotated = await self.sources.rotate(self.session.organization_id, source_id, overlap_hours)
+        if rotated is None:
+            raise NotFound("There is no such source.")
+        self.respond({"success": True, "apiKey": rotated.api_key})

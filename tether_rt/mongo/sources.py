@@ -1,0 +1,100 @@
+"""Queries on `sources`: where an organization's calls come from, beside the API keys of its users."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from pymongo import ReturnDocument
+
+from tether_rt.domain.source import Source, SourceKey, SourceSettings
+from tether_rt.mongo.client import Database
+from tether_rt.mongo.documents import Collections, SourceDocument, SourceSettingsDocument
+
+
+class Sources:
+    """Queries on `sources`. Those that take `organization_id` find nothing of another organization; None means any."""
+
+    def __init__(self, database: Database) -> None:
+        self._sources = Collections(database).sources
+
+    async def add(self, source: SourceDocument) -> None:
+        """Store a new source."""
+        await self._sources.insert_one(source)
+
+    async def count(self, organization_id: str) -> int:
+        """Return how many sources the organization has."""
+        return await self._sources.count_documents({"organizationId": organization_id})
+
+    async def every(self, organization_id: str) -> list[SourceDocument]:
+        """Return the organization's sources, oldest first."""
+        return await self._sources.find({"organizationId": organization_id}).sort("_id").to_list(None)
+
+    async def one(self, organization_id: str | None, source_id: str) -> SourceDocument | None:
+        """Return a source by its id."""
+        return await self._sources.find_one(_own(organization_id, source_id))
+
+    async def change(
+        self, organization_id: str | None, source_id: str, values: dict[str, Any], removed: Sequence[str] = ()
+    ) -> SourceDocument | None:
+        """Set fields, remove others, and return the source as it is then; None if there is no such source."""
+        update = {"$set": values, "$unset": dict.fromkeys(removed, "")}
+        own = _own(organization_id, source_id)
+        if not any(update.values()):
+            return await self._sources.find_one(own)
+        given = {operator: fields for operator, fields in update.items() if fields}
+        return await self._sources.find_one_and_update(own, given, return_document=ReturnDocument.AFTER)
+
+    async def replace_keys(self, source: SourceDocument, keys: Sequence[SourceKey]) -> bool:
+        """Replace the keys that `source` has. Return False, and replace nothing, if it has others by now."""
+        unchanged = {"_id": source["_id"], "keys": source["keys"]}
+        documents = [{"digest": key.digest, "createdAt": key.created_at, "endsAt": key.ends_at} for key in keys]
+        return (await self._sources.update_one(unchanged, {"$set": {"keys": documents}})).matched_count == 1
+
+    async def by_key_digest(self, digests: list[str], now: datetime) -> dict[str, Source]:
+        """Return the sources of API keys by the keys' SHA-256, as far as source and key are in force."""
+        fields = {"organizationId": 1, "name": 1, "kind": 1, "settings": 1, "keys": 1}
+        cursor = self._sources.find({"keys.digest": {"$in": digests}, "enabled": True}, fields)
+        asked = set(digests)
+        return {
+            key.digest: source_of(found)
+            for found in await cursor.to_list(None)
+            for key in keys_of(found)
+            if key.digest in asked and key.is_live(now)
+        }
+
+    async def seen(self, source_ids: list[str], at: datetime) -> None:
+        """Note that these sources have sent something; the id of a user is none of them and is left out."""
+        await self._sources.update_many({"_id": {"$in": source_ids}}, {"$max": {"lastSeenAt": at}})
+
+
+def _own(organization_id: str | None, source_id: str) -> dict[str, Any]:
+    own: dict[str, Any] = {"_id": source_id}
+    return own if organization_id is None else {**own, "organizationId": organization_id}
+
+
+def keys_of(source: SourceDocument) -> list[SourceKey]:
+    """Return a source's keys, of which some may have ended."""
+    return [SourceKey(key["digest"], key["createdAt"], key["endsAt"]) for key in source["keys"]]
+
+
+def source_of(document: SourceDocument) -> Source:
+    """Return the source that a document holds."""
+    settings: SourceSettingsDocument = document["settings"]
+    default = SourceSettings()
+    return Source(
+        document["_id"],
+        document["organizationId"],
+        document["name"],
+        document["kind"],
+        SourceSettings(
+            recordings=settings.get("recordings", default.recordings),
+            historic=settings.get("historic", default.historic),
+            numbers=tuple(settings.get("numbers", default.numbers)),
+            agent_ids=tuple(settings.get("agentIds", default.agent_ids)),
+            tolerance_s=settings.get("toleranceS", default.tolerance_s),
+            fetch_user=settings.get("fetchUser", default.fetch_user),
+            sealed_fetch_password=settings.get("fetchPassword", default.sealed_fetch_password),
+        ),
+    )
