@@ -13,7 +13,19 @@ from typing import Any, Final
 
 import orjson
 
-from tether_rt.api import activity, calls, contacts, documents, export, health, recordings, sessions, sources, static_pages
+from tether_rt.api import (
+    activity,
+    calls,
+    contacts,
+    deliveries,
+    documents,
+    export,
+    health,
+    recordings,
+    sessions,
+    sources,
+    static_pages,
+)
 from tether_rt.auth.credentials import Keyring
 from tether_rt.auth.identity import Identity
 from tether_rt.auth.passwords import PasswordCheck
@@ -32,15 +44,19 @@ from tether_rt.hub.hub import Hub
 from tether_rt.hub.websocket_handler import DashboardSocket
 from tether_rt.ingest.body_reader import BodyReader
 from tether_rt.ingest.deduplication import DuplicateCheck
+from tether_rt.ingest.deliveries import DeliveryKeeper
+from tether_rt.ingest.delivery_bodies import DeliveryBodies
 from tether_rt.ingest.endpoint import IngestEndpoint
 from tether_rt.ingest.group_commit import GroupCommit
 from tether_rt.ingest.pipeline import Pipeline
+from tether_rt.ingest.replay import Replays
 from tether_rt.mongo import client as store
 from tether_rt.mongo.abandoned_transactions import AbandonedTransactions
 from tether_rt.mongo.batch_writer import BatchWriter
 from tether_rt.mongo.call_history import CallHistory
 from tether_rt.mongo.calls import Calls
 from tether_rt.mongo.contacts import Contacts
+from tether_rt.mongo.deliveries import Deliveries
 from tether_rt.mongo.indexes import create_indexes
 from tether_rt.mongo.lookups import Lookups
 from tether_rt.mongo.private_mongod import PrivateMongod
@@ -176,6 +192,13 @@ class App:
             trusted_proxies=networks(settings.trusted_proxies),
             key_rate=_key_rate(settings.rate_limit),
         )
+        self.deliveries = Deliveries(database)
+        self.delivery_bodies = DeliveryBodies(self.deliveries, keyring.body_seal(), self.recordings, spool)
+        self.delivery_keeper = DeliveryKeeper(self.deliveries, self.delivery_bodies, keyring, self.metrics)
+        self.supervisor.add("deliveries", self.delivery_keeper.run)
+        self.replays = Replays(
+            self.deliveries, self.delivery_bodies, self.calls, pipeline, self.identity.source_by_id, self.web.budget
+        )
         self.routes = self._routes(keyring, contract, pipeline)
         self.tornado = RouteTable(self.web, self.routes)
 
@@ -184,6 +207,7 @@ class App:
         history_part = {"history": CallHistory(self.database, self.search_backlog)}
         people_part = {"people": self.people, "contract": contract}
         sources_part = {"sources": self.source_admin, "contract": contract}
+        deliveries_part = {"deliveries": self.deliveries}
         links = recordings.RecordingLinks(self.recordings, keyring)
         assets = StaticFiles(static_folder())
         page = {"assets": assets, "policy": _page_policy(self.recordings)}
@@ -198,7 +222,7 @@ class App:
             for name, check in (("mongodb", self._check_mongodb), ("store", self.recordings.check), ("feed", self.hub.check))
         }
         return [
-            ("/api/calls/ingest", IngestEndpoint, {"pipeline": pipeline}),
+            ("/api/calls/ingest", IngestEndpoint, {"pipeline": pipeline, "deliveries": self.delivery_keeper}),
             ("/api/auth/login", sessions.LoginHandler, {"contract": contract}),
             ("/api/auth/verify-token", sessions.VerifyTokenHandler, {}),
             ("/api/auth/logout", sessions.LogoutHandler, {"hub": self.hub}),
@@ -226,6 +250,24 @@ class App:
             ("/api/contacts/{contactId}", contacts.ContactHandler, people_part),
             ("/api/conversation/all", contacts.ConversationsHandler, people_part),
             ("/api/conversation/messages", contacts.MessagesHandler, people_part),
+            ("/api/deliveries", deliveries.DeliveriesHandler, deliveries_part),
+            ("/api/deliveries/reasons", deliveries.ReasonsHandler, deliveries_part),
+            (
+                "/api/deliveries/replay",
+                deliveries.ReplayManyHandler,
+                {**deliveries_part, "replays": self.replays, "contract": contract},
+            ),
+            ("/api/deliveries/{deliveryId}", deliveries.DeliveryHandler, deliveries_part),
+            (
+                "/api/deliveries/{deliveryId}/body",
+                deliveries.DeliveryBodyHandler,
+                {**deliveries_part, "bodies": self.delivery_bodies},
+            ),
+            (
+                "/api/deliveries/{deliveryId}/replay",
+                deliveries.ReplayHandler,
+                {**deliveries_part, "replays": self.replays},
+            ),
             ("/ws", DashboardSocket, {"hub": self.hub}),
             ("/healthz", health.HealthHandler, {}),
             ("/readyz", health.ReadyHandler, {"checks": checks}),
@@ -299,6 +341,7 @@ class App:
     async def _commit_changes(self, http: BoundedServer) -> None:
         await http.answered(changes=True)
         await self.group_commit.drain()
+        await self.delivery_keeper.drain()
 
     async def close(self) -> None:
         """Stop everything: the parts side by side, then the connections to MongoDB that they use, then mongod.

@@ -23,6 +23,8 @@ from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from tether_rt.auth.sealed_bodies import BodySeal
+
 API_KEY_PREFIX: Final = "tk_live_"
 _API_KEY: Final = re.compile(r"tk_live_[A-Za-z0-9_-]{43}")
 _HASHER: Final = PasswordHasher()
@@ -82,6 +84,8 @@ class Keyring:
     def __init__(self, secret: str) -> None:
         self._session_key = _derive(secret, b"session")
         self._link_key = _derive(secret, b"recording-link")
+        self._delivery_key = _derive(secret, b"delivery")
+        self._same_key = _derive(secret, b"delivery-digest")
         self._box = Fernet(base64.urlsafe_b64encode(_derive(secret, b"api-key")))
 
     def session_token(self, claims: SessionClaims) -> str:
@@ -137,6 +141,14 @@ class Keyring:
             return self._box.decrypt(sealed.encode()).decode()
         except InvalidToken:
             return None
+
+    def body_seal(self) -> BodySeal:
+        """Return what encrypts the bodies of deliveries."""
+        return BodySeal(self._delivery_key)
+
+    def body_digest(self) -> hmac.HMAC:
+        """Return a new keyed digest for the bodies of deliveries: who reads the database cannot try what a body was."""
+        return hmac.new(self._same_key, digestmod="sha256")
 
 
 def _derive(secret: str, purpose: bytes) -> bytes:

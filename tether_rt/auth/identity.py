@@ -23,7 +23,7 @@ from tether_rt.errors import Unavailable
 from tether_rt.mongo.client import new_id
 from tether_rt.mongo.documents import UserDocument
 from tether_rt.mongo.sessions import Sessions
-from tether_rt.mongo.sources import Sources
+from tether_rt.mongo.sources import Sources, source_of
 from tether_rt.mongo.users import Users, normal_email
 from tether_rt.runtime.batching import Batcher
 from tether_rt.runtime.deadlines import Deadline
@@ -187,6 +187,11 @@ class Identity:
             self._users.sources_by_key_digest(digests), self._sources.by_key_digest(digests, datetime.now(UTC))
         )
         return {**users, **sources}
+
+    async def source_by_id(self, organization_id: str, source_id: str) -> Source | None:
+        """Return the organization's source with this id, whether its keys hold or not."""
+        found = await self._sources.one(organization_id, source_id)
+        return source_of(found) if found is not None else await self._users.source(organization_id, source_id)
 
     def forget_key(self, digest: str) -> None:
         """Have an API key looked up again at its next use, by the SHA-256 of the key."""

@@ -44,12 +44,15 @@ class RateLimit(Generic[_Key]):
         wait_s = self._full_at[key] - self._clock() - self._tolerance_s
         return wait_s if wait_s > _EPSILON_S else 0.0
 
-    def take(self, key: _Key) -> float:
-        """Use the key and return 0.0, or take nothing and return in how many seconds it may be used."""
+    def take(self, key: _Key, uses: int = 1) -> float:
+        """Use the key and return 0.0, or take nothing and return in how many seconds it may be used.
+
+        Where one use is left, several may be taken; the key is then blocked for longer.
+        """
         wait_s = self.wait_s(key)
         if not wait_s:
             now = self._clock()
-            self._full_at[key] = max(self._full_at.get(key, now), now) + self._interval_s
+            self._full_at[key] = max(self._full_at.get(key, now), now) + uses * self._interval_s
             self._forget(now)
         return wait_s
 

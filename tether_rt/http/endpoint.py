@@ -56,6 +56,13 @@ class Endpoint(HTTPMessageDelegate):
         """Note that the answer is out, or that there will be none; called once or more."""
         self.exchange.end(status)
 
+    def require_media(self, declared_bytes: int | None) -> None:
+        """Judge what the headers say of the body's form; raises `UnsupportedMedia`."""
+        require_plain_json(self.exchange.request.headers)
+
+    def refused(self, error: TetherError) -> None:
+        """Note that the request is answered with this error."""
+
     def take_body(self) -> bytearray:
         """Return the whole body and let go of it. Its size stays in the budget until the end of the answer."""
         return self.exchange.body.take() if self.exchange.body is not None else bytearray()
@@ -87,7 +94,7 @@ class Endpoint(HTTPMessageDelegate):
         try:
             should_yield = self.exchange.body.add(chunk)
         except TetherError as error:
-            return self._respond_early(self.exchange.error_response(error))
+            return self._respond_early(self._response_to(error))
         return asyncio.sleep(0) if should_yield else None
 
     def finish(self) -> None:
@@ -106,7 +113,7 @@ class Endpoint(HTTPMessageDelegate):
         if declared_bytes is not None and declared_bytes > self.max_body_bytes:
             raise too_large(self.max_body_bytes)
         if self.takes_json:
-            require_plain_json(self.exchange.request.headers)
+            self.require_media(declared_bytes)
         self.exchange.body = RequestBody(
             self.context.budget, self.max_body_bytes, declared_bytes or 0, self._cut_off, self.context.pace_window_s
         )
@@ -127,7 +134,9 @@ class Endpoint(HTTPMessageDelegate):
 
     def _response_to(self, error: Exception) -> Response:
         self.exchange.log_unexpected(error)
-        return self.exchange.error_response(public_error_of(500, error))
+        public = public_error_of(500, error)
+        self.refused(public)
+        return self.exchange.error_response(public)
 
     async def _respond_early(self, response: Response) -> None:
         """Answer before the whole body is here and close, but read on for a while, so that the client sees the answer."""

@@ -3,29 +3,43 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Final
 
 from tether_rt.auth.rate_limits import retry_after_s
+from tether_rt.domain.delivery import Kind
 from tether_rt.domain.source import Source
-from tether_rt.errors import TooManyRequests, Unauthorized
+from tether_rt.errors import TetherError, TooManyRequests, Unauthorized, UnsupportedMedia
 from tether_rt.http.endpoint import Endpoint
 from tether_rt.http.exchange import Exchange
-from tether_rt.http.headers import bearer_token
+from tether_rt.http.headers import bearer_token, declared_bytes_of
 from tether_rt.http.responses import Response, to_json
+from tether_rt.ingest.deliveries import KEPT_STATUSES, DeliveryKeeper, RefusedRequest
 from tether_rt.ingest.pipeline import Pipeline
 from tether_rt.mongo.batch_plan import Created, Outcome
 from tether_rt.runtime.metrics import labelled
 
+MAX_UNSUPPORTED_BYTES: Final = 8 * 1024 * 1024
+"""A body of a wrong type is taken up to this size, so that it is kept; a larger one is refused by its headers."""
 
-class IngestEndpoint(Endpoint):
-    """Judges the API key by the headers, hands the body to the pipeline, answers with the outcome."""
 
-    methods = ("POST",)
-    source: Source
+class SourceEndpoint(Endpoint):
+    """Finds the source by the API key, and keeps what is refused as a delivery."""
 
-    def __init__(self, exchange: Exchange, pipeline: Pipeline) -> None:
+    kind: ClassVar[Kind] = "ingest"
+    source: Source | None = None
+
+    def __init__(self, exchange: Exchange, deliveries: DeliveryKeeper) -> None:
         super().__init__(exchange)
-        self._pipeline = pipeline
+        self._deliveries = deliveries
+        self._unsupported: UnsupportedMedia | None = None
+        self._raw: bytearray | None = None
+        self._refused: TetherError | None = None
+
+    @property
+    def target(self) -> str | None:
+        """The call that the address names, if it names one."""
+        return None
 
     @property
     def max_body_bytes(self) -> int:
@@ -37,17 +51,69 @@ class IngestEndpoint(Endpoint):
         source = await self.context.identity.caller(key, self.exchange.deadline) if key else None
         if source is None:
             raise Unauthorized("Missing or invalid API key: send Authorization: Bearer tk_live_…")
-        self.source = source
         self.exchange.organization_id = source.organization_id
         wait_s = self.context.key_rate.take(source.id) if self.context.key_rate is not None else 0.0
         if wait_s:
             raise TooManyRequests(
                 "This API key calls too often; send the call again later.", retry_after_s(wait_s), limit="key_rate"
             )
+        self.source = source
+
+    def require_media(self, declared_bytes: int | None) -> None:
+        """Judge the form of the body; that of a small one, which is to be kept, when it is here."""
+        try:
+            super().require_media(declared_bytes)
+        except UnsupportedMedia as error:
+            if declared_bytes is None or declared_bytes > MAX_UNSUPPORTED_BYTES:
+                raise
+            self._unsupported = error
+
+    def take_body(self) -> bytearray:
+        """Return the whole body, which is kept until the answer is out; raises `UnsupportedMedia`."""
+        self._raw = super().take_body()
+        if self._unsupported is not None:
+            raise self._unsupported
+        return self._raw
+
+    def refused(self, error: TetherError) -> None:
+        self._refused = error
+
+    def end(self, status: int) -> None:
+        """Keep what was refused, now that the answer is out."""
+        error = self._refused if not self.exchange.is_over else None
+        if error is not None and error.status in KEPT_STATUSES and self.source is not None:
+            self._deliveries.keep(self._delivery(self.source, error))
+        self._raw = None
+        super().end(status)
+
+    def _delivery(self, source: Source, error: TetherError) -> RefusedRequest:
+        declared_bytes = declared_bytes_of(self.exchange.request) or 0
+        return RefusedRequest(
+            source=source,
+            request_id=self.exchange.request_id,
+            at=datetime.now(UTC),
+            kind=self.kind,
+            target=self.target,
+            error=error,
+            raw=self._raw,
+            size_bytes=declared_bytes if self._raw is None else len(self._raw),
+        )
+
+
+class IngestEndpoint(SourceEndpoint):
+    """Hands the body to the pipeline, answers with the outcome."""
+
+    methods = ("POST",)
+
+    def __init__(self, exchange: Exchange, pipeline: Pipeline, deliveries: DeliveryKeeper) -> None:
+        super().__init__(exchange, deliveries)
+        self._pipeline = pipeline
 
     async def respond(self) -> Response:
         """Store the call and say what became of it."""
-        status, payload = outcome_response(await self._pipeline.take(self.take_body(), self.source, self.exchange.deadline))
+        body = self.take_body()
+        assert self.source is not None, "it was authorized"
+        status, payload = outcome_response(await self._pipeline.take(body, self.source, self.exchange.deadline))
         return Response(status, to_json(payload))
 
     def end(self, status: int) -> None:

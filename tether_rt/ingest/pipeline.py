@@ -48,9 +48,10 @@ class Pipeline:
         self._announce = announce
         self._words_at_once = words_at_once
 
-    async def take(self, raw: bytearray, source: Source, deadline: Deadline) -> Outcome:
+    async def take(self, raw: bytearray, source: Source, deadline: Deadline, call_id: str | None = None) -> Outcome:
         """Return `Created` or `Duplicate` once it is durable.
 
+        `call_id` is the id of a new call that has no `externalCallId`: stored before under that id, it is not stored again.
         `deadline` is how long the request may still wait for MongoDB. Raises `BadRequest` for an error that the vendor can
         correct, `Unavailable` for one that passes by itself.
         """
@@ -66,7 +67,8 @@ class Pipeline:
         if read.recording is not None:
             recording = await self._recordings.take(read.recording, source.organization_id)
         is_indexed = not read.is_large and self._words_at_once()
-        entry = Entry(new_id(), call, recording, call_elements(call, recording, is_indexed=is_indexed), is_indexed)
+        own_id = call_id if call_id is not None and external_id is None else new_id()
+        entry = Entry(own_id, call, recording, call_elements(call, recording, is_indexed=is_indexed), is_indexed)
         del raw, read, body  # perhaps megabytes, which are not needed while the commit is awaited
         outcome = await self._group_commit.submit(entry, deadline.remaining_s)
         if recording is not None and isinstance(outcome, Created):

@@ -106,6 +106,10 @@ class Calls:
         shown = {**UNSHOWN, "providerMetadata": 0}
         return await self._calls.find_one({"_id": call_id, "organizationId": organization_id}, shown)
 
+    async def exists(self, organization_id: str, call_id: str) -> bool:
+        """Say if the organization has this call."""
+        return await self._calls.find_one({"_id": call_id, "organizationId": organization_id}, {"_id": 1}) is not None
+
     async def recording(self, recording_id: str) -> RecordingDocument | None:
         """Return the recording with this id. The caller must have checked a signed link to it."""
         found = await self._calls.find_one({"recordings.recordingId": recording_id}, {"recordings.$": 1})

@@ -11,6 +11,7 @@ from typing import Any, Literal, NotRequired, TypedDict, cast
 
 from motor.motor_asyncio import AsyncIOMotorCollection as Collection
 
+from tether_rt.domain.delivery import Kind, Verdict
 from tether_rt.domain.events import FeedSegment
 from tether_rt.mongo.client import Database
 
@@ -248,6 +249,70 @@ class PeaksDocument(TypedDict):
     createdAt: datetime
 
 
+class AttemptDocument(TypedDict):
+    """One time that a delivery was tried; `by` is who tried it (`domain.delivery`)."""
+
+    at: datetime
+    verdict: Verdict
+    code: str | None
+    field: str | None
+    error: str | None
+    callId: str | None
+    by: str
+
+
+class LeaseDocument(TypedDict):
+    """Who replays a delivery just now, and until when nobody else may."""
+
+    holder: str
+    until: datetime
+
+
+class DeliveryDocument(TypedDict):
+    """Something that a source sent, and what became of it. `target` is the call that the address named, if it named one.
+
+    `bytes` is the size of what was sent, `keptBytes` that of what was kept of it; `hasFile` says if a part of that is a file.
+    """
+
+    _id: str
+    organizationId: str
+    sourceId: str
+    at: datetime
+    requestId: str
+    kind: Kind
+    target: str | None
+    verdict: Verdict
+    code: str | None
+    field: str | None
+    error: str | None
+    callId: str | None
+    bytes: int
+    keptBytes: int
+    times: int
+    attempts: list[AttemptDocument]
+    notes: list[dict[str, Any]]
+    hasFile: bool
+    expiresAt: datetime
+    lease: NotRequired[LeaseDocument]
+
+
+class BodyDocument(TypedDict):
+    """The body of the delivery with the same id, compressed and sealed, without its part from `start` to `end`.
+
+    That part is a file in the recording store, sealed, with `fileBytes`; without one all three are 0. A body with a file has
+    `fileExpiresAt`, and a server removes both; another has `expiresAt`, and MongoDB removes it.
+    """
+
+    _id: str
+    organizationId: str
+    sealed: bytes
+    start: int
+    end: int
+    fileBytes: int
+    expiresAt: NotRequired[datetime]
+    fileExpiresAt: NotRequired[datetime]
+
+
 class Collections:
     """A database's collections, typed by their documents."""
 
@@ -264,3 +329,5 @@ class Collections:
         self.calls = cast("Collection[CallDocument]", database["calls"])
         self.feed = cast("Collection[FeedSegment]", database["feed"])
         self.peaks = cast("Collection[PeaksDocument]", database["peaks"])
+        self.deliveries = cast("Collection[DeliveryDocument]", database["deliveries"])
+        self.delivery_bodies = cast("Collection[BodyDocument]", database["delivery_bodies"])

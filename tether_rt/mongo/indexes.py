@@ -69,6 +69,17 @@ _INDEXES: Final[dict[str, list[IndexModel]]] = {
         IndexModel([("unindexed", ASCENDING)], sparse=True),
     ],
     "call_changes": [IndexModel([("callId", ASCENDING), ("number", DESCENDING)])],
+    "deliveries": [
+        IndexModel([("organizationId", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel([("organizationId", ASCENDING), ("sourceId", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel([("organizationId", ASCENDING), ("verdict", ASCENDING), ("code", ASCENDING), ("at", DESCENDING)]),
+        IndexModel([("organizationId", ASCENDING), ("callId", ASCENDING)]),
+        IndexModel([("expiresAt", ASCENDING)], expireAfterSeconds=0),
+    ],
+    "delivery_bodies": [
+        IndexModel([("expiresAt", ASCENDING)], expireAfterSeconds=0),
+        IndexModel([("fileExpiresAt", ASCENDING)], sparse=True),
+    ],
     "feed": [IndexModel([("organizationId", ASCENDING), ("last", ASCENDING)], unique=True)],
 }
 

@@ -87,6 +87,12 @@ class Users:
             for user in await cursor.to_list(None)
         }
 
+    async def source(self, organization_id: str, source_id: str) -> Source | None:
+        """Return a user of the organization as the source of that id."""
+        query = {"_id": source_id, "organizationId": organization_id}
+        user = await self._users.find_one(query, {"fullName": 1})
+        return Source(source_id, organization_id, user["fullName"]) if user is not None else None
+
     async def sealed_key(self, user_id: str) -> str | None:
         """Return the user's API key, encrypted; None when there is no such user."""
         user = await self._users.find_one({"_id": user_id}, {"apiKeySealed": 1})

@@ -84,6 +84,10 @@ class DiskStore:
         except TimeoutError as error:
             raise disk_hung() from error
 
+    async def remove(self, key: str) -> None:
+        """Remove the file. A power cut may bring it back, which harms nobody."""
+        await self._threads.run(Path(self._path(key)).unlink, missing_ok=True)
+
     async def url(self, key: str, content_type: str, expires_s: int) -> str | None:
         """Return None: the server itself serves the bytes."""
         check_key(key)

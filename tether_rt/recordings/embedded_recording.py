@@ -76,6 +76,12 @@ class LargeText:
         return 12 if bytes(raw[at + 2 : at + 4]).lower() in _HIGH_SURROGATES and raw[at + 6 : at + 8] == b"\\u" else 6
 
 
+def recording_place(raw: bytes | bytearray, min_bytes: int) -> tuple[int, int] | None:
+    """Return where the text of a body's recording begins and ends, as `lift_recording` finds it."""
+    start, end = max(_strings(raw), key=lambda place: place[1] - place[0], default=(0, 0))
+    return (start, end) if end - start >= min_bytes and raw[end - 1] != _BACKSLASH else None
+
+
 def lift_recording(raw: bytearray, min_bytes: int) -> tuple[bytes, str, LargeText] | None:
     """Return the body with a placeholder in place of its recording, the placeholder, and the recording's text.
 
@@ -83,14 +89,15 @@ def lift_recording(raw: bytearray, min_bytes: int) -> tuple[bytes, str, LargeTex
     found by its quotes alone: then parse the whole body. The caller checks that the placeholder is the top level's `recording`:
     the key may stand elsewhere, or twice.
     """
-    start, end = max(_strings(raw), key=lambda place: place[1] - place[0], default=(0, 0))
-    if end - start < min_bytes or raw[end - 1] == _BACKSLASH:
+    place = recording_place(raw, min_bytes)
+    if place is None:
         return None
+    start, end = place
     placeholder = secrets.token_hex(16)
     return bytes(raw[:start]) + placeholder.encode() + bytes(raw[end:]), placeholder, LargeText(raw, start, end)
 
 
-def _strings(raw: bytearray) -> Iterator[tuple[int, int]]:
+def _strings(raw: bytes | bytearray) -> Iterator[tuple[int, int]]:
     """Yield the start and end of the strings that follow the first `_MAX_STRINGS` keys `recording`."""
     end = 0
     for _ in range(_MAX_STRINGS):

@@ -152,6 +152,11 @@ class R2Store:
             with _FilePart(source, 0, size_bytes) as body:
                 await self._put_object(target, body, size_bytes, content_type)
 
+    async def remove(self, key: str) -> None:
+        """Delete the object: S3 answers the same if there is none."""
+        async with self._connection(), self._call("remove"):
+            await self._client.delete_object(Bucket=self._bucket, Key=check_key(key))
+
     async def url(self, key: str, content_type: str, expires_s: int) -> str | None:
         """Presign a GET, without a request to R2, whose answer has the given type and is played, not downloaded."""
         name = check_key(key).rpartition("/")[2]

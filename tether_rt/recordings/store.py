@@ -13,6 +13,7 @@ PIECE_BYTES: Final = 256 * 1024
 """Recordings are read, hashed, decoded and moved in pieces of this size."""
 
 _KEY: Final = re.compile(rf"recordings/[0-9a-f]{{24}}/[0-9a-f]{{64}}\.(?:{'|'.join(sorted(EXTENSIONS))})")
+_DELIVERY_KEY: Final = re.compile(r"deliveries/[0-9a-f]{24}/[0-9a-f]{24}")
 
 
 def recording_key(organization_id: str, sha256: str, audio: AudioType) -> str:
@@ -20,9 +21,14 @@ def recording_key(organization_id: str, sha256: str, audio: AudioType) -> str:
     return check_key(f"recordings/{organization_id}/{sha256}.{audio.extension}")
 
 
+def delivery_key(organization_id: str, delivery_id: str) -> str:
+    """Return the key of what was sent as a recording and refused, encrypted."""
+    return check_key(f"deliveries/{organization_id}/{delivery_id}")
+
+
 def check_key(key: str) -> str:
-    """Return `key`; raise `ValueError` unless it has the form that `recording_key` gives, which leaves no room for `..`."""
-    if not _KEY.fullmatch(key):
+    """Return `key`; raise `ValueError` unless it has a form that the functions above give, which leaves no room for `..`."""
+    if not _KEY.fullmatch(key) and not _DELIVERY_KEY.fullmatch(key):
         raise ValueError(f"not the key of a recording: {key!r}")
     return key
 
@@ -48,6 +54,9 @@ class RecordingStore(Protocol):
 
         The store may move the file away; otherwise the caller removes it.
         """
+
+    async def remove(self, key: str) -> None:
+        """Remove what is under `key`, if anything is."""
 
     async def url(self, key: str, content_type: str, expires_s: int) -> str | None:
         """Return a presigned URL that answers GET with Range for `expires_s` seconds; None if this server serves the bytes."""

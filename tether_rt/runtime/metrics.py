@@ -55,6 +55,20 @@ class Metrics:
             "tether_recording_seconds", "Time to obtain and store a recording", ["source"],
             buckets=(*_SECONDS, 30, 60, 120), registry=registry,
         )  # fmt: skip
+        self.deliveries_kept = Counter("tether_deliveries_kept", "Refused requests kept", registry=registry)
+        self.deliveries_dropped = Counter(
+            "tether_deliveries_dropped",
+            "Refused requests not kept, by cause: rate, queue, failed",
+            ["cause"],
+            registry=registry,
+        )
+        for cause in ("rate", "queue", "failed"):
+            self.deliveries_dropped.labels(cause)
+        self.delivery_bytes = Counter("tether_delivery_bytes", "Bytes of bodies of refused requests kept", registry=registry)
+        self.deliveries_waiting = Gauge("tether_deliveries_waiting", "Refused requests waiting to be kept", registry=registry)
+        self.deliveries_waiting_bytes = Gauge(
+            "tether_deliveries_waiting_bytes", "Bytes of bodies of refused requests in memory", registry=registry
+        )
         self.feed_lag_s = Histogram(
             "tether_feed_lag_seconds", "From commit to the tail having read it", buckets=_SECONDS, registry=registry
         )
