@@ -29,7 +29,8 @@ from tether_rt.hub import hub, protocol, wire
 from tether_rt.ingest import group_commit, storable
 from tether_rt.mongo import client as store
 from tether_rt.mongo.indexes import create_indexes
-from tether_rt.recordings.fetch import fetcher, url_policy
+from tether_rt.recordings.fetch import limits as fetch_limits
+from tether_rt.recordings.fetch import url_policy
 from tether_rt.runtime.metrics import Metrics
 from tether_rt.settings import SETTINGS
 
@@ -262,7 +263,7 @@ def test_messages_in_the_protocols_page_fit_the_contract() -> None:
 
 def test_numbers_in_the_vendors_and_protocols_pages_are_the_codes() -> None:
     """Each with the words beside it: a bare number is found somewhere by chance."""
-    limits = fetcher.Limits()
+    limits = fetch_limits.Limits()
     said = {
         "quickstart-vendor": (
             f"{storable.MAX_DEPTH} levels are the limit",
@@ -274,6 +275,7 @@ def test_numbers_in_the_vendors_and_protocols_pages_are_the_codes() -> None:
             f"at most {phone.MAX_CHARS} characters",
             f"{limits.connect_s:g} seconds to take the connection, {limits.headers_s:g} to begin its answer, "
             f"and {limits.total_s:g} for everything",
+            f"tried again for {limits.retry_s:g} seconds",
         ),
         "protocol": (
             f"at most {MAX_NAME_CHARS} characters here, `summary` at most {MAX_SUMMARY_CHARS:,}",

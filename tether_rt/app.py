@@ -67,7 +67,8 @@ from tether_rt.mongo.users import Users
 from tether_rt.mongo.waveforms import Waveforms
 from tether_rt.mongo.wire.loop_connection import LoopConnection
 from tether_rt.recordings.disk import DiskStore
-from tether_rt.recordings.fetch.fetcher import Limits, RecordingFetcher
+from tether_rt.recordings.fetch.fetcher import RecordingFetcher
+from tether_rt.recordings.fetch.limits import Limits
 from tether_rt.recordings.intake import RecordingIntake
 from tether_rt.recordings.spool import Spool
 from tether_rt.recordings.store import RecordingStore

@@ -18,6 +18,7 @@ an error into the one JSON shape `{"success": false, "error": "<one plain senten
     ├── RangeNotSatisfiable     416  bytes that a recording does not have
     ├── UpgradeRequired         426  the address speaks WebSocket
     ├── TooManyRequests         429  past a rate limit; carries `retry_after_s`
+    ├── FetchFailed       400 or 503  an address gave no recording; says whether another attempt may help
     ├── ReaderTooSlow           499  the client does not read its answer; logged, never sent
     └── Unavailable             503  overloaded, or a dependency is away; carries `retry_after_s`
         └── WriteConflict       503  another transaction was first; nothing was written
@@ -69,6 +70,15 @@ Code = Literal[
     "not_storable",
     "start_in_future",
     "bad_recording",
+    "recording_not_audio",
+    "recording_without_sound",
+    "recording_address_refused",
+    "recording_not_found",
+    "recording_gone",
+    "recording_forbidden",
+    "recording_too_large",
+    "recording_not_fetched",
+    "recording_unavailable",
 ]
 """Every code of an error; programs compare them, so none changes. `docs/errors.md` says of each what to change, and
 `schemas/openapi.yaml` lists them in this order."""
@@ -252,6 +262,31 @@ class Unavailable(TetherError):
         super().__init__(sentence, code=code, field=field)
         self.retry_after_s = retry_after_s
         self.limit = limit
+
+
+class FetchFailed(TetherError):
+    """One attempt to fetch a recording from its address failed, for a reason that lies with the address or its host.
+
+    `str(error)` and `code` are for the vendor. `may_get_better`: whether a later attempt may succeed (404, a host that is away;
+    not 410, a private address, a certificate). `status` is what a request is answered that does not wait for one: 503 for what
+    passes by itself, 400 else. `retry_after_s` is what the host asked for, None if it did not.
+    """
+
+    field = "recording"
+
+    def __init__(
+        self, sentence: str, code: Code, *, may_get_better: bool, status: int = 400, retry_after_s: int | None = None
+    ) -> None:
+        super().__init__(sentence, code=code)
+        self.may_get_better = may_get_better
+        self.status = status
+        self.retry_after_s = retry_after_s
+
+    def answer(self, retry_after_s: int) -> BadRequest | Unavailable:
+        """Return what the request is answered; `retry_after_s` where the host asked for no time of its own."""
+        if self.status == BadRequest.status:
+            return BadRequest(str(self), code=self.code, field=self.field)
+        return Unavailable(str(self), self.retry_after_s or retry_after_s, code=self.code, field=self.field)
 
 
 class WriteConflict(Unavailable):

@@ -22,7 +22,8 @@ from tests.support.vendor import Vendor, body, head, raw, repeated, status
 from tether_rt.domain.call import Recording
 from tether_rt.errors import BadRequest, Unavailable
 from tether_rt.recordings.disk import DiskStore
-from tether_rt.recordings.fetch.fetcher import Limits, RecordingFetcher
+from tether_rt.recordings.fetch.fetcher import RecordingFetcher
+from tether_rt.recordings.fetch.limits import Limits
 from tether_rt.recordings.intake import RecordingIntake
 from tether_rt.recordings.r2 import R2Store
 from tether_rt.recordings.spool import Spool
@@ -41,7 +42,7 @@ class Place:
         self.spool_folder = folder / "spool"
         self.spool = Spool(self.spool_folder)
         self.seen: list[tuple[str, int]] = []
-        fetcher = RecordingFetcher(self.spool, [vendor.host], Limits(window_s=0.5))
+        fetcher = RecordingFetcher(self.spool, [vendor.host], Limits(window_s=0.5, retry_s=0.1))
         self.intake = RecordingIntake(
             store, fetcher, self.spool, lambda: "d" * 24, lambda kind, size, seconds: self.seen.append((kind, size))
         )
@@ -160,7 +161,7 @@ async def test_a_fetched_recording_must_be_audio_too(place: Place) -> None:
     with pytest.raises(BadRequest, match="too slowly"):
         await place.taken(drip, ORGANIZATION)
     lie = place.vendor.serve("/lie", raw(head(200, Content_Length=10_000_000) + audio.mp3()))
-    with pytest.raises(BadRequest, match="broke off"):
+    with pytest.raises(Unavailable, match="broke off"):
         await place.taken(lie, ORGANIZATION)
 
 

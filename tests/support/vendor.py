@@ -142,6 +142,16 @@ def redirect(to: str, code: int = 302) -> Answer:
     return status(code, Location=to)
 
 
+def in_turn(*answers: Answer) -> Answer:
+    """Give each request the next of the answers, and the last one to all that come later."""
+    left = list(answers)
+
+    async def answer(request: Request, writer: asyncio.StreamWriter) -> None:
+        await (left.pop(0) if len(left) > 1 else left[0])(request, writer)
+
+    return answer
+
+
 def repeated(first: bytes, piece: bytes, times: int | None = None, pause_s: float = 0.0, tail: bytes = b"") -> Answer:
     """Send `first`, then `piece` so many `times` (None: for ever), then `tail`."""
 

@@ -63,8 +63,16 @@ class RecordingIntake:
         """Decode or fetch the recording that `text` is or points to, and store it; return it once it is durable.
 
         Raises `BadRequest` that names `recording` and the reason (neither base64 nor a URL, not audio, could not be fetched),
-        and `Unavailable` when the store or the disk is away. Nothing is left behind then.
+        and `Unavailable` when the store, the disk or the recording's host is away. Nothing is left behind then.
         """
+        try:
+            return await self._take(text, organization_id)
+        except BadRequest as refusal:
+            if refusal.field is not None:
+                raise
+            raise BadRequest(str(refusal), code="bad_recording", field="recording") from refusal
+
+    async def _take(self, text: str | LargeText, organization_id: str) -> Recording:
         began_s = time.perf_counter()
         url = _url(text) if isinstance(text, str) else None
         if isinstance(text, str) and url is None and len(text) < _SPOOL_CHARS:
@@ -79,10 +87,12 @@ class RecordingIntake:
     async def _store_source(self, source: _Source, organization_id: str, began_s: float) -> Recording:
         audio = sniff(source.head)
         if audio is None:
-            raise BadRequest("recording is not audio: MP3, WAV, OGG, M4A, FLAC or WebM is expected")
+            sentence = "recording is not audio: MP3, WAV, OGG, M4A, FLAC or WebM is expected"
+            raise BadRequest(sentence, code="recording_not_audio", field="recording")
         seconds = await self._duration_s(source.content)
         if seconds == 0:
-            raise BadRequest(f"recording holds no sound: it is {audio.name} without audio in it")
+            sentence = f"recording holds no sound: it is {audio.name} without audio in it"
+            raise BadRequest(sentence, code="recording_without_sound", field="recording")
         recording = Recording(
             recording_id=self._new_id(),
             key=recording_key(organization_id, source.sha256, audio),

@@ -67,10 +67,20 @@ class SpoolWriter:
             self._sha256.update(data)
             self._size_bytes += len(data)
 
+    def restart(self) -> None:
+        """Forget what was written; raises `OSError`."""
+        with self._lock:
+            if self._descriptor is not None:
+                os.ftruncate(self._descriptor, 0)
+                os.lseek(self._descriptor, 0, os.SEEK_SET)
+            self._sha256 = hashlib.sha256()
+            self._size_bytes = 0
+            self._head = b""
+
     def finish(self) -> SpooledFile:
         """Close the file and return it; raises `ValueError` when nothing was written."""
         with self._lock:
-            if self._path is None:
+            if self._path is None or not self._size_bytes:
                 raise ValueError("nothing was written")
             self._close()
             return SpooledFile(self._path, self._size_bytes, self._sha256.hexdigest(), self._head)

@@ -13,7 +13,8 @@ import pytest
 from tests.attacks.network import PUBLIC, Network, network
 from tests.recordings.fetch.fetching import CORPUS, LONG_LIMITS, RECORDING, fetch, refusal
 from tests.support.vendor import Vendor, body, redirect
-from tether_rt.recordings.fetch.fetcher import Limits, RecordingFetcher
+from tether_rt.recordings.fetch.fetcher import RecordingFetcher
+from tether_rt.recordings.fetch.limits import Limits
 from tether_rt.recordings.fetch.resolver import SystemResolver, is_own_address
 from tether_rt.recordings.fetch.url_policy import Address
 from tether_rt.recordings.spool import Spool

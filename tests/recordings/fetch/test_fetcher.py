@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import gzip
 import hashlib
+import os
+import socket
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -13,13 +15,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.recordings.fetch.fetching import LONG_LIMITS, QUICK, RECORDING, SLOWNESS, fetch, refusal
+from tests.recordings.fetch.fetching import LONG_LIMITS, ORGANIZATION, QUICK, RECORDING, SLOWNESS, fetch, refusal
 from tests.support import audio
 from tests.support.certificate import contexts
 from tests.support.small_disk import small_disk
-from tests.support.vendor import Answer, Vendor, body, head, raw, redirect, repeated, status, vendor_server
-from tether_rt.errors import BadRequest, Unavailable
-from tether_rt.recordings.fetch.fetcher import Limits, RecordingFetcher
+from tests.support.vendor import Answer, Vendor, body, head, in_turn, raw, redirect, repeated, status, vendor_server
+from tether_rt.errors import BadRequest, FetchFailed, Unavailable
+from tether_rt.recordings.fetch.fetcher import RecordingFetcher
+from tether_rt.recordings.fetch.limits import Limits
 from tether_rt.recordings.fetch.slots import KeyedSemaphore
 from tether_rt.recordings.fetch.url_policy import Address
 from tether_rt.recordings.spool import Spool
@@ -31,17 +34,38 @@ def chunked(*pieces: bytes, end: bytes = b"0\r\n\r\n") -> bytes:
     return head(200, Transfer_Encoding="chunked") + b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in pieces) + end
 
 
+def body_without_reason(content: bytes) -> bytes:
+    return b"HTTP/1.1 200\r\nContent-Length: %d\r\n\r\n%s" % (len(content), content)
+
+
 @pytest.mark.parametrize(
     "answer",
     [
         body(RECORDING),
         body(RECORDING, Content_Encoding="identity", Content_Type="text/plain"),
+        body(RECORDING, Content_Encoding="aws-chunked"),
+        raw(chunked(RECORDING, end=b"0\r\nX-Sum: 1\r\n\r\n").replace(b"Transfer", b"Trailer: X-Sum\r\nTransfer")),
+        raw(head(200, Transfer_Encoding="chunked") + b'%x;a=b;c="d"\r\n%s\r\n0;e\r\n\r\n' % (len(RECORDING), RECORDING)),
+        raw(body_without_reason(RECORDING)),
+        raw(head(200).replace(b"1.1", b"1.0") + RECORDING),
         raw(head(200) + RECORDING),
         raw(chunked(RECORDING[:10], RECORDING[10:5000], RECORDING[5000:])),
         raw(head(103, Link="</x>") + head(200, Content_Length=len(RECORDING)) + RECORDING),
         raw(head(200, Content_Length=len(RECORDING)), RECORDING[:5], RECORDING[5:], pause_s=0.02),
     ],
-    ids=["length", "identity", "until close", "chunked", "early hints", "late"],
+    ids=[
+        "length",
+        "identity",
+        "an encoding that is none",
+        "trailer",
+        "chunk extension",
+        "no reason",
+        "HTTP/1.0",
+        "until close",
+        "chunked",
+        "early hints",
+        "late",
+    ],
 )
 async def test_what_the_vendor_sends_arrives(answer: Answer, vendor: Vendor, fetcher: RecordingFetcher, spool: Spool) -> None:
     file, content = await fetch(fetcher, spool, vendor.serve("/call.mp3", answer))
@@ -117,7 +141,9 @@ async def test_each_hop_is_judged_again(to: str, reason: str, vendor: Vendor, fe
         (body(b""), "sent nothing"),
         (raw(head(200)), "sent nothing"),
         (raw(chunked()), "sent nothing"),
-        (raw(), "not HTTP"),
+        (raw(), "broke off"),
+        (raw(b"HTT"), "broke off"),
+        (raw(head(200)[:-2]), "broke off"),
         (raw(b"SSH-2.0-OpenSSH_9.2\r\n"), "not HTTP"),
         (raw(b"\x15\x03\x01\x00\x02\x02F" * 20), "not HTTP"),
         (raw(b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n"), "not HTTP"),
@@ -129,15 +155,17 @@ async def test_each_hop_is_judged_again(to: str, reason: str, vendor: Vendor, fe
         (raw(head(200) + RECORDING, then="reset"), "broke off"),
         (raw(chunked(RECORDING, end=b"")), "broke off"),
         (raw(chunked(RECORDING, end=b"5\r\nab")), "broke off"),
-        (raw(chunked(RECORDING, end=b"xyz\r\n")), "broke off"),
-        (raw(chunked(RECORDING, end=b"ffffffffffffffffffff\r\n")), "broke off"),
-        (raw(head(200, Content_Length=-5) + RECORDING), "broke off"),
-        (raw(head(200, Content_Length="5, 6") + RECORDING), "broke off"),
-        (raw(head(200, Content_Length="1" * 5000) + RECORDING), "larger than 0 MB"),
+        (raw(chunked(RECORDING, end=b"xyz\r\n")), "not HTTP"),
+        (raw(chunked(RECORDING, end=b"fffffffffffffffffffff\r\n")), "not HTTP"),
+        (raw(head(200, Content_Length=-5) + RECORDING), "not HTTP"),
+        (raw(head(200, Content_Length="5, 6") + RECORDING), "not HTTP"),
+        (raw(head(200, Content_Length="1" * 5000) + RECORDING), "not HTTP"),
+        (raw(head(200, Content_Length="1" * 18) + RECORDING), "larger than 0 MB"),
         (raw(head(200, Content_Length=1_000_001) + RECORDING), "larger than 0 MB"),
-        (raw(head(200, Transfer_Encoding="gzip, chunked") + RECORDING), "broke off"),
+        (raw(head(200, Transfer_Encoding="gzip, chunked") + RECORDING), "not HTTP"),
         (body(gzip.compress(bytes(1_000_000)), Content_Encoding="gzip"), "compressed"),
         (body(RECORDING, Content_Encoding="br"), "compressed"),
+        (body(RECORDING, Content_Encoding="aws-chunked, zstd"), "compressed"),
         (repeated(head(200), bytes(60_000)), "larger than 0 MB"),
         (repeated(head(200, Transfer_Encoding="chunked"), b"ea60\r\n" + bytes(60_000) + b"\r\n"), "larger than 0 MB"),
         (repeated(head(200, Transfer_Encoding="chunked"), (b"64\r\n" + bytes(100) + b"\r\n") * 100), "larger than 0 MB"),
@@ -159,11 +187,98 @@ async def test_a_vendor_that_does_not_deliver_is_cut_off_with_the_reason(
 
 
 async def test_the_time_for_everything_is_bounded(vendor: Vendor, spool: Spool) -> None:
-    fetcher = RecordingFetcher(spool, [vendor.host], Limits(total_s=0.5, window_s=0.1, window_bytes=10))
+    fetcher = RecordingFetcher(spool, [vendor.host], Limits(total_s=0.5, window_s=0.1, window_bytes=10, retry_s=0))
     url = vendor.serve("/", repeated(head(200), bytes(100), pause_s=0.01))
     assert "too slowly" in await refusal(fetcher, spool, url)
     slow = vendor.serve("/slow", raw(b"", head(302, Location="/slow"), pause_s=0.2))
     assert "too slowly" in await refusal(fetcher, spool, slow)
+
+
+NOT_YET = [403, 404, 408, 425, 429, 500, 502, 503]
+
+
+@pytest.mark.parametrize("code", NOT_YET)
+async def test_a_host_that_is_not_ready_is_asked_again(code: int, vendor: Vendor, spool: Spool) -> None:
+    fetcher = RecordingFetcher(spool, [vendor.host])
+    url = vendor.serve("/", in_turn(status(code), raw(head(200, Content_Length=10_000) + RECORDING[:5000]), body(RECORDING)))
+    assert (await fetch(fetcher, spool, url))[1] == RECORDING
+    assert len(vendor.requests) == 3
+
+
+@pytest.mark.parametrize("code", NOT_YET)
+async def test_a_host_that_does_not_get_ready_is_given_up_in_time(code: int, vendor: Vendor, spool: Spool) -> None:
+    fetcher = RecordingFetcher(spool, [vendor.host], Limits(retry_s=1))
+    with pytest.raises(BadRequest if code in (403, 404) else Unavailable, match=f"answered {code}") as refused:
+        await fetch(fetcher, spool, vendor.serve("/", status(code)))
+    expected = {403: "recording_forbidden", 404: "recording_not_found"}.get(code, "recording_unavailable")
+    assert (refused.value.code, refused.value.field) == (expected, "recording")
+    assert (refused.value.retry_after_s is None) == (code in (403, 404))
+    assert len(vendor.requests) >= 2
+
+
+async def test_a_host_that_says_when_to_come_again_is_believed(vendor: Vendor, spool: Spool) -> None:
+    fetcher = RecordingFetcher(spool, [vendor.host])
+    began = asyncio.get_running_loop().time()
+    await fetch(fetcher, spool, vendor.serve("/", in_turn(status(503, Retry_After=2), body(RECORDING))))
+    assert asyncio.get_running_loop().time() - began >= 2
+    with pytest.raises(Unavailable) as refused:
+        await fetch(fetcher, spool, vendor.serve("/later", status(503, Retry_After=60)))
+    assert refused.value.retry_after_s == 60
+    assert [request.target for request in vendor.requests] == ["/", "/", "/later"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (status(410), "recording_gone"),
+        (status(401), "recording_forbidden"),
+        (status(204), "recording_not_fetched"),
+        (redirect("http://10.0.0.1/"), "recording_address_refused"),
+        (raw(b"SSH-2.0-OpenSSH_9.2\r\n"), "recording_not_fetched"),
+        (body(RECORDING, Content_Encoding="gzip"), "recording_not_fetched"),
+        (body(bytes(1_000_001)), "recording_too_large"),
+    ],
+)
+async def test_what_cannot_get_better_is_refused_at_once(answer: Answer, code: str, vendor: Vendor, spool: Spool) -> None:
+    fetcher = RecordingFetcher(spool, [vendor.host], Limits(size_bytes=1_000_000))
+    async with spool.writing() as writer:
+        with pytest.raises(FetchFailed) as failed:
+            await fetcher.attempt(vendor.serve("/", answer), ORGANIZATION, writer)
+    assert (failed.value.code, failed.value.may_get_better) == (code, False)
+    with pytest.raises(BadRequest) as refused:
+        await fetch(fetcher, spool, vendor.url("/"))
+    assert refused.value.code == code
+    assert len(vendor.requests) == 2
+
+
+async def test_no_slot_is_held_between_two_attempts(vendor: Vendor, spool: Spool) -> None:
+    fetcher = RecordingFetcher(spool, [vendor.host])
+    late = vendor.serve("/late", in_turn(*[status(404)] * 20, body(RECORDING)))
+    waiting = [asyncio.create_task(fetch(fetcher, spool, late)) for _ in range(20)]  # more than an organization's slots
+    while len(vendor.requests) < 20:  # noqa: ASYNC110 - each has been told that it is not there yet
+        await asyncio.sleep(0.005)
+    assert (await fetch(fetcher, spool, vendor.serve("/now", body(RECORDING))))[1] == RECORDING
+    assert all(content == RECORDING for _, content in await asyncio.gather(*waiting))
+
+
+async def test_an_end_of_tls_without_a_goodbye_is_no_end_of_a_recording(spool: Spool, tmp_path: Path) -> None:
+    """Anybody on the way can close a connection, but only the host can say that it is the end (RFC 8446 section 6.1)."""
+    server, client = contexts(tmp_path, "vendor.example")
+
+    async def half(request: object, writer: asyncio.StreamWriter) -> None:
+        writer.write(head(200) + RECORDING[: len(RECORDING) // 2])
+        await writer.drain()
+        connection = socket.socket(fileno=os.dup(writer.get_extra_info("socket").fileno()))
+        connection.shutdown(socket.SHUT_RDWR)
+        connection.close()
+
+    async with vendor_server(tls=server) as vendor:
+        url = f"https://vendor.example:{vendor.port}"
+        fetcher = RecordingFetcher(spool, [f"vendor.example:{vendor.port}"], LONG_LIMITS, lookup=loopback, tls=client)
+        vendor.serve("/half", half)
+        assert "broke off" in await refusal(fetcher, spool, f"{url}/half")
+        vendor.serve("/whole", raw(head(200) + RECORDING))
+        assert (await fetch(fetcher, spool, f"{url}/whole"))[1] == RECORDING
 
 
 async def test_a_port_where_nobody_listens_is_reported(fetcher: RecordingFetcher, spool: Spool, vendor: Vendor) -> None:
@@ -299,7 +414,7 @@ def test_any_answer_is_a_recording_or_a_reason(tmp_path: Path, garbage: bytes, s
         await spool.start()
         async with vendor_server() as vendor:
             url = vendor.serve("/", raw(start + garbage))
-            with contextlib.suppress(BadRequest):
+            with contextlib.suppress(BadRequest, Unavailable):
                 await fetch(RecordingFetcher(spool, [vendor.host], LONG_LIMITS), spool, url)
         await spool.close()
 

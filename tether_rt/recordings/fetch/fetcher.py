@@ -6,57 +6,41 @@ Guarantees, whatever the vendor's host does:
 - It sends no credential, cookie or referrer.
 - The bytes, the time and the memory are bounded (`Limits`).
 
-What the vendor can mend is `BadRequest`.
+`RecordingFetcher.fetch` is for a request that waits: it tries again for some seconds, and fails with what the request is to be
+answered. `RecordingFetcher.attempt` is one attempt; it fails with `FetchFailed`, which says whether another one may help.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import re
+import socket
 import ssl
-import sys
+import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
-from tornado.http1connection import HTTP1Connection, HTTP1ConnectionParameters
-from tornado.httputil import HTTPHeaders, RequestStartLine
-from tornado.iostream import IOStream, StreamClosedError, UnsatisfiableReadError
+from tornado.iostream import IOStream
 from tornado.tcpclient import TCPClient
 from tornado.util import TimeoutError as TornadoTimeoutError
 
-from tether_rt.errors import BadRequest
+from tether_rt.errors import BadRequest, FetchFailed
+from tether_rt.recordings.fetch.failures import RETRY_AFTER_S, failed, not_in_time, of_status, passing, too_large, too_slow
+from tether_rt.recordings.fetch.limits import MAX_FETCHES, MAX_FETCHES_PER_ORGANIZATION, WAIT_S, Limits
 from tether_rt.recordings.fetch.resolver import FixedResolver, Lookup, SystemResolver, is_own_address
-from tether_rt.recordings.fetch.response import SpooledResponse
+from tether_rt.recordings.fetch.response import HostResponse
 from tether_rt.recordings.fetch.slots import KeyedSemaphore
 from tether_rt.recordings.fetch.url_policy import Address, Target, is_public, judge_url, listed_hosts, not_public, redirected
 from tether_rt.recordings.spool import Spool, SpooledFile, SpoolWriter
 from tether_rt.recordings.store import PIECE_BYTES
+from tether_rt.runtime.backoff import Backoff
 
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a vendor's host may take of this server. Past each limit the answer is a 400 that says which one it was."""
-
-    size_bytes: int = 200 * 1024 * 1024
-    redirects: int = 3
-    connect_s: float = 5.0
-    """For looking up the name, and again for the TCP connection and TLS together, per hop."""
-    headers_s: float = 10.0
-    """From the request to the end of the response's headers, per hop."""
-    total_s: float = 120.0
-    """For everything, redirects included."""
-    window_s: float = 10.0
-    window_bytes: int = 80 * 1000
-    """At least this many bytes must arrive in every `window_s`: 8 kB/s, the rate of a telephone line."""
-    header_bytes: int = 32 * 1024
-
-
-MAX_FETCHES: Final = 32
-"""Fetches at once: each holds a socket, a file and about 1 MiB."""
-MAX_FETCHES_PER_ORGANIZATION: Final = 8
-WAIT_S: Final = 10.0
-"""How long a fetch waits for a slot, first of its organization's and then of all."""
+_PASSES_SOON: Final = frozenset({"recording_not_found", "recording_forbidden", "recording_unavailable"})
+"""What is tried again while a request waits. A slow host or name server has taken most of that time already."""
+_BETWEEN_TRIES: Final = Backoff(first_s=0.5, longest_s=2.0, jitter=0.3)
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_COMPRESSIONS: Final = frozenset({"gzip", "x-gzip", "compress", "x-compress", "deflate", "br", "zstd"})
+"""Other words in `Content-Encoding`, such as `aws-chunked`, say nothing about the bytes."""
 
 
 class RecordingFetcher:
@@ -83,83 +67,102 @@ class RecordingFetcher:
         self._slots = KeyedSemaphore(MAX_FETCHES, MAX_FETCHES_PER_ORGANIZATION, WAIT_S)
 
     async def fetch(self, url: str, organization_id: str, writer: SpoolWriter) -> SpooledFile:
-        """Fetch `url` into `writer`'s file and return it.
+        """Fetch `url` into `writer`'s file and return it; try again while that may help, until `Limits.retry_s` are over.
 
-        Raises `BadRequest` with the reason when the URL is refused or its host does not deliver; `Unavailable` when the disk
-        fails, or too many fetches or look-ups are under way.
+        No slot is held between two attempts. Raises `BadRequest` with the reason when the URL is refused or its host does not
+        deliver; `Unavailable` when the host will probably do so later, when the disk fails, or when too many fetches or
+        look-ups are under way.
+        """
+        began_s = time.monotonic()
+        tries = 0
+        while True:
+            try:
+                return await self.attempt(url, organization_id, writer)
+            except FetchFailed as failure:
+                tries += 1
+                wait_s = max(_BETWEEN_TRIES.wait_s(tries), failure.retry_after_s or 0)
+                is_worth_it = failure.may_get_better and failure.code in _PASSES_SOON
+                if not is_worth_it or time.monotonic() - began_s + wait_s > self._limits.retry_s:
+                    raise failure.answer(RETRY_AFTER_S) from failure
+            await asyncio.sleep(wait_s)
+
+    async def attempt(self, url: str, organization_id: str, writer: SpoolWriter) -> SpooledFile:
+        """Fetch `url` once into `writer`'s file and return it.
+
+        Raises `FetchFailed` for what lies with the URL or its host: see there whether another attempt may help. Raises
+        `Unavailable` for what lies with this server: the disk fails, or too many fetches or look-ups are under way. After
+        either the same `writer` takes another attempt.
         """
         async with self._slots.slot(organization_id):
             try:
+                await self._spool.run(writer.restart)
                 async with asyncio.timeout(self._limits.total_s):
                     return await self._follow(url, writer)
             except TimeoutError as error:
-                raise _too_slow() from error
+                raise too_slow() from error
 
     async def _follow(self, url: str, writer: SpoolWriter) -> SpooledFile:
-        target = judge_url(url, self._listed)
-        response = await self._get(target, writer)
+        target = self._judge(url)
+        location = await self._get(target, writer)
         redirects = 0
-        while response.location is not None:
+        while location is not None:
             redirects += 1
             if redirects > self._limits.redirects:
-                raise BadRequest(f"recording could not be fetched: more than {self._limits.redirects} redirects")
+                raise failed(f"more than {self._limits.redirects} redirects")
             try:
-                target = judge_url(redirected(target, response.location), self._listed)
-                response = await self._get(target, writer)
-            except BadRequest as error:
-                raise BadRequest(f"{error} (after a redirect)") from error
+                target = self._judge(location, target)
+                location = await self._get(target, writer)
+            except FetchFailed as failure:
+                failure.args = (f"{failure} (after a redirect)",)
+                raise
         return await self._spool.run(writer.finish)
 
-    async def _get(self, target: Target, writer: SpoolWriter) -> SpooledResponse:
-        stream = await self._connect(target, await self._addresses(target))
-        response = SpooledResponse(stream, writer, self._spool, self._limits.size_bytes)
-        connection = HTTP1Connection(
-            stream,
-            is_client=True,
-            params=HTTP1ConnectionParameters(
-                no_keep_alive=True,
-                chunk_size=PIECE_BYTES,
-                max_header_size=self._limits.header_bytes,
-                # `SpooledResponse` limits the size: it can tell the vendor.
-                max_body_size=sys.maxsize,
-            ),
-        )
-        headers = HTTPHeaders(
-            {
-                "Host": target.host_header,
-                "User-Agent": "tether-rt",
-                "Accept": "audio/*, */*;q=0.5",
-                # A compressed response could be a gigabyte in a megabyte; audio is compressed already.
-                "Accept-Encoding": "identity",
-                "Connection": "close",
-            }
-        )
-        # A task of its own, which is ended by closing the stream and never cancelled: HTTP1Connection takes a CancelledError
-        # that arrives while the delegate works for a failure of the delegate, logs it and swallows it.
-        exchange = asyncio.ensure_future(_exchange(connection, target, headers, response))
+    def _judge(self, url: str, redirecting: Target | None = None) -> Target:
         try:
-            await self._watch(exchange, response)
-        finally:
-            stream.close()
-            await asyncio.wait({exchange})
-        if error := exchange.exception():
-            raise error
-        response.judge()
-        return response
+            return judge_url(redirected(redirecting, url) if redirecting is not None else url, self._listed)
+        except BadRequest as refusal:
+            raise FetchFailed(str(refusal), "recording_address_refused", may_get_better=False) from refusal
 
-    async def _watch(self, exchange: asyncio.Future[None], response: SpooledResponse) -> None:
-        """Wait for the end of the exchange; stop it when the host is too slow."""
-        headers = response.headers_arrived
-        await asyncio.wait({exchange, headers}, timeout=self._limits.headers_s, return_when=asyncio.FIRST_COMPLETED)
-        if not headers.done() and not exchange.done():
-            response.stop(BadRequest("recording could not be fetched: its host did not answer in time"))
-        arrived = response.size_bytes
-        while not exchange.done():
-            await asyncio.wait({exchange}, timeout=self._limits.window_s)
-            # While our own disk is waited for, the host is not to blame.
-            if not response.is_writing and not exchange.done() and response.size_bytes - arrived < self._limits.window_bytes:
-                response.stop(_too_slow())
-            arrived = response.size_bytes
+    async def _get(self, target: Target, writer: SpoolWriter) -> str | None:
+        """Write what is at `target` to `writer`'s file, or return where its host redirects to."""
+        response = HostResponse(await self._connect(target, await self._addresses(target)), self._limits)
+        try:
+            head = await response.head(target)
+            headers = {name: value.decode("latin-1") for name, value in head.headers}
+            if head.status_code in _REDIRECTS and b"location" in headers:
+                return _utf8(headers[b"location"])
+            self._require_recording(head.status_code, headers)
+            await self._save(response, writer)
+            return None
+        finally:
+            response.close()
+
+    def _require_recording(self, status: int, headers: dict[bytes, str]) -> None:
+        if status != 200:
+            raise of_status(status, headers.get(b"retry-after", ""))
+        encodings = re.split(r"[,\s]+", headers.get(b"content-encoding", "").lower())
+        if not _COMPRESSIONS.isdisjoint(encodings):
+            raise failed("its host sends it compressed, though asked not to")
+        if int(headers.get(b"content-length", 0)) > self._limits.size_bytes:
+            raise too_large(self._limits.size_bytes)
+
+    async def _save(self, response: HostResponse, writer: SpoolWriter) -> None:
+        size_bytes = 0
+        # Small pieces of a slow host are gathered, so that a thread is not started for each packet.
+        pending = bytearray()
+        while piece := await response.piece():
+            size_bytes += len(piece)
+            if size_bytes > self._limits.size_bytes:
+                raise too_large(self._limits.size_bytes)
+            pending += piece
+            if len(pending) >= PIECE_BYTES:
+                response.is_writing = True
+                await self._spool.run(writer.write, bytes(pending))
+                response.is_writing = False
+                pending.clear()
+        if not size_bytes:
+            raise failed("its host sent nothing", may_get_better=True)
+        await self._spool.run(writer.write, bytes(pending))
 
     async def _addresses(self, target: Target) -> list[Address]:
         if target.address is not None:
@@ -168,17 +171,18 @@ class RecordingFetcher:
             try:
                 async with asyncio.timeout(self._limits.connect_s):
                     addresses = await self._lookup(target.host)
-            except OSError as error:
-                raise BadRequest(f"recording could not be fetched: {target.host} was not found") from error
+            except OSError as error:  # TimeoutError, too
+                is_unknown = isinstance(error, socket.gaierror) and error.errno != socket.EAI_AGAIN
+                raise failed(f"{target.host} was not found", may_get_better=not is_unknown) from error
         # One address that is not public is enough to refuse the name: an honest host publishes none.
         if not target.is_listed and not all(is_public(address) and not is_own_address(address) for address in addresses):
-            raise not_public()
+            raise FetchFailed(str(not_public()), "recording_address_refused", may_get_better=False)
         return addresses
 
     async def _connect(self, target: Target, addresses: list[Address]) -> IOStream:
         client = TCPClient(resolver=FixedResolver(addresses))
         try:
-            return await client.connect(
+            stream = await client.connect(
                 target.host,
                 target.port,
                 ssl_options=self._tls if target.scheme == "https" else None,
@@ -186,24 +190,24 @@ class RecordingFetcher:
                 timeout=self._limits.connect_s,
             )
         except ssl.SSLCertVerificationError as error:
-            raise BadRequest("recording could not be fetched: its host's certificate does not hold") from error
+            raise failed("its host's certificate does not hold") from error
         except ssl.SSLError as error:
-            raise BadRequest("recording could not be fetched: its host does not speak HTTPS there") from error
+            raise failed("its host does not speak HTTPS there") from error
         except TornadoTimeoutError as error:
-            raise BadRequest("recording could not be fetched: its host did not answer in time") from error
+            raise not_in_time() from error
         except OSError as error:
-            raise BadRequest("recording could not be fetched: its host refuses the connection or is not reachable") from error
+            raise passing("its host refuses the connection or is not reachable") from error
         finally:
             client.close()
+        if isinstance(stream.socket, ssl.SSLSocket):
+            # An end of the connection without `close_notify` is to be an error, and not the end of the recording.
+            stream.socket.suppress_ragged_eofs = False  # type: ignore[attr-defined]  # a parameter that TCPClient does not pass
+        return stream
 
 
-async def _exchange(connection: HTTP1Connection, target: Target, headers: HTTPHeaders, response: SpooledResponse) -> None:
-    with contextlib.suppress(StreamClosedError, UnsatisfiableReadError):
-        connection.write_headers(RequestStartLine("GET", target.path, ""), headers)
-        connection.finish()
-        await connection.read_response(response)
-    await response.flush()
-
-
-def _too_slow() -> BadRequest:
-    return BadRequest("recording could not be fetched: its host sends it too slowly")
+def _utf8(header: str) -> str:
+    """Return a header's text: it is read as Latin-1, but a location with other characters is UTF-8 in practice."""
+    try:
+        return header.encode("latin-1").decode()
+    except UnicodeError:
+        return header

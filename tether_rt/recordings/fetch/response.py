@@ -1,117 +1,137 @@
-"""The response of a vendor's host, written to a spool file while it arrives, and judged at its end."""
+"""The answer of a vendor's host, read from its connection with h11, in time and at a pace.
+
+h11 knows HTTP/1.1 as hosts really speak it: chunk extensions, trailers, a status line without a reason. It does no I/O.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import re
 from typing import Final
 
-from tornado.httputil import HTTPHeaders, HTTPMessageDelegate, RequestStartLine, ResponseStartLine
-from tornado.iostream import IOStream
+import h11
+from tornado.iostream import IOStream, StreamClosedError
 
-from tether_rt.errors import BadRequest, TetherError
-from tether_rt.recordings.spool import Spool, SpoolWriter
+from tether_rt.errors import FetchFailed
+from tether_rt.recordings.fetch.failures import broke_off, not_http, not_in_time, too_slow
+from tether_rt.recordings.fetch.limits import Limits
+from tether_rt.recordings.fetch.url_policy import Target
 from tether_rt.recordings.store import PIECE_BYTES
 
-_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_MAX_HINTS: Final = 20
+"""How many answers like 103 may come before the one that counts (RFC 9110 section 15.2)."""
+_HEAD_PIECE_BYTES: Final = 4096
+_EVENTS_AT_ONCE: Final = 100
+"""Pieces that are read without a turn for the event loop: a host may send chunks of one byte, 10 µs each."""
 
 
-class SpooledResponse(HTTPMessageDelegate):
-    """Writes a response's body to a spool file.
+class HostResponse:
+    """One request to a host and its answer, on a connection of its own.
 
-    Its methods do not raise: `HTTP1Connection` would log that as a programming error. They keep the first failure instead,
-    close the stream, and `judge` raises it.
+    A timer closes the connection when the host is too slow. Every method raises `FetchFailed` with the reason.
     """
 
-    def __init__(self, stream: IOStream, writer: SpoolWriter, spool: Spool, max_bytes: int) -> None:
-        self.status: int | None = None
-        self.headers_arrived: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.location: str | None = None
-        """Where the response redirects to."""
-        self.size_bytes = 0
-        self.is_writing = False
-        """Whether the disk is waited for, and not the host."""
+    def __init__(self, stream: IOStream, limits: Limits) -> None:
         self._stream = stream
-        self._writer = writer
-        self._spool = spool
-        self._max_bytes = max_bytes
-        self._has_length = False
-        self._is_complete = False
-        self._failure: TetherError | None = None
-        # Small pieces of a slow host are gathered, so that a thread is not started for each packet.
-        self._pending = bytearray()
+        self._limits = limits
+        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=limits.header_bytes)
+        self._timer: asyncio.TimerHandle | None = None
+        self._first_bytes = b""
+        # h11 limits the headers while they are incomplete, so they are read in small pieces.
+        self._read_bytes = _HEAD_PIECE_BYTES
+        self._has_ended = False
+        self._events = 0
+        self._body_bytes = 0
+        self.is_writing = False
+        """Whether our own disk is waited for: then a slow pace is not the host's fault."""
 
-    def stop(self, failure: TetherError | None = None) -> None:
-        """Close the stream; the first failure is the one that `judge` raises."""
-        self._failure = self._failure or failure
+    async def head(self, target: Target) -> h11.Response:
+        """Ask for `target`; return the status and headers of the answer."""
+        request = h11.Request(
+            method="GET",
+            target=target.path,
+            headers=[
+                ("Host", target.host_header),
+                ("User-Agent", "tether-rt"),
+                ("Accept", "audio/*, */*;q=0.5"),
+                # A compressed response could be a gigabyte in a megabyte; audio is compressed already.
+                ("Accept-Encoding", "identity"),
+                ("Connection", "close"),
+            ],
+        )
+        self._timer = asyncio.get_running_loop().call_later(self._limits.headers_s, self._stop, not_in_time())
+        sent = (self._http.send(request) or b"") + (self._http.send(h11.EndOfMessage()) or b"")
+        try:
+            # Not awaited: a host may answer without reading.
+            self._stream.write(sent)
+        except StreamClosedError as error:
+            raise self._closed(error) from error
+        for _ in range(_MAX_HINTS):
+            event = await self._next_event()
+            if isinstance(event, h11.Response):
+                self._read_bytes = PIECE_BYTES
+                self._watch_pace(0)
+                return event
+        raise not_http()
+
+    async def piece(self) -> bytes:
+        """Return the next piece of the body; nothing at its end."""
+        event = await self._next_event()
+        if isinstance(event, h11.Data):
+            self._body_bytes += len(event.data)
+            return bytes(event.data)
+        self._cancel_timer()
+        return b""
+
+    def close(self) -> None:
+        """Close the connection; idempotent."""
+        self._cancel_timer()
         self._stream.close()
 
-    def judge(self) -> None:
-        """Return if the response was a redirect or a complete recording; raise the reason otherwise."""
-        if self._failure is not None:
-            raise self._failure
-        if self.status is None:
-            raise BadRequest("recording could not be fetched: its host's answer is not HTTP")
-        if self.location is not None:
-            return
-        # A body without a length is complete when the connection is closed in an orderly way (RFC 9112 section 8).
-        if not self._is_complete or (not self._has_length and self._stream.error is not None):
-            raise BadRequest("recording could not be fetched: its host broke off before the end")
-        if not self.size_bytes:
-            raise BadRequest("recording could not be fetched: its host sent nothing")
+    async def _next_event(self) -> object:
+        self._events += 1
+        if self._events % _EVENTS_AT_ONCE == 0:
+            await asyncio.sleep(0)
+        while True:
+            try:
+                event = self._http.next_event()
+            except h11.RemoteProtocolError as error:
+                is_http = self._first_bytes.startswith(b"HTTP/"[: len(self._first_bytes)])
+                raise (broke_off() if self._has_ended and is_http else not_http()) from error
+            if event is not h11.NEED_DATA:
+                return event
+            self._http.receive_data(await self._read())
 
-    async def headers_received(self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders) -> None:
-        if not isinstance(start_line, ResponseStartLine) or 100 <= start_line.code < 200:
-            return
-        self.status = start_line.code
-        self.headers_arrived.set_result(None)
-        if self.status in _REDIRECTS and "Location" in headers:
-            self.location = _utf8(headers["Location"])
-            self.stop()
-        elif self.status != 200:
-            self.stop(BadRequest(f"recording could not be fetched: its host answered {self.status}"))
-        elif headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
-            self.stop(BadRequest("recording could not be fetched: its host sends it compressed, though asked not to"))
-        else:
-            length = headers.get("Content-Length", "")
-            self._has_length = bool(length) or "Transfer-Encoding" in headers
-            if re.fullmatch("[0-9]+", length) and (len(length) > 15 or int(length) > self._max_bytes):
-                self.stop(self._too_large())
-
-    async def data_received(self, chunk: bytes) -> None:
-        self.size_bytes += len(chunk)
-        if self.size_bytes > self._max_bytes:
-            self.stop(self._too_large())
-            return
-        self._pending += chunk
-        if len(self._pending) >= PIECE_BYTES:
-            await self.flush()
-
-    def finish(self) -> None:
-        self._is_complete = True
-
-    def on_connection_close(self) -> None:
-        """Do nothing: `judge` sees that `finish` was not called."""
-
-    async def flush(self) -> None:
-        """Write the gathered pieces. The host's next bytes are not read before that is done."""
-        data = bytes(self._pending)
-        self._pending.clear()
-        self.is_writing = True
+    async def _read(self) -> bytes:
+        """Return what has arrived; nothing at the end of the connection, if it was closed in an orderly way."""
         try:
-            await self._spool.run(self._writer.write, data)
-        except TetherError as failure:
-            self.stop(failure)
-        finally:
-            self.is_writing = False
+            data: bytes = await self._stream.read_bytes(self._read_bytes, partial=True)
+        except StreamClosedError as error:
+            # Without a length, the end of the connection is the end of the recording (RFC 9112 section 8). A reset is none,
+            # and neither is an end of TLS without `close_notify`, which anybody on the way can make.
+            if error.real_error is not None:
+                raise self._closed(error) from error
+            self._has_ended = True
+            return b""
+        self._first_bytes = self._first_bytes or data[:5]
+        return data
 
-    def _too_large(self) -> BadRequest:
-        return BadRequest(f"recording is larger than {self._max_bytes >> 20} MB")
+    def _closed(self, error: StreamClosedError) -> FetchFailed:
+        return error.real_error if isinstance(error.real_error, FetchFailed) else broke_off()
 
+    def _stop(self, failure: FetchFailed) -> None:
+        self._stream.close((FetchFailed, failure, None))
 
-def _utf8(header: str) -> str:
-    """Return a header's text: Tornado reads it as Latin-1, but a location with other characters is UTF-8 in practice."""
-    try:
-        return header.encode("latin-1").decode()
-    except UnicodeError:
-        return header
+    def _watch_pace(self, before_bytes: int) -> None:
+        self._cancel_timer()
+        self._timer = asyncio.get_running_loop().call_later(self._limits.window_s, self._judge_pace, before_bytes)
+
+    def _judge_pace(self, before_bytes: int) -> None:
+        if not self.is_writing and self._body_bytes - before_bytes < self._limits.window_bytes:
+            self._stop(too_slow())
+        else:
+            self._watch_pace(self._body_bytes)
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
