@@ -164,12 +164,31 @@ async def test_the_filtered_calls_come_as_a_table_that_runs_nothing(tenant: Tena
     assert len(list(csv.reader(io.StringIO(everything.body.decode("utf-8-sig"))))) == 3
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1+1", "-2", "@a", "\t=1", "\r=1", "  =1", "+1416555|cmd"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("=1+1", "+1+1", "-2", "@a", "\t=1", "\r=1", "  =1", "+1416555|cmd"),
+        *('\uff1dHYPERLINK("http://x.example")', "\uff0b1+1", "\ufe632", "\u3000\uff20a", " " * 999 + "\uff1d1"),
+        *("00123", "1747300200123456789", " 0100 ", "12E5", "\uff10\uff11"),
+    ],
+)
 def test_what_a_spreadsheet_would_run_is_defused(text: str) -> None:
     assert cell(text) == "'" + text
 
 
-@pytest.mark.parametrize("text", ["+14165550100", "a=1", "", "5 - 3"])
+async def test_a_table_for_programs_has_every_text_as_it_is(tenant: Tenant) -> None:
+    await post(tenant, externalCallId="1747300200123456789", callerName="00123", agentName="\uff1d1", fromNumber="anonymous")
+    for table, quote, mark in (("", "'", b"\xef\xbb\xbf"), ("spreadsheet", "'", b"\xef\xbb\xbf"), ("program", "", b"")):
+        answer = await tenant.get("/api/calls/export", params={"table": table})
+        assert answer.body.startswith(mark + b"callId,")
+        (row,) = csv.DictReader(io.StringIO(answer.body.decode("utf-8-sig")))
+        assert (row["vendorCallId"], row["contact"]) == (f"{quote}1747300200123456789", f"{quote}00123")
+        assert (row["agent"], row["from"], row["seconds"]) == (f"{quote}\uff1d1", "withheld", "0")
+    refused = await tenant.get("/api/calls/export?table=other")
+    assert (refused.status, refused.body["code"]) == (400, "unknown_value")
+
+
+@pytest.mark.parametrize("text", ["+14165550100", "a=1", "", "5 - 3", "0", "123456789012345", "sip:a@b.c", "1.5", "4 E5"])
 def test_plain_text_stays_as_it_is(text: str) -> None:
     assert cell(text) == text
 

@@ -215,5 +215,5 @@ def test_a_body_that_satisfies_the_schema_becomes_a_call_or_a_bad_request(body: 
         assert str(made)
         return
     assert made.start_time <= made.end_time
-    assert made.from_number is None or made.from_number.startswith("+")
+    assert made.from_number is None or made.from_number.startswith(("+", "sip"))
     assert made.extra.keys().isdisjoint({"direction", "metadata", "recording"})

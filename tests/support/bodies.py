@@ -50,6 +50,9 @@ def times(draw: st.DrawFn) -> str:
 VALID_TIMES = times().filter(is_date_time)
 PHONE_NUMBERS = st.one_of(
     st.sampled_from(["+14165550100", "+44 20 7946 0958", "+1 (416) 555-0100", "+3906123456", "4165550100", "+999123", ""]),
+    st.sampled_from(
+        ["anonymous", "Private", "+266696687", "sip:alice@example.com", "SIPS:911@[::1]", "tel:+14165550100", "+5215512345678"]
+    ),
     st.text("+0123456789 .()-x", max_size=20),
     st.text(max_size=20),
 )

@@ -6,9 +6,11 @@ import asyncio
 import csv
 import io
 import re
+import unicodedata
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from tether_rt.api import query
 from tether_rt.api.calls import HistoryBase
 from tether_rt.domain.call import iso_ms
 from tether_rt.domain.party import WITHHELD
@@ -32,12 +34,17 @@ _BYTE_ORDER_MARK: Final = "\ufeff"
 """Without it Excel reads UTF-8 as the machine's old code page."""
 _FORMULA: Final = re.compile(r"\s*[=+\-@\t\r]")
 _NUMBER: Final = re.compile(r"\+[0-9]{5,15}")
+_CHANGED_DIGITS: Final = re.compile(r"0[0-9]+|[0-9]{16,}|[0-9]+(?:\.[0-9]+)?[eE][0-9]+")
+"""Text that a spreadsheet reads as a number and gives back as another text: 00123, more digits than it keeps, 12E5."""
+_LOOKED_AT_CHARS: Final = 64
+_TABLES: Final = ("spreadsheet", "program")
 
 
 class ExportHandler(HistoryBase):
-    """The calls that a filter leaves, one a line (RFC 4180), newest first."""
+    """The calls that a filter leaves, one a line (RFC 4180), newest first; `table` says who is to read it."""
 
     async def get(self) -> None:
+        is_plain = query.one_of(self, "table", _TABLES) == "program"
         pages = self.history.every(self.session.organization_id, self.filter())
         self.set_header("Content-Type", "text/csv; charset=utf-8")
         self.set_header("Content-Disposition", f'attachment; filename="calls-{datetime.now(UTC):%Y-%m-%d}.csv"')
@@ -48,32 +55,39 @@ class ExportHandler(HistoryBase):
         # The first page is waited for before the first byte is sent: until then, an error can be answered as one.
         async with self.deadline:
             page = await anext(pages, None)
-        await self.stream((_BYTE_ORDER_MARK + _lines([list(_COLUMNS)])).encode())
+        await self.stream((("" if is_plain else _BYTE_ORDER_MARK) + _lines([list(_COLUMNS)])).encode())
         while page is not None:
             # In a thread: 500 calls with long summaries are many megabytes.
-            await self.stream(await asyncio.to_thread(_table, page))
+            await self.stream(await asyncio.to_thread(_table, page, is_plain))
             page = await anext(pages, None)
         self.finish()
 
 
-def _table(calls: list[ShownCall]) -> bytes:
+def _table(calls: list[ShownCall], is_plain: bool) -> bytes:
+    write = plain_cell if is_plain else cell
     rows = [{**call, "from": call["from"] or WITHHELD} for call in calls]
-    return _lines([[cell(row.get(field)) for field in _COLUMNS.values()] for row in rows]).encode()
+    return _lines([[write(row.get(field)) for field in _COLUMNS.values()] for row in rows]).encode()
 
 
 def cell(value: Any) -> str:
-    """Return a value as a spreadsheet's cell. Text that looks like a formula gets an apostrophe in front, which makes it text.
+    """Return a value as a spreadsheet's cell. An apostrophe in front keeps what looks like a formula or a number as text.
 
-    A telephone number stays as it is: digits behind a plus sign are harmless.
+    Spreadsheets of East Asia read full-width signs as the plain ones. A telephone number stays as it is: digits behind a plus
+    sign are harmless.
     """
+    text = plain_cell(value)
+    if not isinstance(value, str) or _NUMBER.fullmatch(text):
+        return text
+    beginning = unicodedata.normalize("NFKC", text.strip()[:_LOOKED_AT_CHARS])
+    is_read = _FORMULA.match(text) or _FORMULA.match(beginning) or _CHANGED_DIGITS.fullmatch(beginning)
+    return f"'{text}" if is_read else text
+
+
+def plain_cell(value: Any) -> str:
+    """Return a value as text that a program reads."""
     if value is None:
         return ""
-    if isinstance(value, datetime):
-        return iso_ms(value)
-    text = str(value).replace("\0", "")
-    if isinstance(value, str) and _FORMULA.match(text) and not _NUMBER.fullmatch(text):
-        return "'" + text
-    return text
+    return iso_ms(value) if isinstance(value, datetime) else str(value).replace("\0", "")
 
 
 def _lines(rows: list[list[str]]) -> str:
