@@ -23,7 +23,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "app",
         "api",
         "ingest hub",
-        "accounts http recordings",
+        "accounts bulk_import http recordings",
         "auth",
         "mongo",
         "domain settings",

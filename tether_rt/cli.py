@@ -11,6 +11,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
 
 import click
@@ -163,6 +164,25 @@ def add(*, organization: str, email: str, full_name: str, role: str, **values: A
     password = _password()
     added = _in_database(settings, accounts.add_user, person, password)
     click.echo(json.dumps({"userId": added.user_id, "organizationId": added.organization_id, "apiKey": added.api_key}))
+
+
+@commands.command("import")
+@click.argument("file", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--url", required=True, envvar="TETHER_URL", metavar="URL", help="The server's address. [TETHER_URL]")
+@click.option("--key", required=True, envvar="TETHER_API_KEY", metavar="KEY", help="An API key. [TETHER_API_KEY]")
+@click.option(
+    "--concurrency", type=click.IntRange(1, 256), default=8, metavar="NUMBER", show_default=True, help="Calls at a time."
+)
+def import_file(*, file: Path, url: str, key: str, concurrency: int) -> int:
+    """Send a file of calls to a server, one JSON object a line; print a report as one line of JSON.
+
+    Started again, it sends what is not stored yet. The exit status is 1 if any line was refused.
+    """
+    from tether_rt.bulk_import import Import
+
+    report = asyncio.run(Import(file, url, key, concurrency=concurrency).run())
+    click.echo(report.to_json())
+    return 1 if report.refused else 0
 
 
 @commands.group()
