@@ -35,7 +35,7 @@ from tether_rt.demo import samples
 from tether_rt.domain.contract import load_contract
 from tether_rt.errors import Unavailable
 from tether_rt.http.context import BodyBudget, HttpContext
-from tether_rt.http.headers import NOTHING_MAY_RUN, networks
+from tether_rt.http.headers import NOTHING_MAY_RUN, networks, plain_origin
 from tether_rt.http.routing import Route, RouteTable
 from tether_rt.http.server import BoundedServer
 from tether_rt.http.sockets import fit_open_files
@@ -189,7 +189,7 @@ class App:
             metrics=self.metrics,
             budget=BodyBudget(settings.bodies_in_flight_mb * _MEGABYTE, self.metrics),
             max_body_bytes=settings.max_body_mb * _MEGABYTE,
-            allowed_origins=settings.allowed_origins,
+            allowed_origins=tuple(map(plain_origin, settings.allowed_origins)),
             trusted_proxies=networks(settings.trusted_proxies),
             key_rate=_key_rate(settings.rate_limit),
         )

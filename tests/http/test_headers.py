@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 
-from tether_rt.http.headers import arrived_over_tls, bearer_token, from_foreign_page, networks, origin_allowed, remote_address
+from tether_rt.http.headers import (
+    arrived_over_tls,
+    bearer_token,
+    from_foreign_page,
+    networks,
+    origin_allowed,
+    origin_form,
+    remote_address,
+)
 
 
 def request_with(**headers: str) -> HTTPServerRequest:
@@ -28,11 +36,52 @@ def request_with(**headers: str) -> HTTPServerRequest:
         ("null", False),
         ("", False),
         ("http://[", False),
+        ("https://desk.example:443", True),
+        ("http://desk.example:443", False),
     ],
 )
 def test_only_the_own_and_the_allowed_origins_pass(origin: str | None, allowed: bool) -> None:
     request = request_with(**({} if origin is None else {"Origin": origin}))
     assert origin_allowed(request, ("https://desk.example",)) is allowed
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "allowed"),
+    [
+        ("calls.example:443", "https://calls.example", True),
+        ("calls.example", "https://calls.example:443", True),
+        ("calls.example:80", "http://calls.example", True),
+        ("Calls.Example:443", "https://calls.example", True),
+        ("[2001:db8::1]:443", "https://[2001:db8::1]", True),
+        ("calls.example:80", "https://calls.example", False),
+        ("calls.example:443", "http://calls.example", False),
+        ("calls.example:8443", "https://calls.example", False),
+        (":443", "https://", False),
+    ],
+)
+def test_the_default_port_is_no_port(host: str, origin: str, allowed: bool) -> None:
+    request = request_with(Origin=origin)
+    request.headers["Host"] = host
+    assert origin_allowed(request, ()) is allowed
+
+
+@pytest.mark.parametrize(
+    ("target", "host", "form"),
+    [
+        ("http://calls.example/api/calls/ingest", "calls.example", "/api/calls/ingest"),
+        ("HTTP://Calls.Example:80/a?b=c?d", "calls.example", "/a?b=c?d"),
+        ("https://calls.example", "calls.example:443", "/"),
+        ("https://calls.example?x", "calls.example", "/?x"),
+        ("http://evil.example/a", "calls.example", None),
+        ("http://calls.example@evil.example/a", "calls.example", None),
+        ("ftp://calls.example/a", "calls.example", None),
+        ("http://[", "calls.example", None),
+        ("calls.example:80", "calls.example", None),
+        ("*", "calls.example", None),
+    ],
+)
+def test_a_target_in_absolute_form_is_reduced_to_its_path(target: str, host: str, form: str | None) -> None:
+    assert origin_form(target, host) == form
 
 
 def test_an_origin_is_not_the_own_one_of_a_request_without_a_host() -> None:
@@ -62,6 +111,9 @@ def test_a_bearer_token_is_found_in_whatever_case_its_scheme_is(header: str, tok
         ({}, False),
         ({"X-Forwarded-Proto": "https"}, True),
         ({"X-Forwarded-Proto": "http"}, False),
+        ({"X-Forwarded-Proto": "https, https"}, True),
+        ({"X-Forwarded-Proto": "HTTPS ,http"}, True),
+        ({"X-Forwarded-Proto": "http, https"}, False),
         ({"Origin": "https://calls.example"}, True),
     ],
 )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Final
+from typing import Final, TypeGuard
 from urllib.parse import urlsplit
 
 from tornado.httputil import HTTPServerRequest
 
 from tether_rt.errors import BadRequest, UnsupportedMedia
+
+_DEFAULT_PORT: Final = {"http": ":80", "https": ":443"}
 
 SESSION_COOKIE: Final = "tether_session"
 
@@ -50,14 +52,43 @@ def origin_allowed(request: HTTPServerRequest, allowed_origins: tuple[str, ...])
     origin = request.headers.get("Origin")
     if origin is None:
         return True
-    if origin in allowed_origins:
+    if _is_listed(origin, allowed_origins):
         return True
     try:
         parts = urlsplit(origin)
     except ValueError:  # such as "http://[", which no browser sends
         return False
     schemes = ("https",) if _said_to_be_tls(request) else ("http", "https")
-    return parts.scheme in schemes and parts.netloc.lower() == request.headers.get("Host", "").lower() != ""
+    host = _authority(parts.scheme, request.headers.get("Host", ""))
+    return parts.scheme in schemes and _authority(parts.scheme, parts.netloc) == host != ""
+
+
+def plain_origin(origin: str) -> str:
+    """Return an origin without the default port of its scheme, as browsers write it (RFC 6454 section 6.2)."""
+    return origin.removesuffix(_DEFAULT_PORT.get(origin.partition("://")[0], ""))
+
+
+def origin_form(target: str, host: str) -> str | None:
+    """Return the path and query of a request target in absolute form (RFC 9112 section 3.2.2), None if it is none.
+
+    It is none of ours either if it names another host than the header `Host`, which no client does that keeps to the RFC.
+    """
+    try:
+        parts = urlsplit(target)
+    except ValueError:
+        return None
+    if parts.scheme not in ("http", "https") or _authority(parts.scheme, parts.netloc) != _authority(parts.scheme, host):
+        return None
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+
+def _authority(scheme: str, text: str) -> str:
+    """Return a host and port in lower case, without the port if it is the scheme's own."""
+    return text.lower().removesuffix(_DEFAULT_PORT.get(scheme, ""))
+
+
+def _is_listed(origin: str | None, allowed_origins: tuple[str, ...]) -> TypeGuard[str]:
+    return origin is not None and plain_origin(origin) in allowed_origins
 
 
 def from_foreign_page(request: HTTPServerRequest, allowed_origins: tuple[str, ...]) -> bool:
@@ -79,7 +110,7 @@ def cross_origin_headers(headers: Headers, allowed_origins: tuple[str, ...]) -> 
     if not allowed_origins:
         return {}
     origin = headers.get("Origin")
-    if origin not in allowed_origins:
+    if not _is_listed(origin, allowed_origins):
         return {"Vary": "Origin"}
     return {
         "Vary": "Origin",
@@ -93,7 +124,9 @@ def is_preflight(request: HTTPServerRequest, allowed_origins: tuple[str, ...]) -
     """Return True for a CORS preflight request of a page of an allowed origin."""
     headers = request.headers
     return (
-        request.method == "OPTIONS" and headers.get("Origin") in allowed_origins and "Access-Control-Request-Method" in headers
+        request.method == "OPTIONS"
+        and _is_listed(headers.get("Origin"), allowed_origins)
+        and "Access-Control-Request-Method" in headers
     )
 
 
@@ -103,7 +136,9 @@ def arrived_over_tls(request: HTTPServerRequest) -> bool:
 
 
 def _said_to_be_tls(request: HTTPServerRequest) -> bool:
-    return request.protocol == "https" or request.headers.get("X-Forwarded-Proto", "").strip().lower() == "https"
+    # Each proxy may append its own; the first is the one that the client spoke to.
+    said = request.headers.get("X-Forwarded-Proto", "").partition(",")[0]
+    return request.protocol == "https" or said.strip().lower() == "https"
 
 
 def networks(texts: Iterable[str]) -> Networks:

@@ -16,7 +16,7 @@ from tether_rt.http.context import HttpContext
 from tether_rt.http.endpoint import Endpoint, Preflight, Refusal
 from tether_rt.http.exchange import Exchange
 from tether_rt.http.handlers import JsonHandler, RequestHandlerEndpoint
-from tether_rt.http.headers import is_preflight
+from tether_rt.http.headers import is_preflight, origin_form
 from tether_rt.http.responses import NOT_UTF8, NOTHING_HERE
 
 Route = tuple[str, type[Endpoint] | type[JsonHandler], dict[str, Any]]
@@ -40,6 +40,9 @@ class RouteTable(Router):
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> HTTPMessageDelegate:
         """Return what takes this request; one that no route takes is refused."""
+        if not request.path.startswith("/") and (form := origin_form(request.uri or "", request.headers.get("Host", ""))):
+            request.uri = form
+            request.path = form.partition("?")[0]
         exchange = Exchange(self._context, request)
         found = self._find(request.path)
         methods = allowed_methods(found[0]) if found is not None else ()
