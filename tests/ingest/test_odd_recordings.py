@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,19 @@ import pytest
 from tests.conftest import settings_on
 from tests.support import audio
 from tests.support.service import Tenant, running, sample
+from tests.support.vendor import Vendor, body, head, in_turn, raw, status, vendor_server
 
 
 @pytest.fixture(scope="module")
-async def tenant(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Tenant]:
+async def vendor() -> AsyncIterator[Vendor]:
+    async with vendor_server() as vendor:
+        yield vendor
+
+
+@pytest.fixture(scope="module")
+async def tenant(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory, vendor: Vendor) -> AsyncIterator[Tenant]:
     folder: Path = tmp_path_factory.mktemp("recordings")
-    async with running(settings_on(mongodb_uri, folder)) as service:
+    async with running(settings_on(mongodb_uri, folder, private_recording_hosts=vendor.host)) as service:
         yield await service.tenant()
 
 
@@ -92,3 +100,36 @@ async def test_what_is_no_sound_is_refused_in_words(tenant: Tenant, recording: s
     answer = await tenant.post_call(sample("delivery", recording=recording))
     assert answer.status == 400
     assert reason in answer.body["error"]
+
+
+# ---------------------------------------------------------------------- hosts
+
+
+async def test_a_recording_that_is_there_some_seconds_after_its_call_is_kept(tenant: Tenant, vendor: Vendor) -> None:
+    half = raw(head(200, Content_Length=100_000) + audio.mp3())
+    url = vendor.serve("/late.mp3", in_turn(status(404), status(404), status(503, Retry_After=1), half, body(audio.mp3())))
+    answer = await tenant.post_call(sample("delivery", recording=url))
+    assert answer.status == 201, answer.body
+    assert vendor.requests[-1].target == "/late.mp3"
+    shown = (await tenant.get(f"/api/calls/{answer.body['callId']}")).body["call"]["recordings"][0]
+    assert (shown["bytes"], shown["sha256"]) == (len(audio.mp3()), hashlib.sha256(audio.mp3()).hexdigest())
+
+
+@pytest.mark.parametrize(
+    ("code", "status_of_answer", "name"),
+    [(404, 400, "recording_not_found"), (403, 400, "recording_forbidden"), (503, 503, "recording_unavailable")],
+)
+async def test_a_host_that_does_not_get_ready_in_ten_seconds_is_told_to_the_vendor(
+    tenant: Tenant, vendor: Vendor, code: int, status_of_answer: int, name: str
+) -> None:
+    answer = await tenant.post_call(sample("delivery", recording=vendor.serve(f"/{code}", status(code))))
+    assert (answer.status, answer.body["code"]) == (status_of_answer, name)
+    assert answer.body["error"] == f"recording could not be fetched: its host answered {code}"
+    assert ("retry-after" in {header.lower() for header in answer.headers}) == (status_of_answer == 503)
+    assert len([request for request in vendor.requests if request.target == f"/{code}"]) >= 4
+
+
+async def test_a_recording_that_is_gone_is_refused_at_once(tenant: Tenant, vendor: Vendor) -> None:
+    answer = await tenant.post_call(sample("delivery", recording=vendor.serve("/gone", status(410))))
+    assert (answer.status, answer.body["code"], answer.body["field"]) == (400, "recording_gone", "recording")
+    assert [request.target for request in vendor.requests].count("/gone") == 1
