@@ -23,7 +23,7 @@ export class ApiError extends Error {
  *   onResponse(dateMs, sentAtMs, receivedAtMs) the `Date` header of a response, and this page's clock around it
  */
 export function createApi({ fetch = globalThis.fetch.bind(globalThis), onSessionExpired = () => {}, onResponse = () => {} } = {}) {
-  async function request(method, path, { body, signal, timeoutMs = TIMEOUT_MS, asText = false } = {}) {
+  async function request(method, path, { body, signal, timeoutMs = TIMEOUT_MS } = {}) {
     const timeout = AbortSignal.timeout(timeoutMs);
     const sentAtMs = Date.now();
     let response;
@@ -41,7 +41,6 @@ export function createApi({ fetch = globalThis.fetch.bind(globalThis), onSession
       throw new ApiError(0, "Can't reach the server.", { cause: error });
     }
     onResponse(Date.parse(response.headers.get("Date")), sentAtMs, Date.now());
-    if (response.ok && asText) return response.text();
     const result = await response.json().catch(() => null);
     if (response.ok && result !== null) return result;
     const message = typeof result?.error === "string" ? result.error : `The server responded with status ${response.status}.`;
@@ -176,9 +175,9 @@ export function createApi({ fetch = globalThis.fetch.bind(globalThis), onSession
       return (await withSession("GET", `/api/deliveries/${encodeURIComponent(deliveryId)}`, { signal })).delivery;
     },
 
-    /** The body as it was sent, secrets masked. @returns {Promise<string>} */
+    /** The body as it was sent, secrets masked. @returns {Promise<{body: string, isJson: boolean}>} */
     deliveryBody(deliveryId, { signal } = {}) {
-      return withSession("GET", `/api/deliveries/${encodeURIComponent(deliveryId)}/body`, { signal, asText: true });
+      return withSession("GET", `/api/deliveries/${encodeURIComponent(deliveryId)}/body`, { signal });
     },
 
     /** @returns {Promise<{verdict: string, callId?: string}>} */
@@ -186,7 +185,10 @@ export function createApi({ fetch = globalThis.fetch.bind(globalThis), onSession
       return withSession("POST", `/api/deliveries/${encodeURIComponent(deliveryId)}/replay`, { timeoutMs: LONG_TIMEOUT_MS });
     },
 
-    /** With `plan`: {matching}, and nothing is replayed. Without: {replayed, verdicts}, a count for each verdict. */
+    /**
+     * With `plan`: {matching}, and nothing is replayed. Without: {replayed, verdicts, resumeFrom}, a count for each verdict, and
+     * where another request continues if there were too many for one.
+     */
     replayDeliveries(filter, { plan }) {
       return withSession("POST", "/api/deliveries/replay", { body: { filter, plan }, timeoutMs: LONG_TIMEOUT_MS });
     },

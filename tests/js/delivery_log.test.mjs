@@ -18,7 +18,8 @@ beforeEach(() => {
     sources: async () => [{ id: "s", name: "Retell" }],
     replayDeliveries: async (filter, { plan }) => {
       asked.push(filter);
-      return plan ? { matching: 3 } : { replayed: 3, verdicts: { created: 3 } };
+      if (plan) return { matching: 3 };
+      return { replayed: 3, verdicts: { created: 3 }, resumeFrom: filter.from === undefined ? "2026-05-15T09:00:00.000Z" : null };
     },
   };
   log = new DeliveryLog(api, { schedule: (run) => run() });
@@ -42,9 +43,9 @@ test("a new filter is asked for, and its replay has the same conditions", async 
   assert.ok(Date.parse(to) - Date.parse(from) >= 23 * 3_600_000);
 });
 
-test("a source is named, or has its id", async () => {
+test("a source is named, or is a user's key", async () => {
   await log.reload();
-  assert.deepEqual([log.sourceName("s"), log.sourceName("other")], ["Retell", "other"]);
+  assert.deepEqual([log.sourceName("s"), log.sourceName("other")], ["Retell", "A user's own key"]);
 });
 
 test("a failure is kept with what was loaded before", async () => {
@@ -53,4 +54,12 @@ test("a failure is kept with what was loaded before", async () => {
   await log.reload();
   assert.ok(log.error);
   assert.equal(log.items.length, 50);
+});
+
+test("a replay that is too long for one request is continued where it stopped", async () => {
+  const seen = [];
+  await log.replay((done) => seen.push(done));
+  assert.deepEqual(seen.map(({ replayed }) => replayed), [3, 6]);
+  assert.deepEqual(seen.at(-1).verdicts, { created: 6 });
+  assert.equal(asked.filter(({ limit }) => limit === undefined).at(-1).from, "2026-05-15T09:00:00.000Z");
 });

@@ -29,9 +29,9 @@ export class DeliveryLog extends Observable {
     return this.items.length > 0 && this.total > this.items.length;
   }
 
-  /** The source's name, or its id if it is not known. */
+  /** The source's name. What is not in the list is the API key of a user. */
   sourceName(sourceId) {
-    return this.sources.find(({ id }) => id === sourceId)?.name ?? sourceId;
+    return this.sources.find(({ id }) => id === sourceId)?.name ?? "A user's own key";
   }
 
   setFilter(filter) {
@@ -69,10 +69,23 @@ export class DeliveryLog extends Observable {
     return (await this.#api.replayDeliveries(deliveryQuery(this.filter, Date.now()), { plan: true })).matching;
   }
 
-  /** Replays the deliveries of the filter. @returns {Promise<{replayed: number, verdicts: object}>} */
-  async replay() {
+  /**
+   * Replays the deliveries of the filter, in as many requests as that takes.
+   *
+   * @param {(done: {replayed: number, verdicts: object}) => void} onProgress gets the counts so far after each request
+   */
+  async replay(onProgress) {
+    let query = deliveryQuery(this.filter, Date.now());
+    let done = { replayed: 0, verdicts: {} };
     try {
-      return await this.#api.replayDeliveries(deliveryQuery(this.filter, Date.now()), { plan: false });
+      for (;;) {
+        const { replayed, verdicts, resumeFrom } = await this.#api.replayDeliveries(query, { plan: false });
+        const sums = Object.entries(verdicts).map(([verdict, number]) => [verdict, number + (done.verdicts[verdict] ?? 0)]);
+        done = { replayed: done.replayed + replayed, verdicts: { ...done.verdicts, ...Object.fromEntries(sums) } };
+        onProgress(done);
+        if (!resumeFrom || resumeFrom === query.from) return;
+        query = { ...query, from: resumeFrom };
+      }
     } finally {
       this.reload();
     }

@@ -26,7 +26,7 @@ export function Content({ id, filter }) {
   }, [id]);
   useDeliveryKeys(log, id, filter);
 
-  if (log.error && log.total === null) return html`<${PageFailed} title="Deliveries" error=${log.error} reload=${() => log.reload()} />`;
+  if (log.error && log.total === null) return html`<${PageFailed} head=${html`<${AdminNav} current="deliveries" />`} error=${log.error} reload=${() => log.reload()} />`;
   if (id !== null) return html`<${DeliveryView} key=${id} id=${id} log=${log} filter=${filter} />`;
   if (log.total === null) return html`<${Loading} />`;
   return html`<div class="deliveries">
@@ -104,9 +104,11 @@ function Reasons({ log, filter }) {
 
 function Tools({ log, filter }) {
   const set = (change) => (location.hash = deliveriesHref({ ...filter, ...change }));
-  const options = (entries, chosen) => Object.fromEntries([...entries, ...(chosen ? [[chosen, log.sourceName(chosen)]] : [])]);
-  const sources = options(log.sources.map(({ id, name }) => [id, name]), filter.source);
-  const codes = options([...new Set(log.reasons.map(({ code }) => code).filter(Boolean))].sort().map((code) => [code, code]), filter.code);
+  // What is chosen by a link is an option, even if it does not occur.
+  const options = (values, chosen, label) =>
+    Object.fromEntries([...new Set([...values, ...(chosen ? [chosen] : [])])].map((value) => [value, label(value)]));
+  const sources = options(log.sources.map(({ id }) => id), filter.source, (id) => log.sourceName(id));
+  const codes = options(log.reasons.map(({ code }) => code).filter(Boolean).sort(), filter.code, (code) => code);
   const isFiltered = Object.keys(filter).length > 0;
   return html`<div class="delivery-tools">
     <${Select} label="Source" any="Any source" value=${filter.source} options=${sources} onPick=${(source) => set({ source })} />
@@ -120,7 +122,7 @@ function Tools({ log, filter }) {
     <span class="player-space"></span>
     <p class="muted small" role="status">${log.isLoading ? "Loading…" : plural(log.total, "delivery", "deliveries")}</p>
     <button class="tool" type="button" onClick=${() => log.reload()}><${Icon} name="refresh" /><span>Refresh</span></button>
-    ${log.total > 0 && html`<${ReplayAll} log=${log} />`}
+    <${ReplayAll} log=${log} />
   </div>`;
 }
 
@@ -154,9 +156,9 @@ function ReplayAll({ log }) {
       dialog.current.showModal();
       return { matching };
     });
-  const replay = () => run(async () => ({ outcome: await log.replay() }));
+  const replay = () => run(() => log.replay((outcome) => setState((old) => ({ ...old, outcome }))));
   const { matching, outcome, error, isBusy } = state;
-  return html`<button class="button button-icon" type="button" disabled=${isBusy} onClick=${ask}>
+  return html`<button class="button button-icon" type="button" disabled=${isBusy || log.total === 0} onClick=${ask}>
       ${isBusy ? "Working…" : "Replay…"}
     </button>
     <p class="replay-outcome" role="status">
@@ -184,8 +186,10 @@ function ReplayAll({ log }) {
     </dialog>`;
 }
 
+const OUTCOMES = { created: "new", merged: "changed a call", duplicate: "known already", refused: "refused again", dead: "unusable" };
+
 function outcomeWords(verdicts) {
-  const parts = Object.entries(verdicts ?? {}).map(([verdict, number]) => `${count(number)} ${(VERDICTS[verdict] ?? verdict).toLowerCase()}`);
+  const parts = Object.entries(verdicts).map(([verdict, number]) => `${count(number)} ${OUTCOMES[verdict] ?? verdict}`);
   return parts.length === 0 ? "" : `: ${parts.join(", ")}`;
 }
 

@@ -23,7 +23,7 @@ export function DeliveryView({ id, log, filter }) {
       <h2 class="page-title">Delivery not found</h2>
       <p class="muted" role="alert">It may have been removed: refused deliveries are kept for 7 days.</p>`;
   }
-  if (error && !delivery) return html`<${PageFailed} title="Delivery" error=${error} reload=${reload} />`;
+  if (error && !delivery) return html`<${PageFailed} head=${html`<${Back} filter=${filter} />`} error=${error} reload=${reload} />`;
   if (!delivery) return html`<${Loading} />`;
   const refresh = () => {
     reload();
@@ -83,6 +83,7 @@ function Replay({ id, refresh }) {
     </button>
     <p class="replay-outcome" role="status">
       ${outcome && html`Replayed: <${Verdict} verdict=${outcome.verdict} /> `}
+      ${outcome?.error && html`<span>${outcome.error}</span>`}
       ${outcome?.callId && html`<a href=${callHref(outcome.callId)}>View call</a>`}
       ${error && html`<span class="form-error">${error}</span>`}
     </p>`;
@@ -90,8 +91,9 @@ function Replay({ id, refresh }) {
 
 function BodyAndFaults({ id, faults }) {
   const { api } = useApp();
-  const { value: text, error, reload } = useAsync((signal) => api.deliveryBody(id, { signal }), [id]);
-  const lines = useMemo(() => linesOf(text), [text]);
+  const { value, error, reload } = useAsync((signal) => api.deliveryBody(id, { signal }), [id]);
+  const text = value?.body ?? null;
+  const lines = useMemo(() => (value?.isJson ? linesOf(text) : null), [value]);
   const root = useRef(null);
   const show = (field) => {
     const line = root.current.querySelector(`[data-path="${CSS.escape(field)}"]`);
@@ -138,11 +140,10 @@ function BodyAndFaults({ id, faults }) {
 }
 
 function linesOf(text) {
-  if (!text) return null;
   try {
     return jsonLines(JSON.parse(text));
   } catch {
-    return null; // not JSON, which may be what was wrong with it
+    return null; // JSON for the server, but not for browsers
   }
 }
 

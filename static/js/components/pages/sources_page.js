@@ -8,6 +8,7 @@ import { PageFailed } from "./page_failed.js";
 
 const CLOCK_MS = 15_000;
 const OVERLAP_HOURS = 24;
+const RECORDINGS = { now: "Fetch recordings at once", later: "Fetch recordings later" };
 
 /** The calling systems of the organization and their keys. For admins. */
 export function Content() {
@@ -19,7 +20,7 @@ export function Content() {
     setGiven(change);
     reload();
   };
-  if (error && !sources) return html`<${PageFailed} title="Sources" error=${error} reload=${reload} />`;
+  if (error && !sources) return html`<${PageFailed} head=${html`<${AdminNav} current="sources" />`} error=${error} reload=${reload} />`;
   if (!sources) return html`<${Loading} />`;
   return html`<div class="deliveries">
     <${AdminNav} current="sources" />
@@ -89,11 +90,16 @@ function Source({ source, onKey, reload }) {
   const nowMs = useNow(CLOCK_MS);
   const [error, setError] = useState(null);
   const [isBusy, setBusy] = useState(false);
+  const [chosen, setChosen] = useState({}); // settings that are shown before the server has confirmed them
   const { id, name, kind, enabled, lastSeenAt } = source;
+  const settings = { ...source.settings, ...chosen };
   const run = async (work) => {
     setBusy(true);
     setError(null);
-    await work().catch(({ message }) => setError(message));
+    await work().catch(({ message }) => {
+      setChosen({});
+      setError(message);
+    });
     setBusy(false);
   };
   const rotate = () =>
@@ -101,9 +107,10 @@ function Source({ source, onKey, reload }) {
       const apiKey = await api.rotateSource(id, OVERLAP_HOURS);
       onKey({ key: apiKey, name, apiKey, previous: true });
     });
-  const toggle = () =>
+  const change = (values) =>
     run(async () => {
-      await api.changeSource(id, { enabled: !enabled });
+      setChosen({ ...chosen, ...values.settings });
+      await api.changeSource(id, values);
       reload();
     });
   return html`<li class="source" data-source-id=${id}>
@@ -116,9 +123,28 @@ function Source({ source, onKey, reload }) {
     </div>
     <a class="tool" href=${deliveriesHref({ source: id })} aria-label=${`Deliveries of ${name}`}>Deliveries</a>
     ${kind === "api" && html`<button class="button" type="button" disabled=${isBusy || !enabled} aria-label=${`Rotate the key of ${name}`} onClick=${rotate}>Rotate key</button>`}
-    <button class="button" type="button" disabled=${isBusy} aria-label=${`${enabled ? "Disable" : "Enable"} ${name}`} onClick=${toggle}>
+    <button class="button" type="button" disabled=${isBusy} aria-label=${`${enabled ? "Disable" : "Enable"} ${name}`} onClick=${() => change({ enabled: !enabled })}>
       ${enabled ? "Disable" : "Enable"}
     </button>
+    <div class="source-settings">
+      <label class="choice">
+        <span class="visually-hidden">Recordings of ${name}</span>
+        <select onChange=${(event) => change({ settings: { recordings: event.currentTarget.value } })}>
+          ${Object.entries(RECORDINGS).map(
+            ([value, text]) => html`<option value=${value} selected=${value === settings.recordings}>${text}</option>`,
+          )}
+        </select>
+      </label>
+      <label class="check small">
+        <input
+          type="checkbox"
+          checked=${settings.historic}
+          aria-label=${`Calls of ${name} are from the past`}
+          onChange=${(event) => change({ settings: { historic: event.currentTarget.checked } })}
+        />
+        Calls are from the past
+      </label>
+    </div>
     ${error && html`<p class="form-error" role="alert">${error}</p>`}
   </li>`;
 }
