@@ -19,6 +19,7 @@ from aiohttp import web
 
 from tests.conftest import settings_on
 from tests.support.documents import blocks, rows
+from tests.support.program import eventually
 from tests.support.service import PASSWORD, Service, Tenant, missed, running, sample
 from tether_rt.auth.credentials import password_matches
 
@@ -147,9 +148,16 @@ async def test_the_password_command_prints_a_hash_that_signs_in() -> None:
 
 
 async def test_stored_documents_have_the_fields_of_the_architecture_page(alone: Service) -> None:
-    tenant = await alone.tenant()
+    tenant = await alone.tenant(role="admin")
     completed = await tenant.post_call(sample())
     await tenant.post_call(missed(externalCallId=...))
+    assert (await tenant.post("/api/sources", {"name": "Booking agent"})).status == 201
+    assert (await tenant.post_call(missed(status="answered"))).status == 400
+
+    async def the_refusal_is_kept() -> bool:
+        return await alone.database["deliveries"].count_documents({}) > 0
+
+    await eventually(the_refusal_is_kept)
     assert (await tenant.get(f"/api/calls/{completed.body['callId']}/peaks")).status == 200
     for name in await alone.database.list_collection_names():
         cells = [cells[0] for cells in rows(ARCHITECTURE, f"`{name}`")]
