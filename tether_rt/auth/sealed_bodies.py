@@ -61,9 +61,9 @@ class BodySeal:
         """Yield the body of a sealed one that is read in pieces of any size; raises `SealBroken`, perhaps at its end."""
         return self._chunks(pieces, place, is_whole=True)
 
-    def opened_beginning(self, beginning: bytes, place: str) -> bytes:
-        """Return what the first `FIRST_CHUNK_BYTES` hold of a body; raises `SealBroken`."""
-        return b"".join(self._chunks([beginning], place, is_whole=len(beginning) < FIRST_CHUNK_BYTES))
+    def opened_beginning(self, beginning: bytes, place: str, *, is_whole: bool) -> bytes:
+        """Return what the first `FIRST_CHUNK_BYTES` hold of a body, or all of a shorter one; raises `SealBroken`."""
+        return b"".join(self._chunks([beginning], place, is_whole=is_whole))
 
     def _chunks(self, pieces: Iterable[bytes | bytearray], place: str, *, is_whole: bool) -> Iterator[bytes]:
         held, number, cipher = bytearray(), 0, None

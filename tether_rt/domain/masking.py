@@ -44,6 +44,8 @@ _KEY_FORMS: Final = re.compile(
 _HEADER_LINE: Final = re.compile(
     r'(\b(?:proxy-)?authorization|\b(?:set-)?cookie)(\s*[:=]\s*)[^"\'\\\s][^"\r\n]*', re.IGNORECASE
 )
+# In text that is no JSON the name of the value may be missing: it is masked whatever it is.
+_VALUE: Final = re.compile(r'("value"\s{0,9}:\s{0,9})"(?:[^"\\]|\\[\s\S])*"?', re.IGNORECASE)
 _NAMED: Final = re.compile(
     r"((?:pass(?:word|wd|phrase|code)|pwd|secret|token|api[_.\- ]?key|authorization|authentication|credential|signature|cookie"
     r"|bearer|private[_.\- ]?key|access[_.\- ]?key|session[_.\- ]?id|jwt"
@@ -73,6 +75,7 @@ def masked_text(text: str, most_chars: int = MAX_TEXT_CHARS) -> str:
     shown = _KEY_FORMS.sub(MASK, shown)
     shown = _SCHEME.sub(rf"\1\2{MASK}", shown)
     shown = _HEADER_LINE.sub(rf"\1\2{MASK}", shown)
+    shown = _VALUE.sub(rf'\1"{MASK}"', shown)
     shown = _NAMED.sub(lambda found: found[1] + (f'"{MASK}"' if found[2][0] == '"' else MASK), shown)
     return shown if len(text) <= most_chars else f"{shown[:most_chars]}{_LEFT_OUT} ({len(text):,} characters)"
 

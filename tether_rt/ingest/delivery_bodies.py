@@ -175,7 +175,8 @@ class DeliveryBodies:
     def _shown(self, body: BodyDocument, beginning: bytes) -> ShownBody:
         rest, start, end = self._rest(body), body["start"], body["end"]
         if beginning:
-            opened = self._seal.opened_beginning(beginning, _place(body["organizationId"], body["_id"], "file"))
+            place = _place(body["organizationId"], body["_id"], "file")
+            opened = self._seal.opened_beginning(beginning, place, is_whole=len(beginning) == body["fileBytes"])
             return ShownBody(_text(opened, end), is_json=False)
         if end:
             rest = rest[:start] + f"({end - start:,} bytes, kept apart)".encode() + rest[start:]
