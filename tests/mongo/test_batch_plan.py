@@ -97,6 +97,8 @@ def test_a_recording_is_kept_with_everything_that_serves_it() -> None:
             "bytes": 123_456,
             "sha256": voice.sha256,
             "duration": 31.3,
+            "kind": "MP3",
+            "playable": True,
         }
     ]
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from pymongo import ReturnDocument
 
+from tether_rt.domain.names import plain_name
 from tether_rt.domain.party import WITHHELD
 from tether_rt.domain.search_terms import by_field, call_terms
 from tether_rt.mongo.client import Database
@@ -39,7 +40,7 @@ class Contacts:
         matches contacts without one. Matches are counted up to `MAX_COUNTED`. Raises the driver's `ExecutionTimeout` when a
         search takes too long.
         """
-        text = (search or "").strip()
+        text = plain_name(search) or ""
         query: dict[str, Any] = {"organizationId": organization_id}
         bounds: dict[str, Any] = {}
         if text:

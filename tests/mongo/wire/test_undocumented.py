@@ -28,6 +28,8 @@ BY_ATTRIBUTE = {
     name.rpartition(".")[2]: name for name in UNDOCUMENTED if name.split(".")[-2][0].isupper() or "Database" in name
 }
 """Names that are reached through an object, and not imported."""
+OF_NAMED_TUPLES = ("_asdict", "_replace")
+"""Documented, and with an underscore so that no field has the name."""
 
 
 def undocumented_imports(tree: ast.Module) -> Iterator[str]:
@@ -46,7 +48,7 @@ def undocumented_attributes(tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute):
             is_known = isinstance(node.value, ast.Name) and node.value.id in ("self", "os")
-            is_private = node.attr.startswith("_") and not node.attr.startswith("__")
+            is_private = node.attr.startswith("_") and not node.attr.startswith("__") and node.attr not in OF_NAMED_TUPLES
             if not is_known and (is_private or node.attr in BY_ATTRIBUTE):
                 yield BY_ATTRIBUTE.get(node.attr, node.attr)
 
