@@ -175,7 +175,7 @@ export function createApi({ fetch = globalThis.fetch.bind(globalThis), onSession
       return (await withSession("GET", `/api/deliveries/${encodeURIComponent(deliveryId)}`, { signal })).delivery;
     },
 
-    /** The body as it was sent, secrets masked. @returns {Promise<{body: string, isJson: boolean}>} */
+    /** The body as it was sent, secrets masked: a JSON value or a text. @returns {Promise<{body: unknown, isJson: boolean}>} */
     deliveryBody(deliveryId, { signal } = {}) {
       return withSession("GET", `/api/deliveries/${encodeURIComponent(deliveryId)}/body`, { signal });
     },

@@ -92,8 +92,7 @@ function Replay({ id, refresh }) {
 function BodyAndFaults({ id, faults }) {
   const { api } = useApp();
   const { value, error, reload } = useAsync((signal) => api.deliveryBody(id, { signal }), [id]);
-  const text = value?.body ?? null;
-  const lines = useMemo(() => (value?.isJson ? linesOf(text) : null), [value]);
+  const lines = useMemo(() => (value?.isJson ? jsonLines(value.body) : null), [value]);
   const root = useRef(null);
   const show = (field) => {
     const line = root.current.querySelector(`[data-path="${CSS.escape(field)}"]`);
@@ -131,26 +130,21 @@ function BodyAndFaults({ id, faults }) {
               <p>${error.message}</p>
               ${error.status !== 404 && html`<button class="button" type="button" onClick=${reload}>Try again</button>`}
             </div>`
-          : text === null && html`<p class="muted" role="status">Loading…</p>`
+          : value === null && html`<p class="muted" role="status">Loading…</p>`
       }
-      ${text === "" && html`<p class="muted">The body was empty.</p>`}
-      ${text && html`<${Body} text=${text} lines=${lines} faults=${faults} />`}
+      ${lines && html`<${JsonBody} lines=${lines} faults=${faults} />`}
+      ${value && !value.isJson && html`<${TextBody} text=${value.body} />`}
     </section>
   </div>`;
 }
 
-function linesOf(text) {
-  try {
-    return jsonLines(JSON.parse(text));
-  } catch {
-    return null; // JSON for the server, but not for browsers
-  }
+function TextBody({ text }) {
+  if (text === "") return html`<p class="muted">The body was empty.</p>`;
+  const shown = text.length > MAX_RAW_CHARS ? `${text.slice(0, MAX_RAW_CHARS)}…` : text;
+  return html`<pre class="snippet body-text" tabindex="0" role="region" aria-label="Body">${shown}</pre>`;
 }
 
-function Body({ text, lines, faults }) {
-  if (lines === null) {
-    return html`<pre class="snippet body-text" tabindex="0" role="region" aria-label="Body">${text.slice(0, MAX_RAW_CHARS)}${text.length > MAX_RAW_CHARS && "…"}</pre>`;
-  }
+function JsonBody({ lines, faults }) {
   const wrong = new Map(faults.filter(({ field }) => field).map(({ field, error }) => [field, error]));
   return html`<div class="snippet body-text" tabindex="0" role="region" aria-label="Body">
     ${lines.map(
