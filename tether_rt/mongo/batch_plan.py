@@ -185,9 +185,10 @@ class Plan:
         number = call.contact_number
         contact = self._contact_with(number) if number is not None else None
         if contact is None:
-            contact = _Contact(new_id(), new_id(), number, UNKNOWN_CALLER, None)
-            if number is not None:
-                self._contacts[number] = contact
+            known_by = same_telephone(number)[0] if number is not None else None
+            contact = _Contact(new_id(), new_id(), known_by, UNKNOWN_CALLER, None)
+            if known_by is not None:
+                self._contacts[known_by] = contact
         if not contact.is_renamed:
             contact.name = better_name(contact.name, call.caller_name)
         self._touched[contact.contact_id] = contact
