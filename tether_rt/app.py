@@ -33,7 +33,7 @@ from tether_rt.auth.rate_limits import RateLimit
 from tether_rt.auth.source_admin import SourceAdmin
 from tether_rt.demo import samples
 from tether_rt.domain.contract import load_contract
-from tether_rt.errors import Unavailable
+from tether_rt.errors import FetchFailed, Unavailable
 from tether_rt.http.context import BodyBudget, HttpContext
 from tether_rt.http.headers import NOTHING_MAY_RUN, networks, plain_origin
 from tether_rt.http.routing import Route, RouteTable
@@ -170,7 +170,7 @@ class App:
         self._closers.append(("spool", spool.close))
         await spool.start()
         limits = Limits(size_bytes=settings.max_recording_mb * _MEGABYTE)
-        fetcher = RecordingFetcher(spool, settings.private_recording_hosts, limits)
+        fetcher = RecordingFetcher(spool, settings.private_recording_hosts, limits, self._observe_failed_fetch)
         intake = RecordingIntake(self.recordings, fetcher, spool, store.new_id, self._observe_recording)
         self.waveforms = WaveformService(Waveforms(database), self.recordings, spool)
         self.supervisor.add("waveforms", self.waveforms.run)
@@ -303,6 +303,9 @@ class App:
             secret_access_key=settings.r2_secret_access_key or "",
             bucket=settings.r2_bucket or "",
         )
+
+    def _observe_failed_fetch(self, failure: FetchFailed) -> None:
+        labelled(self.metrics.fetches_failed, failure.code).inc()
 
     def _observe_recording(self, source: str, size_bytes: int, seconds: float) -> None:
         labelled(self.metrics.recording_bytes, source).inc(size_bytes)

@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import settings_on
 from tests.support import audio
-from tests.support.service import Tenant, running, sample
+from tests.support.service import Service, Tenant, running, sample
 from tests.support.vendor import Vendor, body, head, in_turn, raw, status, vendor_server
 
 
@@ -23,10 +23,15 @@ async def vendor() -> AsyncIterator[Vendor]:
 
 
 @pytest.fixture(scope="module")
-async def tenant(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory, vendor: Vendor) -> AsyncIterator[Tenant]:
+async def service(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory, vendor: Vendor) -> AsyncIterator[Service]:
     folder: Path = tmp_path_factory.mktemp("recordings")
     async with running(settings_on(mongodb_uri, folder, private_recording_hosts=vendor.host)) as service:
-        yield await service.tenant()
+        yield service
+
+
+@pytest.fixture(scope="module")
+async def tenant(service: Service) -> Tenant:
+    return await service.tenant()
 
 
 async def recording_of(tenant: Tenant, recording: bytes, prefix: str = "") -> dict[str, Any]:
@@ -105,13 +110,18 @@ async def test_what_is_no_sound_is_refused_in_words(tenant: Tenant, recording: s
 # ---------------------------------------------------------------------- hosts
 
 
-async def test_a_recording_that_is_there_some_seconds_after_its_call_is_kept(tenant: Tenant, vendor: Vendor) -> None:
+async def test_a_recording_that_is_there_some_seconds_after_its_call_is_kept(
+    service: Service, tenant: Tenant, vendor: Vendor
+) -> None:
     half = raw(head(200, Content_Length=100_000) + audio.mp3())
     url = vendor.serve("/late.mp3", in_turn(status(404), status(404), status(503, Retry_After=1), half, body(audio.mp3())))
     answer = await tenant.post_call(sample("delivery", recording=url))
     assert answer.status == 201, answer.body
     assert vendor.requests[-1].target == "/late.mp3"
     shown = (await tenant.get(f"/api/calls/{answer.body['callId']}")).body["call"]["recordings"][0]
+    metrics = service.server.app.metrics.exposition().decode()
+    assert 'tether_fetches_failed_total{code="recording_not_found"} 2.0' in metrics
+    assert 'tether_fetches_failed_total{code="recording_unavailable"} 2.0' in metrics
     assert (shown["bytes"], shown["sha256"]) == (len(audio.mp3()), hashlib.sha256(audio.mp3()).hexdigest())
 
 

@@ -50,6 +50,9 @@ class Metrics:
         self.commit_retries = Counter("tether_commit_retries", "Transactions begun again", registry=registry)
         self.commit_queue = Gauge("tether_commit_queue_calls", "Calls waiting for a commit", registry=registry)
         self.commit_lanes = Gauge("tether_commit_lanes", "Organizations whose calls are being committed", registry=registry)
+        self.fetches_failed = Counter(
+            "tether_fetches_failed", "Attempts to fetch a recording that failed, by code", ["code"], registry=registry
+        )
         self.recording_bytes = Counter("tether_recording_bytes", "Bytes stored", ["source"], registry=registry)
         self.recording_s = Histogram(
             "tether_recording_seconds", "Time to obtain and store a recording", ["source"],

@@ -17,7 +17,7 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from tornado.iostream import IOStream
@@ -51,17 +51,20 @@ class RecordingFetcher:
         spool: Spool,
         private_hosts: Iterable[str] = (),
         limits: Limits | None = None,
+        observe: Callable[[FetchFailed], None] = lambda failure: None,
         *,
         lookup: Lookup | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """Take the operator's `host:port` pairs that are allowed although not public; raises `ConfigError` for a bad one.
 
-        `lookup` resolves names, by default as the system does; `tls` is for an operator's own certificate authority.
+        `observe` is called with the failure of each attempt. `lookup` resolves names, by default as the system does. `tls` is
+        for an operator's own certificate authority.
         """
         self._spool = spool
         self._listed = listed_hosts(private_hosts)
         self._limits = limits or Limits()
+        self._observe = observe
         self._lookup = lookup or SystemResolver().lookup
         self._tls = tls or ssl.create_default_context()
         self._slots = KeyedSemaphore(MAX_FETCHES, MAX_FETCHES_PER_ORGANIZATION, WAIT_S)
@@ -90,16 +93,24 @@ class RecordingFetcher:
         """Fetch `url` once into `writer`'s file and return it.
 
         Raises `FetchFailed` for what lies with the URL or its host: see there whether another attempt may help. Raises
-        `Unavailable` for what lies with this server: the disk fails, or too many fetches or look-ups are under way. After
-        either the same `writer` takes another attempt.
+        `Unavailable` for what lies with this server: the disk fails, or too many fetches or look-ups are under way. After a
+        `FetchFailed` the file is empty again, and the same `writer` takes another attempt.
         """
         async with self._slots.slot(organization_id):
             try:
+                return await self._in_time(url, writer)
+            except FetchFailed as failure:
+                self._observe(failure)
+                # The disk has room for as many as there are slots.
                 await self._spool.run(writer.restart)
-                async with asyncio.timeout(self._limits.total_s):
-                    return await self._follow(url, writer)
-            except TimeoutError as error:
-                raise too_slow() from error
+                raise
+
+    async def _in_time(self, url: str, writer: SpoolWriter) -> SpooledFile:
+        try:
+            async with asyncio.timeout(self._limits.total_s):
+                return await self._follow(url, writer)
+        except TimeoutError as error:
+            raise too_slow() from error
 
     async def _follow(self, url: str, writer: SpoolWriter) -> SpooledFile:
         target = self._judge(url)
