@@ -59,7 +59,7 @@ def test_a_sip_address_is_taken_on_either_side(raw: str, stored: str) -> None:
         ("4165550123", "national_number", "did you mean +14165550123?"),
         ("0044 20 7946 0958", "national_number", "did you mean +442079460958?"),
         ("020 7946 0958", "national_number", "must start with + and the country code, such as"),
-        ("911", "short_number", "send it as sip:number@host"),
+        ("911", "short_number", "send it as a SIP address, such as sip:100@pbx.example.com"),
         ("sip:example.com", "wrong_format", "must be sip:user@host"),
         ("sip:", "wrong_format", "must be sip:user@host"),
         ("sip:a b@example.com", "wrong_format", "must be sip:user@host"),

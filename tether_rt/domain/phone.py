@@ -122,7 +122,9 @@ def _read(raw: str) -> str | NoNumber:
         return NoNumber(f"must start with + and the country code; it starts with {_named(digits[0])}")
     if not digits.startswith("+"):
         if _SHORT.fullmatch(digits):
-            return NoNumber("is a short or internal number, which is not in E.164: send it as sip:number@host", "short_number")
+            return NoNumber(
+                "is a short or internal number: send it as a SIP address, such as sip:100@pbx.example.com", "short_number"
+            )
         return NoNumber(_NO_PLUS, "national_number" if digits.isdigit() else "not_e164")
     if not _E164.fullmatch(digits):
         odd = next(one for one in digits[1:] if not "0" <= one <= "9")
