@@ -26,9 +26,7 @@ def call_elements(call: CompletedCall, recording: Recording | None, *, is_indexe
     They are the larger part of the document, and are encoded while no batch waits for it. With `is_indexed` they have all
     search terms, otherwise those are indexed later (`search_index`). Raises `NotStorable` for values that BSON cannot hold.
     """
-    addresses = [call.from_number or WITHHELD, call.to_number]
-    texts = [call.caller_name, call.agent_name, *(one for one in addresses if not is_number(one)), call.summary]
-    own_terms = call_terms(texts, filter(is_number, addresses))
+    known = own_terms(call)
     content: CallContent = {
         "organizationId": call.organization_id,
         "userId": call.source_id,
@@ -49,10 +47,10 @@ def call_elements(call: CompletedCall, recording: Recording | None, *, is_indexe
         "fingerprint": call.fingerprint,
     }
     if is_indexed:
-        indexed = indexed_terms(own_terms, (turn["message"] for turn in call.transcript))
+        indexed = indexed_terms(known, (turn["message"] for turn in call.transcript))
         content["terms"], content["numbers"] = indexed["terms"], indexed["numbers"]
     else:
-        content["newTerms"] = own_terms
+        content["newTerms"] = known
     if call.is_historic:
         content["historic"] = True
     if call.external_call_id is not None:
@@ -64,6 +62,14 @@ def call_elements(call: CompletedCall, recording: Recording | None, *, is_indexe
         return elements(content, CODEC)
     except (BSONError, OverflowError) as error:
         raise NotStorable from error
+
+
+def own_terms(call: CompletedCall) -> list[str]:
+    """Return what a call is found by beside its contact's name and its spoken words."""
+    addresses = (call.from_number or WITHHELD, call.to_number)
+    numbers = [one for one in addresses if is_number(one)]
+    words = [one for one in addresses if not is_number(one)]
+    return call_terms((call.caller_name, call.agent_name, *words, call.summary), numbers)
 
 
 def call_document(content: bytes, is_indexed: bool, ids: CallIds, contact_name: str, now: datetime) -> Spliced:
