@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import pty
@@ -15,7 +16,8 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.support.service import SECRET
+from tests.support.program import eventually, program
+from tests.support.service import SECRET, missed
 from tether_rt import accounts
 from tether_rt.auth import credentials
 from tether_rt.cli import commands, status_of
@@ -247,3 +249,36 @@ async def test_a_private_mongod_that_cannot_start_is_said(tmp_path: Path) -> Non
     private = PrivateMongod(tmp_path)  # nothing was left locked
     await private.start()
     await private.stop()
+
+
+def replayed(variables: Mapping[str, str], *options: str) -> list[dict[str, Any]]:
+    done = run("replay", "--org", "Acme", *options, variables=variables)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+async def test_replaying_from_the_command_line_prints_what_became_of_each(shared: dict[str, str], tmp_path: Path) -> None:
+    async with program(tmp_path, shared["MONGODB_URI"], variables=shared) as running:
+        admin = await running.tenant("Acme", role="admin")
+        for call, headers in ((missed(), {"Content-Type": "text/plain"}), (missed(fromNumber="?"), {})):
+            assert (await admin.post_call(call, headers=headers)).status in (400, 415)
+
+        async def are_kept() -> bool:
+            return bool((await admin.get("/api/deliveries")).body["total"] == 2)
+
+        await eventually(are_kept)
+        newer, older = (await admin.get("/api/deliveries")).body["deliveries"]
+        assert await asyncio.to_thread(replayed, shared, "--verdict", "created") == []
+        assert await asyncio.to_thread(replayed, shared, "--source", "0" * 24) == []
+        assert await asyncio.to_thread(replayed, shared, "--from", "2999-01-01T00:00:00Z") == []
+        lines = await asyncio.to_thread(replayed, shared, "--from", older["at"])
+        (call,) = (await admin.get("/api/calls/history")).body["calls"]
+        assert lines == [
+            {"deliveryId": older["id"], "verdict": "created", "callId": call["callId"]},
+            {"deliveryId": newer["id"], "verdict": "refused", "callId": None},
+        ]
+        shown = (await admin.get(f"/api/deliveries/{older['id']}")).body["delivery"]
+        assert shown["attempts"][-1]["by"] == "command"
+        assert "no organization named" in refusal(run("replay", "--org", "Nobody", variables=shared))
+        assert "--from must be" in refusal(run("replay", "--org", "Acme", "--from", "yesterday", variables=shared))
+        assert "The verdict must be one of" in refusal(run("replay", "--org", "Acme", "--verdict", "x", variables=shared))

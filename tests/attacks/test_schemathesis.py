@@ -195,6 +195,7 @@ def test_every_operation_succeeds_as_the_contract_says(site: Site) -> None:
         ask(operation_id, **of_delivery)
     ask("get_deliveries_reasons")
     ask("post_deliveries_replay", body={"filter": {"code": "missing_field"}, "plan": True})
+    ask("post_deliveries_replay", body={"filter": {"code": kept[0]["code"]}, "plan": False})
     ask("post_user_api_key_regenerate")
     ask("post_auth_logout")
     ask("get_ws", query={"after": 0})

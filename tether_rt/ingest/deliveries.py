@@ -42,7 +42,7 @@ BYTES_PER_USE: Final = 64 * 1024
 _PAUSE_S: Final = 0.05
 """After a batch: a flood shares batches, which cost it less, and leaves MongoDB to calls."""
 _BACKOFF: Final = Backoff(0.1, 5.0)
-_SWEEP_EVERY_S: Final = 30.0
+SWEEP_EVERY_S: Final = 30.0
 _SWEPT_AT_ONCE: Final = 100
 _LOG: Final = logging.getLogger("tether.deliveries")
 
@@ -79,6 +79,7 @@ class DeliveryKeeper:
         *,
         max_refused: int = MAX_REFUSED,
         max_refused_bytes: int = MAX_REFUSED_BYTES,
+        sweep_every_s: float = SWEEP_EVERY_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._deliveries = deliveries
@@ -87,6 +88,7 @@ class DeliveryKeeper:
         self._metrics = metrics
         self._max_refused = max_refused
         self._max_refused_bytes = max_refused_bytes
+        self._sweep_every_s = sweep_every_s
         self._rate = RateLimit[str](BURST, INTERVAL_S, clock=clock)
         self._waiting: deque[RefusedRequest] = deque()
         self._waiting_bytes = 0
@@ -114,7 +116,7 @@ class DeliveryKeeper:
         swept_s = 0.0
         while True:
             try:
-                async with asyncio.timeout(_SWEEP_EVERY_S):
+                async with asyncio.timeout(self._sweep_every_s):
                     await self._wake.wait()
             except TimeoutError:
                 pass
@@ -123,7 +125,7 @@ class DeliveryKeeper:
                 await asyncio.sleep(_PAUSE_S)
             self._wake.clear()
             self._idle.set()
-            if time.monotonic() - swept_s > _SWEEP_EVERY_S:
+            if time.monotonic() - swept_s > self._sweep_every_s:
                 await self._removing(self._sweep())
                 swept_s = time.monotonic()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from tether_rt.auth.rate_limits import retry_after_s
 from tether_rt.domain.delivery import Kind
@@ -26,7 +26,6 @@ MAX_UNSUPPORTED_BYTES: Final = 8 * 1024 * 1024
 class SourceEndpoint(Endpoint):
     """Finds the source by the API key, and keeps what is refused as a delivery."""
 
-    kind: ClassVar[Kind] = "ingest"
     source: Source | None = None
 
     def __init__(self, exchange: Exchange, deliveries: DeliveryKeeper) -> None:
@@ -35,6 +34,11 @@ class SourceEndpoint(Endpoint):
         self._unsupported: UnsupportedMedia | None = None
         self._raw: bytearray | None = None
         self._refused: TetherError | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """Which request it is."""
+        return "amend" if self.exchange.request.method == "PATCH" else "ingest"
 
     @property
     def target(self) -> str | None:
