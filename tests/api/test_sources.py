@@ -12,6 +12,7 @@ import pytest
 from tests.support.program import eventually
 from tests.support.service import Answer, Service, Tenant, missed
 from tether_rt.auth.credentials import looks_like_api_key
+from tether_rt.auth.source_admin import MAX_SOURCES
 from tether_rt.mongo.client import new_id
 
 
@@ -208,6 +209,16 @@ async def test_admins_alone_manage_sources_and_only_their_own(
         assert theirs.body["error"] == nobodys.body["error"] == "There is no such source."
     assert source["id"] not in str(theirs.body)
     assert (await send(admin, "GET", f"/{source['id']}")).body["source"] == source
+
+
+async def test_an_organization_has_a_bounded_number_of_sources(admin: Tenant, service_on_disk: Service) -> None:
+    source, _ = await added(admin)
+    stored = await service_on_disk.database["sources"].find_one({"_id": source["id"]})
+    assert stored is not None
+    more = [{**stored, "_id": new_id(), "keys": [{**stored["keys"][0], "digest": new_id()}]} for _ in range(MAX_SOURCES - 1)]
+    await service_on_disk.database["sources"].insert_many(more)
+    answer = await send(admin, "POST", "", {"name": "One more"})
+    assert (answer.status, answer.body["error"].partition(":")[0]) == (400, "An organization has at most 200 sources")
 
 
 async def test_a_source_outlives_who_added_it(admin: Tenant, service_on_disk: Service) -> None:

@@ -7,6 +7,7 @@ import hmac
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -332,7 +333,9 @@ async def test_what_is_stored_gives_no_secret_away(service: Service, tenant: Ten
 
 async def test_the_log_holds_no_secret(service: Service, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(0)
-    tenant = await service.tenant()
+    tenant = await service.tenant(role="admin")
+    added = await tenant.post("/api/sources", {"name": "Bot", "settings": {"fetchUser": "u", "fetchPassword": "fetch-me"}})
+    await replace(tenant, api_key=added.body["apiKey"]).post_call(missed())
     await tenant.post_call(sample(callerName="Somebody Known"))
     await tenant.get("/api/calls/history?search=Somebody")
     await tenant.request("GET", SIGNED_IN, headers={"Cookie": f"tether_session={tenant.token}"})
@@ -341,5 +344,15 @@ async def test_the_log_holds_no_secret(service: Service, caplog: pytest.LogCaptu
     lines = [json.dumps(record.__dict__, default=str) for record in caplog.records if record.name.startswith("tether")]
     assert len(lines) >= 5
     for line in lines:
-        for secret in (tenant.api_key, tenant.token, PASSWORD, SECRET, "Somebody", tenant.email, "+1416"):
+        for secret in (
+            tenant.api_key,
+            added.body["apiKey"],
+            "fetch-me",
+            tenant.token,
+            PASSWORD,
+            SECRET,
+            "Somebody",
+            tenant.email,
+            "+1416",
+        ):
             assert secret not in line
