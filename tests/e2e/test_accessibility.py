@@ -9,6 +9,7 @@ from typing import Any, Final
 from playwright.async_api import Page, Route, expect
 
 from tests.e2e.conftest import Agent, NewAgent, on_disk
+from tests.support.program import eventually
 from tests.support.service import Service, Tenant, missed, sample
 
 pytestmark = on_disk
@@ -53,20 +54,51 @@ async def _views(agent: Agent, tenant: Tenant) -> list[str]:
     await look("contact", at=f"/#/contacts/{posted['contactId']}", sign=".thread-item")
     await look("analytics", at="/#/analytics", sign=".tile")
     await look("developer", at="/#/developer", sign=".snippet")
+    odd = (await tenant.post_call(missed(fromNumber="anonymous"))).body
+    await look("withheld", at=f"/#/calls/{odd['callId']}", sign=".facts")
+    delivery = await _refused(tenant)
+    await look("deliveries", at="/#/deliveries", sign=".delivery")
+    await page.get_by_role("button", name="Replay…").click()
+    await expect(page.get_by_role("heading", name="1 delivery matches. Replay?")).to_be_visible()
+    wrong.extend(f"replay: {one}" for one in await _violations(page))
+    await page.keyboard.press("Escape")
+    await look("delivery", at=f"/#/deliveries/{delivery}", sign=".body-line")
+    await look("sources", at="/#/sources", sign=".rename")
+    await page.get_by_label("Name of the new source").fill("Booking agent")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".source")).to_be_visible()
+    wrong.extend(f"a source: {one}" for one in await _violations(page))
     return wrong
 
 
-async def test_no_violation_in_light(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+async def _refused(tenant: Tenant) -> str:
+    """Have a call refused, and return the id of its delivery."""
+    await tenant.post_call(missed(fromNumber="4165550142", metadata={"a word without any end" * 9: "x" * 300}))
+
+    async def is_kept() -> bool:
+        return bool((await tenant.get("/api/deliveries")).body["total"] == 1)
+
+    await eventually(is_kept)
+    return str((await tenant.get("/api/deliveries")).body["deliveries"][0]["id"])
+
+
+async def test_no_violation_in_light(service: Service, new_agent: NewAgent) -> None:
+    tenant = await service.tenant(role="admin")
     agent = await new_agent(service.base_url, color_scheme="light")
     assert await _views(agent, tenant) == []
 
 
-async def test_no_violation_in_dark_on_a_phone(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+async def test_no_violation_in_dark_on_a_phone(service: Service, new_agent: NewAgent) -> None:
+    tenant = await service.tenant(role="admin")
     agent = await new_agent(service.base_url, color_scheme="dark", viewport={"width": 390, "height": 844})
     assert await _views(agent, tenant) == []
 
 
-async def test_no_view_is_wider_than_a_small_phone(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+async def test_no_view_is_wider_than_a_small_phone(service: Service, new_agent: NewAgent) -> None:
+    tenant = await service.tenant(role="admin")
+    sip = (await tenant.post_call(missed(fromNumber=f"sip:{'long' * 30}@pbx.example.com"))).body
+    delivery = await _refused(tenant)
+    await tenant.post("/api/sources", {"name": "A name without any end " * 8})
     posted = (await tenant.post_call(sample("appointment", callerName="A name without any end " * 8))).body
     agent = await new_agent(service.base_url, viewport={"width": 320, "height": 640})
     await agent.enter(tenant)
@@ -76,6 +108,10 @@ async def test_no_view_is_wider_than_a_small_phone(service: Service, tenant: Ten
         f"#/contacts/{posted['contactId']}": ".thread-item",
         "#/analytics": ".tile",
         "#/developer": ".snippet",
+        f"#/calls/{sip['callId']}": ".facts",
+        "#/deliveries": ".delivery",
+        f"#/deliveries/{delivery}": ".body-line",
+        "#/sources": ".source",
     }
     for path, sign in views.items():
         await agent.open(f"/{path}")

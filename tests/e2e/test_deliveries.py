@@ -54,7 +54,7 @@ async def test_a_source_is_added_rotated_and_disabled(service: Service, new_agen
     await page.reload()
     await expect(source).to_contain_text("Booking <b>agent</b>")
     await expect(key).to_have_count(0)
-    await page.get_by_role("button", name="Rotate the key of Booking <b>agent</b>").click()
+    await page.get_by_role("button", name="Rotate key of Booking <b>agent</b>").click()
     await expect(page.get_by_text("The previous key works for another 24 hours.")).to_be_visible()
     second = await key.inner_text()
     assert first != second

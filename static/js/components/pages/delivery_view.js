@@ -141,12 +141,12 @@ function BodyAndFaults({ id, faults }) {
 function TextBody({ text }) {
   if (text === "") return html`<p class="muted">The body was empty.</p>`;
   const shown = text.length > MAX_RAW_CHARS ? `${text.slice(0, MAX_RAW_CHARS)}…` : text;
-  return html`<pre class="snippet body-text" tabindex="0" role="region" aria-label="Body">${shown}</pre>`;
+  return html`<pre class="snippet body-text" tabindex="0" role="region" aria-label="Body as it was sent">${shown}</pre>`;
 }
 
 function JsonBody({ lines, faults }) {
   const wrong = new Map(faults.filter(({ field }) => field).map(({ field, error }) => [field, error]));
-  return html`<div class="snippet body-text" tabindex="0" role="region" aria-label="Body">
+  return html`<div class="snippet body-text" tabindex="0" role="region" aria-label="Body as it was sent">
     ${lines.map(
       ({ depth, text: line, path }) => html`<div
         class="body-line"

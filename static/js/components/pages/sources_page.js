@@ -122,7 +122,7 @@ function Source({ source, onKey, reload }) {
       </p>
     </div>
     <a class="tool" href=${deliveriesHref({ source: id })} aria-label=${`Deliveries of ${name}`}>Deliveries</a>
-    ${kind === "api" && html`<button class="button" type="button" disabled=${isBusy || !enabled} aria-label=${`Rotate the key of ${name}`} onClick=${rotate}>Rotate key</button>`}
+    ${kind === "api" && html`<button class="button" type="button" disabled=${isBusy || !enabled} aria-label=${`Rotate key of ${name}`} onClick=${rotate}>Rotate key</button>`}
     <button class="button" type="button" disabled=${isBusy} aria-label=${`${enabled ? "Disable" : "Enable"} ${name}`} onClick=${() => change({ enabled: !enabled })}>
       ${enabled ? "Disable" : "Enable"}
     </button>
