@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from tests.support.program import eventually
 from tests.support.service import Service, Tenant, missed
 from tests.test_cli import run
 
@@ -143,6 +145,25 @@ async def test_what_concerns_every_line_stops_it_with_one_sentence(moody: Moody,
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"Error: {moody.url}/api/calls/ingest answers {status} No.\n"
     assert len(moody.received) == 1
+
+
+async def test_an_import_that_is_killed_and_run_again_stores_each_call_once(tenant: Tenant, tmp_path: Path) -> None:
+    path = written(tmp_path / "calls.jsonl", [missed(externalCallId=f"old-{number}") for number in range(300)])
+    done_path = tmp_path / "calls.done.jsonl"
+    command = [sys.executable, "-m", "tether_rt", "import", str(path), "--url", tenant.base_url, "--key", tenant.api_key]
+    process = await asyncio.create_subprocess_exec(*command, "--concurrency", "4", stderr=subprocess.DEVNULL)
+
+    async def is_under_way() -> bool:
+        return done_path.exists() and done_path.read_bytes().count(b"\n") > 20
+
+    await eventually(is_under_way)
+    process.kill()
+    await process.wait()
+    done = await imported(path, tenant.base_url, tenant.api_key)
+    report = report_of(done)
+    assert done.returncode == 0
+    assert report["storedBefore"] > 0
+    assert report["storedBefore"] + report["created"] + report["duplicates"] == report["lines"] == await total(tenant) == 300
 
 
 async def test_an_import_that_was_killed_goes_on_where_it_was(moody: Moody, tmp_path: Path) -> None:
