@@ -143,6 +143,30 @@ def test_known_contacts_are_touched_together_but_for_those_that_learn_their_name
     assert sorted(touched["q"]["name"]["$in"]) == ["Ann", UNKNOWN_CALLER]
 
 
+TELEPHONES = [["+525512345678", "+5215512345678"], ["+541123456789", "+5491123456789"], [NUMBER], ["sip:alice@example.com"]]
+
+
+@given(
+    sent=st.lists(
+        st.sampled_from(["anonymous", *(number for forms in TELEPHONES for number in forms)]), min_size=1, max_size=12
+    ),
+    stored=st.sets(st.sampled_from([number for forms in TELEPHONES for number in forms])),
+)
+def test_every_telephone_has_one_contact_and_every_withheld_call_its_own(sent: list[str], stored: set[str]) -> None:
+    contacts = [{**CONTACT, "_id": new_id(), "number": number, "name": "Ann"} for number in stored]
+    made = plan(*(entry(WHOSE, fromNumber=number) for number in sent), contacts=contacts)
+    of_calls = [call["contactId"] for call in calls_of(made)]
+    withheld = [contact for contact, number in zip(of_calls, sent, strict=True) if number == "anonymous"]
+    assert len(set(withheld)) == len(withheld)
+    new = {contact["_id"]: contact.get("number") for contact in writes_of(made).get(("insert", "contacts"), [])}
+    assert [new[contact] for contact in withheld] == [None] * len(withheld)
+    for forms in TELEPHONES:
+        own = {contact for contact, number in zip(of_calls, sent, strict=True) if number in forms}
+        known = {contact["_id"] for contact in contacts if contact["number"] in forms}
+        assert own <= known if known else len(own) <= 1
+        assert len(own) <= max(1, len(known))
+
+
 def test_a_placeholder_is_replaced_only_while_it_is_one() -> None:
     made = plan(entry(WHOSE, fromNumber=NUMBER, callerName="$Tom.B"), contacts=known(UNKNOWN_CALLER))
     (change,) = writes_of(made)["update", "contacts"]
