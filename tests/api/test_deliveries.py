@@ -59,7 +59,7 @@ async def test_a_refusal_is_kept_with_what_its_answer_said(admin: Tenant) -> Non
         delivery["at"], "refused", refused.body["code"], "sender",
     )  # fmt: skip
     one = (await admin.get(f"/api/deliveries/{delivery['id']}")).body
-    assert one == {"success": True, "delivery": {**delivery, "notes": []}}
+    assert one == {"success": True, "delivery": {**delivery, "errors": refused.body["errors"], "notes": []}}
 
 
 async def test_every_kind_of_refusal_is_kept_and_nothing_else(admin: Tenant) -> None:

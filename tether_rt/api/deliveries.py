@@ -109,12 +109,14 @@ class DeliveriesHandler(ReaderHandler):
 
 
 class DeliveryHandler(ReaderHandler):
-    """`GET /api/deliveries/{deliveryId}`: one delivery with its notes and attempts."""
+    """`GET /api/deliveries/{deliveryId}`: one delivery with all its faults, its notes and attempts."""
 
     @within_deadline
     async def get(self, delivery_id: str) -> None:
         delivery = await self.found(delivery_id)
-        self.respond({"success": True, "delivery": {**_shown(delivery), "notes": delivery["notes"]}})
+        self.respond(
+            {"success": True, "delivery": {**_shown(delivery), "errors": delivery["errors"], "notes": delivery["notes"]}}
+        )
 
 
 class DeliveryBodyHandler(ReaderHandler):

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from tether_rt.auth.credentials import Keyring
 from tether_rt.auth.rate_limits import RateLimit
-from tether_rt.domain.delivery import MAX_ERROR_CHARS, MAX_REFUSED, MAX_REFUSED_BYTES, Kind, Result, expires_at
+from tether_rt.domain.delivery import MAX_REFUSED, MAX_REFUSED_BYTES, Kind, expires_at, refusal_of
 from tether_rt.domain.source import Source
 from tether_rt.errors import TetherError
 from tether_rt.ingest.delivery_bodies import Body, DeliveryBodies, FilePart, file_part
@@ -196,7 +196,7 @@ class DeliveryKeeper:
             digest.update(raw or b"")
             delivery_id = digest.hexdigest()[:24]
             earlier = digested.refusals.get(delivery_id)
-            result = Result("refused", error.code, error.field, str(error)[:MAX_ERROR_CHARS])
+            result = refusal_of(error)
             digested.refusals[delivery_id] = Refusal(
                 delivery_id=delivery_id,
                 organization_id=source.organization_id,

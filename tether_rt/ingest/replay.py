@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from tether_rt.auth.sealed_bodies import SealBroken
-from tether_rt.domain.delivery import MAX_ERROR_CHARS, Result
+from tether_rt.domain.delivery import Result, refusal_of
 from tether_rt.domain.source import Source
 from tether_rt.errors import TetherError, Unavailable
 from tether_rt.http.context import BodyBudget
@@ -111,7 +111,7 @@ class Replays:
         except TetherError as error:
             if error.status not in KEPT_STATUSES:
                 raise
-            return Result("refused", error.code, error.field, str(error)[:MAX_ERROR_CHARS])
+            return refusal_of(error)
         finally:
             self._budget.release(reserved_bytes)
         if isinstance(outcome, Created):

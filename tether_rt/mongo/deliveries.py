@@ -235,7 +235,8 @@ class Deliveries:
         changed: Document = {}
         if not (result.verdict == "duplicate" and delivery["verdict"] in SETTLED):
             shown = result._asdict()
-            changed = {name: shown[name] for name in ("verdict", "code", "field", "error")} | {"callId": result.call_id}
+            changed = {name: shown[name] for name in ("verdict", "code", "field", "error")}
+            changed |= {"callId": result.call_id, "errors": _errors(result)}
             changed["expiresAt"] = expires_at(delivery["at"], result.verdict)
         await self._deliveries.update_one({"_id": delivery["_id"]}, {**pushed, **({"$set": changed} if changed else {})})
 
@@ -247,6 +248,7 @@ def _refused(refusal: Refusal) -> UpdateOne:
         "requestId": refusal.request_id,
         "verdict": result.verdict,
         "error": result.error,
+        "errors": _errors(result),
         "expiresAt": expires_at(refusal.at, result.verdict),
     }
     first: Document = {
@@ -264,6 +266,10 @@ def _refused(refusal: Refusal) -> UpdateOne:
     }
     attempts = _attempts([_attempt(result, refusal.at, SENDER)], refusal.times)
     return UpdateOne({"_id": refusal.delivery_id}, {"$set": always, "$setOnInsert": first, **attempts}, upsert=True)
+
+
+def _errors(result: Result) -> list[Document]:
+    return [fault._asdict() for fault in result.faults]
 
 
 def _attempts(attempts: Iterable[Document], times: int) -> Document:

@@ -285,6 +285,7 @@ class DeliveryDocument(TypedDict):
     code: str | None
     field: str | None
     error: str | None
+    errors: list[dict[str, Any]]
     callId: str | None
     bytes: int
     keptBytes: int
