@@ -34,6 +34,24 @@ async def test_a_call_says_whose_it_is_and_whether_it_is_from_the_past(
         assert (call["userId"], call["provider"]) == (tenant.user_id, "external")
 
 
+async def test_a_call_from_the_past_puts_nobody_on_top(tenant: Tenant) -> None:
+    old, early, late = "+14165550191", "+14165550192", "+14165550193"
+    numbers = {old: "2019-01-01T00:00:00Z", early: None, late: None, early + " ": "2020-01-01T00:00:00Z"}
+    posted = []
+    for number, start in numbers.items():
+        past = {"historic": True, "callStartTime": start} if start else {}
+        posted.append((await tenant.post_call(missed(fromNumber=number.strip(), **past))).body)
+    contacts = (await tenant.get("/api/contacts")).body["data"]
+    assert [contact["number"] for contact in contacts] == [late, early, old]
+    assert contacts[-1]["lastCallAt"] == "2019-01-01T00:00:00.000Z"
+    conversation = {"conversationId": posted[1]["conversationId"]}
+    messages = (await tenant.post("/api/conversation/messages", conversation)).body["messages"]
+    assert [message["callId"] for message in messages] == [posted[3]["callId"], posted[1]["callId"]]
+    assert (await tenant.post_call(missed(fromNumber=old, callerName="Tom", historic=True, callStartTime=START))).status == 201
+    oldest = (await tenant.get("/api/contacts")).body["data"][-1]
+    assert (oldest["name"], oldest["lastCallAt"]) == ("Tom", "2020-02-03T04:05:06.000Z")
+
+
 async def test_a_call_of_an_earlier_version_has_its_user_as_source(tenant: Tenant, service: Service) -> None:
     call_id = (await tenant.post_call(missed(externalCallId="before"))).body["callId"]
     await service.database["calls"].update_one({"_id": call_id}, {"$unset": {"sourceName": 1, "historic": 1}})

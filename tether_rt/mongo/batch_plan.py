@@ -82,6 +82,8 @@ class _Contact:
     name: str
     stored_name: str | None
     is_renamed: bool = False
+    last_call_at: datetime | None = None
+    """When the batch's last call of the contact was; None when it has none."""
 
 
 class Plan:
@@ -175,7 +177,7 @@ class Plan:
                 "type": "call",
                 "direction": call.direction,
                 "content": call.summary or "",
-                "createdAt": self.now,
+                "createdAt": self._moment_of(call),
             }
         )
         self.events += call_events(call, ids, contact.name, entry.recording)
@@ -191,8 +193,14 @@ class Plan:
                 self._contacts[known_by] = contact
         if not contact.is_renamed:
             contact.name = better_name(contact.name, call.caller_name)
+        moment = self._moment_of(call)
+        contact.last_call_at = max(contact.last_call_at or moment, moment)
         self._touched[contact.contact_id] = contact
         return contact
+
+    def _moment_of(self, call: CompletedCall) -> datetime:
+        """Return where a call belongs among those of its contact: now, but a call from the past at its start."""
+        return min(call.start_time, self.now) if call.is_historic else self.now
 
     def _contact_with(self, number: str) -> _Contact | None:
         if (contact := self._contacts.get(number)) is not None:
@@ -247,11 +255,14 @@ class Plan:
         for contact in self._touched.values():
             if contact.stored_name is None:
                 continue
-            if contact.name == contact.stored_name:
+            as_read: Document = {"_id": contact.contact_id, "name": contact.stored_name}
+            if contact.last_call_at != self.now:  # it has calls from the past alone
+                newest = {"lastCallAt": contact.last_call_at}
+                updates.append({"q": as_read, "u": {"$max": newest, "$set": {"updatedAt": self.now, "name": contact.name}}})
+            elif contact.name == contact.stored_name:
                 unchanged[contact.contact_id] = contact.stored_name
             else:
-                query = {"_id": contact.contact_id, "name": contact.stored_name}
-                updates.append({"q": query, "u": {"$set": {**just_now, "name": contact.name}}})
+                updates.append({"q": as_read, "u": {"$set": {**just_now, "name": contact.name}}})
         for contact in self._contacts_by_id.values():
             if contact.name != contact.stored_name and contact.contact_id not in self._touched:  # an amendment has named it
                 as_read = {"_id": contact.contact_id, "name": contact.stored_name}
@@ -274,7 +285,7 @@ class Plan:
             "conversationId": contact.conversation_id,
             "createdAt": self.now,
             "updatedAt": self.now,
-            "lastCallAt": self.now,
+            "lastCallAt": contact.last_call_at,
         }
 
     def _new_conversation(self, contact: _Contact) -> Document:
