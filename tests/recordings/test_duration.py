@@ -97,8 +97,26 @@ def test_the_duration_of_frames_is_exact(frames: int, cut: int, tail: bytes) -> 
         audio.amr(0),
         audio.wave64(0),
         audio.au(0),
+        audio.flac(3)[:-64],
+        b"".join(audio.ogg(3).partition(b"OpusTags")[:2]) + bytes(8),
+        audio.m4a(3)[: -8 - 64],
+        audio.m4a(3)[: -8 - 64] + struct.pack(">I4s", 8, b"mdat"),
     ],
-    ids=["wav", "wav with a list", "wav of 4 GB", "id3", "id3 and text", "id3 and zeros", "amr", "wave64", "au"],
+    ids=[
+        "wav",
+        "wav with a list",
+        "wav of 4 GB",
+        "id3",
+        "id3 and text",
+        "id3 and zeros",
+        "amr",
+        "wave64",
+        "au",
+        "flac",
+        "ogg",
+        "m4a",
+        "m4a with empty media",
+    ],
 )
 def test_a_recording_without_sound_lasts_0(recording: bytes) -> None:
     assert sniff(recording) is not None

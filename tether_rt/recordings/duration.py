@@ -59,6 +59,8 @@ def _duration_s(file: BinaryIO, size_bytes: int, head: bytes) -> float | None:
     for magic, frame_bytes in _AMR:
         if head.startswith(magic):
             return _amr_s(file, size_bytes, len(magic), frame_bytes)
+    if head.startswith(b"fLaC") and _is_silent_flac(file):
+        return 0.0
     start = _behind_tags(file)
     if start >= size_bytes and start > 0:
         return 0.0  # a tag alone
@@ -73,7 +75,10 @@ def _read(file: BinaryIO, at: int, size_bytes: int) -> bytes:
 
 
 def _tinytag_s(file: BinaryIO) -> float | None:
-    is_ogg = _read(file, 0, 4) == b"OggS"
+    start = _read(file, 0, 8)
+    is_ogg = start.startswith(b"OggS")
+    if (is_ogg and _is_silent_ogg(file)) or (start[4:] == b"ftyp" and _is_silent_mp4(file)):
+        return 0.0
     file.seek(0)
     try:
         # In Ogg the tags must be read: without them tinytag reads every packet of the file, with them only the page headers.
@@ -81,6 +86,48 @@ def _tinytag_s(file: BinaryIO) -> float | None:
     except TinyTagException:
         return None
     return seconds or None  # 0 is what it says of an MP4 in fragments and of a FLAC that was streamed
+
+
+def _is_silent_flac(file: BinaryIO) -> bool:
+    """Whether nothing follows the last block of metadata (RFC 9639 section 8.1)."""
+    at = 4
+    for _ in range(_MAX_CHUNKS):
+        block = _read(file, at, 4)
+        if len(block) < 4:
+            return not block and at > 4
+        at += 4 + int.from_bytes(block[1:], "big")
+        if block[0] & 0x80:
+            return not _read(file, at, 1)
+    return False
+
+
+def _is_silent_ogg(file: BinaryIO) -> bool:
+    """Whether all pages belong to the headers, whose position in the sound is 0 (RFC 3533 section 6)."""
+    at = 0
+    for _ in range(_MAX_CHUNKS):
+        page = _read(file, at, 27 + 255)
+        if not page:
+            return True
+        if len(page) < 27 or page[:4] != b"OggS" or page[6:14] != bytes(8):
+            return False
+        at += 27 + page[26] + sum(page[27 : 27 + page[26]])
+    return False
+
+
+def _is_silent_mp4(file: BinaryIO) -> bool:
+    """Whether the file ends behind its last box, and none of them has media in it (ISO 14496-12 section 8.1.1)."""
+    at = 0
+    for _ in range(_MAX_CHUNKS):
+        box = _read(file, at, 16)
+        if not box:
+            return True
+        size_bytes = int.from_bytes(box[:4], "big")
+        if size_bytes == 1:
+            size_bytes = int.from_bytes(box[8:16], "big")
+        if size_bytes < 8 or (box[4:8] in (b"mdat", b"moof") and size_bytes > 8):
+            return False
+        at += size_bytes
+    return False
 
 
 # ---------------------------------------------------------------------- frames
