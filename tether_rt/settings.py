@@ -53,7 +53,7 @@ class Settings:
     r2_bucket: str | None = _setting(None, "R2 bucket for recordings; without R2 they are stored on disk", variable="R2_BUCKET")
     secret: str | None = _setting(
         None,
-        "signs sessions and recording links, encrypts stored API keys; generated for a private MongoDB only",
+        "signs sessions and recording links, encrypts stored API keys and refused bodies; generated for a private MongoDB only",
         secret=True,
     )
     allowed_origins: tuple[str, ...] = _setting(
