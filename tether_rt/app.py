@@ -276,6 +276,7 @@ class App:
             ("/openapi.json", documents.DocumentHandler, document(contract.openapi_json())),
             ("/asyncapi.json", documents.DocumentHandler, document(contract.asyncapi_json())),
             ("/docs", static_pages.PageHandler, {**docs, "page": "docs.html"}),
+            ("/docs/vendor", static_pages.PageHandler, {**docs, "page": "vendor_guide.html"}),
             ("/", static_pages.PageHandler, {**page, "page": "index.html"}),
             ("/static/{file}", static_pages.AssetHandler, file),
             ("/static/{version}/{file}", static_pages.AssetHandler, file),

@@ -27,7 +27,7 @@ async def version(tenant: Tenant, page: str = "/") -> str:
 
 
 async def test_everything_that_a_page_asks_for_is_there_and_may_be_kept_for_ever(service: Service, tenant: Tenant) -> None:
-    for page in ("/", "/docs"):
+    for page in ("/", "/docs", "/docs/vendor"):
         body = (await fetch(tenant, page)).body.decode()
         asked = re.findall(r'(?:src|href)="(/static/[^"]+)"', body)
         assert len(asked) > 3
@@ -36,7 +36,7 @@ async def test_everything_that_a_page_asks_for_is_there_and_may_be_kept_for_ever
             assert answer.status == 200, path
             assert answer.headers["Cache-Control"] == FOR_EVER, path
             assert answer.headers["Vary"] == "Accept-Encoding", path
-    assert await version(tenant, "/") == await version(tenant, "/docs")
+    assert await version(tenant, "/") == await version(tenant, "/docs") == await version(tenant, "/docs/vendor")
 
 
 @pytest.mark.parametrize("address", ["/static/js/main.js", f"/static/{'0' * 20}/js/main.js"])

@@ -68,6 +68,7 @@ async def _views(agent: Agent, tenant: Tenant) -> list[str]:
     await page.keyboard.press("Enter")
     await expect(page.locator(".source")).to_be_visible()
     wrong.extend(f"a source: {one}" for one in await _violations(page))
+    await look("guide", at="/docs/vendor", sign="h1")
     return wrong
 
 
@@ -112,6 +113,7 @@ async def test_no_view_is_wider_than_a_small_phone(service: Service, new_agent: 
         "#/deliveries": ".delivery",
         f"#/deliveries/{delivery}": ".body-line",
         "#/sources": ".source",
+        "docs/vendor": "h1",
     }
     for path, sign in views.items():
         await agent.open(f"/{path}")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+from pathlib import Path
+
 from playwright.async_api import expect
 
 from tests.e2e.conftest import NewAgent, on_disk
+from tests.support import audio
 from tests.support.service import Service, Tenant, missed, sample
 
 pytestmark = on_disk
@@ -68,3 +72,33 @@ async def test_the_source_of_a_call_is_named(service: Service, tenant: Tenant, n
     agent = await new_agent(service.base_url)
     await agent.enter(tenant, f"/#/calls/{call_id}")
     await expect(agent.page.locator(".facts div", has_text="Received from")).to_contain_text("Agent Smith")
+
+
+async def test_a_recording_that_browsers_cannot_play_is_offered_as_a_file(
+    service: Service, tenant: Tenant, new_agent: NewAgent, tmp_path: Path
+) -> None:
+    recording = audio.amr(2)
+    call_id = (await tenant.post_call(sample("appointment", recording=base64.b64encode(recording).decode()))).body["callId"]
+    agent = await new_agent(service.base_url)
+    await agent.enter(tenant, f"/#/calls/{call_id}")
+    page = agent.page
+    await expect(page.get_by_role("group", name="Recording")).to_contain_text("This browser can't play the recording (AMR).")
+    await expect(page.get_by_role("button", name="Try again")).to_have_count(0)
+    async with page.expect_download() as downloading:
+        await page.get_by_role("button", name="Download recording").click()
+    await (await downloading.value).save_as(tmp_path / "recording")
+    assert (tmp_path / "recording").read_bytes() == recording
+
+
+async def test_a_recording_that_keeps_failing_is_not_tried_for_ever(
+    service: Service, tenant: Tenant, new_agent: NewAgent
+) -> None:
+    call_id = (await tenant.post_call(sample("delivery"))).body["callId"]
+    agent = await new_agent(service.base_url)
+    await agent.page.route("**/api/recordings/**", lambda route: route.fulfill(status=200, body="no audio"))
+    await agent.enter(tenant, f"/#/calls/{call_id}")
+    await expect(agent.page.get_by_text("Couldn't load the recording.")).to_be_visible()
+    await expect(agent.page.get_by_role("button", name="Download recording")).to_be_visible()
+    await agent.page.get_by_role("button", name="Try again").click()
+    await expect(agent.page.get_by_text("This browser can't play the recording.")).to_be_visible()
+    await expect(agent.page.get_by_role("button", name="Try again")).to_have_count(0)

@@ -58,7 +58,7 @@ function CallContent({ call, isLoaded, reload, search, startS }) {
   const { api } = useApp();
   const { callId } = call;
   const recording = call.recordings?.[0];
-  const cannotPlay = recording !== undefined && isUnplayable(call);
+  const cannotPlay = recording !== undefined && isUnplayable(recording);
   const id = cannotPlay ? null : (recording?.recordingId ?? null);
   const playback = useMemo(
     () => id && new Playback(async (signal) => (await api.recording(callId, { signal })).audioUrl),

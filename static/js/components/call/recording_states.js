@@ -4,9 +4,8 @@ import { canPlay } from "../../browser/audio_support.js";
 import { html, useApp, useState } from "../../ui.js";
 import { SaveRecording } from "./save_recording.js";
 
-/** True if a browser is known to be unable to play the recording of a call. */
-export const isUnplayable = ({ recordings: [recording], warnings = [] }) =>
-  warnings.some(({ code }) => code === "not_playable") || !canPlay(recording.contentType);
+/** True if this browser, or any, is known to be unable to play a recording. */
+export const isUnplayable = ({ playable, contentType }) => playable === false || !canPlay(contentType);
 
 /** Says which of these states a call's recording is in. */
 export function RecordingState({ call, reload }) {
@@ -54,14 +53,15 @@ function Failed({ call, reload }) {
 }
 
 export function Unplayable({ call }) {
-  return html`<${Card}><${UnplayableRecording} callId=${call.callId} contentType=${call.recordings[0].contentType} /><//>`;
+  const { kind, contentType } = call.recordings[0];
+  return html`<${Card}><${UnplayableRecording} callId=${call.callId} kind=${kind ?? contentType} /><//>`;
 }
 
-/** @param {{callId: string, contentType?: string}} props */
-export function UnplayableRecording({ callId, contentType }) {
+/** @param {{callId: string, kind?: string}} props `kind`: of the audio, if it is the cause */
+export function UnplayableRecording({ callId, kind }) {
   return html`<div class="player-failed">
     <p>
-      This browser can't play the recording${contentType && html` (<span class="mono">${contentType}</span>)`}. Download it, and open it
+      This browser can't play the recording${kind && ` (${kind})`}. Download it, and open it
       in a media player.
     </p>
     <${SaveRecording} callId=${callId} isLabelled />

@@ -29,7 +29,6 @@ export function DeliveryView({ id, log, filter }) {
     reload();
     log.reload();
   };
-  const faults = delivery.errors ?? (delivery.code ? [{ code: delivery.code, field: delivery.field, error: delivery.error }] : []);
   return html`<article class="delivery-view" aria-labelledby="delivery-title">
     <${Back} filter=${filter} />
     <header class="delivery-head">
@@ -39,9 +38,9 @@ export function DeliveryView({ id, log, filter }) {
       <${Replay} id=${id} refresh=${refresh} />
     </header>
     <${Facts} delivery=${delivery} />
-    <${BodyAndFaults} id=${id} faults=${faults} />
-    <${Notes} notes=${delivery.notes ?? []} />
-    <${Attempts} attempts=${delivery.attempts ?? []} />
+    <${BodyAndFaults} id=${id} faults=${delivery.errors} />
+    <${Notes} notes=${delivery.notes} />
+    <${Attempts} attempts=${delivery.attempts} />
   </article>`;
 }
 

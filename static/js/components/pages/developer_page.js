@@ -14,7 +14,7 @@ export function Content() {
   return html`<div class="developer">
     <header class="page-head">
       <h2 class="page-title">Developer</h2>
-      <p class="muted small">Send calls with the API. <a href="/docs">API reference</a></p>
+      <p class="muted small">Send calls with the API. <a href="/docs/vendor">Guide</a> · <a href="/docs">API reference</a></p>
     </header>
     ${
       error
