@@ -33,6 +33,7 @@ from tether_rt.auth.rate_limits import RateLimit
 from tether_rt.auth.source_admin import SourceAdmin
 from tether_rt.demo import samples
 from tether_rt.domain.contract import load_contract
+from tether_rt.domain.delivery import Kind
 from tether_rt.errors import FetchFailed, Unavailable
 from tether_rt.http.context import BodyBudget, HttpContext
 from tether_rt.http.headers import NOTHING_MAY_RUN, networks, plain_origin
@@ -49,7 +50,7 @@ from tether_rt.ingest.delivery_bodies import DeliveryBodies
 from tether_rt.ingest.endpoint import IngestEndpoint
 from tether_rt.ingest.group_commit import GroupCommit
 from tether_rt.ingest.pipeline import Pipeline
-from tether_rt.ingest.replay import Replays
+from tether_rt.ingest.replay import Replays, Take, take_call
 from tether_rt.mongo import client as store
 from tether_rt.mongo.abandoned_transactions import AbandonedTransactions
 from tether_rt.mongo.batch_writer import BatchWriter
@@ -197,9 +198,8 @@ class App:
         self.delivery_bodies = DeliveryBodies(self.deliveries, keyring.body_seal(), self.recordings, spool)
         self.delivery_keeper = DeliveryKeeper(self.deliveries, self.delivery_bodies, keyring, self.metrics)
         self.supervisor.add("deliveries", self.delivery_keeper.run)
-        self.replays = Replays(
-            self.deliveries, self.delivery_bodies, self.calls, pipeline, self.identity.source_by_id, self.web.budget
-        )
+        takes: dict[Kind, Take] = {"ingest": take_call(pipeline, self.calls)}
+        self.replays = Replays(self.deliveries, self.delivery_bodies, takes, self.identity.source_by_id, self.web.budget)
         self.routes = self._routes(keyring, contract, pipeline)
         self.tornado = RouteTable(self.web, self.routes)
 

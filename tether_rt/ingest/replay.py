@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Final
 
 from tether_rt.auth.sealed_bodies import SealBroken
-from tether_rt.domain.delivery import Result, refusal_of
+from tether_rt.domain.delivery import Kind, Result, refusal_of
 from tether_rt.domain.source import Source
 from tether_rt.errors import TetherError, Unavailable
 from tether_rt.http.context import BodyBudget
@@ -36,8 +36,25 @@ _ASK_AGAIN_S: Final = 0.1
 _COPIES: Final = 2
 """Of a body in memory while it is opened."""
 
+Take = Callable[[bytearray, Source, DeliveryDocument], Awaitable[Result]]
+"""Takes the body of a delivery as a request of its source, and returns what became of it; raises as the request would."""
+
 FindSource = Callable[[str, str], Awaitable[Source | None]]
 """Returns the source of an organization with an id."""
+
+
+def take_call(pipeline: Pipeline, calls: Calls) -> Take:
+    """Return what replays a call that was posted."""
+
+    async def take(raw: bytearray, source: Source, delivery: DeliveryDocument) -> Result:
+        if await calls.exists(source.organization_id, delivery["_id"]):  # its recording need not be stored once more
+            return Result("duplicate", call_id=delivery["_id"])
+        outcome = await pipeline.take(raw, source, Deadline(), delivery["_id"])
+        if isinstance(outcome, Created):
+            return Result("created", call_id=outcome.ids.call_id)
+        return Result("duplicate", call_id=outcome.call_id)
+
+    return take
 
 
 class Replays:
@@ -47,15 +64,13 @@ class Replays:
         self,
         deliveries: Deliveries,
         bodies: DeliveryBodies,
-        calls: Calls,
-        pipeline: Pipeline,
+        takes: Mapping[Kind, Take],
         find_source: FindSource,
         budget: BodyBudget,
     ) -> None:
         self._deliveries = deliveries
         self._bodies = bodies
-        self._calls = calls
-        self._pipeline = pipeline
+        self._takes = takes
         self._find_source = find_source
         self._budget = budget
 
@@ -97,15 +112,13 @@ class Replays:
         source = await self._find_source(organization_id, delivery["sourceId"])
         if source is None:
             return Result("refused", "source_gone", None, "The source of this delivery no longer exists.")
-        if await self._calls.exists(organization_id, delivery_id):
-            return Result("duplicate", call_id=delivery_id)
         reserved_bytes = delivery["keptBytes"] * _COPIES
         self._budget.reserve(reserved_bytes)
         try:
             raw = await self._bodies.read(organization_id, delivery_id)
             if raw is None:
                 return Result("refused", "body_not_kept", None, "The body of this delivery was not kept: send it again.")
-            outcome = await self._pipeline.take(raw, source, Deadline(), delivery_id)
+            return await self._takes[delivery["kind"]](raw, source, delivery)
         except SealBroken:
             return Result("refused", "body_not_readable", None, "The body was encrypted with another secret: send it again.")
         except TetherError as error:
@@ -114,9 +127,6 @@ class Replays:
             return refusal_of(error)
         finally:
             self._budget.release(reserved_bytes)
-        if isinstance(outcome, Created):
-            return Result("created", call_id=outcome.ids.call_id)
-        return Result("duplicate", call_id=outcome.call_id)
 
     @asynccontextmanager
     async def _leased(self, organization_id: str, delivery_id: str) -> AsyncIterator[DeliveryDocument | None]:
