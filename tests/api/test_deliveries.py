@@ -303,3 +303,18 @@ async def test_many_are_planned_and_then_replayed_the_oldest_first(admin: Tenant
     )
     for wrong in wrongs:
         assert (await admin.post("/api/deliveries/replay", wrong)).status == 400
+
+
+async def test_a_source_of_its_own_sees_and_has_replayed_what_was_refused_of_it(admin: Tenant) -> None:
+    added = (await admin.post("/api/sources", {"name": "Booking agent"})).body
+    source_id, key = added["source"]["id"], added["apiKey"]
+    text = {"Content-Type": "text/plain", "Authorization": f"Bearer {key}"}
+    body = json.dumps(missed()).encode()
+    assert (await admin.request("POST", "/api/calls/ingest", data=body, headers=text)).status == 415
+    (delivery,) = await kept(admin, 1, f"?source={source_id}")
+    assert (await admin.request("GET", f"/api/deliveries/{delivery['id']}", token=key)).status == 200
+    await admin.request("PATCH", f"/api/sources/{source_id}", token=admin.token, json={"enabled": False})
+    replayed = (await admin.post(f"/api/deliveries/{delivery['id']}/replay")).body
+    assert replayed["verdict"] == "created"
+    (call,) = await calls_of(admin)
+    assert (call["callId"], call["sourceId"], call["sourceName"]) == (replayed["callId"], source_id, "Booking agent")

@@ -14,8 +14,10 @@ import pytest
 
 from tests.support.audio import mp3
 from tests.support.database import OwnMongod
+from tests.support.faulty_store import faulty_store
 from tests.support.program import eventually, program
 from tests.support.retrying import PATIENCE_S
+from tests.support.s3 import S3Server
 from tests.support.service import Tenant, missed, sample
 from tests.support.vendor import body as answered_with
 from tests.support.vendor import raw, vendor_server
@@ -52,6 +54,25 @@ async def test_a_refusal_is_answered_while_mongodb_is_away_and_kept_when_it_is_b
         await kept(admin, 51)
         assert await running.metric("tether_deliveries_kept_total") == 51
         assert await running.metric("tether_deliveries_waiting_bytes") == 0
+
+
+async def test_a_large_body_that_the_store_does_not_take_is_kept_without_its_body(
+    s3_server: S3Server,
+    mongodb_uri: str,
+    tmp_path: Path,
+) -> None:
+    async with faulty_store(s3_server) as bucket, program(tmp_path, mongodb_uri, variables=bucket.variables) as running:
+        admin = await running.tenant(role="admin")
+        bucket.status = 503
+        await refuse(admin, sample(fromNumber=WRONG, recording=base64.b64encode(mp3(200)).decode()))
+        await refuse(admin, missed(fromNumber=WRONG))
+        small, large = sorted(await kept(admin, 2), key=lambda one: int(one["bytes"]))
+        assert (await admin.get(f"/api/deliveries/{small['id']}/body")).status == 200
+        assert (await admin.get(f"/api/deliveries/{large['id']}")).body["delivery"]["code"] == large["code"]
+        bucket.status = None
+        replayed = (await admin.post(f"/api/deliveries/{large['id']}/replay")).body
+        assert (replayed["verdict"], replayed["code"]) == ("refused", "body_not_kept")
+        assert "delivery_body_not_kept" in {line["event"] for line in running.server.lines()}
 
 
 async def test_refusals_are_written_before_a_server_ends(mongodb_uri: str, tmp_path: Path) -> None:
