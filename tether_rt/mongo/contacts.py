@@ -40,7 +40,7 @@ class Contacts:
         matches contacts without one. Matches are counted up to `MAX_COUNTED`. Raises the driver's `ExecutionTimeout` when a
         search takes too long.
         """
-        text = plain_name(search) or ""
+        text = plain_name(search) or (search or "").strip()  # names are stored so; what shows nothing is in none of them
         query: dict[str, Any] = {"organizationId": organization_id}
         bounds: dict[str, Any] = {}
         if text:
