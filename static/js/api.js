@@ -106,6 +106,11 @@ export function createApi({ fetch = globalThis.fetch.bind(globalThis), onSession
       return withSession("GET", `/api/calls/${encodeURIComponent(callId)}/recording`, { signal });
     },
 
+    /** An entry of a call's history with all its values. @returns {Promise<{changed: object}>} */
+    async callChange(callId, number, { signal } = {}) {
+      return (await withSession("GET", `/api/calls/${encodeURIComponent(callId)}/history/${number}`, { signal })).change;
+    },
+
     /** Has a recording that could not be fetched fetched again. */
     retryRecording(callId) {
       return withSession("POST", `/api/calls/${encodeURIComponent(callId)}/recording/retry`);

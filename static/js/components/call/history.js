@@ -2,7 +2,7 @@
 
 import { plural } from "../../format/number.js";
 import { exactTime, shortTime } from "../../format/time.js";
-import { html } from "../../ui.js";
+import { html, useApp, useState } from "../../ui.js";
 import { Tree } from "./tree.js";
 
 const TITLE_ID = "history-title";
@@ -27,14 +27,29 @@ export function History({ call }) {
     <p class="muted small">${plural(changes.length, "change")} after the call had arrived. The values are those before.</p>
     <ol role="list">
       ${latestFirst.map(
-        ({ at, sourceId, changed }) => html`<li class="change" key=${at}>
-          <p class="small">
-            <time datetime=${at} title=${exactTime(at)}>${shortTime(at, Date.now())}</time>
-            ${sourceId === call.sourceId && call.sourceName && html`, by <bdi>${call.sourceName}</bdi>`}
-          </p>
-          <${Tree} value=${changed} />
-        </li>`,
+        (change) => html`<${Change} key=${change.number} call=${call} change=${change} />`,
       )}
     </ol>
   </section>`;
+}
+
+// A change that is too large to come with its call names its fields in `omitted`, and is loaded when it is wanted.
+function Change({ call, change }) {
+  const { api } = useApp();
+  const [loaded, setLoaded] = useState(null);
+  const [error, setError] = useState(null);
+  const { number, at, sourceId, omitted } = change;
+  const load = () => api.callChange(call.callId, number).then(setLoaded, ({ message }) => setError(message));
+  return html`<li class="change">
+    <p class="small">
+      <time datetime=${at} title=${exactTime(at)}>${shortTime(at, Date.now())}</time>
+      ${sourceId === call.sourceId && call.sourceName && html`, by <bdi>${call.sourceName}</bdi>`}
+    </p>
+    ${
+      omitted && !loaded
+        ? html`<button class="button button-small" type="button" onClick=${load}>Show ${omitted.join(", ")}</button>`
+        : html`<${Tree} value=${(loaded ?? change).changed} />`
+    }
+    ${error && html`<p class="form-error small" role="alert">${error}</p>`}
+  </li>`;
 }

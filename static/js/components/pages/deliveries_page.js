@@ -214,7 +214,7 @@ function Row({ item, log, filter, nowMs }) {
       <time class="muted" datetime=${at} title=${exactTime(at)}>${relativeTime(at, nowMs)}</time>
       <${Verdict} verdict=${verdict} />
       <bdi class="delivery-source">${log.sourceName(sourceId)}</bdi>
-      <span class="delivery-error">${error ?? code ?? ""}</span>
+      <span class="delivery-error" title=${error}>${error ?? code ?? ""}</span>
       <span class="delivery-size muted">${times > 1 ? `${count(times)} times` : size(bytes)}</span>
     </a>
     ${callId ? html`<a class="delivery-call" href=${callHref(callId)}>View call</a>` : html`<span class="delivery-call"></span>`}
