@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.contract import CALL, CONTRACT, INGEST, TURN, refusal
+from tests.support.contract import CALL, CONTRACT, INGEST, TURN
+from tether_rt.domain.contract import MAX_FAULTS
+from tether_rt.errors import Code
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -84,14 +86,17 @@ def bodies(draw: st.DrawFn) -> tuple[str, Any]:
 
 
 def assert_agreement(schema: str, body: object) -> None:
-    sentence = CONTRACT.first_problem(schema, body)
-    if sentence is None:
-        CONTRACT.check(schema, body)
+    if CONTRACT.is_valid(schema, body):
+        assert CONTRACT.found(schema, body) == []
         return
-    assert refusal(body, schema) == sentence
-    assert sentence
-    assert "\n" not in sentence
-    orjson.dumps(sentence)
+    faults = CONTRACT.faults(schema, body)
+    assert 1 <= len(faults) <= MAX_FAULTS
+    assert len({fault.field for fault in faults}) == len(faults)
+    for fault in faults:
+        assert fault.code in get_args(Code)
+        assert fault.error
+        assert "\n" not in fault.error
+        orjson.dumps(fault._asdict())
 
 
 @given(bodies())

@@ -10,6 +10,7 @@ import orjson
 from tests.support.documents import rows, text_of
 from tether_rt import errors
 from tether_rt.domain.contract import load_contract
+from tether_rt.domain.warnings import WarningCode
 
 SCHEMAS: dict[str, Any] = orjson.loads(load_contract().openapi_json())["components"]["schemas"]
 CODES = get_args(errors.Code)
@@ -27,6 +28,13 @@ def test_the_documents_say_of_every_code_what_to_change() -> None:
     sections = ("Of the request", "Of the body", "Of a field")
     said = {code.strip("`"): advice for section in sections for code, _, advice in rows("docs/errors.md", section)}
     assert sorted(said) == sorted(CODES)
+    assert all(said.values())
+
+
+def test_the_contract_and_the_documents_have_every_code_of_a_warning() -> None:
+    assert SCHEMAS["WarningCode"]["enum"] == list(get_args(WarningCode))
+    said = {code.strip("`"): meaning for code, meaning in rows("docs/errors.md", "Warnings")}
+    assert list(said) == list(get_args(WarningCode))
     assert all(said.values())
 
 

@@ -13,9 +13,11 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from tether_rt.api.calls import DIRECTIONS, STATUSES
 from tether_rt.domain.call import KNOWN_FIELDS, Recording, completed_call, iso_ms
-from tether_rt.domain.contract import FORMATS, KEYWORDS, load_contract
+from tether_rt.domain.contract import load_contract
 from tether_rt.domain.events import CHANGE_EVENT_NAMES, EVENT_NAMES, CallIds, call_events, event_text
+from tether_rt.domain.formats import FORMATS
 from tether_rt.domain.source import Source
+from tether_rt.domain.wording import KEYWORDS
 from tether_rt.http.headers import SESSION_COOKIE
 from tether_rt.hub import protocol
 

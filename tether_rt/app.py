@@ -51,6 +51,7 @@ from tether_rt.ingest.endpoint import IngestEndpoint
 from tether_rt.ingest.group_commit import GroupCommit
 from tether_rt.ingest.pipeline import Pipeline
 from tether_rt.ingest.replay import Replays, Take, take_call
+from tether_rt.ingest.validate_endpoint import ValidateEndpoint
 from tether_rt.mongo import client as store
 from tether_rt.mongo.abandoned_transactions import AbandonedTransactions
 from tether_rt.mongo.batch_writer import BatchWriter
@@ -175,6 +176,7 @@ class App:
         intake = RecordingIntake(self.recordings, fetcher, spool, store.new_id, self._observe_recording)
         self.waveforms = WaveformService(Waveforms(database), self.recordings, spool)
         self.supervisor.add("waveforms", self.waveforms.run)
+        self.history = CallHistory(database, backlog)
         duplicates = DuplicateCheck(Lookups(LoopConnection(database)))
         self._closers.append(("duplicates", duplicates.close))
         pipeline = Pipeline(
@@ -182,6 +184,7 @@ class App:
             duplicates,
             intake,
             self.group_commit,
+            self.history.get,
             self.waveforms.announce,
             self.search_backlog.is_full,
         )
@@ -205,7 +208,7 @@ class App:
 
     def _routes(self, keyring: Keyring, contract: Any, pipeline: Pipeline) -> list[Route]:
         calls_part = {"calls": self.calls}
-        history_part = {"history": CallHistory(self.database, self.search_backlog)}
+        history_part = {"history": self.history}
         people_part = {"people": self.people, "contract": contract}
         sources_part = {"sources": self.source_admin, "contract": contract}
         deliveries_part = {"deliveries": self.deliveries}
@@ -224,6 +227,7 @@ class App:
         }
         return [
             ("/api/calls/ingest", IngestEndpoint, {"pipeline": pipeline, "deliveries": self.delivery_keeper}),
+            ("/api/calls/validate", ValidateEndpoint, {"pipeline": pipeline, "deliveries": self.delivery_keeper}),
             ("/api/auth/login", sessions.LoginHandler, {"contract": contract}),
             ("/api/auth/verify-token", sessions.VerifyTokenHandler, {}),
             ("/api/auth/logout", sessions.LogoutHandler, {"hub": self.hub}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.contract import CALL, CONTRACT, INGEST, TURN, refusal
-from tether_rt.domain.contract import MAX_NAME_CHARS, MAX_TIME_CHARS, Contract, is_date, is_date_time, load_contract
+from tether_rt.domain.contract import Contract, load_contract
+from tether_rt.domain.formats import MAX_TIME_CHARS, is_date, is_date_time
+from tether_rt.domain.wording import MAX_BAD_ITEMS, MAX_NAME_CHARS, MAX_UNKNOWN_FIELDS
 from tether_rt.errors import ConfigError
+
+TURN_EXAMPLE = json.dumps(TURN)
 
 
 def call_with(**fields: Any) -> dict[str, Any]:
@@ -55,31 +60,37 @@ def test_valid_calls_pass(body: dict[str, Any]) -> None:
         (call_without("duration"), "Missing required field: duration"),
         (call_without("status"), "Missing required field: status"),
         (call_with(direction="sideways"), "direction must be one of inbound, outbound"),
-        (call_with(direction=None), "direction must be a string"),
-        (call_with(status="done"), "status must be one of completed, no-answer, busy, failed"),
-        (call_with(fromNumber=14165550100), "fromNumber must be a string"),
-        (call_with(duration="154"), "duration must be a number"),
+        (call_with(direction=None), "direction must be a string, and is null, but it is needed"),
+        (call_with(status="done"), "status must be one of completed, no-answer, busy, failed: did you mean completed?"),
+        (call_with(fromNumber=14165550100), "fromNumber must be a string: put it in quotes"),
+        (call_with(duration="154"), "duration must be a number: did you mean 154, without quotes?"),
         (call_with(duration=True), "duration must be a number"),
-        (call_with(duration=None), "duration must be a number"),
-        (call_with(transcript="agent: Hi"), "transcript must be an array"),
-        (call_with(transcript=[TURN, "Hey"]), "transcript[1] must be an object"),
-        (call_with(transcript=[TURN] * 3 + [{**TURN, "role": "bot"}]), "transcript[3].role must be one of agent, user"),
+        (call_with(duration=None), "duration must be a number, and is null, but it is needed"),
+        (call_with(transcript="agent: Hi"), f"transcript must be an array of objects such as {TURN_EXAMPLE}, not plain text"),
+        (call_with(transcript=[TURN, "Hey"]), f"transcript[1] must be an object such as {TURN_EXAMPLE}"),
+        (
+            call_with(transcript=[TURN] * 3 + [{**TURN, "role": "bot"}]),
+            "transcript[3].role must be one of agent, user: did you mean agent?",
+        ),
         (call_with(transcript=[{"role": "agent"}]), "Missing required field: transcript[0].message"),
-        (call_with(transcript=[{**TURN, "timestamp": "0.5"}]), "transcript[0].timestamp must be a number"),
+        (
+            call_with(transcript=[{**TURN, "timestamp": "0.5"}]),
+            "transcript[0].timestamp must be a number: did you mean 0.5, without quotes?",
+        ),
         (call_with(transcript=[{**TURN, "foo": 1}]), "transcript[0].foo is not a known field"),
         (call_with(transcript=[{**TURN, "a b\n": 1}]), 'transcript[0]."a b\\n" is not a known field'),
-        (call_with(summary=None), "summary must be a string"),
-        (call_with(recording=None), "recording must be a string"),
-        (call_with(externalCallId=7), "externalCallId must be a string"),
+        (call_with(summary=None), "summary must be a string, and is null: leave it out"),
+        (call_with(recording=None), "recording must be a string, and is null: leave it out"),
+        (call_with(externalCallId=7), "externalCallId must be a string: put it in quotes"),
         (call_with(agentName=[]), "agentName must be a string"),
         (call_with(callerName={}), "callerName must be a string"),
         (call_with(metadata=[]), "metadata must be an object"),
-        (call_with(metadata=None), "metadata must be an object"),
+        (call_with(metadata=None), "metadata must be an object, and is null: leave it out"),
         (
             call_with(callStartTime="yesterday"),
             "callStartTime must be an RFC 3339 date and time such as 2026-05-15T09:10:00.000Z",
         ),
-        (call_with(callStartTime=1778836200), "callStartTime must be a string"),
+        (call_with(callStartTime=1778836200), 'callStartTime must be a string: did you mean "2026-05-15T09:10:00.000Z"?'),
     ],
 )
 def test_one_sentence_names_the_place_and_what_to_change(body: object, sentence: str) -> None:
@@ -91,7 +102,7 @@ def test_one_sentence_names_the_place_and_what_to_change(body: object, sentence:
     [
         ("LoginRequest", {"email": "a@b.example"}, "Missing required field: password"),
         ("LoginRequest", {"email": "a" * 255, "password": "p"}, "email must have at most 254 characters"),
-        ("ConversationAllRequest", {"contactId": None}, "contactId must be a string"),
+        ("ConversationAllRequest", {"contactId": None}, "contactId must be a string, and is null, but it is needed"),
         ("ConversationMessagesRequest", {"conversationId": "c", "limit": 0}, "limit must be 1 or more"),
         ("ConversationMessagesRequest", {"conversationId": "c", "limit": 201}, "limit must be 200 or less"),
         ("ConversationMessagesRequest", {"conversationId": "c", "limit": 1.5}, "limit must be a whole number"),
@@ -103,7 +114,7 @@ def test_one_sentence_names_the_place_and_what_to_change(body: object, sentence:
         ("ErrorResponse", {"success": True, "error": "No."}, "success must be false"),
         ("ErrorResponse", {"success": 0, "error": "No."}, "success must be true or false"),
         ("ErrorResponse", {"success": False, "error": ""}, "error must not be empty"),
-        ("Id", 1, "The body must be a string"),
+        ("Id", 1, "The body must be a string: put it in quotes"),
         ("Id", "x", "The body must be in the form that the contract gives"),
     ],
 )
@@ -148,7 +159,7 @@ def test_huge_and_deep_bodies_get_a_short_sentence(body: dict[str, Any], sentenc
     assert len(said) < 120
 
 
-def test_a_long_transcript_is_worded_at_its_first_wrong_turn_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_transcript_is_worded_at_its_first_wrong_turns_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """jsonschema on every turn would hold the event loop for seconds; it must see the wrong turn and no other."""
     seen: list[object] = []
     wording = type(CONTRACT._wording[INGEST])
@@ -159,9 +170,13 @@ def test_a_long_transcript_is_worded_at_its_first_wrong_turn_only(monkeypatch: p
         return descend(self, instance, *args, **kwargs)
 
     monkeypatch.setattr(wording, "descend", counting)
-    refusal(call_with(transcript=[TURN] * 1000 + [{**TURN, "role": "bot"}, {}]))
+    wrong = [{**TURN, "role": "bot"}] * MAX_BAD_ITEMS
+    refusal(call_with(transcript=[TURN] * 1000 + wrong + [{}]))
     assert not any(instance is TURN for instance in seen)
     assert {} not in seen
+    assert len(CONTRACT.faults(INGEST, call_with(transcript=[{}] * 100_000))) == 2 * MAX_BAD_ITEMS
+    fields = {f"field{n}": n for n in range(100_000)}
+    assert len(CONTRACT.faults(INGEST, call_with(transcript=[{**TURN, **fields}]))) == MAX_UNKNOWN_FIELDS
 
 
 def test_a_deep_metadata_passes() -> None:
@@ -175,11 +190,11 @@ def test_a_turns_unknown_field_is_named_in_clipped_plain_ascii(name: str) -> Non
         return
     said = refusal(call_with(transcript=[{**TURN, name: 1}]))
     assert said.startswith("transcript[0].")
-    assert said.endswith(" is not a known field")
+    assert re.search(r" is not a known field(: did you mean (role|message|timestamp)\?)?$", said)
     assert said.isascii()
     assert said.isprintable()
     # A character outside ASCII is written \uXXXX, one outside the BMP as two of them.
-    assert len(said) <= 14 + 12 * MAX_NAME_CHARS + 2 + 6 + 21
+    assert len(said) <= 14 + 12 * MAX_NAME_CHARS + 2 + 6 + 21 + 27
 
 
 # ---------------------------------------------------------------------- formats

@@ -20,7 +20,7 @@ from tests.support.audio import mp3_of
 from tests.support.service import Service, Tenant, sample
 from tether_rt.domain.contract import Contract
 from tether_rt.http import json_body
-from tether_rt.ingest import body_reader
+from tether_rt.ingest import body_reader, judging
 from tether_rt.recordings import base64_audio, embedded_recording
 
 ON_THE_LOOP_BYTES = 128 * 1024
@@ -84,12 +84,12 @@ async def test_large_json_and_base64_are_read_checked_and_decoded_beside_the_eve
     for module in (json_body, embedded_recording):
         monkeypatch.setattr(module, "orjson", _Watching(orjson, loads=watched.sized("loads", orjson.loads)))
     monkeypatch.setattr(base64_audio, "pybase64", _Watching(pybase64, b64decode=watched.sized("decode", pybase64.b64decode)))
-    monkeypatch.setattr(Contract, "check", watched.all_of_it("check", Contract.check, heavy))
-    for name in ("fingerprint", "require_storable"):
-        monkeypatch.setattr(body_reader, name, watched.all_of_it(name, getattr(body_reader, name), heavy))
+    monkeypatch.setattr(Contract, "is_valid", watched.all_of_it("is_valid", Contract.is_valid, heavy))
+    for module, name in ((body_reader, "fingerprint"), (judging, "require_storable")):
+        monkeypatch.setattr(module, name, watched.all_of_it(name, getattr(module, name), heavy))
     answer = await tenant.post_call(sent)
     assert answer.status == 201, answer.body
-    assert {"loads", "check", "fingerprint"} <= {name for name, _ in watched.beside_it}
+    assert {"loads", "is_valid", "fingerprint"} <= {name for name, _ in watched.beside_it}
     assert [step for step in watched.on_the_loop if step[1] > (ON_THE_LOOP_BYTES if make is not many_values else 0)] == []
 
 

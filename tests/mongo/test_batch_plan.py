@@ -178,7 +178,7 @@ def test_a_stored_call_is_a_duplicate_that_writes_nothing() -> None:
     same = entry(WHOSE, externalCallId="x", fingerprint="one")
     existing = {(WHOSE.id, "x"): StoredCall("a" * 24, "one")}
     made = plan(same, entry(WHOSE, externalCallId="x", fingerprint="two", callerName="New"), existing=existing)
-    assert made.outcomes == [Duplicate("a" * 24, differs=False), Duplicate("a" * 24, differs=True)]
+    assert made.outcomes == [Duplicate("a" * 24, "one", "one"), Duplicate("a" * 24, "one", "two")]
     assert (made.calls, made.messages, made.events) == ([], [], [])
     assert (made.call_count, made.event_count, made.numbers) == (0, 0, set())
 
@@ -187,7 +187,7 @@ def test_the_second_of_two_in_one_batch_is_a_duplicate_of_the_first() -> None:
     first, second = (entry(WHOSE, externalCallId="x", fingerprint=text) for text in ("one", "two"))
     colleague = Source(new_id(), WHOSE.organization_id, "Ann Lee")
     made = plan(first, second, entry(colleague, externalCallId="x"), entry(WHOSE), entry(WHOSE))
-    assert made.outcomes[1] == Duplicate(first.call_id, differs=True)
+    assert made.outcomes[1] == Duplicate(first.call_id, "one", "two")
     assert [type(outcome) for outcome in made.outcomes] == [Created, Duplicate, Created, Created, Created]
     assert len(made.calls) == 4
 

@@ -99,7 +99,10 @@ async def test_a_batch_of_duplicates_alone_writes_nothing(writer: BatchWriter, d
     with pytest.raises(WriteConflict):
         await writer.write(twice)
     outcomes = await written(writer, *twice, is_retry=True)
-    assert outcomes == [Duplicate(first.call_id, differs=False), Duplicate(first.call_id, differs=True)]
+    assert [(one.call_id, one.differs) for one in outcomes if isinstance(one, Duplicate)] == [
+        (first.call_id, False),
+        (first.call_id, True),
+    ]
     assert await counts(database) == before
     assert len(await events_of(database, whose.organization_id)) == 3
 

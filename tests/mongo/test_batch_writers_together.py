@@ -87,7 +87,7 @@ async def test_a_batch_conflicts_when_another_process_has_stored_its_call(
     assert (await counts(database))["calls"] == 1
     outcomes = await written(writer, neighbour, late, is_retry=True)
     assert ids(outcomes[0]).call_id == neighbour.call_id
-    assert outcomes[1] == Duplicate(first.call_id, differs=True)
+    assert outcomes[1] == Duplicate(first.call_id, "one", "two")
     assert len(await events_of(database, whose.organization_id)) == 6
 
 

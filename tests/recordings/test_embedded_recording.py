@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.service import SAMPLES, Tenant, sample
+from tether_rt.domain.fingerprint import fingerprint
 from tether_rt.errors import BadRequest
-from tether_rt.ingest.storable import fingerprint
 from tether_rt.recordings.embedded_recording import LargeText, lift_recording
 
 AUDIO = (SAMPLES / "appointment.mp3").read_bytes() * 8
@@ -66,7 +66,7 @@ def test_a_recording_says_the_same_lifted_or_parsed_escaped_or_not() -> None:
         lifted = lift_recording(bytearray(raw.encode()), 1000)
         assert lifted is not None
         rest, _, text = lifted
-        assert fingerprint(orjson.loads(rest), text) == whole
+        assert fingerprint(orjson.loads(rest), text.pieces()) == whole
 
 
 async def test_a_large_recording_is_stored_as_sent_whatever_its_escapes(tenant: Tenant) -> None:

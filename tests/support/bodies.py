@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
-from tether_rt.domain.contract import is_date_time
+from tether_rt.domain.formats import is_date_time
 from tether_rt.errors import BadRequest
 
 _Outcome = TypeVar("_Outcome")

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final, NamedTuple
 
+from tether_rt.domain.fields import CALL_FIELDS, HISTORIC, REQUIRED_WHEN_COMPLETED
+from tether_rt.domain.formats import is_date_time
+from tether_rt.domain.hints import name_sent_for
 from tether_rt.domain.names import plain_name
 from tether_rt.domain.party import read_address, read_caller
 from tether_rt.domain.source import Source
-from tether_rt.errors import BadRequest
+from tether_rt.domain.warnings import FAR_FUTURE, Warning_, call_warnings
+from tether_rt.domain.wording import missing_field
+from tether_rt.errors import BadRequest, Fault
 
 UNKNOWN_CALLER: Final = "Unknown Caller"
 """A new contact's name until a call brings a `callerName`."""
 
-KNOWN_FIELDS: Final = frozenset(
-    "direction fromNumber toNumber duration status transcript summary recording externalCallId agentName metadata "
-    "callerName callStartTime".split()
-)
+KNOWN_FIELDS: Final = frozenset(CALL_FIELDS)
 """The contract's top-level fields; every other one is kept under `providerMetadata.extra`."""
-
-REQUIRED_WHEN_COMPLETED: Final = ("transcript", "summary", "recording")
 
 MAX_NAME_CHARS: Final = 4096
 """The longest `externalCallId`, `agentName` and `callerName`. The schema has no limit, but ids are looked up hundreds at a time
@@ -73,6 +75,10 @@ class CompletedCall(NamedTuple):
     metadata: dict[str, Any] | None
     extra: dict[str, Any]
     fingerprint: str
+    stated_start_time: datetime | None = None
+    """The start as it was sent where it lies more than two days ahead; `start_time` is the time of receipt then."""
+    warnings: tuple[Warning_, ...] = ()
+    """What is odd about it."""
 
     @property
     def from_withheld(self) -> bool:
@@ -89,25 +95,25 @@ def completed_call(body: dict[str, Any], source: Source, *, now: datetime, finge
     """Build a call from a request body that already satisfies the schema.
 
     `now` (aware, UTC) stands in for a missing `callStartTime`. Raises `BadRequest` with the field's name for the rules the
-    schema cannot say: required when completed, numbers, times a calendar cannot hold.
+    schema cannot say: required when completed, numbers, times a calendar cannot hold. `rule_faults` finds all of them.
     """
     if body["status"] == "completed":
         for name in REQUIRED_WHEN_COMPLETED:
-            if name not in body:
-                raise BadRequest(f"Missing required field: {name}")
-    duration_s = body["duration"]
-    if duration_s < 0:
-        raise BadRequest("duration must not be negative")
+            _require_when_completed(body, name)
+    duration_s = _duration_s(body)
     for name in ("agentName", "callerName"):
         _require_short(name, body.get(name))
     _require_short("summary", body.get("summary"), MAX_SUMMARY_CHARS)
     # Any other value is a field that the contract does not know, as the word was before it had this meaning.
-    is_historic = body.get("historic") is True and "callStartTime" in body
-    known = KNOWN_FIELDS | {"historic"} if is_historic else KNOWN_FIELDS
-    read_from = read_caller if body["direction"] == "inbound" else read_address
-    from_number = read_from(body["fromNumber"], "fromNumber", other=body["toNumber"])
-    to_number = read_address(body["toNumber"], "toNumber", other=body["fromNumber"])
-    start_time, end_time = _times(body.get("callStartTime"), duration_s, now)
+    is_historic = body.get(HISTORIC) is True and "callStartTime" in body
+    known = KNOWN_FIELDS | {HISTORIC} if is_historic else KNOWN_FIELDS
+    from_number, to_number = from_address(body), to_address(body)
+    stated, end_time = _times(body.get("callStartTime"), duration_s, now)
+    # A start in the year 2099 would stand above every later call for ever.
+    start_time = stated
+    if stated - now > FAR_FUTURE:
+        start_time, end_time = _times(None, duration_s, now)
+    extra = {name: value for name, value in body.items() if name not in known}
     return CompletedCall(
         source_id=source.id,
         source_name=source.name,
@@ -127,21 +133,90 @@ def completed_call(body: dict[str, Any], source: Source, *, now: datetime, finge
         caller_name=plain_name(body.get("callerName")),
         external_call_id=external_call_id(body),
         metadata=body.get("metadata"),
-        extra={name: value for name, value in body.items() if name not in known},
+        extra=extra,
         fingerprint=fingerprint,
+        stated_start_time=stated if stated is not start_time else None,
+        warnings=call_warnings(body, extra, from_number=from_number, to_number=to_number, start=stated, now=now),
     )
 
 
+def rule_faults(body: dict[str, Any], *, now: datetime) -> Iterator[Fault]:
+    """Yield everything that breaks the rules of `completed_call`; the body need not satisfy the schema.
+
+    What is not of its type, or not there, breaks the schema and is left out here.
+    """
+
+    def has(name: str, *types: type) -> bool:
+        return type(body.get(name)) in types
+
+    rules: list[Callable[[], object]] = []
+    if body.get("status") == "completed":
+        rules += [partial(_require_when_completed, body, name) for name in REQUIRED_WHEN_COMPLETED]
+    if has("duration", int, float):
+        rules.append(partial(_duration_s, body))
+    if has("fromNumber", str):
+        rules.append(partial(from_address, body))
+    if has("toNumber", str):
+        rules.append(partial(to_address, body))
+    rules += [partial(_require_short, name, body[name]) for name in ("agentName", "callerName") if has(name, str)]
+    if has("summary", str):
+        rules.append(partial(_require_short, "summary", body["summary"], MAX_SUMMARY_CHARS))
+    if has("externalCallId", str):
+        rules.append(partial(external_call_id, body))
+    start_text = body["callStartTime"] if has("callStartTime", str) and is_date_time(body["callStartTime"]) else None
+    duration_s = max(0, body["duration"]) if has("duration", int, float) else 0
+    rules.append(partial(_times, start_text, duration_s, now))
+    for rule in rules:
+        try:
+            rule()
+        except BadRequest as refusal:
+            yield from refusal.faults
+
+
+def _require_when_completed(body: dict[str, Any], name: str) -> None:
+    """Raise `BadRequest` if a completed call lacks one of the fields that it needs."""
+    if name not in body:
+        raise BadRequest.of([missing_field(name, name_sent_for(name, CALL_FIELDS, body))])
+    if body[name] is None:
+        raise BadRequest(f"{name} is null, but a completed call needs it", code="null_value", field=name)
+
+
+def _duration_s(body: dict[str, Any]) -> float:
+    duration_s: float = body["duration"]
+    if duration_s < 0:
+        raise BadRequest("duration must not be negative", code="out_of_range", field="duration")
+    return duration_s
+
+
+def from_address(body: Mapping[str, Any]) -> str | None:
+    """Return the caller's address, None where it was withheld; raises `BadRequest` for what is no address."""
+    read = read_caller if body.get("direction") == "inbound" else read_address
+    return read(body["fromNumber"], "fromNumber", other=_text(body, "toNumber"))
+
+
+def to_address(body: Mapping[str, Any]) -> str:
+    """Return the called side's address; raises `BadRequest` for what is no address."""
+    return read_address(body["toNumber"], "toNumber", other=_text(body, "fromNumber"))
+
+
+def _text(body: Mapping[str, Any], name: str) -> str:
+    value = body.get(name)
+    return value if isinstance(value, str) else ""
+
+
 def external_call_id(body: dict[str, Any]) -> str | None:
-    """Return what makes a call unique for its vendor, as it was sent; raises `BadRequest` when it is too long to be one."""
+    """Return what makes a call unique for its vendor, as it was sent; raises `BadRequest` for one that is too long or blank."""
     text: str | None = body.get("externalCallId")
     _require_short("externalCallId", text)
+    if text is not None and not text.strip():
+        # As an id it would make one call of all calls that have it.
+        raise BadRequest("externalCallId is empty: leave it out, or send an id", code="empty_value", field="externalCallId")
     return text
 
 
 def _require_short(name: str, text: str | None, most_chars: int = MAX_NAME_CHARS) -> None:
     if text is not None and len(text) > most_chars:
-        raise BadRequest(f"{name} must have at most {most_chars} characters")
+        raise BadRequest(f"{name} must have at most {most_chars} characters", code="too_long", field=name)
 
 
 def _times(start_text: str | None, duration_s: float, now: datetime) -> tuple[datetime, datetime]:
@@ -150,11 +225,14 @@ def _times(start_text: str | None, duration_s: float, now: datetime) -> tuple[da
         try:
             start = parse_time(start_text)
         except (ValueError, OverflowError) as error:
-            raise BadRequest("callStartTime must be a real date and time, such as 2026-05-15T09:10:00.000Z") from error
+            said = "callStartTime must be a real date and time, such as 2026-05-15T09:10:00.000Z"
+            raise BadRequest(said, code="wrong_format", field="callStartTime") from error
         if not _EARLIEST <= start <= _LATEST:
-            raise BadRequest("callStartTime must lie between the years 1 and 9999")
+            said = "callStartTime must lie between the years 1 and 9999"
+            raise BadRequest(said, code="out_of_range", field="callStartTime")
     if not duration_s <= (_LATEST - start).total_seconds():  # NaN is not either
-        raise BadRequest("duration is in seconds and too large: the call would end after the year 9999")
+        said = "duration is in seconds and too large: the call would end after the year 9999"
+        raise BadRequest(said, code="out_of_range", field="duration")
     return start, start + timedelta(seconds=duration_s)
 
 

@@ -55,6 +55,11 @@ class CallIds(NamedTuple):
     conversation_id: str
 
 
+def event_names(*, has_recording: bool) -> tuple[str, ...]:
+    """Return the names of a new call's events, in their order."""
+    return tuple(name for name in EVENT_NAMES if has_recording or name != "call_recording_ready")
+
+
 def count_events(recording: Recording | None) -> int:
     """Return how many events a call with this recording, or without one, has."""
     return len(EVENT_NAMES) if recording is not None else len(EVENT_NAMES) - 1

@@ -169,6 +169,21 @@ class JsonHandler(RequestHandler):
         self.exchange.end(self.get_status())
 
 
+async def require_session(exchange: Exchange) -> Session:
+    """Return the session of a request; raises `Unauthorized` without one, `Forbidden` for a cookie and another site's page."""
+    request, context = exchange.request, exchange.context
+    token = bearer_token(request.headers)
+    if token is None and (cookie := request.cookies.get(SESSION_COOKIE)) is not None:
+        token = cookie.value
+        if token and from_foreign_page(request, context.allowed_origins):
+            raise Forbidden("Requests from pages of another site are not taken.")
+    session = await context.identity.session(token, exchange.deadline) if token else None
+    if session is None:
+        raise Unauthorized("Sign in first: the session is missing, expired or ended.")
+    exchange.organization_id = session.organization_id
+    return session
+
+
 class SessionHandler(JsonHandler):
     """A handler for signed-in people: a session token as Bearer, or the session cookie from an allowed origin."""
 
@@ -178,16 +193,7 @@ class SessionHandler(JsonHandler):
 
     async def authorize(self) -> None:
         """Find the session; raises `Unauthorized`, or `Forbidden` for another site's page and for a permission that lacks."""
-        token = bearer_token(self.request.headers)
-        if token is None:
-            token = self.get_cookie(SESSION_COOKIE)
-            if token and from_foreign_page(self.request, self.context.allowed_origins):
-                raise Forbidden("Requests from pages of another site are not taken.")
-        session = await self.context.identity.session(token, self.deadline) if token else None
-        if session is None:
-            raise Unauthorized("Sign in first: the session is missing, expired or ended.")
-        self.session = session
-        self.exchange.organization_id = session.organization_id
+        self.session = session = await require_session(self.exchange)
         if self.permission is not None:
             async with self.deadline:
                 user = await self.context.identity.user(session.user_id)

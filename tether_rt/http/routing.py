@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Sequence
 from typing import Any, Final
@@ -23,6 +24,10 @@ Route = tuple[str, type[Endpoint] | type[JsonHandler], dict[str, Any]]
 """A path as OpenAPI writes it, `/api/calls/{callId}`, the class that answers it, and the parts that it is made with."""
 
 _FILES: Final = r"((?:css|js|vendor)/.+|[^/]+\.(?:css|js|svg|png|ico|webmanifest))"
+
+
+_MOST_COMPARED_CHARS: Final = 64
+_LIKENESS: Final = 0.8
 
 
 class RouteTable(Router):
@@ -49,9 +54,10 @@ class RouteTable(Router):
         if found is not None and is_preflight(request, self._context.allowed_origins):
             return Preflight(exchange, methods)
         if request.method not in (methods if found is not None else RequestHandler.SUPPORTED_METHODS):
-            return Refusal(exchange, MethodNotAllowed("This address does not take that method.", methods))
+            taken = f" It takes {', '.join(methods)}." if methods else ""
+            return Refusal(exchange, MethodNotAllowed(f"This address does not take that method.{taken}", methods))
         if found is None:
-            return Refusal(exchange, NotFound(NOTHING_HERE, code="unknown_path"))
+            return Refusal(exchange, NotFound(NOTHING_HERE + self._meant(request.path), code="unknown_path"))
         target, parts, arguments = found
         if issubclass(target, JsonHandler):
             delegate = self._handlers.get_handler_delegate(request, target, {"exchange": exchange, **parts}, arguments)
@@ -69,6 +75,15 @@ class RouteTable(Router):
             if match := regex.fullmatch(path):
                 return target, parts, [url_unescape(text, encoding=None, plus=False) for text in match.groups()]
         return None
+
+    def _meant(self, path: str) -> str:
+        """Return a sentence with the address that was probably meant."""
+        if len(path) > _MOST_COMPARED_CHARS:
+            return ""
+        plain = re.sub("/+", "/", path.lower()).rstrip("/")
+        known = [one for one in self._exact if one.startswith("/api/")]
+        close = [plain] if plain in known else difflib.get_close_matches(plain, known, 1, _LIKENESS)
+        return f" Did you mean {close[0]}?" if close else ""
 
 
 def allowed_methods(target: type[Endpoint] | type[JsonHandler]) -> tuple[str, ...]:

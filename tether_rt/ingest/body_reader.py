@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, NamedTuple
 
+from tether_rt.domain.call import CompletedCall
 from tether_rt.domain.contract import Contract
-from tether_rt.http.json_body import has_more_values, parse
-from tether_rt.ingest.storable import fingerprint, require_storable
+from tether_rt.domain.fingerprint import fingerprint
+from tether_rt.domain.source import Source
+from tether_rt.http.json_body import has_more_values, read
+from tether_rt.ingest.judging import judge, require_valid
+from tether_rt.ingest.storable import require_storable
 from tether_rt.recordings.embedded_recording import LargeText, lift_recording
 
 _IN_THREAD_BYTES: Final = 128 * 1024
@@ -42,12 +48,17 @@ class BodyReader:
         self._turns = asyncio.Semaphore(_LARGE_AT_ONCE)
 
     async def read(self, raw: bytearray, schema: str) -> ReadBody:
-        """Return the body that `raw` is; raises `BadRequest` when it is no JSON or does not satisfy the schema."""
+        """Return the body that `raw` is; raises `BadRequest` with all that is wrong with one that is no JSON or not valid."""
         is_large = len(raw) >= _IN_THREAD_BYTES or (len(raw) >= _SURELY_FEW_BYTES and has_more_values(raw, _IN_THREAD_VALUES))
         if not is_large:
             return self._read(raw, schema, is_large)
         async with self._turns:
             return await asyncio.to_thread(self._read, raw, schema, is_large)
+
+    async def judge(self, read: ReadBody, source: Source) -> CompletedCall:
+        """Return the call that a body makes; raises `BadRequest` with every rule that it breaks (`judging`)."""
+        judged = partial(judge, self._contract, read.body, read.text, read.fingerprint or "", source, datetime.now(UTC))
+        return await asyncio.to_thread(judged) if read.is_large else judged()
 
     async def require_storable(self, read: ReadBody) -> None:
         """Raise `BadRequest` for what MongoDB cannot hold (`storable`)."""
@@ -57,13 +68,14 @@ class BodyReader:
             require_storable(read.body, read.text)
 
     def _read(self, raw: bytearray, schema: str, is_large: bool) -> ReadBody:
+        now = datetime.now(UTC)
         lifted = lift_recording(raw, _LIFT_BYTES) if len(raw) > _LIFT_BYTES else None
         if lifted is not None:
             rest, placeholder, recording = lifted
-            body = parse(rest)
+            body, text = read(rest)
             if isinstance(body, dict) and body.get("recording") == placeholder:
-                self._contract.check(schema, body)
-                return ReadBody(body, rest, recording, fingerprint(body, recording), is_large)
-        body = parse(raw)
-        self._contract.check(schema, body)
-        return ReadBody(body, raw, body.get("recording"), fingerprint(body), is_large)
+                require_valid(self._contract, schema, body, text, now)
+                return ReadBody(body, text, recording, fingerprint(body, recording.pieces()), is_large)
+        body, text = read(raw)
+        require_valid(self._contract, schema, body, text, now)
+        return ReadBody(body, text, body.get("recording"), fingerprint(body), is_large)

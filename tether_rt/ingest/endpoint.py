@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from tether_rt.auth.rate_limits import retry_after_s
 from tether_rt.domain.delivery import Kind
 from tether_rt.domain.source import Source
-from tether_rt.errors import TetherError, TooManyRequests, Unauthorized, UnsupportedMedia
+from tether_rt.errors import BadRequest, TetherError, TooManyRequests, Unauthorized, UnsupportedMedia
 from tether_rt.http.endpoint import Endpoint
 from tether_rt.http.exchange import Exchange
 from tether_rt.http.headers import bearer_token, declared_bytes_of
@@ -51,10 +52,7 @@ class SourceEndpoint(Endpoint):
 
     async def authorize(self) -> None:
         """Find the source; raises `Unauthorized` without a key that holds, `TooManyRequests` past its rate limit."""
-        key = bearer_token(self.exchange.request.headers)
-        source = await self.context.identity.caller(key, self.exchange.deadline) if key else None
-        if source is None:
-            raise Unauthorized("Missing or invalid API key: send Authorization: Bearer tk_live_…")
+        source = await self.find_source()
         self.exchange.organization_id = source.organization_id
         wait_s = self.context.key_rate.take(source.id) if self.context.key_rate is not None else 0.0
         if wait_s:
@@ -62,6 +60,15 @@ class SourceEndpoint(Endpoint):
                 "This API key calls too often; send the call again later.", retry_after_s(wait_s), limit="key_rate"
             )
         self.source = source
+
+    async def find_source(self) -> Source:
+        """Return the source of the request's API key; raises `Unauthorized` with how to send one."""
+        headers = self.exchange.request.headers
+        key = bearer_token(headers)
+        source = await self.context.identity.caller(key, self.exchange.deadline) if key else None
+        if source is None:
+            raise Unauthorized(_NO_KEY + (_MISPLACED_KEY if key is None and _has_misplaced_key(headers) else ""))
+        return source
 
     def require_media(self, declared_bytes: int | None) -> None:
         """Judge the form of the body; that of a small one, which is to be kept, when it is here."""
@@ -104,6 +111,15 @@ class SourceEndpoint(Endpoint):
         )
 
 
+_NO_KEY: Final = "Missing or invalid API key: send Authorization: Bearer tk_live_…"
+_MISPLACED_KEY: Final = " (the key goes into that header, after the word Bearer)"
+_DRY_RUN: Final = frozenset(("dryrun", "validate", "validateonly", "test"))
+
+
+def _has_misplaced_key(headers: Mapping[str, str]) -> bool:
+    return any(name in headers for name in ("Authorization", "X-API-Key", "Api-Key", "X-Auth-Token"))
+
+
 class IngestEndpoint(SourceEndpoint):
     """Hands the body to the pipeline, answers with the outcome."""
 
@@ -112,6 +128,17 @@ class IngestEndpoint(SourceEndpoint):
     def __init__(self, exchange: Exchange, pipeline: Pipeline, deliveries: DeliveryKeeper) -> None:
         super().__init__(exchange, deliveries)
         self._pipeline = pipeline
+
+    async def authorize(self) -> None:
+        """Find the source; raises `BadRequest` for a query that asks for a dry run: the call would be stored."""
+        await super().authorize()
+        if any(name.lower().replace("_", "").replace("-", "") in _DRY_RUN for name in self.exchange.request.query_arguments):
+            sentence = "The ingest has no dry run: post the same body to /api/calls/validate, which stores nothing"
+            raise BadRequest(sentence, code="use_validate")
+
+    def refused(self, error: TetherError) -> None:
+        if error.code != "use_validate":  # a replay would store what was only a test
+            super().refused(error)
 
     async def respond(self) -> Response:
         """Store the call and say what became of it."""
@@ -133,10 +160,11 @@ def outcome_response(outcome: Outcome) -> tuple[int, dict[str, Any]]:
     if isinstance(outcome, Created):
         ids = outcome.ids
         created = {"callId": ids.call_id, "contactId": ids.contact_id, "conversationId": ids.conversation_id}
-        return 201, {"success": True, **created}
+        warnings = [warning._asdict() for warning in outcome.warnings]
+        return 201, {"success": True, **created, **({"warnings": warnings} if warnings else {})}
     duplicate: dict[str, Any] = {"success": True, "deduplicated": True, "callId": outcome.call_id}
     if outcome.differs:
-        duplicate["payloadDiffers"] = True
+        duplicate |= {"payloadDiffers": True, "differs": outcome.fields}
     return 200, duplicate
 
 

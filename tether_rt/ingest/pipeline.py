@@ -6,22 +6,37 @@ recording is durable: a crash leaves at most a recording without a call, under t
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Final
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal, NamedTuple
 
-from tether_rt.domain.call import Recording, completed_call, external_call_id
+from tether_rt.domain.call import CompletedCall, Recording, external_call_id
+from tether_rt.domain.fingerprint import EXTRA, differing_fields
 from tether_rt.domain.source import Source
+from tether_rt.domain.warnings import recording_warnings
+from tether_rt.errors import BadRequest, Fault
 from tether_rt.ingest.body_reader import BodyReader
 from tether_rt.ingest.deduplication import DuplicateCheck
+from tether_rt.ingest.differences import by_name
 from tether_rt.ingest.group_commit import GroupCommit
+from tether_rt.ingest.judging import REQUEST_SCHEMA
 from tether_rt.mongo.batch_plan import Created, Duplicate, Entry, Outcome
 from tether_rt.mongo.calls import call_elements
 from tether_rt.mongo.client import new_id
+from tether_rt.mongo.documents import ShownCall
 from tether_rt.recordings.intake import RecordingIntake
 from tether_rt.runtime.deadlines import Deadline
 
-REQUEST_SCHEMA: Final = "CallsIngestExternalCallRequest"
+Body = dict[str, Any]
+
+
+class Rehearsal(NamedTuple):
+    """What would become of a body: `would_create` with the call, `duplicate`, or `would_refuse` with all that is wrong."""
+
+    verdict: Literal["would_create", "duplicate", "would_refuse"]
+    call: CompletedCall | None = None
+    duplicate: Duplicate | None = None
+    faults: tuple[Fault, ...] = ()
 
 
 class Pipeline:
@@ -33,18 +48,20 @@ class Pipeline:
         duplicates: DuplicateCheck,
         recordings: RecordingIntake,
         group_commit: GroupCommit,
+        stored: Callable[[str, str], Awaitable[ShownCall | None]],
         announce: Callable[[Recording], None] = lambda recording: None,
         words_at_once: Callable[[], bool] = lambda: False,
     ) -> None:
         """Take the parts that it uses, and callbacks.
 
-        `announce` is called with a recording once its call is durable. `words_at_once` returns True if a call's words are to be
-        indexed with it, and not later.
+        `stored` reads a call by its organization's id and its own. `announce` is called with a recording once its call is
+        durable. `words_at_once` returns True if a call's words are to be indexed with it, and not later.
         """
         self._bodies = bodies
         self._duplicates = duplicates
         self._recordings = recordings
         self._group_commit = group_commit
+        self._stored = stored
         self._announce = announce
         self._words_at_once = words_at_once
 
@@ -60,17 +77,57 @@ class Pipeline:
         if (external_id := external_call_id(body)) is not None:
             stored = await deadline.wait_for(self._duplicates.find((source.id, external_id)))
             if stored is not None:
-                return Duplicate(stored.call_id, differs=stored.fingerprint != read.fingerprint)
-        await self._bodies.require_storable(read)
-        call = completed_call(body, source, now=datetime.now(UTC), fingerprint=read.fingerprint or "")
+                found = Duplicate(stored.call_id, stored.fingerprint, read.fingerprint or "")
+                return await self._compared(found, body, source, deadline)
+        call = await self._bodies.judge(read, source)
         recording = None
         if read.recording is not None:
             recording = await self._recordings.take(read.recording, source.organization_id)
+            odd = recording_warnings(call.duration_s, recording.duration_s, recording.kind, recording.is_playable)
+            call = call._replace(warnings=(*call.warnings, *odd))
         is_indexed = not read.is_large and self._words_at_once()
         own_id = call_id if call_id is not None and external_id is None else new_id()
         entry = Entry(own_id, call, recording, call_elements(call, recording, is_indexed=is_indexed), is_indexed)
-        del raw, read, body  # perhaps megabytes, which are not needed while the commit is awaited
+        warnings = call.warnings
+        del raw, read, body, call  # perhaps megabytes, which are not needed while the commit is awaited
         outcome = await self._group_commit.submit(entry, deadline.remaining_s)
         if recording is not None and isinstance(outcome, Created):
             self._announce(recording)
-        return outcome
+        if isinstance(outcome, Duplicate):
+            return await self._compared(outcome, None, source, deadline)
+        return outcome._replace(warnings=warnings)
+
+    async def rehearse(self, raw: bytearray, source: Source, deadline: Deadline) -> Rehearsal:
+        """Return what `take` would make of a body; nothing is stored, and the address of a recording is not fetched.
+
+        Raises `Unavailable` when MongoDB, or the disk for a large recording, is away.
+        """
+        try:
+            read = await self._bodies.read(raw, REQUEST_SCHEMA)
+            if (external_id := external_call_id(read.body)) is not None:
+                stored = await deadline.wait_for(self._duplicates.find((source.id, external_id)))
+                if stored is not None:
+                    found = Duplicate(stored.call_id, stored.fingerprint, read.fingerprint or "")
+                    return Rehearsal("duplicate", duplicate=await self._compared(found, read.body, source, deadline))
+            call = await self._bodies.judge(read, source)
+            examined = await self._recordings.examine(read.recording) if read.recording is not None else None
+            call_elements(call, None)  # raises `NotStorable`
+        except BadRequest as refusal:
+            return Rehearsal("would_refuse", faults=refusal.faults)
+        if examined is not None:
+            audio = examined.audio
+            odd = recording_warnings(call.duration_s, examined.duration_s, audio.name, audio.is_playable)
+            call = call._replace(warnings=(*call.warnings, *odd))
+        return Rehearsal("would_create", call=call)
+
+    async def _compared(self, duplicate: Duplicate, body: Body | None, source: Source, deadline: Deadline) -> Duplicate:
+        """Return a duplicate with the fields in which its body differs from the one that was stored."""
+        if not duplicate.differs:
+            return duplicate
+        fields = differing_fields(duplicate.stored_fingerprint, duplicate.fingerprint)
+        if body is not None and (fields is None or EXTRA in fields):
+            async with deadline:
+                stored = await self._stored(source.organization_id, duplicate.call_id)
+            if stored is not None:
+                fields = await asyncio.to_thread(by_name, fields, body, stored)
+        return duplicate._replace(fields=tuple(fields or ()))

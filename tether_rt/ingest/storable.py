@@ -1,18 +1,16 @@
-"""Rules for what JSON allows but MongoDB cannot store, and a digest of a body's content. Pure."""
+"""Rules for what JSON allows but MongoDB cannot store. Pure."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
-
-import orjson
+from itertools import islice
+from typing import Any, Final, NamedTuple
 
 from tether_rt.domain.call import KNOWN_FIELDS
-from tether_rt.errors import BadRequest
-from tether_rt.recordings.embedded_recording import LargeText
+from tether_rt.domain.contract import MAX_FAULTS
+from tether_rt.errors import BadRequest, Fault
 
 MAX_DEPTH: Final = 90
 """MongoDB stores 100 levels; a vendor's values lie a few levels down in the call's document."""
@@ -26,60 +24,68 @@ _BRACKETS: Final = re.compile(rb'[\[\]{}]|"(?:[^"\\]|\\.)*"', re.DOTALL)
 """A bracket, or a string, whose brackets do not count."""
 
 
-def fingerprint(body: dict[str, Any], recording: LargeText | None = None) -> str | None:
-    """Return a digest of a body's content: the same for two bodies that differ in spacing, escapes and order of keys alone.
-
-    The recording, which is kept apart when it is large, is digested on its own: that saves a copy of it. None for a body
-    that is too deep to be digested; such a body cannot be stored either.
-    """
-    digest = hashlib.sha256()
-    if recording is not None:
-        voice = hashlib.sha256()
-        for piece in recording.pieces():
-            voice.update(piece.encode())
-        digest.update(voice.digest())
-    elif "recording" in body:
-        digest.update(hashlib.sha256(body["recording"].encode()).digest())
-    rest = {name: value for name, value in body.items() if name != "recording"}
-    try:
-        digest.update(orjson.dumps(rest, option=orjson.OPT_SORT_KEYS))
-    except orjson.JSONEncodeError:
-        return None
-    return digest.hexdigest()
-
-
 def require_storable(body: dict[str, Any], raw: bytes | bytearray) -> None:
-    """Raise `BadRequest`, naming the place, for what BSON cannot store: integers past 64 bits, NUL in keys, too many levels.
+    """Raise `BadRequest` for what BSON cannot store: integers past 64 bits, NUL in keys, too many levels.
 
-    The body has passed the schema, so only numbers and free-form fields can be wrong. orjson parses an integer past 64 bits
-    as a float; if a number is that large, the text is parsed again by a parser that distinguishes the two.
+    The body has passed the schema, so only numbers and free-form fields can be wrong.
     """
     numbers = [body["duration"], *[turn["timestamp"] for turn in body.get("transcript", ()) if "timestamp" in turn]]
     free = {name: value for name, value in body.items() if name == "metadata" or name not in KNOWN_FIELDS}
-    if min(numbers) > _MIN_SURE and max(numbers) < _MAX_SURE and next(_large_numbers(free), None) is None:
+    if min(numbers) > _MIN_SURE and max(numbers) < _MAX_SURE and next(_doubts(free), None) is None:
         return
-    for place, value in _large_numbers(_exact(raw)):
-        if isinstance(value, int) and not _MIN_INTEGER <= value <= _MAX_INTEGER:
-            raise BadRequest(f"{_path(place)} is an integer past 64 bits: send it as a string")
+    if faults := list(islice(storable_faults(body, raw), MAX_FAULTS)):
+        raise BadRequest.of(faults)
+
+
+def storable_faults(body: dict[str, Any], raw: bytes | bytearray) -> Iterator[Fault]:
+    """Yield everything in a JSON object that BSON cannot store, each with its place; `raw` is its text.
+
+    orjson parses an integer past 64 bits as a float, so the text is parsed again by a parser that distinguishes the two.
+    """
+    if next(_doubts(body), None) is None:
+        return
+    if _depth(raw) > MAX_DEPTH + 1:
+        # `json` recurses into it. A value that a later one of the same name replaces is read as well.
+        place = next((each.place for each in _doubts(body) if each.is_too_deep), None)
+        path = _path(place) if place is not None else None
+        yield Fault("too_deep", path, f"{path or 'The body'} is nested too deeply: {MAX_DEPTH} levels are the limit")
+        return
+    # One of too many digits, which takes long to read, becomes one that is too large.
+    exact = json.loads(raw, parse_int=lambda digits: int(digits) if len(digits) <= _LONGEST_INTEGER else 1 << 64)
+    for doubt in _doubts(exact):
+        path = _path(doubt.place)
+        if doubt.value is None:
+            yield Fault("not_storable", path, f"{path} has a NUL character in its name, which cannot be stored")
+        elif isinstance(doubt.value, int) and not _MIN_INTEGER <= doubt.value <= _MAX_INTEGER:
+            yield Fault("not_storable", path, f"{path} is an integer past 64 bits: send it as a string")
 
 
 _Place = tuple[Any, str | int]
 """Where a value is: (the place of its container, its key or index). The text of a path is made only when it is needed."""
 
 
-def _large_numbers(root: dict[str, Any]) -> Iterator[tuple[_Place, float]]:
-    """Yield the numbers that may be past 64 bits; raise `BadRequest` for a name with a NUL in it and for too many levels."""
+class _Doubt(NamedTuple):
+    """Something that may not be storable: a number that may be past 64 bits, a name with a NUL in it, too many levels."""
+
+    place: Any
+    value: float | None = None
+    """The number."""
+    is_too_deep: bool = False
+
+
+def _doubts(root: dict[str, Any]) -> Iterator[_Doubt]:
     pending: list[tuple[Any, int, Any]] = [(root, 0, None)]
     while pending:
         holder, depth, place = pending.pop()
         if depth > MAX_DEPTH:
-            raise BadRequest(f"{_path(place)} is nested too deeply: {MAX_DEPTH} levels are the limit")
+            yield _Doubt(place, is_too_deep=True)
+            continue
         items: Iterable[tuple[str | int, Any]]
         if isinstance(holder, dict):
             items = holder.items()
             for key in holder:
                 if "\0" in key:
-                    raise BadRequest(f"{_path((place, key))} has a NUL character in its name, which cannot be stored")
+                    yield _Doubt((place, key))
         else:
             items = enumerate(holder)
         for key, value in items:
@@ -87,15 +93,7 @@ def _large_numbers(root: dict[str, Any]) -> Iterator[tuple[_Place, float]]:
             if kind is dict or kind is list:
                 pending.append((value, depth + 1, (place, key)))
             elif (kind is int or kind is float) and not _MIN_SURE < value < _MAX_SURE:
-                yield (place, key), value
-
-
-def _exact(raw: bytes | bytearray) -> dict[str, Any]:
-    """Return the body with its integers as integers, however large; one of too many digits becomes one that is too large."""
-    # A value that a later one of the same name replaces is read as well, and `json` recurses into it.
-    if _depth(raw) > MAX_DEPTH + 1:
-        raise BadRequest(f"The body is nested too deeply: {MAX_DEPTH} levels are the limit")
-    return dict(json.loads(raw, parse_int=lambda digits: int(digits) if len(digits) <= _LONGEST_INTEGER else 1 << 64))
+                yield _Doubt((place, key), value)
 
 
 def _depth(raw: bytes | bytearray) -> int:

@@ -14,8 +14,10 @@ from typing import NamedTuple
 
 from tether_rt.domain.call import UNKNOWN_CALLER, CompletedCall, Recording, iso_ms
 from tether_rt.domain.events import CallIds, Event, call_events, count_events, event_text
+from tether_rt.domain.fingerprint import same_content
 from tether_rt.domain.names import better_name
 from tether_rt.domain.phone import same_telephone
+from tether_rt.domain.warnings import Warning_
 from tether_rt.mongo.amendments import AmendedCall, Amendment, AmendmentOutcome, Missing
 from tether_rt.mongo.calls import call_document
 from tether_rt.mongo.client import Document, new_id
@@ -55,13 +57,24 @@ class Created(NamedTuple):
     """The call is durable under these ids."""
 
     ids: CallIds
+    warnings: tuple[Warning_, ...] = ()
+    """What is odd about the call, as its sender is told."""
 
 
 class Duplicate(NamedTuple):
-    """The call was stored before; `differs` when the stored one came from another body."""
+    """The call was stored before."""
 
     call_id: str
-    differs: bool
+    stored_fingerprint: str
+    fingerprint: str
+    """Of the body that came now."""
+    fields: tuple[str, ...] = ()
+    """In which the two bodies differ, as far as that was asked."""
+
+    @property
+    def differs(self) -> bool:
+        """Whether the stored call came from another body."""
+        return not same_content(self.stored_fingerprint, self.fingerprint)
 
 
 Outcome = Created | Duplicate
@@ -312,7 +325,7 @@ def _resolve_duplicates(
         if own is not None:
             yield Created(own)
         elif other is not None:
-            yield Duplicate(other.call_id, differs=other.fingerprint != entry.call.fingerprint)
+            yield Duplicate(other.call_id, other.fingerprint, entry.call.fingerprint)
         else:
             yield entry
             if entry.key is not None:

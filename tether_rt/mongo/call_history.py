@@ -182,6 +182,7 @@ class CallHistory:
                 "sourceId": call["userId"],
                 "sourceName": call.get("sourceName"),
                 "historic": call.get("historic", False),
+                "warnings": call.get("warnings", []),
             }
             for call in calls
         ]

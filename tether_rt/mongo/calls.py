@@ -26,6 +26,14 @@ def call_elements(call: CompletedCall, recording: Recording | None, *, is_indexe
     They are the larger part of the document, and are encoded while no batch waits for it. With `is_indexed` they have all
     search terms, otherwise those are indexed later (`search_index`). Raises `NotStorable` for values that BSON cannot hold.
     """
+    try:
+        return elements(call_content(call, recording, is_indexed=is_indexed), CODEC)
+    except (BSONError, OverflowError) as error:
+        raise NotStorable from error
+
+
+def call_content(call: CompletedCall, recording: Recording | None, *, is_indexed: bool) -> CallContent:
+    """Return the fields that a call's document has from the call itself, as `call_elements` encodes them."""
     known = own_terms(call)
     content: CallContent = {
         "organizationId": call.organization_id,
@@ -51,6 +59,10 @@ def call_elements(call: CompletedCall, recording: Recording | None, *, is_indexe
         content["terms"], content["numbers"] = indexed["terms"], indexed["numbers"]
     else:
         content["newTerms"] = known
+    if call.warnings:
+        content["warnings"] = [{"code": code, "field": field, "message": message} for code, field, message in call.warnings]
+    if call.stated_start_time is not None:
+        content["callStartTime"] = call.stated_start_time
     if call.is_historic:
         content["historic"] = True
     if call.external_call_id is not None:
@@ -58,10 +70,7 @@ def call_elements(call: CompletedCall, recording: Recording | None, *, is_indexe
         content["providerCallId"] = call.external_call_id
     if call.from_withheld:
         content["fromWithheld"] = True
-    try:
-        return elements(content, CODEC)
-    except (BSONError, OverflowError) as error:
-        raise NotStorable from error
+    return content
 
 
 def own_terms(call: CompletedCall) -> list[str]:

@@ -163,6 +163,14 @@ class FreeFormDocument(TypedDict):
 _Numbers = TypedDict("_Numbers", {"from": str | None, "to": str})
 
 
+class WarningDocument(TypedDict):
+    """One odd thing about a call (`domain.warnings.Warning_`)."""
+
+    code: str
+    field: str | None
+    message: str
+
+
 class CallContent(_Numbers):
     """What a call's document holds of the call itself. `userId` is the id of its source, who was always a user at first.
 
@@ -188,6 +196,8 @@ class CallContent(_Numbers):
     providerCallId: NotRequired[str]
     fromWithheld: NotRequired[bool]
     fingerprint: str
+    warnings: NotRequired[list[WarningDocument]]
+    callStartTime: NotRequired[datetime]
     terms: NotRequired[list[str]]
     numbers: NotRequired[list[str]]
     newTerms: NotRequired[list[str]]

@@ -46,7 +46,8 @@ class LargeText:
             try:
                 yield orjson.loads(b'"' + self._raw[at:end] + b'"')
             except orjson.JSONDecodeError as error:
-                raise BadRequest(f"The body is not valid JSON: {error.msg} in recording") from error
+                said = "The body is not valid JSON, in recording: its text is no JSON string"
+                raise BadRequest(said, code="not_json", field="recording") from error
             at = end
 
     def _piece_end(self, at: int, piece_bytes: int) -> int:

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from tether_rt.domain.call import Recording
 from tether_rt.errors import BadRequest
-from tether_rt.recordings.audio_type import HEAD_BYTES, sniff
+from tether_rt.recordings.audio_type import HEAD_BYTES, AudioType, sniff
 from tether_rt.recordings.base64_audio import decode_base64, decode_pieces
 from tether_rt.recordings.duration import duration_s
 from tether_rt.recordings.embedded_recording import LargeText
@@ -41,6 +41,13 @@ class _Source(NamedTuple):
     head: bytes
 
 
+class Examined(NamedTuple):
+    """What a recording turned out to be; `duration_s` is None if it could not be determined."""
+
+    audio: AudioType
+    duration_s: float | None
+
+
 class RecordingIntake:
     """Takes recordings into `store`; one for the process."""
 
@@ -68,9 +75,24 @@ class RecordingIntake:
         try:
             return await self._take(text, organization_id)
         except BadRequest as refusal:
-            if refusal.field is not None:
-                raise
-            raise BadRequest(str(refusal), code="bad_recording", field="recording") from refusal
+            raise _named(refusal) from refusal
+
+    async def examine(self, text: str | LargeText) -> Examined | None:
+        """Return what a recording in base64 is, and None for the address of one, which is not fetched; nothing is stored.
+
+        Raises as `take`, but for what only its host can tell.
+        """
+        try:
+            if not isinstance(text, str) or (len(text) >= _SPOOL_CHARS and _url(text) is None):
+                async with self._spool.writing() as writer:
+                    return await self._examined(_from_file("inline", await self._spool.run(_decode_into, writer, text)))
+            url = _url(text)
+            if url is None:
+                return await self._examined(await self._decode(text))
+            self._fetcher.judge(url)
+            return None
+        except BadRequest as refusal:
+            raise _named(refusal) from refusal
 
     async def _take(self, text: str | LargeText, organization_id: str) -> Recording:
         began_s = time.perf_counter()
@@ -84,7 +106,7 @@ class RecordingIntake:
                 source = _from_file("inline", await self._spool.run(_decode_into, writer, text))
             return await self._store_source(source, organization_id, began_s)
 
-    async def _store_source(self, source: _Source, organization_id: str, began_s: float) -> Recording:
+    async def _examined(self, source: _Source) -> Examined:
         audio = sniff(source.head)
         if audio is None:
             sentence = "recording is not audio: MP3, WAV, OGG, M4A, FLAC or WebM is expected"
@@ -93,6 +115,10 @@ class RecordingIntake:
         if seconds == 0:
             sentence = f"recording holds no sound: it is {audio.name} without audio in it"
             raise BadRequest(sentence, code="recording_without_sound", field="recording")
+        return Examined(audio, seconds)
+
+    async def _store_source(self, source: _Source, organization_id: str, began_s: float) -> Recording:
+        audio, seconds = await self._examined(source)
         recording = Recording(
             recording_id=self._new_id(),
             key=recording_key(organization_id, source.sha256, audio),
@@ -146,6 +172,11 @@ def _decode_into(writer: SpoolWriter, text: str | LargeText) -> SpooledFile:
     if is_empty:
         raise _empty()
     return writer.finish()
+
+
+def _named(refusal: BadRequest) -> BadRequest:
+    """Return a refusal that names its field."""
+    return refusal if refusal.field is not None else BadRequest(str(refusal), code="bad_recording", field="recording")
 
 
 def _empty() -> BadRequest:

@@ -69,6 +69,10 @@ class RecordingFetcher:
         self._tls = tls or ssl.create_default_context()
         self._slots = KeyedSemaphore(MAX_FETCHES, MAX_FETCHES_PER_ORGANIZATION, WAIT_S)
 
+    def judge(self, url: str) -> None:
+        """Raise `BadRequest` with the reason for a URL that is never fetched (`url_policy`); no name is looked up."""
+        judge_url(url, self._listed)
+
     async def fetch(self, url: str, organization_id: str, writer: SpoolWriter) -> SpooledFile:
         """Fetch `url` into `writer`'s file and return it; try again while that may help, until `Limits.retry_s` are over.
 
