@@ -309,3 +309,12 @@ test("a recording's status follows its events", () => {
   store.apply({ event: "call_recording_ready", data: { callId: id(1), recordingId: "r", duration: 1 } }, 1_000);
   assert.deepEqual([store.rows.get(id(1)).recordingStatus, store.rows.get(id(1)).recordings.length], ["stored", 1]);
 });
+
+test("a row takes over what only its call says", () => {
+  store.replace([], { total: 0 });
+  arrive(call(1));
+  store.learn({ callId: id(1), recordingStatus: "pending", warnings: [{ code: "x" }] });
+  assert.deepEqual([store.rows.get(id(1)).recordingStatus, store.rows.get(id(1)).hasWarnings], ["pending", true]);
+  store.learn({ callId: id(9), recordingStatus: "pending" });
+  assert.equal(store.rows.size, 1);
+});

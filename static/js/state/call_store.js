@@ -225,6 +225,15 @@ export class CallStore extends Observable {
     this.total = this.isComplete ? this.rows.size : Math.max(this.total ?? 0, this.rows.size);
   }
 
+  /** Takes over what no event says of a call: its warnings, and whether its recording is on its way. */
+  learn({ callId, recordingStatus, warnings = [] }) {
+    const known = this.rows.get(callId);
+    const hasWarnings = warnings.length > 0;
+    if (!known || (known.recordingStatus === recordingStatus && known.hasWarnings === hasWarnings)) return;
+    this.rows.set(callId, { ...known, recordingStatus, hasWarnings });
+    this.changed();
+  }
+
   /** Changes a contact's name in all rows. */
   rename(contactId, contactName) {
     for (const [callId, row] of this.rows) if (row.contactId === contactId) this.rows.set(callId, { ...row, contactName });

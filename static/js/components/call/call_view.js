@@ -18,6 +18,9 @@ export function CallView({ callId, filter, startS }) {
   const { value, error, reload } = useAsync((signal) => api.call(callId, { signal }), [callId]);
   // Each event of the call changes it: status, recording and messages arrive one after the other.
   useEffect(() => feed.listen(({ data }) => data.callId === callId && reload()), [feed, callId]);
+  useEffect(() => {
+    if (value) feed.calls.learn(value);
+  }, [feed, value]);
   const call = value ?? row;
 
   if (error && !value) return html`<${CallFailed} error=${error} reload=${reload} filter=${filter} />`;
