@@ -19,6 +19,7 @@ from tests.support.service import ROOT, SAMPLES, Service, Tenant, missed, runnin
 from tether_rt.errors import Code
 
 PAGE: Final = ROOT / "static/vendor_guide.html"
+_FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 class Example(NamedTuple):
@@ -145,6 +146,28 @@ async def test_every_command_is_answered_as_the_page_says(alone: Service, tmp_pa
         status, answer = await _run(example.command, tmp_path, tenant)
         assert status == example.status, (example.name, answer)
         _require_alike(example.answer, answer, example.name)
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
+async def test_each_mistake_is_answered_as_the_page_says(alone: Service, mistake: Mistake) -> None:
+    tenant = await alone.tenant()
+    call = missed()
+    path, headers = "/api/calls/ingest", {"Authorization": f"Bearer {tenant.api_key}", "Content-Type": "application/json"}
+    if mistake.name == "key":
+        headers = {"X-API-Key": tenant.api_key, "Content-Type": "application/json"}
+    elif mistake.name == "form":
+        headers |= _FORM
+    elif mistake.name == "slash":
+        path += "/"
+    else:
+        fragment = json.loads("{" + mistake.sent.partition(" without")[0] + "}")
+        if "from_number" in fragment:
+            del call["fromNumber"]
+        call |= fragment
+    answer = await tenant.request("POST", path, data=json.dumps(call), headers=headers)
+    faults = answer.body.get("errors", [answer.body])
+    pattern = re.escape(mistake.said).replace("…", ".*")
+    assert any(fault["code"] == mistake.code and re.fullmatch(pattern, fault["error"]) for fault in faults), answer.body
 
 
 def test_there_are_ten_mistakes_and_their_codes_exist() -> None:

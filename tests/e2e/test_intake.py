@@ -102,3 +102,20 @@ async def test_a_recording_that_keeps_failing_is_not_tried_for_ever(
     await agent.page.get_by_role("button", name="Try again").click()
     await expect(agent.page.get_by_text("This browser can't play the recording.")).to_be_visible()
     await expect(agent.page.get_by_role("button", name="Try again")).to_have_count(0)
+
+
+async def test_what_is_odd_about_a_call_is_said(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+    odd = missed(fromNumber="+14165550100", duration=90_000, callername="<b>Rosa</b>")
+    call_id = (await tenant.post_call(odd)).body["callId"]
+    plain = (await tenant.post_call(missed())).body["callId"]
+    agent = await new_agent(service.base_url)
+    await agent.enter(tenant)
+    await expect(agent.row(call_id)).to_contain_text("Has warnings")
+    await expect(agent.row(plain)).not_to_contain_text("Has warnings")
+    await agent.row(call_id).get_by_role("link").click()
+    warnings = agent.page.get_by_role("region", name="Warnings")
+    await expect(warnings).to_contain_text("fromNumber and toNumber are the same number")
+    await expect(warnings.get_by_role("listitem")).to_have_count(3)
+    await agent.open(f"/#/calls/{plain}")
+    await expect(agent.page.locator(".facts").last).to_be_visible()
+    await expect(warnings).to_have_count(0)
