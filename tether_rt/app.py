@@ -62,6 +62,7 @@ from tether_rt.mongo.deliveries import Deliveries
 from tether_rt.mongo.indexes import create_indexes
 from tether_rt.mongo.lookups import Lookups
 from tether_rt.mongo.private_mongod import PrivateMongod
+from tether_rt.mongo.recording_keys import RecordingKeys
 from tether_rt.mongo.search_index import SearchBacklog, SearchIndexer
 from tether_rt.mongo.sessions import Sessions
 from tether_rt.mongo.sources import Sources
@@ -74,6 +75,7 @@ from tether_rt.recordings.fetch.limits import Limits
 from tether_rt.recordings.intake import RecordingIntake
 from tether_rt.recordings.spool import Spool
 from tether_rt.recordings.store import RecordingStore
+from tether_rt.recordings.uploads import Uploads
 from tether_rt.recordings.waveform.service import WaveformService
 from tether_rt.runtime.logs import log
 from tether_rt.runtime.metrics import Metrics, labelled
@@ -173,7 +175,12 @@ class App:
         await spool.start()
         limits = Limits(size_bytes=settings.max_recording_mb * _MEGABYTE)
         fetcher = RecordingFetcher(spool, settings.private_recording_hosts, limits, self._observe_failed_fetch)
-        intake = RecordingIntake(self.recordings, fetcher, spool, store.new_id, self._observe_recording)
+        uploads = Uploads(settings.data_dir / "uploads", self.recordings, RecordingKeys(database).named)
+        self._closers.append(("uploads", uploads.close))
+        await uploads.start()
+        self.metrics.uploads_undecided.set_function(lambda: uploads.undecided)
+        self.supervisor.add("uploads", uploads.run)
+        intake = RecordingIntake(uploads, fetcher, spool, store.new_id, self._observe_recording)
         self.waveforms = WaveformService(Waveforms(database), self.recordings, spool)
         self.supervisor.add("waveforms", self.waveforms.run)
         self.history = CallHistory(database, backlog)
@@ -183,6 +190,7 @@ class App:
             BodyReader(contract),
             duplicates,
             intake,
+            uploads,
             self.group_commit,
             self.history.get,
             self.waveforms.announce,

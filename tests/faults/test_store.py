@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import uuid
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -18,36 +17,26 @@ from tests.faults.load import load_on
 from tests.support.audio import mp3_of
 from tests.support.faulty_store import FaultyStore, faulty_store
 from tests.support.full_disk import full_disk
-from tests.support.hung_disk import hang, let_go
+from tests.support.hung_disk import HungDisk
 from tests.support.program import Program, eventually, program
 from tests.support.retrying import RetryingVendor
 from tests.support.s3 import S3Server
-from tests.support.service import Tenant, missed, sample
+from tests.support.service import missed, sample
 from tests.support.verify import verify
-from tether_rt.recordings.audio_type import MP3
-from tether_rt.recordings.store import recording_key
 
 SIZES = (20_000, 2_000_000, 9_000_000)
 """Taken in memory, through a file, and up in parts."""
 
 
-async def hung_recording(running: Program, tenant: Tenant, folder: Path) -> tuple[Path, dict[str, Any]]:
-    """Return the path of a recording that hangs when it is opened, and the call that it belongs to."""
-    call = voiced(4_000)
-    sha256 = hashlib.sha256(b64decode(call["recording"])).hexdigest()
-    path = folder / "var" / recording_key(tenant.organization_id, sha256, MP3)
-    hang(path)
-    return path, call
-
-
 async def test_a_disk_that_hangs_delays_only_calls_with_a_recording_and_stores_none_before_its_recording(
     mongodb_uri: str, tmp_path: Path
 ) -> None:
-    async with program(tmp_path, mongodb_uri) as running:
+    disk = HungDisk(tmp_path)
+    async with program(tmp_path, mongodb_uri, variables=disk.variables) as running:
         tenant = await running.tenant()
         vendor = running.vendor(tenant)
-        path, call = await hung_recording(running, tenant, tmp_path)
-        calls = [call, *(voiced(4_000) for _ in range(10))]
+        disk.hang()
+        calls = [voiced(4_000) for _ in range(11)]
         waiting = [asyncio.create_task(vendor.deliver([one])) for one in calls]
         try:
             for _ in range(20):
@@ -56,26 +45,28 @@ async def test_a_disk_that_hangs_delays_only_calls_with_a_recording_and_stores_n
             assert not any(task.done() for task in waiting)
             assert len((await verify(running.database, vendor.ledger)).calls) == 20
         finally:
-            let_go(path)
+            disk.let_go()
         await asyncio.gather(*waiting)
         await verify(running.database, vendor.ledger, tenant)
         assert (vendor.hung, vendor.broken, vendor.wrong) == (0, 0, [])
 
 
 async def test_a_disk_that_goes_on_hanging_is_503_for_calls_with_a_recording(mongodb_uri: str, tmp_path: Path) -> None:
-    async with program(tmp_path, mongodb_uri) as running:
+    disk = HungDisk(tmp_path)
+    async with program(tmp_path, mongodb_uri, variables=disk.variables) as running:
         tenant = await running.tenant()
         vendor = running.vendor(tenant)
-        path, call = await hung_recording(running, tenant, tmp_path)
+        disk.hang()
+        calls = [voiced(4_000) for _ in range(11)]
         try:
-            answers = await asyncio.gather(*(vendor.post(one) for one in (call, *(voiced(4_000) for _ in range(10)))))
+            answers = await asyncio.gather(*(vendor.post(one) for one in calls))
             assert {status for status, _ in answers} == {503}
             assert "The recording folder did not answer in time; send the request again." in {
                 body["error"] for _, body in answers
             }
         finally:
-            let_go(path)
-        await vendor.deliver([call])
+            disk.let_go()
+        await vendor.deliver(calls)
         await verify(running.database, vendor.ledger, tenant)
         assert (vendor.hung, vendor.broken, vendor.wrong) == (0, 0, [])
 

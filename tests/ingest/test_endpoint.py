@@ -64,7 +64,7 @@ async def test_the_contracts_own_example_is_stored_with_everything_it_says(tenan
     assert (call["endTime"] - call["startTime"]).total_seconds() == 154
     assert call["providerMetadata"] == {"metadata": None, "extra": {}}
     (recording,) = call["recordings"]
-    assert recording["key"] == f"recordings/{tenant.organization_id}/{recording['sha256']}.mp3"
+    assert recording["key"] == f"recordings/{tenant.organization_id}/{call['_id']}.mp3"
     assert recording["contentType"] == "audio/mpeg"
     assert recording["bytes"] == (SAMPLES / "delivery.mp3").stat().st_size
     assert 15 < recording["duration"] < 18
@@ -361,3 +361,15 @@ async def test_unknown_addresses_and_methods_have_the_one_error_shape(tenant: Te
     answer = await tenant.request("GET", "/api/calls/ingest", token=tenant.api_key)
     assert answer.status == 405
     assert answer.headers["Allow"] == "POST"
+
+
+async def test_of_one_call_posted_many_times_at_once_one_recording_is_left(service_on_disk: Service) -> None:
+    tenant = await service_on_disk.tenant()
+    call = sample()
+    answers = await asyncio.gather(*(tenant.post_call(call) for _ in range(12)))
+    (call_id,) = {answer.body["callId"] for answer in answers}
+    assert sorted(answer.status for answer in answers) == [200] * 11 + [201]
+    folder = service_on_disk.server.settings.data_dir / "recordings" / tenant.organization_id
+    async with asyncio.timeout(30):
+        while [path.name for path in folder.iterdir()] != [f"{call_id}.mp3"]:  # noqa: ASYNC110 - removed in a thread
+            await asyncio.sleep(0.01)

@@ -10,7 +10,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 
 import pytest
@@ -28,9 +28,14 @@ from tether_rt.recordings.intake import RecordingIntake
 from tether_rt.recordings.r2 import R2Store
 from tether_rt.recordings.spool import Spool
 from tether_rt.recordings.store import RecordingStore
+from tether_rt.recordings.uploads import Uploads
 
 ORGANIZATION = "a" * 24
 ROOT = Path(__file__).parents[2]
+
+
+async def no_call(organization_id: str, call_ids: Collection[str]) -> set[str]:
+    return set()
 
 
 class Place:
@@ -43,12 +48,21 @@ class Place:
         self.spool = Spool(self.spool_folder)
         self.seen: list[tuple[str, int]] = []
         fetcher = RecordingFetcher(self.spool, [vendor.host], Limits(window_s=0.5, retry_s=0.1))
+        self.uploads = Uploads(folder / "uploads", store, no_call)
         self.intake = RecordingIntake(
-            store, fetcher, self.spool, lambda: "d" * 24, lambda kind, size, seconds: self.seen.append((kind, size))
+            self.uploads, fetcher, self.spool, lambda: "d" * 24, lambda kind, size, seconds: self.seen.append((kind, size))
         )
 
-    async def taken(self, text: str, organization_id: str) -> Recording:
-        return await self.intake.take(text, organization_id)
+    async def start(self) -> None:
+        await self.spool.start()
+        await self.uploads.start()
+
+    async def close(self) -> None:
+        await self.uploads.close()
+        await self.spool.close()
+
+    async def taken(self, text: str, organization_id: str, call_id: str = "c" * 24, *, is_first: bool = True) -> Recording:
+        return await self.intake.take(text, organization_id, call_id, is_first=is_first)
 
     async def content(self, key: str) -> bytes:
         return b"".join([piece async for piece in self.store.read(key, 0, 1 << 40)])
@@ -64,9 +78,9 @@ async def place(request: pytest.FixtureRequest, tmp_path: Path, s3_server: S3Ser
         store = R2Store(s3_server.endpoint_url, S3Server.ACCESS_KEY_ID, S3Server.SECRET_ACCESS_KEY, bucket)
     await store.start()
     place = Place(store, tmp_path, vendor)
-    await place.spool.start()
+    await place.start()
     yield place
-    await place.spool.close()
+    await place.close()
     await store.close()
     assert list(place.spool_folder.iterdir()) == [], "every spool file is gone"
 
@@ -94,15 +108,18 @@ KINDS = [
 async def test_each_audio_type_is_stored_as_what_it_is_whatever_it_claims(
     place: Place, way: str, recording: bytes, extension: str, content_type: str, seconds: float | None
 ) -> None:
-    sha256 = hashlib.sha256(recording).hexdigest()
     if way == "url":
         text = place.vendor.serve("/call.html", body(recording, Content_Type="text/html"))
     else:
         text = "data:audio/x-claim;base64," + base64_of(recording)
     taken = await place.taken(text, ORGANIZATION)
     assert taken.recording_id == "d" * 24
-    assert taken.key == f"recordings/{ORGANIZATION}/{sha256}.{extension}"
-    assert (taken.content_type, taken.size_bytes, taken.sha256) == (content_type, len(recording), sha256)
+    assert taken.key == f"recordings/{ORGANIZATION}/{'c' * 24}.{extension}"
+    assert (taken.content_type, taken.size_bytes, taken.sha256) == (
+        content_type,
+        len(recording),
+        hashlib.sha256(recording).hexdigest(),
+    )
     assert taken.duration_s == (None if seconds is None else pytest.approx(seconds, abs=0.1))
     assert await place.content(taken.key) == recording
     assert place.seen == [(way, len(recording))]
@@ -112,9 +129,9 @@ async def test_each_audio_type_is_stored_as_what_it_is_whatever_it_claims(
 async def test_recordings_of_every_size_are_stored_as_sent(place: Place, size_bytes: int) -> None:
     """On the loop, in a thread, through a file, in parts."""
     recording = audio.mp3_of(size_bytes, salt=os.urandom(16))
-    inline = await place.taken(base64_of(recording), ORGANIZATION)
-    fetched = await place.taken(place.vendor.serve("/x", body(recording)), ORGANIZATION)
-    assert inline == fetched
+    inline = await place.taken(base64_of(recording), ORGANIZATION, "c" * 24)
+    fetched = await place.taken(place.vendor.serve("/x", body(recording)), ORGANIZATION, "d" * 24)
+    assert inline == fetched._replace(key=inline.key)
     assert inline.sha256 == hashlib.sha256(recording).hexdigest()
     assert await place.content(inline.key) == recording
 
@@ -165,30 +182,30 @@ async def test_a_fetched_recording_must_be_audio_too(place: Place) -> None:
         await place.taken(lie, ORGANIZATION)
 
 
-async def test_the_same_bytes_of_two_organizations_are_two_recordings(place: Place) -> None:
+async def test_the_same_bytes_of_two_calls_are_two_recordings(place: Place) -> None:
     text = base64_of(audio.mp3())
-    one, two = await asyncio.gather(*(place.taken(text, letter * 24) for letter in "ab"))
+    one, two = await asyncio.gather(*(place.taken(text, ORGANIZATION, letter * 24) for letter in "cd"))
     assert one.key != two.key
     assert await place.content(one.key) == await place.content(two.key)
 
 
-async def test_a_retry_overwrites_itself(place: Place, tmp_path: Path, s3_server: S3Server) -> None:
+async def test_later_recordings_of_one_call_have_keys_of_their_own(place: Place) -> None:
     text = base64_of(audio.mp3_of(1_500_000))
-    taken = await asyncio.gather(*(place.taken(text, ORGANIZATION) for _ in range(5)))
-    assert len({recording.key for recording in taken}) == 1
-    if isinstance(place.store, DiskStore):
-        assert len(list((tmp_path / "recordings").rglob("*.mp3"))) == 1
+    first = await place.taken(text, ORGANIZATION)
+    later = await asyncio.gather(*(place.taken(text, ORGANIZATION, is_first=False) for _ in range(5)))
+    assert len({recording.key for recording in (first, *later)}) == 6
+    assert all(re.fullmatch(rf"recordings/{ORGANIZATION}/{'c' * 24}-[0-9]{{1,9}}\.mp3", one.key) for one in later)
 
 
 async def test_the_store_away_is_503_and_leaves_nothing(s3_server: S3Server, tmp_path: Path, vendor: Vendor) -> None:
     store = R2Store("http://127.0.0.1:9", "id", "secret", "bucket")
     await store.start()
     place = Place(store, tmp_path, vendor)
-    await place.spool.start()
+    await place.start()
     for text in (base64_of(audio.mp3()), base64_of(audio.mp3_of(2_000_000)), vendor.serve("/", body(audio.mp3()))):
         with pytest.raises(Unavailable, match="cannot be reached"):
             await place.taken(text, ORGANIZATION)
-    await place.spool.close()
+    await place.close()
     await store.close()
     assert list(place.spool_folder.iterdir()) == []
 
@@ -198,7 +215,7 @@ async def test_a_full_disk_is_503_and_leaves_nothing(tmp_path: Path, vendor: Ven
         store = DiskStore(folder, min_free_bytes=0)
         await store.start()
         place = Place(store, folder, vendor)
-        await place.spool.start()
+        await place.start()
         large = audio.mp3_of(5_000_000)
         for text in (base64_of(large), vendor.serve("/", body(large))):
             with pytest.raises(Unavailable, match="full"):
@@ -206,7 +223,7 @@ async def test_a_full_disk_is_503_and_leaves_nothing(tmp_path: Path, vendor: Ven
             while any(path.is_file() for path in folder.rglob("*")):  # noqa: ASYNC110 - what is left is removed in a thread
                 await asyncio.sleep(0.01)
         small = await place.taken(base64_of(audio.mp3()), ORGANIZATION)
-        await place.spool.close()
+        await place.close()
         await store.close()
         assert [path.name for path in folder.rglob("*") if path.is_file()] == [Path(small.key).name]
 
@@ -214,7 +231,6 @@ async def test_a_full_disk_is_503_and_leaves_nothing(tmp_path: Path, vendor: Ven
 async def test_cancelled_at_any_moment_it_leaves_a_whole_recording_or_none(place: Place) -> None:
     recording = audio.mp3_of(3_000_000)
     url = place.vendor.serve("/", body(recording))
-    key = f"recordings/{ORGANIZATION}/{hashlib.sha256(recording).hexdigest()}.mp3"
     for number in range(20):
         text = url if number % 2 else base64_of(recording)
         task = asyncio.create_task(place.taken(text, ORGANIZATION))
@@ -223,8 +239,7 @@ async def test_cancelled_at_any_moment_it_leaves_a_whole_recording_or_none(place
         with contextlib.suppress(asyncio.CancelledError):
             await task
     taken = await place.taken(url, ORGANIZATION)
-    assert taken.key == key
-    assert await place.content(key) == recording
+    assert await place.content(taken.key) == recording
 
 
 PROBE = """
@@ -234,6 +249,7 @@ from tether_rt.recordings.spool import Spool
 from tether_rt.recordings.fetch.fetcher import RecordingFetcher
 from tether_rt.recordings.disk import DiskStore
 from tether_rt.recordings.r2 import R2Store
+from tether_rt.recordings.uploads import Uploads
 
 kind, folder, host, endpoint_url, bucket = sys.argv[1:]
 
@@ -248,12 +264,15 @@ async def main():
     await store.start()
     await spool.start()
     fetcher = RecordingFetcher(spool, [host])
-    intake = RecordingIntake(store, fetcher, spool, lambda: "d" * 24)
+    uploads = Uploads(folder_path / "uploads", store, None)
+    await uploads.start()
+    intake = RecordingIntake(uploads, fetcher, spool, lambda: "d" * 24)
     # The first ones load modules and fill pools; what is measured is what size adds.
-    await asyncio.gather(*(intake.take(f"http://{host}/warm", "a" * 24) for _ in range(3)))
+    await asyncio.gather(*(intake.take(f"http://{host}/warm", "a" * 24, str(number) * 24) for number in range(3)))
     before_kib = memory_kib("VmRSS")
-    taken = await intake.take(f"http://{host}/large", "a" * 24)
+    taken = await intake.take(f"http://{host}/large", "a" * 24, "c" * 24)
     print(taken.size_bytes, memory_kib("VmHWM") - before_kib)
+    await uploads.close()
     await spool.close()
     await store.close()
 

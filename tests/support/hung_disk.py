@@ -1,4 +1,4 @@
-"""A disk that hangs, for one file: a FIFO without a writer, which cannot be opened for reading."""
+"""A disk that hangs: a FIFO without a writer, which cannot be opened for reading."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 
 def hang(path: Path) -> None:
     """Make opening `path` for reading hang until `let_go`."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.mkfifo(path)
 
 
@@ -17,3 +16,24 @@ def let_go(path: Path) -> None:
     """Let every pending opening of `path` succeed, with an empty file."""
     with suppress(OSError):  # nobody is opening it
         os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+
+
+class HungDisk:
+    """The disk of a server process: give `variables` to a `ServerProcess`, then `hang` and `let_go`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "hung"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        here = Path(__file__).parent
+        return {"PYTHONPATH": f"{here / 'disk'}:{here.parents[1]}", "TEST_DISK": str(self._path)}
+
+    def hang(self) -> None:
+        """Let small recordings hang on their way to the disk."""
+        hang(self._path)
+
+    def let_go(self) -> None:
+        """Let them go on; further ones do not hang."""
+        os.rename(self._path, self._path.with_name("let go"))
+        let_go(self._path.with_name("let go"))

@@ -1,7 +1,7 @@
 """What happens to one call, in this order: contract, duplicate check, rules, recording, commit.
 
 The order is a promise. A duplicate is found before its recording is touched, and nothing is committed to MongoDB before the
-recording is durable: a crash leaves at most a recording without a call, under the key that the retry will use again.
+recording is durable: a crash leaves at most a recording without a call, which the next start removes (`recordings.uploads`).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from tether_rt.mongo.calls import call_elements
 from tether_rt.mongo.client import new_id
 from tether_rt.mongo.documents import ShownCall
 from tether_rt.recordings.intake import RecordingIntake
+from tether_rt.recordings.uploads import Uploads
 from tether_rt.runtime.deadlines import Deadline
 
 Body = dict[str, Any]
@@ -47,6 +48,7 @@ class Pipeline:
         bodies: BodyReader,
         duplicates: DuplicateCheck,
         recordings: RecordingIntake,
+        uploads: Uploads,
         group_commit: GroupCommit,
         stored: Callable[[str, str], Awaitable[ShownCall | None]],
         announce: Callable[[Recording], None] = lambda recording: None,
@@ -60,6 +62,7 @@ class Pipeline:
         self._bodies = bodies
         self._duplicates = duplicates
         self._recordings = recordings
+        self._uploads = uploads
         self._group_commit = group_commit
         self._stored = stored
         self._announce = announce
@@ -80,17 +83,21 @@ class Pipeline:
                 found = Duplicate(stored.call_id, stored.fingerprint, read.fingerprint or "")
                 return await self._compared(found, body, source, deadline)
         call = await self._bodies.judge(read, source)
+        own_id = call_id if call_id is not None and external_id is None else new_id()
         recording = None
         if read.recording is not None:
-            recording = await self._recordings.take(read.recording, source.organization_id)
-            odd = recording_warnings(call.duration_s, recording.duration_s, recording.kind, recording.is_playable)
-            call = call._replace(warnings=(*call.warnings, *odd))
-        is_indexed = not read.is_large and self._words_at_once()
-        own_id = call_id if call_id is not None and external_id is None else new_id()
-        entry = Entry(own_id, call, recording, call_elements(call, recording, is_indexed=is_indexed), is_indexed)
-        warnings = call.warnings
-        del raw, read, body, call  # perhaps megabytes, which are not needed while the commit is awaited
-        outcome = await self._group_commit.submit(entry, deadline.remaining_s)
+            recording = await self._recordings.take(read.recording, source.organization_id, own_id)
+        with self._uploads.deciding(recording.key if recording is not None else None) as upload:
+            if recording is not None:
+                odd = recording_warnings(call.duration_s, recording.duration_s, recording.kind, recording.is_playable)
+                call = call._replace(warnings=(*call.warnings, *odd))
+            is_indexed = not read.is_large and self._words_at_once()
+            entry = Entry(own_id, call, recording, call_elements(call, recording, is_indexed=is_indexed), is_indexed)
+            warnings = call.warnings
+            del raw, read, body, call  # perhaps megabytes, which are not needed while the commit is awaited
+            outcome = await self._group_commit.submit(entry, deadline.remaining_s)
+            if isinstance(outcome, Created):
+                upload.keep()
         if recording is not None and isinstance(outcome, Created):
             self._announce(recording)
         if isinstance(outcome, Duplicate):

@@ -84,12 +84,16 @@ class SessionDocument(TypedDict):
 
 
 class CounterDocument(TypedDict):
-    """An organization's last event number and its number of calls; its id is the organization's."""
+    """An organization's last event number and its number of calls; its id is the organization's.
+
+    `checks` is written to wait for transactions that hold the counter.
+    """
 
     _id: str
     seq: int
     calls: NotRequired[int]
     at: NotRequired[datetime]
+    checks: NotRequired[int]
 
 
 class ContactDocument(TypedDict):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,8 @@ from tether_rt.recordings.embedded_recording import LargeText
 from tether_rt.recordings.fetch.fetcher import RecordingFetcher
 from tether_rt.recordings.fetch.url_policy import MAX_URL_CHARS
 from tether_rt.recordings.spool import Spool, SpooledFile, SpoolWriter
-from tether_rt.recordings.store import RecordingStore, recording_key
+from tether_rt.recordings.store import recording_key
+from tether_rt.recordings.uploads import Uploads
 
 Observe = Callable[[str, int, float], None]
 """Called for each stored recording with its source (`inline` or `url`), its bytes, and the seconds it took."""
@@ -27,6 +29,8 @@ Observe = Callable[[str, int, float], None]
 _INLINE_CHARS: Final = 64 * 1024
 # From here, the decoded recording goes into a file, like a fetched one: the request's text is already in memory.
 _SPOOL_CHARS: Final = 1024 * 1024
+
+_NUMBERS: Final = 10**9
 
 _SCHEME: Final = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 
@@ -48,32 +52,45 @@ class Examined(NamedTuple):
     duration_s: float | None
 
 
+class _Place(NamedTuple):
+    """Whose recording it is; `number` as in `recording_key`.
+
+    It is drawn, not counted: of two that store a recording for one call at once, neither may replace or remove the other's.
+    """
+
+    organization_id: str
+    call_id: str
+    number: int | None
+
+
 class RecordingIntake:
-    """Takes recordings into `store`; one for the process."""
+    """Takes recordings into the store; one for the process."""
 
     def __init__(
         self,
-        store: RecordingStore,
+        uploads: Uploads,
         fetcher: RecordingFetcher,
         spool: Spool,
         new_id: Callable[[], str],
         observe: Observe = lambda kind, size_bytes, seconds: None,
     ) -> None:
         """Take `new_id`, which returns the 24-hex id of a new recording."""
-        self._store = store
+        self._uploads = uploads
         self._fetcher = fetcher
         self._spool = spool
         self._new_id = new_id
         self._observe = observe
 
-    async def take(self, text: str | LargeText, organization_id: str) -> Recording:
+    async def take(self, text: str | LargeText, organization_id: str, call_id: str, *, is_first: bool = True) -> Recording:
         """Decode or fetch the recording that `text` is or points to, and store it; return it once it is durable.
+
+        Commit it with `Uploads.deciding`. `is_first` says that the call, whose id is new, cannot have another one.
 
         Raises `BadRequest` that names `recording` and the reason (neither base64 nor a URL, not audio, could not be fetched),
         and `Unavailable` when the store, the disk or the recording's host is away. Nothing is left behind then.
         """
         try:
-            return await self._take(text, organization_id)
+            return await self._take(text, _Place(organization_id, call_id, None if is_first else secrets.randbelow(_NUMBERS)))
         except BadRequest as refusal:
             raise _named(refusal) from refusal
 
@@ -94,17 +111,17 @@ class RecordingIntake:
         except BadRequest as refusal:
             raise _named(refusal) from refusal
 
-    async def _take(self, text: str | LargeText, organization_id: str) -> Recording:
+    async def _take(self, text: str | LargeText, place: _Place) -> Recording:
         began_s = time.perf_counter()
         url = _url(text) if isinstance(text, str) else None
         if isinstance(text, str) and url is None and len(text) < _SPOOL_CHARS:
-            return await self._store_source(await self._decode(text), organization_id, began_s)
+            return await self._store_source(await self._decode(text), place, began_s)
         async with self._spool.writing() as writer:
             if url is not None:
-                source = _from_file("url", await self._fetcher.fetch(url, organization_id, writer))
+                source = _from_file("url", await self._fetcher.fetch(url, place.organization_id, writer))
             else:
                 source = _from_file("inline", await self._spool.run(_decode_into, writer, text))
-            return await self._store_source(source, organization_id, began_s)
+            return await self._store_source(source, place, began_s)
 
     async def _examined(self, source: _Source) -> Examined:
         audio = sniff(source.head)
@@ -117,11 +134,11 @@ class RecordingIntake:
             raise BadRequest(sentence, code="recording_without_sound", field="recording")
         return Examined(audio, seconds)
 
-    async def _store_source(self, source: _Source, organization_id: str, began_s: float) -> Recording:
+    async def _store_source(self, source: _Source, place: _Place, began_s: float) -> Recording:
         audio, seconds = await self._examined(source)
         recording = Recording(
             recording_id=self._new_id(),
-            key=recording_key(organization_id, source.sha256, audio),
+            key=recording_key(place.organization_id, place.call_id, audio, place.number),
             content_type=audio.content_type,
             size_bytes=source.size_bytes,
             sha256=source.sha256,
@@ -129,7 +146,7 @@ class RecordingIntake:
             kind=audio.name,
             is_playable=audio.is_playable,
         )
-        await self._store.put(recording.key, source.content, recording.content_type)
+        await self._uploads.put(recording.key, source.content, recording.content_type)
         self._observe(source.kind, source.size_bytes, time.perf_counter() - began_s)
         return recording
 

@@ -5,20 +5,32 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from tether_rt.recordings.audio_type import EXTENSIONS, AudioType
 
 PIECE_BYTES: Final = 256 * 1024
 """Recordings are read, hashed, decoded and moved in pieces of this size."""
 
-_KEY: Final = re.compile(rf"recordings/[0-9a-f]{{24}}/[0-9a-f]{{64}}\.(?:{'|'.join(sorted(EXTENSIONS))})")
+_KEY: Final = re.compile(
+    r"recordings/([0-9a-f]{24})/(?:([0-9a-f]{24})(?:-[0-9]{1,10})?|[0-9a-f]{64})"
+    rf"\.(?:{'|'.join(sorted(EXTENSIONS))})"
+)
+"""Those of earlier versions have the digest of the content in place of the call's id."""
 _DELIVERY_KEY: Final = re.compile(r"deliveries/[0-9a-f]{24}/[0-9a-f]{24}")
 
 
-def recording_key(organization_id: str, sha256: str, audio: AudioType) -> str:
-    """Return a recording's key. Equal content in one organization has one key, so a retry overwrites its own recording."""
-    return check_key(f"recordings/{organization_id}/{sha256}.{audio.extension}")
+class KeyOwner(NamedTuple):
+    """The call for which a recording was uploaded."""
+
+    organization_id: str
+    call_id: str
+
+
+def recording_key(organization_id: str, call_id: str, audio: AudioType, number: int | None = None) -> str:
+    """Return the key of a call's recording. A `number` tells later recordings of the call from its first."""
+    suffix = "" if number is None else f"-{number}"
+    return check_key(f"recordings/{organization_id}/{call_id}{suffix}.{audio.extension}")
 
 
 def delivery_key(organization_id: str, delivery_id: str) -> str:
@@ -33,8 +45,14 @@ def check_key(key: str) -> str:
     return key
 
 
+def key_owner(key: str) -> KeyOwner | None:
+    """Return whose recording a key is for; None for keys of earlier versions, which several calls may share, and others."""
+    match = _KEY.fullmatch(key)
+    return KeyOwner(match[1], match[2]) if match is not None and match[2] is not None else None
+
+
 class RecordingStore(Protocol):
-    """Stores recordings under the keys that `recording_key` gives.
+    """Stores recordings under keys that `recording_key` gives or gave.
 
     Every method raises `errors.Unavailable` when the store is away, slow, full or denies access, and `ValueError` for any
     other key. `put` is atomic: afterwards the key holds all the bytes, or what it held before.

@@ -72,6 +72,9 @@ class Metrics:
         self.deliveries_waiting_bytes = Gauge(
             "tether_deliveries_waiting_bytes", "Bytes of bodies of refused requests in memory", registry=registry
         )
+        self.uploads_undecided = Gauge(
+            "tether_uploads_undecided", "Recordings stored whose call is not stored, nor refused for certain", registry=registry
+        )
         self.feed_lag_s = Histogram(
             "tether_feed_lag_seconds", "From commit to the tail having read it", buckets=_SECONDS, registry=registry
         )
