@@ -22,6 +22,10 @@ async def admin(service_on_disk: Service) -> Tenant:
     return await service_on_disk.tenant(role="admin")
 
 
+def settings(**values: Any) -> dict[str, Any]:
+    return {"name": "A", "settings": values}
+
+
 async def send(admin: Tenant, method: str, path: str, body: Any = None) -> Answer:
     return await admin.request(method, f"/api/sources{path}", token=admin.token, json=body)
 
@@ -159,23 +163,23 @@ async def test_rotations_at_once_leave_two_keys_that_hold(admin: Tenant) -> None
 
 
 @pytest.mark.parametrize(
-    ("body", "sentence"),
+    ("body", "code", "field", "sentence"),
     [
-        ({}, "Missing required field: name"),
-        ({"name": "  "}, "name must not be empty"),
-        ({"name": "A", "kind": "retell"}, "kind must be api"),
-        ({"name": "A", "secrets": ["s"]}, "secrets is not a known field"),
-        ({"name": "A", "settings": {"recording": "later"}}, "settings.recording is not a known field"),
-        ({"name": "A", "settings": {"recordings": "soon"}}, "settings.recordings must be one of now, later"),
-        ({"name": "A", "settings": {"historic": 1}}, "settings.historic must be true or false"),
-        ({"name": "A", "settings": {"numbers": ["4165550100"]}}, "settings.numbers[0] must"),
-        ({"name": "A", "settings": {"toleranceS": -1}}, "settings.toleranceS must be 0 or more"),
-        ({"name": "A", "settings": {"fetchUser": ""}}, "settings.fetchUser must not be empty"),
+        ({}, "missing_field", "name", "Missing required field: name"),
+        ({"name": "  "}, "empty_value", "name", "name must not be empty"),
+        ({"name": "A", "kind": "retell"}, "unknown_value", "kind", "kind must be api"),
+        ({"name": "A", "secrets": ["s"]}, "unknown_field", "secrets", "secrets is not a known field"),
+        (settings(recording="later"), "unknown_field", "settings.recording", "settings.recording is not a known field"),
+        (settings(recordings="soon"), "unknown_value", "settings.recordings", "settings.recordings must be one of now, later"),
+        (settings(historic=1), "wrong_type", "settings.historic", "settings.historic must be true or false"),
+        (settings(numbers=["4165550100"]), "national_number", "settings.numbers[0]", "settings.numbers[0] "),
+        (settings(toleranceS=-1), "out_of_range", "settings.toleranceS", "settings.toleranceS must be 0 or more"),
+        (settings(fetchUser=""), "empty_value", "settings.fetchUser", "settings.fetchUser must not be empty"),
     ],
 )
-async def test_what_is_wrong_with_a_source_is_said(admin: Tenant, body: Any, sentence: str) -> None:
+async def test_what_is_wrong_with_a_source_is_said(admin: Tenant, body: Any, code: str, field: str, sentence: str) -> None:
     answer = await send(admin, "POST", "", body)
-    assert answer.status == 400
+    assert (answer.status, answer.body["code"], answer.body["field"]) == (400, code, field), answer.body
     assert answer.body["error"].startswith(sentence)
     assert (await send(admin, "GET", "")).body["sources"] == []
 
