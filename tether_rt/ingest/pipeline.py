@@ -86,7 +86,8 @@ class Pipeline:
         own_id = call_id if call_id is not None and external_id is None else new_id()
         recording = None
         if read.recording is not None:
-            recording = await self._recordings.take(read.recording, source.organization_id, own_id)
+            is_first = own_id != call_id  # an earlier replay may have stored a recording for the same id
+            recording = await self._recordings.take(read.recording, source.organization_id, own_id, is_first=is_first)
         with self._uploads.deciding(recording.key if recording is not None else None) as upload:
             if recording is not None:
                 odd = recording_warnings(call.duration_s, recording.duration_s, recording.kind, recording.is_playable)
