@@ -68,7 +68,6 @@ Code = Literal[
     "short_number",
     "withheld_number",
     "not_storable",
-    "start_in_future",
     "bad_recording",
     "recording_not_audio",
     "recording_without_sound",

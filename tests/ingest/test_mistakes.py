@@ -73,6 +73,13 @@ async def test_everything_that_is_wrong_is_said_at_once_in_the_order_of_the_cont
     assert (answer.body["error"], answer.body["field"]) == (answer.body["errors"][0]["error"], first)
 
 
+async def test_a_blank_id_is_refused_with_all_else_and_counted_by_its_code(tenant: Tenant) -> None:
+    answer = await tenant.post_call(missed(externalCallId=" ", duration=-1))
+    assert [fault["code"] for fault in answer.body["errors"]] == ["out_of_range", "empty_value"]
+    metrics = (await tenant.request("GET", "/metrics")).body.decode()
+    assert 'tether_errors_total{code="out_of_range"}' in metrics
+
+
 async def test_an_address_with_a_slash_or_a_slip_is_answered_by_the_right_one(tenant: Tenant) -> None:
     for path in ("/api/calls/ingest/", "/api//calls/ingest", "/api/call/ingest", "/API/calls/ingest"):
         answer = await tenant.request("POST", path, token=tenant.api_key, json=missed())

@@ -37,6 +37,8 @@ class Exchange:
         """Whose request it is, once that is known."""
         self.body: RequestBody | None = None
         """What has arrived of its body; None where it has none."""
+        self.error: TetherError | None = None
+        """Why the request failed, if it did."""
         self.is_over = False
         context.active.add(self)
 
@@ -54,7 +56,9 @@ class Exchange:
         }
 
     def error_response(self, error: TetherError) -> responses.Response:
-        """Return the answer to a request that failed, and count the limit that it met, if any."""
+        """Return the answer to a request that failed; count it by its code, and by the limit that it met, if any."""
+        self.error = error
+        labelled(self.context.metrics.errors, error.code).inc()
         self.context.count_limit(error)
         return responses.error_response(error, self.request_id)
 
@@ -84,6 +88,8 @@ class Exchange:
             ms=round(elapsed_s * 1000, 1),
             remote=self.remote,
             organizationId=self.organization_id,
+            # Not the sentence: it may propose a number. Deliveries keep it.
+            **({"code": self.error.code, "field": self.error.field} if self.error is not None else {}),
         )
         if self.body is not None:
             self.body.release()

@@ -15,7 +15,7 @@ from tether_rt.domain.fingerprint import EXTRA, differing_fields
 from tether_rt.domain.source import Source
 from tether_rt.domain.warnings import recording_warnings
 from tether_rt.errors import BadRequest, Fault
-from tether_rt.ingest.body_reader import BodyReader
+from tether_rt.ingest.body_reader import BodyReader, ReadBody
 from tether_rt.ingest.deduplication import DuplicateCheck
 from tether_rt.ingest.differences import by_name
 from tether_rt.ingest.group_commit import GroupCommit
@@ -77,7 +77,7 @@ class Pipeline:
         """
         read = await self._bodies.read(raw, REQUEST_SCHEMA)
         body = read.body
-        if (external_id := external_call_id(body)) is not None:
+        if (external_id := await self._external_id(read, source)) is not None:
             stored = await deadline.wait_for(self._duplicates.find((source.id, external_id)))
             if stored is not None:
                 found = Duplicate(stored.call_id, stored.fingerprint, read.fingerprint or "")
@@ -112,7 +112,7 @@ class Pipeline:
         """
         try:
             read = await self._bodies.read(raw, REQUEST_SCHEMA)
-            if (external_id := external_call_id(read.body)) is not None:
+            if (external_id := await self._external_id(read, source)) is not None:
                 stored = await deadline.wait_for(self._duplicates.find((source.id, external_id)))
                 if stored is not None:
                     found = Duplicate(stored.call_id, stored.fingerprint, read.fingerprint or "")
@@ -127,6 +127,14 @@ class Pipeline:
             odd = recording_warnings(call.duration_s, examined.duration_s, audio.name, audio.is_playable)
             call = call._replace(warnings=(*call.warnings, *odd))
         return Rehearsal("would_create", call=call)
+
+    async def _external_id(self, read: ReadBody, source: Source) -> str | None:
+        """Return the call's id at its vendor; raises `BadRequest` for one that is none, with what else is wrong."""
+        try:
+            return external_call_id(read.body)
+        except BadRequest:
+            await self._bodies.judge(read, source)
+            raise
 
     async def _compared(self, duplicate: Duplicate, body: Body | None, source: Source, deadline: Deadline) -> Duplicate:
         """Return a duplicate with the fields in which its body differs from the one that was stored."""

@@ -40,6 +40,7 @@ class Metrics:
         self.ingest_s = Histogram(
             "tether_ingest_seconds", "Time from headers to answer of an ingest", buckets=_SECONDS, registry=registry
         )
+        self.errors = Counter("tether_errors", "Errors answered, by their code", ["code"], registry=registry)
         self.limited = Counter("tether_limited", "Requests refused because a limit was reached", ["limit"], registry=registry)
         self.bodies_bytes = Gauge("tether_bodies_in_flight_bytes", "Request body bytes held", registry=registry)
         self.commit_calls = Histogram(
