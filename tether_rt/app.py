@@ -43,14 +43,15 @@ from tether_rt.http.sockets import fit_open_files
 from tether_rt.http.static_files import StaticFile, StaticFiles, static_folder
 from tether_rt.hub.hub import Hub
 from tether_rt.hub.websocket_handler import DashboardSocket
+from tether_rt.ingest.amending import Amending
 from tether_rt.ingest.body_reader import BodyReader
 from tether_rt.ingest.deduplication import DuplicateCheck
 from tether_rt.ingest.deliveries import DeliveryKeeper
 from tether_rt.ingest.delivery_bodies import DeliveryBodies
-from tether_rt.ingest.endpoint import IngestEndpoint
+from tether_rt.ingest.endpoint import AmendEndpoint, IngestEndpoint
 from tether_rt.ingest.group_commit import GroupCommit
 from tether_rt.ingest.pipeline import Pipeline
-from tether_rt.ingest.replay import Replays, Take, take_call
+from tether_rt.ingest.replay import Replays, Take, take_call, take_change
 from tether_rt.ingest.validate_endpoint import ValidateEndpoint
 from tether_rt.mongo import client as store
 from tether_rt.mongo.abandoned_transactions import AbandonedTransactions
@@ -186,8 +187,9 @@ class App:
         self.history = CallHistory(database, backlog)
         duplicates = DuplicateCheck(Lookups(LoopConnection(database)))
         self._closers.append(("duplicates", duplicates.close))
+        bodies = BodyReader(contract)
         pipeline = Pipeline(
-            BodyReader(contract),
+            bodies,
             duplicates,
             intake,
             uploads,
@@ -209,12 +211,13 @@ class App:
         self.delivery_bodies = DeliveryBodies(self.deliveries, keyring.body_seal(), self.recordings, spool)
         self.delivery_keeper = DeliveryKeeper(self.deliveries, self.delivery_bodies, keyring, self.metrics)
         self.supervisor.add("deliveries", self.delivery_keeper.run)
-        takes: dict[Kind, Take] = {"ingest": take_call(pipeline, self.calls)}
+        amending = Amending(bodies, self.calls, intake, uploads, self.group_commit, self.waveforms.announce)
+        takes: dict[Kind, Take] = {"ingest": take_call(pipeline, self.calls), "amend": take_change(amending)}
         self.replays = Replays(self.deliveries, self.delivery_bodies, takes, self.identity.source_by_id, self.web.budget)
-        self.routes = self._routes(keyring, contract, pipeline)
+        self.routes = self._routes(keyring, contract, pipeline, amending)
         self.tornado = RouteTable(self.web, self.routes)
 
-    def _routes(self, keyring: Keyring, contract: Any, pipeline: Pipeline) -> list[Route]:
+    def _routes(self, keyring: Keyring, contract: Any, pipeline: Pipeline, amending: Amending) -> list[Route]:
         calls_part = {"calls": self.calls}
         history_part = {"history": self.history}
         people_part = {"people": self.people, "contract": contract}
@@ -234,7 +237,16 @@ class App:
             for name, check in (("mongodb", self._check_mongodb), ("store", self.recordings.check), ("feed", self.hub.check))
         }
         return [
-            ("/api/calls/ingest", IngestEndpoint, {"pipeline": pipeline, "deliveries": self.delivery_keeper}),
+            (
+                "/api/calls/ingest",
+                IngestEndpoint,
+                {"pipeline": pipeline, "amending": amending, "deliveries": self.delivery_keeper},
+            ),
+            (
+                "/api/calls/ingest/{externalCallId}",
+                AmendEndpoint,
+                {"amending": amending, "deliveries": self.delivery_keeper},
+            ),
             ("/api/calls/validate", ValidateEndpoint, {"pipeline": pipeline, "deliveries": self.delivery_keeper}),
             ("/api/auth/login", sessions.LoginHandler, {"contract": contract}),
             ("/api/auth/verify-token", sessions.VerifyTokenHandler, {}),
@@ -252,6 +264,7 @@ class App:
             ("/api/calls/agents", calls.AgentsHandler, history_part),
             ("/api/calls/export", export.ExportHandler, history_part),
             ("/api/calls/{callId}", calls.CallHandler, history_part),
+            ("/api/calls/{callId}/history/{number}", calls.CallChangeHandler, history_part),
             ("/api/calls/{callId}/peaks", calls.PeaksHandler, {**calls_part, "waveforms": self.waveforms}),
             ("/api/calls/{callId}/recording", calls.CallRecordingHandler, {**calls_part, "links": links}),
             (

@@ -50,7 +50,8 @@ SCHEMA = schemathesis.openapi.from_dict(
                 accepted_by_more_than_the_schema("post_calls_ingest"),
                 # What is wrong with a body is its answer.
                 {"include-operation-id": "post_calls_validate", "checks": {"negative_data_rejection": {"enabled": False}}},
-                accepted_by_more_than_the_schema("patch_contacts_by_id"),
+                accepted_by_more_than_the_schema("patch_calls_ingest"),
+                accepted_by_more_than_the_schema("patch_calls_ingest_by_id"),
                 accepted_by_more_than_the_schema("post_sources"),
                 accepted_by_more_than_the_schema("patch_sources_by_id"),
                 accepted_by_more_than_the_schema("patch_contacts_by_id"),
@@ -99,7 +100,7 @@ class Site:
     def headers(self, operation_id: str) -> dict[str, str]:
         """Return what authenticates a request for this operation, and a place of its own that it comes from."""
         place = next(self.places)
-        token = self.api_key if operation_id == "post_calls_ingest" else self.session()
+        token = self.api_key if "_calls_ingest" in operation_id else self.session()
         address = f"10.{place >> 16 & 255}.{place >> 8 & 255}.{place & 255}"
         return {"X-Forwarded-For": address, "Authorization": f"Bearer {token}"}
 
@@ -165,6 +166,11 @@ def test_every_operation_succeeds_as_the_contract_says(site: Site) -> None:
     ask("post_calls_ingest", body=call)
     ask("post_calls_ingest", body={**call, "summary": "another one"})
     ask("post_calls_validate", body=call)
+    ask("patch_calls_ingest", body={"externalCallId": call["externalCallId"], "summary": "Late."})
+    of_external = {"path_parameters": {"externalCallId": call["externalCallId"]}}
+    ask("patch_calls_ingest_by_id", **of_external, body={"agentName": "Sam"})
+    of_change = {"path_parameters": {"callId": ids["callId"], "number": "1"}}
+    ask("get_calls_by_id_history_by_id", **of_change)
     ask("post_calls_validate", body={**call, "status": "answered"})
     of_call = {"path_parameters": {"callId": ids["callId"]}}
     of_contact = {"path_parameters": {"contactId": ids["contactId"]}}

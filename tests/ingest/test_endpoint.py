@@ -360,7 +360,7 @@ async def test_unknown_addresses_and_methods_have_the_one_error_shape(tenant: Te
         assert answer.body["success"] is False
     answer = await tenant.request("GET", "/api/calls/ingest", token=tenant.api_key)
     assert answer.status == 405
-    assert answer.headers["Allow"] == "POST"
+    assert answer.headers["Allow"] == "POST, PATCH"
 
 
 async def test_of_one_call_posted_many_times_at_once_one_recording_is_left(service_on_disk: Service) -> None:

@@ -102,8 +102,8 @@ async def test_a_form_and_a_get_are_answered_by_what_is_taken(tenant: Tenant) ->
     assert (form.status, form.body["code"]) == (415, "unsupported_media")
     assert "application/json" in form.body["error"]
     get = await tenant.request("GET", "/api/calls/ingest", token=tenant.api_key)
-    assert (get.status, get.headers["Allow"]) == (405, "POST")
-    assert get.body["error"].endswith("It takes POST.")
+    assert (get.status, get.headers["Allow"]) == (405, "POST, PATCH")
+    assert get.body["error"].endswith("It takes POST, PATCH.")
 
 
 @pytest.mark.parametrize("query", ["dryRun=true", "dry_run", "validate=1", "test=true", "DRY-RUN=0"])

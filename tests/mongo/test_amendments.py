@@ -212,8 +212,8 @@ async def test_a_name_is_given_to_a_contact_that_has_none(writer: BatchWriter, d
     assert contact["name"] == UNKNOWN_CALLER
 
     def named(name: str) -> Amendment:
-        change = Change(set={}, changed=["callerName"], contact_name=name, terms=[])
-        return amendment(one, lambda call: change, contact_id=contact["_id"])
+        change = Change(set={"callerName": name}, changed=["callerName"], terms=[])
+        return amendment(one, lambda call: change, contact_id=contact["_id"], caller_name=name)
 
     await written(writer, named("Tom"))
     await written(writer, entry(whose, fromNumber=NUMBER), named("Jerry"))
@@ -235,8 +235,8 @@ async def test_a_contact_that_is_renamed_meanwhile_keeps_that_name(
     assert contact is not None
     async with another_process(mongodb_uri, database) as other:
         await database["contacts"].update_one({"_id": contact["_id"]}, {"$set": {"name": "Ann"}})
-        change = Change(set={}, contact_name="Tom", terms=["late"])
-        await written(other, amendment(one, lambda call: change, contact_id=contact["_id"]))
+        change = Change(set={"callerName": "Tom"}, changed=["callerName"], terms=["late"])
+        await written(other, amendment(one, lambda call: change, contact_id=contact["_id"], caller_name="Tom"))
     assert (await database["contacts"].find_one({"_id": contact["_id"]}) or {})["name"] == "Ann"
     assert (await stored(database, one))["newTerms"] == ["late", "ann"]
 

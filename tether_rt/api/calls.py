@@ -17,6 +17,7 @@ from tether_rt.recordings.waveform.service import WaveformService
 STATUSES: Final = ("completed", "no-answer", "busy", "failed")
 DIRECTIONS: Final = ("inbound", "outbound")
 MOST_AGENTS: Final = 200
+MAX_NUMBER_DIGITS: Final = 9
 LINK_S: Final = 600
 """How long a signed recording link holds (contract)."""
 
@@ -133,6 +134,18 @@ class CallHandler(HistoryBase):
         if call is None:
             raise NotFound("There is no such call.")
         self.respond({"success": True, "call": call})
+
+
+class CallChangeHandler(HistoryBase):
+    """`GET /api/calls/{callId}/history/{number}`: one entry of a call's history, with all its old values."""
+
+    @within_deadline
+    async def get(self, call_id: str, number: str) -> None:
+        is_number = number.isascii() and number.isdigit() and len(number) <= MAX_NUMBER_DIGITS
+        change = await self.history.change(self.session.organization_id, call_id, int(number)) if is_number else None
+        if change is None:
+            raise NotFound("There is no such change of a call.")
+        self.respond({"success": True, "change": change})
 
 
 class CallRecordingHandler(OneCallHandler):

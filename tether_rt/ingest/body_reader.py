@@ -1,12 +1,12 @@
-"""A vendor's body: parsed, checked against its schema, and judged for what MongoDB cannot hold; a large one in threads."""
+"""A vendor's body: parsed, checked, and judged for what MongoDB cannot hold; a large one in threads."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
 
 from tether_rt.domain.call import CompletedCall
 from tether_rt.domain.contract import Contract
@@ -28,6 +28,13 @@ _LARGE_AT_ONCE: Final = max(2, min(4, os.cpu_count() or 2))
 _LIFT_BYTES: Final = 256 * 1024
 
 
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+Require = Callable[[object], None]
+"""Raises `BadRequest` for a body that does not satisfy its schema; a large body is checked in a thread."""
+
+
 class ReadBody(NamedTuple):
     """A body that satisfies its schema."""
 
@@ -39,43 +46,48 @@ class ReadBody(NamedTuple):
     is_large: bool
     """Whether work that goes over all of it is to be done in a thread."""
 
+    async def run(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """Return what `work`, which goes over all of the body, returns."""
+        return await asyncio.to_thread(work, *args, **kwargs) if self.is_large else work(*args, **kwargs)
+
 
 class BodyReader:
-    """Reads bodies against the schemas of the contract."""
+    """Reads bodies; one for the process."""
 
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
         self._turns = asyncio.Semaphore(_LARGE_AT_ONCE)
 
-    async def read(self, raw: bytearray, schema: str) -> ReadBody:
-        """Return the body that `raw` is; raises `BadRequest` with all that is wrong with one that is no JSON or not valid."""
+    async def read(self, raw: bytearray, schema: str, require: Require = lambda body: None) -> ReadBody:
+        """Return the body that `raw` is; raises `BadRequest` with all that is wrong with one that is no JSON or not valid.
+
+        `require` is asked before the schema.
+        """
         is_large = len(raw) >= _IN_THREAD_BYTES or (len(raw) >= _SURELY_FEW_BYTES and has_more_values(raw, _IN_THREAD_VALUES))
         if not is_large:
-            return self._read(raw, schema, is_large)
+            return self._read(raw, schema, require, is_large)
         async with self._turns:
-            return await asyncio.to_thread(self._read, raw, schema, is_large)
+            return await asyncio.to_thread(self._read, raw, schema, require, is_large)
 
     async def judge(self, read: ReadBody, source: Source) -> CompletedCall:
         """Return the call that a body makes; raises `BadRequest` with every rule that it breaks (`judging`)."""
-        judged = partial(judge, self._contract, read.body, read.text, read.fingerprint or "", source, datetime.now(UTC))
-        return await asyncio.to_thread(judged) if read.is_large else judged()
+        return await read.run(judge, self._contract, read.body, read.text, read.fingerprint or "", source, datetime.now(UTC))
 
     async def require_storable(self, read: ReadBody) -> None:
         """Raise `BadRequest` for what MongoDB cannot hold (`storable`)."""
-        if read.is_large:
-            await asyncio.to_thread(require_storable, read.body, read.text)
-        else:
-            require_storable(read.body, read.text)
+        await read.run(require_storable, read.body, read.text)
 
-    def _read(self, raw: bytearray, schema: str, is_large: bool) -> ReadBody:
+    def _read(self, raw: bytearray, schema: str, require: Require, is_large: bool) -> ReadBody:
         now = datetime.now(UTC)
         lifted = lift_recording(raw, _LIFT_BYTES) if len(raw) > _LIFT_BYTES else None
         if lifted is not None:
             rest, placeholder, recording = lifted
             body, text = read(rest)
             if isinstance(body, dict) and body.get("recording") == placeholder:
+                require(body)
                 require_valid(self._contract, schema, body, text, now)
                 return ReadBody(body, text, recording, fingerprint(body, recording.pieces()), is_large)
         body, text = read(raw)
+        require(body)
         require_valid(self._contract, schema, body, text, now)
         return ReadBody(body, text, body.get("recording"), fingerprint(body), is_large)

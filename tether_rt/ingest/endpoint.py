@@ -1,11 +1,11 @@
-"""`POST /api/calls/ingest`: the vendor's door."""
+"""The vendor's door: `POST /api/calls/ingest` for new calls, and `PATCH` there and below for changes of them."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from tether_rt.auth.rate_limits import retry_after_s
 from tether_rt.domain.delivery import Kind
@@ -15,6 +15,7 @@ from tether_rt.http.endpoint import Endpoint
 from tether_rt.http.exchange import Exchange
 from tether_rt.http.headers import bearer_token, declared_bytes_of
 from tether_rt.http.responses import Response, to_json
+from tether_rt.ingest.amending import Amending
 from tether_rt.ingest.deliveries import KEPT_STATUSES, DeliveryKeeper, RefusedRequest
 from tether_rt.ingest.pipeline import Pipeline
 from tether_rt.mongo.batch_plan import Created, Outcome
@@ -120,13 +121,45 @@ def _has_misplaced_key(headers: Mapping[str, str]) -> bool:
     return any(name in headers for name in ("Authorization", "X-API-Key", "Api-Key", "X-Auth-Token"))
 
 
-class IngestEndpoint(SourceEndpoint):
-    """Hands the body to the pipeline, answers with the outcome."""
+class AmendEndpoint(SourceEndpoint):
+    """`PATCH /api/calls/ingest/{externalCallId}`: changes a call that the address names."""
 
-    methods = ("POST",)
+    methods: ClassVar[tuple[str, ...]] = ("PATCH",)
 
-    def __init__(self, exchange: Exchange, pipeline: Pipeline, deliveries: DeliveryKeeper) -> None:
+    def __init__(
+        self, exchange: Exchange, external_call_id: str | None = None, *, amending: Amending, deliveries: DeliveryKeeper
+    ) -> None:
         super().__init__(exchange, deliveries)
+        self._external_call_id = external_call_id
+        self._amending = amending
+
+    @property
+    def target(self) -> str | None:
+        return self._external_call_id
+
+    async def respond(self) -> Response:
+        """Change the call and say which fields were changed."""
+        body = self.take_body()
+        assert self.source is not None, "it was authorized"
+        taken = await self._amending.take(body, self.source, self._external_call_id, self.exchange.deadline)
+        return Response(200, to_json({"success": True, "callId": taken.call_id, "changed": list(taken.changed)}))
+
+    def end(self, status: int) -> None:
+        """Count the request by its outcome, once."""
+        if not self.exchange.is_over:
+            is_amendment = self.exchange.request.method == "PATCH"
+            labelled(self.context.metrics.ingest, "amended" if is_amendment and status == 200 else _outcome(status)).inc()
+            self.context.metrics.ingest_s.observe(time.perf_counter() - self.exchange.started_s)
+        super().end(status)
+
+
+class IngestEndpoint(AmendEndpoint):
+    """Hands a call that is posted to the pipeline; changes the call that the body of a PATCH names."""
+
+    methods = ("POST", "PATCH")
+
+    def __init__(self, exchange: Exchange, *, pipeline: Pipeline, amending: Amending, deliveries: DeliveryKeeper) -> None:
+        super().__init__(exchange, amending=amending, deliveries=deliveries)
         self._pipeline = pipeline
 
     async def authorize(self) -> None:
@@ -141,18 +174,13 @@ class IngestEndpoint(SourceEndpoint):
             super().refused(error)
 
     async def respond(self) -> Response:
-        """Store the call and say what became of it."""
+        """Store the call, or change one, and say what became of it."""
+        if self.exchange.request.method == "PATCH":
+            return await super().respond()
         body = self.take_body()
         assert self.source is not None, "it was authorized"
         status, payload = outcome_response(await self._pipeline.take(body, self.source, self.exchange.deadline))
         return Response(status, to_json(payload))
-
-    def end(self, status: int) -> None:
-        """Count the request by its outcome, once."""
-        if not self.exchange.is_over:
-            labelled(self.context.metrics.ingest, _outcome(status)).inc()
-            self.context.metrics.ingest_s.observe(time.perf_counter() - self.exchange.started_s)
-        super().end(status)
 
 
 def outcome_response(outcome: Outcome) -> tuple[int, dict[str, Any]]:

@@ -7,7 +7,7 @@ recording is durable: a crash leaves at most a recording without a call, which t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from tether_rt.domain.call import CompletedCall, Recording, external_call_id
@@ -23,7 +23,6 @@ from tether_rt.ingest.judging import REQUEST_SCHEMA
 from tether_rt.mongo.batch_plan import Created, Duplicate, Entry, Outcome
 from tether_rt.mongo.calls import call_elements
 from tether_rt.mongo.client import new_id
-from tether_rt.mongo.documents import ShownCall
 from tether_rt.recordings.intake import RecordingIntake
 from tether_rt.recordings.uploads import Uploads
 from tether_rt.runtime.deadlines import Deadline
@@ -50,7 +49,7 @@ class Pipeline:
         recordings: RecordingIntake,
         uploads: Uploads,
         group_commit: GroupCommit,
-        stored: Callable[[str, str], Awaitable[ShownCall | None]],
+        stored: Callable[[str, str], Awaitable[Mapping[str, Any] | None]],
         announce: Callable[[Recording], None] = lambda recording: None,
         words_at_once: Callable[[], bool] = lambda: False,
     ) -> None:

@@ -19,6 +19,7 @@ from tether_rt.domain.delivery import Kind, Result, refusal_of
 from tether_rt.domain.source import Source
 from tether_rt.errors import TetherError, Unavailable
 from tether_rt.http.context import BodyBudget
+from tether_rt.ingest.amending import Amending
 from tether_rt.ingest.deliveries import KEPT_STATUSES
 from tether_rt.ingest.delivery_bodies import DeliveryBodies
 from tether_rt.ingest.pipeline import Pipeline
@@ -53,6 +54,16 @@ def take_call(pipeline: Pipeline, calls: Calls) -> Take:
         if isinstance(outcome, Created):
             return Result("created", call_id=outcome.ids.call_id)
         return Result("duplicate", call_id=outcome.call_id)
+
+    return take
+
+
+def take_change(amending: Amending) -> Take:
+    """Return what replays a change of a call."""
+
+    async def take(raw: bytearray, source: Source, delivery: DeliveryDocument) -> Result:
+        amended = await amending.take(raw, source, delivery.get("target"), Deadline())
+        return Result("merged", call_id=amended.call_id)
 
     return take
 

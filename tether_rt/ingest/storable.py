@@ -29,7 +29,7 @@ def require_storable(body: dict[str, Any], raw: bytes | bytearray) -> None:
 
     The body has passed the schema, so only numbers and free-form fields can be wrong.
     """
-    numbers = [body["duration"], *[turn["timestamp"] for turn in body.get("transcript", ()) if "timestamp" in turn]]
+    numbers = [body.get("duration", 0), *[turn["timestamp"] for turn in body.get("transcript", ()) if "timestamp" in turn]]
     free = {name: value for name, value in body.items() if name == "metadata" or name not in KNOWN_FIELDS}
     if min(numbers) > _MIN_SURE and max(numbers) < _MAX_SURE and next(_doubts(free), None) is None:
         return

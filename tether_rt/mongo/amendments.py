@@ -8,13 +8,12 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple, cast
 
 from tether_rt.domain.events import EVENT_NAMES, CallIds, Event
-from tether_rt.domain.names import better_name
 from tether_rt.domain.search_terms import call_terms
 from tether_rt.mongo.client import Document, new_id
 from tether_rt.mongo.documents import CallDocument
 
 MAX_HISTORY: Final = 100
-"""Entries of a call's history; the next one takes the place of the oldest."""
+"""Entries in a call's history; the next one takes the place of the oldest."""
 UNREAD: Final = {"transcription": 0, "providerMetadata": 0, "terms": 0, "numbers": 0, "newTerms": 0}
 """A projection of a call without what may be megabytes, for `Amendment.change`."""
 
@@ -32,8 +31,6 @@ class Change(NamedTuple):
     """The old values of those fields, or None where nothing is to be kept."""
     terms: Sequence[str] | None = None
     """What the call is found by from now on, without its contact's name and spoken words (`call_terms`); None: as before."""
-    contact_name: str | None = None
-    """A name for the contact, which has it only if its own is none or was made up (`better_name`)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,11 +42,14 @@ class Amendment:
     change: Callable[[CallDocument], Change | None]
     """Gets the call's document without the fields in `UNREAD`; returns None when nothing is to be changed.
 
-    It may be called again for the same amendment, when an attempt failed, and then gets what is stored by then."""
+    `contactName` is the contact's name, as it will be when `caller_name` is given. After a failed attempt it is called again,
+    with what is stored by then."""
     source_id: str | None = None
     """Who amends, for the history."""
     contact_id: str | None = None
-    """The call's contact, to be given where a change has `terms` or a `contact_name`."""
+    """The call's contact, to be given where a change has `terms`, or events with the contact's name."""
+    caller_name: str | None = None
+    """By this the contact is named as by a new call's `callerName`, if anything is changed."""
     expected_change: int | None = None
     """The number of the call's last change (`change_number`) for which `change` was made; None: it fits any."""
     weight_bytes: int = 16 * 1024
@@ -102,33 +102,28 @@ class AmendedCall:
         self._told = at_first | set(document.get("told", ()))
         """The names of the events that the call has had."""
 
-    def amend(self, amendment: Amendment, contact_name: str, *, is_renamed: bool = False) -> tuple[Amended | Stale, str | None]:
-        """Apply an amendment; return its outcome, and the name that the contact is to have, if that is another one.
-
-        `contact_name` is the name that the contact has now, which stays if a person gave it (`is_renamed`).
-        """
+    def amend(self, amendment: Amendment, contact_name: str | None) -> Amended | Stale:
+        """Apply an amendment; return its outcome. `contact_name` is the contact's name, if the amendment says whose."""
         call = self.document
         if "lastChange" in call and call["lastChange"]["id"] == amendment.amendment_id:
             # An earlier attempt, whose reply was lost, has committed it.
-            return Amended(amendment.call_id, call["lastChange"]["changed"]), None
+            return Amended(amendment.call_id, call["lastChange"]["changed"])
         if amendment.expected_change is not None and amendment.expected_change != change_number(call):
-            return Stale(amendment.call_id), None
-        change = amendment.change(call)
+            return Stale(amendment.call_id)
+        change = amendment.change(call if contact_name is None else {**call, "contactName": contact_name})
         if change is None:
-            return Amended(amendment.call_id, ()), None
-        better = contact_name if is_renamed else better_name(contact_name, change.contact_name)
-        new_name = better if better != contact_name else None
+            return Amended(amendment.call_id, ())
         last_change = {
             "number": change_number(call) + 1,
             "id": amendment.amendment_id,
             "changed": list(change.changed),
         }
         self._assign({**change.set, "lastChange": last_change, "updatedAt": self._now})
-        if new_name is not None:
-            self._assign({"contactName": new_name})
+        if amendment.caller_name is not None and contact_name is not None:
+            self._assign({"contactName": contact_name})
         if change.terms is not None:
             # As if it were stored just now: all terms are made anew by the search indexer, the old ones are found no more.
-            names = call_terms((new_name or contact_name,), ())
+            names = call_terms((contact_name,), ())
             self._assign({"newTerms": [*change.terms, *names], "unindexed": self._now})
             self._unset = {"terms": "", "numbers": ""}
         if change.history is not None:
@@ -138,7 +133,7 @@ class AmendedCall:
             if event.name not in self._told:
                 self._told.add(event.name)
                 self._assign({"told": [*call.get("told", ()), event.name]})
-        return Amended(amendment.call_id, change.changed), new_name
+        return Amended(amendment.call_id, change.changed)
 
     def _assign(self, values: Mapping[str, Any]) -> None:
         self._set.update(values)

@@ -18,7 +18,7 @@ from tether_rt.domain.fingerprint import same_content
 from tether_rt.domain.names import better_name
 from tether_rt.domain.phone import same_telephone
 from tether_rt.domain.warnings import Warning_
-from tether_rt.mongo.amendments import AmendedCall, Amendment, AmendmentOutcome, Missing
+from tether_rt.mongo.amendments import Amended, AmendedCall, Amendment, AmendmentOutcome, Missing
 from tether_rt.mongo.calls import call_document
 from tether_rt.mongo.client import Document, new_id
 from tether_rt.mongo.lookups import CallKey, StoredCall
@@ -98,6 +98,10 @@ class _Contact:
     last_call_at: datetime | None = None
     """When the batch's last call of the contact was; None when it has none."""
 
+    def named_by(self, caller_name: str | None) -> str:
+        """Return the contact's name after a call that says what the caller is called, or says nothing of it."""
+        return self.name if self.is_renamed else better_name(self.name, caller_name)
+
 
 class Plan:
     """The writes and the outcomes of one batch. Its counts are known at once, all else after `fill`.
@@ -167,9 +171,9 @@ class Plan:
         if call is None:
             return Missing(amendment.call_id)
         contact = self._contacts_by_id.get(amendment.contact_id or "")
-        contact_name = contact.name if contact is not None else call.document["contactName"]
-        outcome, name = call.amend(amendment, contact_name, is_renamed=contact is not None and contact.is_renamed)
-        if name is not None and contact is not None:
+        name = contact.named_by(amendment.caller_name) if contact is not None else None
+        outcome = call.amend(amendment, name)
+        if contact is not None and name is not None and isinstance(outcome, Amended) and outcome.changed:
             contact.name = name
         return outcome
 
@@ -204,8 +208,7 @@ class Plan:
             contact = _Contact(new_id(), new_id(), known_by, UNKNOWN_CALLER, None)
             if known_by is not None:
                 self._contacts[known_by] = contact
-        if not contact.is_renamed:
-            contact.name = better_name(contact.name, call.caller_name)
+        contact.name = contact.named_by(call.caller_name)
         moment = self._moment_of(call)
         contact.last_call_at = max(contact.last_call_at or moment, moment)
         self._touched[contact.contact_id] = contact

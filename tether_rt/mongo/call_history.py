@@ -13,6 +13,7 @@ from typing import Any, Final, TypedDict, cast
 from bson import Regex
 
 from tether_rt.domain.search_terms import by_field, query_terms
+from tether_rt.mongo.call_changes import CallChanges
 from tether_rt.mongo.calls import UNSHOWN
 from tether_rt.mongo.client import Database, Document
 from tether_rt.mongo.documents import CallDocument, Collections, ShownCall
@@ -123,6 +124,7 @@ class CallHistory:
         self._calls = collections.calls
         self._contacts = collections.contacts
         self._counters = collections.counters
+        self._changes = CallChanges(database)
         self._raw_calls = database.get_collection("calls", codec_options=RAW)
 
     async def page(
@@ -187,17 +189,24 @@ class CallHistory:
             for call in calls
         ]
 
-    async def get(self, organization_id: str, call_id: str) -> ShownCall | None:
-        """Return all that is shown of one call of the organization."""
+    async def get(self, organization_id: str, call_id: str) -> dict[str, Any] | None:
+        """Return all that is shown of one call of the organization (`ShownCall`), with its `history` (`CallChanges`)."""
         own = {"_id": call_id, "organizationId": organization_id}
-        call, free_form = await asyncio.gather(
-            self._calls.find_one(own, _SHOWN), self._raw_calls.find_one(own, {"providerMetadata": 1})
+        call, free_form, history = await asyncio.gather(
+            self._calls.find_one(own, _SHOWN),
+            self._raw_calls.find_one(own, {"providerMetadata": 1}),
+            self._changes.of_call(organization_id, call_id),
         )
         if call is None or free_form is None:
             return None
         # In a thread: six megabytes of small objects take a second.
         call["providerMetadata"] = await asyncio.to_thread(as_stored, free_form["providerMetadata"])
-        return (await self._as_shown([call]))[0]
+        (shown,) = await self._as_shown([call])
+        return {**shown, "history": history}
+
+    async def change(self, organization_id: str, call_id: str, number: int) -> dict[str, Any] | None:
+        """Return one entry of a call's history, with all its old values."""
+        return await self._changes.entry(organization_id, call_id, number)
 
     async def every(self, organization_id: str, call_filter: CallFilter) -> AsyncIterator[list[ShownCall]]:
         """Yield all calls of the list, newest first, in batches of some hundred."""

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final, cast
 
 from bson.errors import BSONError
 
-from tether_rt.domain.call import CompletedCall, Recording
+from tether_rt.domain.call import CompletedCall, Recording, iso_ms
 from tether_rt.domain.events import CallIds
 from tether_rt.domain.party import WITHHELD, is_number
 from tether_rt.domain.search_terms import call_terms, indexed_terms
+from tether_rt.domain.source import Source
 from tether_rt.errors import NotStorable
-from tether_rt.mongo.client import CODEC, Database, Document
+from tether_rt.mongo.client import CODEC, MAJORITY, Database, Document
 from tether_rt.mongo.documents import CallContent, CallDocument, Collections, RecordingDocument
+from tether_rt.mongo.free_form import RAW, as_stored
 from tether_rt.mongo.wire.op_msg import Spliced, elements
 
 UNSHOWN: Final = {"terms": 0, "numbers": 0, "newTerms": 0, "fingerprint": 0, "unindexed": 0, "lastChange": 0, "told": 0}
@@ -26,10 +31,7 @@ def call_elements(call: CompletedCall, recording: Recording | None, *, is_indexe
     They are the larger part of the document, and are encoded while no batch waits for it. With `is_indexed` they have all
     search terms, otherwise those are indexed later (`search_index`). Raises `NotStorable` for values that BSON cannot hold.
     """
-    try:
-        return elements(call_content(call, recording, is_indexed=is_indexed), CODEC)
-    except (BSONError, OverflowError) as error:
-        raise NotStorable from error
+    return _elements(call_content(call, recording, is_indexed=is_indexed))
 
 
 def call_content(call: CompletedCall, recording: Recording | None, *, is_indexed: bool) -> CallContent:
@@ -50,7 +52,7 @@ def call_content(call: CompletedCall, recording: Recording | None, *, is_indexed
         "summary": call.summary,
         "agentName": call.agent_name,
         "transcription": call.transcript,
-        "recordings": [_recording_document(recording)] if recording else [],
+        "recordings": [recording_document(recording)] if recording else [],
         "providerMetadata": {"metadata": call.metadata, "extra": call.extra},
         "fingerprint": call.fingerprint,
     }
@@ -65,6 +67,8 @@ def call_content(call: CompletedCall, recording: Recording | None, *, is_indexed
         content["callStartTime"] = call.stated_start_time
     if call.is_historic:
         content["historic"] = True
+    if call.caller_name is not None:
+        content["callerName"] = call.caller_name
     if call.external_call_id is not None:
         # Absent rather than null: the unique index covers only calls that have one.
         content["providerCallId"] = call.external_call_id
@@ -97,7 +101,8 @@ def call_document(content: bytes, is_indexed: bool, ids: CallIds, contact_name: 
     return Spliced(document, content)
 
 
-def _recording_document(recording: Recording) -> RecordingDocument:
+def recording_document(recording: Recording) -> RecordingDocument:
+    """Return what a call's document holds of its recording."""
     return {
         "recordingId": recording.recording_id,
         "key": recording.key,
@@ -110,11 +115,111 @@ def _recording_document(recording: Recording) -> RecordingDocument:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class StoredForAmendment:
+    """A call as it is, for a change of these fields of it."""
+
+    document: CallDocument
+    """Without search terms. Of a transcript that is not to be changed it has the first turn, of other metadata none."""
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The call as it would have been sent, as far as the rules of the contract need it."""
+        call: Any = self.document
+        was_completed = call["status"] == "completed"  # then it has all that such a call needs
+        has_recording = was_completed or call["recordings"] or call.get("recordingStatus") is not None
+        optional = {
+            "transcript": call["transcription"] or ([] if was_completed else None),
+            "summary": call["summary"] if call["summary"] is not None or not was_completed else "",
+            "recording": "stored" if has_recording else None,
+            "agentName": call["agentName"],
+            "callerName": call.get("callerName"),
+            "metadata": call["providerMetadata"]["metadata"],
+        }
+        return {
+            "direction": call["direction"],
+            "fromNumber": call["from"] or "anonymous",
+            "toNumber": call["to"],
+            "duration": call["duration"],
+            "status": call["status"],
+            "callStartTime": iso_ms(call["startTime"]),
+            **{name: value for name, value in optional.items() if value is not None},
+        }
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What `domain.amendment.values_of` gives of this call."""
+        call = self.document
+        return {
+            "transcript": call["transcription"],
+            "summary": call["summary"],
+            "duration": call["duration"],
+            "status": call["status"],
+            "agentName": call["agentName"],
+            "callerName": call.get("callerName"),
+            "callStartTime": call["startTime"],
+            "metadata": call["providerMetadata"]["metadata"],
+        }
+
+
+def amended_content(call: CompletedCall, changed: Sequence[str]) -> dict[str, Any]:
+    """Return the fields of a call's document, with their new values, for these changed fields of the contract."""
+    content: dict[str, dict[str, Any]] = {
+        "transcript": {"transcription": call.transcript},
+        "summary": {"summary": call.summary},
+        "duration": {"duration": call.duration_s, "endTime": call.end_time},
+        "status": {"status": call.status},
+        "agentName": {"agentName": call.agent_name},
+        "callerName": {"callerName": call.caller_name},
+        "callStartTime": {"startTime": call.start_time, "endTime": call.end_time},
+        "metadata": {"providerMetadata.metadata": call.metadata},
+    }
+    return {field: value for name in changed if name in content for field, value in content[name].items()}
+
+
+def encoded_bytes(values: Mapping[str, Any]) -> int:
+    """Return how much values take in MongoDB; raises `NotStorable` for those that BSON cannot hold."""
+    return len(_elements(values))
+
+
+def _elements(values: Mapping[str, Any]) -> bytes:
+    try:
+        return elements(values, CODEC)
+    except (BSONError, OverflowError) as error:
+        raise NotStorable from error
+
+
 class Calls:
     """Queries on `calls` about one call."""
 
     def __init__(self, database: Database) -> None:
         self._calls = Collections(database).calls
+        # With majority: of a change that a vendor is told is there already, nothing may be rolled back.
+        self._durable_calls = database.get_collection("calls", read_concern=MAJORITY)
+        self._raw_calls = database.get_collection("calls", codec_options=RAW, read_concern=MAJORITY)
+
+    async def for_amendment(
+        self, source: Source, call_id: str | None, external_call_id: str | None, fields: Collection[str]
+    ) -> StoredForAmendment | None:
+        """Return the call of the source with this id, or this `externalCallId`, or both, to change these fields of it."""
+        own: Document = {"userId": source.id, "organizationId": source.organization_id}
+        if call_id is not None:
+            own["_id"] = call_id
+        if external_call_id is not None:
+            own["providerCallId"] = external_call_id
+        shown: Document = {"terms": 0, "numbers": 0, "newTerms": 0, "providerMetadata": 0}
+        if "transcript" not in fields:
+            shown["transcription"] = {"$slice": 1}
+        document = await self._durable_calls.find_one(own, shown)
+        if document is None:
+            return None
+        metadata = None
+        if "metadata" in fields:
+            # After the other fields: when the call is changed in between, its change has a number that is not expected.
+            raw = await self._raw_calls.find_one({"_id": document["_id"]}, {"providerMetadata.metadata": 1})
+            # In a thread: six megabytes of small objects take a second.
+            metadata = await asyncio.to_thread(as_stored, raw["providerMetadata"]["metadata"]) if raw is not None else None
+        return StoredForAmendment(cast(CallDocument, {**document, "providerMetadata": {"metadata": metadata, "extra": {}}}))
 
     async def with_recording_key(self, organization_id: str, call_id: str) -> CallDocument | None:
         """Return a call of the organization with its recordings' keys, but without `providerMetadata`."""

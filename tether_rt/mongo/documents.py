@@ -197,6 +197,7 @@ class CallContent(_Numbers):
     transcription: list[dict[str, Any]]
     recordings: list[RecordingDocument]
     providerMetadata: FreeFormDocument
+    callerName: NotRequired[str]
     providerCallId: NotRequired[str]
     fromWithheld: NotRequired[bool]
     fingerprint: str

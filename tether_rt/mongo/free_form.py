@@ -11,7 +11,7 @@ from typing import Any, Final
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 
-RAW: Final = CodecOptions(document_class=RawBSONDocument)
+RAW: Final = CodecOptions(document_class=RawBSONDocument, tz_aware=True)
 """Codec options for a collection whose documents go through `as_stored`."""
 
 
