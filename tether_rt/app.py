@@ -50,6 +50,7 @@ from tether_rt.ingest.deliveries import DeliveryKeeper
 from tether_rt.ingest.delivery_bodies import DeliveryBodies
 from tether_rt.ingest.endpoint import AmendEndpoint, IngestEndpoint
 from tether_rt.ingest.group_commit import GroupCommit
+from tether_rt.ingest.later_recordings import LaterRecordings, Schedule
 from tether_rt.ingest.pipeline import Pipeline
 from tether_rt.ingest.replay import Replays, Take, take_call, take_change
 from tether_rt.ingest.validate_endpoint import ValidateEndpoint
@@ -62,6 +63,7 @@ from tether_rt.mongo.contacts import Contacts
 from tether_rt.mongo.deliveries import Deliveries
 from tether_rt.mongo.indexes import create_indexes
 from tether_rt.mongo.lookups import Lookups
+from tether_rt.mongo.pending_recordings import PendingRecordings
 from tether_rt.mongo.private_mongod import PrivateMongod
 from tether_rt.mongo.recording_keys import RecordingKeys
 from tether_rt.mongo.search_index import SearchBacklog, SearchIndexer
@@ -108,14 +110,16 @@ class App:
         *,
         passwords: PasswordCheck | None = None,
         clock: Callable[[], float] = time.monotonic,
+        schedule: Schedule = Schedule(),  # noqa: B008 - immutable
     ) -> None:
-        """`clock` decides how long keys and sessions are cached."""
+        """`clock` decides how long keys and sessions are cached, `schedule` when recordings are fetched that come later."""
         self.settings = settings
         self.metrics = Metrics()
         self.supervisor = Supervisor()
         self.private_mongod = None if settings.mongodb_uri else PrivateMongod(settings.data_dir, settings.mongod)
         self._passwords = passwords
         self._clock = clock
+        self._schedule = schedule
         self._closers: Closers = []
         self._database_closers: Closers = []
         """What the parts need until they are closed; the last one is closed first."""
@@ -185,6 +189,17 @@ class App:
         self.waveforms = WaveformService(Waveforms(database), self.recordings, spool)
         self.supervisor.add("waveforms", self.waveforms.run)
         self.history = CallHistory(database, backlog)
+        self.later_recordings = LaterRecordings(
+            PendingRecordings(database),
+            intake,
+            uploads,
+            self.group_commit,
+            keyring,
+            self.metrics,
+            self.waveforms.announce,
+            self._schedule,
+        )
+        self.supervisor.add("later recordings", self.later_recordings.run)
         duplicates = DuplicateCheck(Lookups(LoopConnection(database)))
         self._closers.append(("duplicates", duplicates.close))
         bodies = BodyReader(contract)
@@ -193,6 +208,7 @@ class App:
             duplicates,
             intake,
             uploads,
+            self.later_recordings,
             self.group_commit,
             self.history.get,
             self.waveforms.announce,
@@ -266,6 +282,11 @@ class App:
             ("/api/calls/{callId}", calls.CallHandler, history_part),
             ("/api/calls/{callId}/history/{number}", calls.CallChangeHandler, history_part),
             ("/api/calls/{callId}/peaks", calls.PeaksHandler, {**calls_part, "waveforms": self.waveforms}),
+            (
+                "/api/calls/{callId}/recording/retry",
+                calls.RetryRecordingHandler,
+                {**calls_part, "later": self.later_recordings},
+            ),
             ("/api/calls/{callId}/recording", calls.CallRecordingHandler, {**calls_part, "links": links}),
             (
                 "/api/recordings/{recordingId}",
@@ -369,6 +390,7 @@ class App:
         await self.hub.drain(within_s - (time.monotonic() - began_s))
 
     async def _commit_changes(self, http: BoundedServer) -> None:
+        await self.later_recordings.drain()
         await http.answered(changes=True)
         await self.group_commit.drain()
         await self.delivery_keeper.drain()

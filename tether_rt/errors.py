@@ -47,6 +47,7 @@ Code = Literal[
     "internal_error",
     "unavailable",
     "use_validate",
+    "nothing_to_retry",
     # of the text of a body
     "empty_body",
     "not_json",

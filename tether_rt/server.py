@@ -17,6 +17,7 @@ from tether_rt.auth.passwords import PasswordCheck
 from tether_rt.errors import ConfigError
 from tether_rt.http.server import BoundedServer
 from tether_rt.http.sockets import bind
+from tether_rt.ingest.later_recordings import Schedule
 from tether_rt.runtime.logs import configure_logging, log
 from tether_rt.settings import Settings
 
@@ -42,10 +43,11 @@ class Server:
         *,
         passwords: PasswordCheck | None = None,
         clock: Callable[[], float] = time.monotonic,
+        schedule: Schedule = Schedule(),  # noqa: B008 - immutable
     ) -> None:
-        """`passwords` and `clock` are those of `App`."""
+        """`passwords`, `clock` and `schedule` are those of `App`."""
         self.settings = settings
-        self.app = App(settings, passwords=passwords, clock=clock)
+        self.app = App(settings, passwords=passwords, clock=clock, schedule=schedule)
         self._http: BoundedServer | None = None
         self.url = ""
 

@@ -28,6 +28,7 @@ from tether_rt.auth.credentials import Keyring, SessionClaims
 from tether_rt.domain.contract import load_contract
 from tether_rt.mongo import client as store
 
+ASYNC = {"Prefer": "respond-async"}
 EXAMPLES = 25
 """Made up for each operation, beside those that follow from its limits and examples one by one."""
 
@@ -184,6 +185,11 @@ def test_every_operation_succeeds_as_the_contract_says(site: Site) -> None:
     link = urlsplit(audio_url)
     recording = {"path_parameters": {"recordingId": link.path.rpartition("/")[2]}, "query": dict(parse_qsl(link.query))}
     ask("get_recordings_by_id", **recording)
+    later = {**call, "externalCallId": uuid.uuid4().hex, "recording": "http://127.0.0.1/a.mp3"}
+    given_up = {"path_parameters": {"callId": ask("post_calls_ingest", body=later, headers=ASYNC).json()["callId"]}}
+    while ask("get_calls_by_id", **given_up).json()["call"]["recordingStatus"] != "failed":
+        time.sleep(0.05)
+    ask("post_calls_recording_retry", **given_up)
     ask("get_recordings_by_id", **recording, headers={"Range": "bytes=0-99"})
     ask("get_recordings_by_id", **recording, headers={"Range": "bytes=99999999-"})
     ask("get_contacts_by_id", **of_contact)

@@ -28,6 +28,7 @@ from argon2 import PasswordHasher
 from tests.support.refusals import sentence_of
 from tether_rt import accounts
 from tether_rt.auth.passwords import PasswordCheck
+from tether_rt.ingest.later_recordings import Schedule
 from tether_rt.mongo import client as store
 from tether_rt.server import Server
 from tether_rt.settings import Settings
@@ -187,10 +188,14 @@ class Service:
 
 @asynccontextmanager
 async def running(
-    settings: Settings, *, passwords: PasswordCheck | None = None, clock: Callable[[], float] = time.monotonic
+    settings: Settings,
+    *,
+    passwords: PasswordCheck | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    schedule: Schedule = Schedule(),  # noqa: B008 - immutable
 ) -> AsyncIterator[Service]:
     """Run a server in this process until the block ends."""
-    server = Server(settings, passwords=passwords, clock=clock)
+    server = Server(settings, passwords=passwords, clock=clock, schedule=schedule)
     await server.start()
     try:
         async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:

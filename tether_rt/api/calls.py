@@ -9,6 +9,7 @@ from tether_rt.errors import BadRequest, NotFound
 from tether_rt.http.exchange import Exchange
 from tether_rt.http.handlers import SessionHandler, within_deadline
 from tether_rt.http.headers import arrived_over_tls
+from tether_rt.ingest.later_recordings import LaterRecordings
 from tether_rt.mongo.call_history import CallFilter, CallHistory
 from tether_rt.mongo.calls import Calls
 from tether_rt.mongo.documents import CallDocument, RecordingDocument
@@ -174,6 +175,24 @@ class CallRecordingHandler(OneCallHandler):
                 "to": call["to"],
             }
         )
+
+
+class RetryRecordingHandler(OneCallHandler):
+    """`POST /api/calls/{callId}/recording/retry`: fetch a recording that was given up, as if for the first time."""
+
+    def initialize(self, exchange: Exchange, calls: Calls, later: LaterRecordings) -> None:  # type: ignore[override]
+        super().initialize(exchange, calls)
+        self.later = later
+
+    @within_deadline
+    async def post(self, call_id: str) -> None:
+        organization_id = self.session.organization_id
+        if not await self.later.retry(organization_id, call_id):
+            if not await self.calls.exists(organization_id, call_id):
+                raise NotFound("There is no such call.")
+            sentence = "This call has no recording that was given up, or its address is not kept any more"
+            raise BadRequest(sentence, code="nothing_to_retry")
+        self.respond({"success": True, "callId": call_id, "recordingStatus": "pending"})
 
 
 class PeaksHandler(OneCallHandler):

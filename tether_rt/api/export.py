@@ -29,6 +29,8 @@ _COLUMNS: Final = {
     "seconds": "duration",
     "summary": "summary",
     "vendorCallId": "providerCallId",
+    "recordingStatus": "recordingStatus",
+    "recordingError": "recordingError",
 }
 _BYTE_ORDER_MARK: Final = "\ufeff"
 """Without it Excel reads UTF-8 as the machine's old code page."""
@@ -65,7 +67,14 @@ class ExportHandler(HistoryBase):
 
 def _table(calls: list[ShownCall], is_plain: bool) -> bytes:
     write = plain_cell if is_plain else cell
-    rows = [{**call, "from": call["from"] or WITHHELD} for call in calls]
+    rows = [
+        {
+            **call,
+            "from": call["from"] or WITHHELD,
+            "recordingError": error["error"] if (error := call.get("recordingError")) is not None else None,
+        }
+        for call in calls
+    ]
     return _lines([[write(row.get(field)) for field in _COLUMNS.values()] for row in rows]).encode()
 
 

@@ -16,7 +16,7 @@ from tether_rt.domain.call import CompletedCall, Recording, iso_ms
 
 EVENT_NAMES: Final = ("call_initiated", "call_ended", "call_recording_ready", "fetch_messages")
 """The events of a call that is stored with its recording, in their order."""
-CHANGE_EVENT_NAMES: Final = ("call_updated",)
+CHANGE_EVENT_NAMES: Final = ("call_updated", "recording_failed")
 """The further events of a stored call that is changed."""
 
 MAX_NAME_CHARS: Final = 256
@@ -108,6 +108,11 @@ def recording_ready(ids: CallIds, recording: Recording) -> Event:
 def fetch_messages(ids: CallIds) -> Event:
     """Return the event that says that a conversation has a new or another message."""
     return Event("fetch_messages", {"conversationId": ids.conversation_id, "contactId": ids.contact_id, "callId": ids.call_id})
+
+
+def recording_failed(ids: CallIds, code: str, error: str) -> Event:
+    """Return the event that says that a call's recording, which was to be fetched later, is not fetched any more, and why."""
+    return Event("recording_failed", {**_ids(ids), "code": code, "error": error})
 
 
 def call_updated(ids: CallIds, changed: Sequence[str], shown: Mapping[str, Any]) -> Event:

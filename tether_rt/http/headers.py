@@ -27,7 +27,7 @@ SECURITY: Final = {
 NOTHING_MAY_RUN: Final = "default-src 'none'; frame-ancestors 'none'"
 
 PREFLIGHT: Final = {
-    "Access-Control-Allow-Headers": "Authorization, Content-Type, X-Request-Id",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, Prefer, X-Request-Id",
     "Access-Control-Max-Age": "600",
 }
 """The answer to a preflight request of an allowed origin (Fetch, "CORS-preflight request"), beside the methods."""
@@ -41,6 +41,16 @@ def bearer_token(headers: Headers) -> str | None:
     """Return the token of `Authorization: Bearer <token>` (RFC 6750 section 2.1; the scheme's case does not matter)."""
     scheme, _, token = headers.get("Authorization", "").partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+_PREFERENCE: Final = re.compile(r'\s*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)\s*(?:=\s*(?:""\s*)?)?(?:;|\Z)')
+_OUTSIDE_QUOTES: Final = re.compile(r'((?:[^,"]|"(?:[^"\\]|\\.)*"?)+)')
+
+
+def prefers(headers: Headers, preference: str) -> bool:
+    """Say if `Prefer` has a preference that has no value; its parameters are ignored (RFC 7240 section 2)."""
+    found = map(_PREFERENCE.match, _OUTSIDE_QUOTES.findall(headers.get("Prefer", "")))
+    return any(one is not None and one[1].lower() == preference for one in found)
 
 
 def origin_allowed(request: HTTPServerRequest, allowed_origins: tuple[str, ...]) -> bool:

@@ -13,7 +13,7 @@ from tether_rt.domain.source import Source
 from tether_rt.errors import BadRequest, TetherError, TooManyRequests, Unauthorized, UnsupportedMedia
 from tether_rt.http.endpoint import Endpoint
 from tether_rt.http.exchange import Exchange
-from tether_rt.http.headers import bearer_token, declared_bytes_of
+from tether_rt.http.headers import bearer_token, declared_bytes_of, prefers
 from tether_rt.http.responses import Response, to_json
 from tether_rt.ingest.amending import Amending
 from tether_rt.ingest.deliveries import KEPT_STATUSES, DeliveryKeeper, RefusedRequest
@@ -114,6 +114,8 @@ class SourceEndpoint(Endpoint):
 
 _NO_KEY: Final = "Missing or invalid API key: send Authorization: Bearer tk_live_…"
 _MISPLACED_KEY: Final = " (the key goes into that header, after the word Bearer)"
+RESPOND_ASYNC: Final = "respond-async"
+"""The preference for an answer before the recording is fetched (RFC 7240 section 4.1)."""
 _DRY_RUN: Final = frozenset(("dryrun", "validate", "validateonly", "test"))
 
 
@@ -179,8 +181,11 @@ class IngestEndpoint(AmendEndpoint):
             return await super().respond()
         body = self.take_body()
         assert self.source is not None, "it was authorized"
-        status, payload = outcome_response(await self._pipeline.take(body, self.source, self.exchange.deadline))
-        return Response(status, to_json(payload))
+        later = prefers(self.exchange.request.headers, RESPOND_ASYNC)
+        outcome = await self._pipeline.take(body, self.source, self.exchange.deadline, later=later)
+        status, payload = outcome_response(outcome)
+        is_followed = later and isinstance(outcome, Created) and outcome.is_pending
+        return Response(status, to_json(payload), {"Preference-Applied": RESPOND_ASYNC} if is_followed else {})
 
 
 def outcome_response(outcome: Outcome) -> tuple[int, dict[str, Any]]:
@@ -189,7 +194,8 @@ def outcome_response(outcome: Outcome) -> tuple[int, dict[str, Any]]:
         ids = outcome.ids
         created = {"callId": ids.call_id, "contactId": ids.contact_id, "conversationId": ids.conversation_id}
         warnings = [warning._asdict() for warning in outcome.warnings]
-        return 201, {"success": True, **created, **({"warnings": warnings} if warnings else {})}
+        pending = {"recording": "pending"} if outcome.is_pending else {}
+        return 201, {"success": True, **created, **pending, **({"warnings": warnings} if warnings else {})}
     duplicate: dict[str, Any] = {"success": True, "deduplicated": True, "callId": outcome.call_id}
     if outcome.differs:
         duplicate |= {"payloadDiffers": True, "differs": outcome.fields}

@@ -1,7 +1,8 @@
-"""What happens to one call, in this order: contract, duplicate check, rules, recording, commit.
+"""What happens to one call, in this order: contract, duplicate check, rules, recording (now or later), commit.
 
 The order is a promise. A duplicate is found before its recording is touched, and nothing is committed to MongoDB before the
-recording is durable: a crash leaves at most a recording without a call, which the next start removes (`recordings.uploads`).
+recording is durable, or its address committed with the call: a crash leaves at most a recording without a call, which the next
+start removes (`recordings.uploads`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from tether_rt.ingest.deduplication import DuplicateCheck
 from tether_rt.ingest.differences import by_name
 from tether_rt.ingest.group_commit import GroupCommit
 from tether_rt.ingest.judging import REQUEST_SCHEMA
+from tether_rt.ingest.later_recordings import LaterRecordings
 from tether_rt.mongo.batch_plan import Created, Duplicate, Entry, Outcome
 from tether_rt.mongo.calls import call_elements
 from tether_rt.mongo.client import new_id
@@ -48,6 +50,7 @@ class Pipeline:
         duplicates: DuplicateCheck,
         recordings: RecordingIntake,
         uploads: Uploads,
+        later: LaterRecordings,
         group_commit: GroupCommit,
         stored: Callable[[str, str], Awaitable[Mapping[str, Any] | None]],
         announce: Callable[[Recording], None] = lambda recording: None,
@@ -62,16 +65,20 @@ class Pipeline:
         self._duplicates = duplicates
         self._recordings = recordings
         self._uploads = uploads
+        self._later = later
         self._group_commit = group_commit
         self._stored = stored
         self._announce = announce
         self._words_at_once = words_at_once
 
-    async def take(self, raw: bytearray, source: Source, deadline: Deadline, call_id: str | None = None) -> Outcome:
+    async def take(
+        self, raw: bytearray, source: Source, deadline: Deadline, call_id: str | None = None, *, later: bool = False
+    ) -> Outcome:
         """Return `Created` or `Duplicate` once it is durable.
 
         `call_id` is the id of a new call that has no `externalCallId`: stored before under that id, it is not stored again.
-        `deadline` is how long the request may still wait for MongoDB. Raises `BadRequest` for an error that the vendor can
+        `deadline` is how long the request may still wait for MongoDB. With `later`, or if the source is set so, a recording
+        that is an address is fetched after the call is stored. Raises `BadRequest` for an error that the vendor can
         correct, `Unavailable` for one that passes by itself.
         """
         read = await self._bodies.read(raw, REQUEST_SCHEMA)
@@ -83,8 +90,11 @@ class Pipeline:
                 return await self._compared(found, body, source, deadline)
         call = await self._bodies.judge(read, source)
         own_id = call_id if call_id is not None and external_id is None else new_id()
-        recording = None
-        if read.recording is not None:
+        recording = sealed_url = None
+        is_later = later or source.settings.recordings == "later"
+        if read.recording is not None and is_later and (url := self._recordings.url_of(read.recording)) is not None:
+            sealed_url = self._later.sealed(url)
+        elif read.recording is not None:
             is_first = own_id != call_id  # an earlier replay may have stored a recording for the same id
             recording = await self._recordings.take(read.recording, source.organization_id, own_id, is_first=is_first)
         with self._uploads.deciding(recording.key if recording is not None else None) as upload:
@@ -92,9 +102,11 @@ class Pipeline:
                 odd = recording_warnings(call.duration_s, recording.duration_s, recording.kind, recording.is_playable)
                 call = call._replace(warnings=(*call.warnings, *odd))
             is_indexed = not read.is_large and self._words_at_once()
-            entry = Entry(own_id, call, recording, call_elements(call, recording, is_indexed=is_indexed), is_indexed)
+            is_pending = sealed_url is not None
+            elements = call_elements(call, recording, is_indexed=is_indexed, is_pending=is_pending)
+            entry = Entry(own_id, call, recording, elements, is_indexed, sealed_url)
             warnings = call.warnings
-            del raw, read, body, call  # perhaps megabytes, which are not needed while the commit is awaited
+            del raw, read, body, call, elements  # perhaps megabytes, which are not needed while the commit is awaited
             outcome = await self._group_commit.submit(entry, deadline.remaining_s)
             if isinstance(outcome, Created):
                 upload.keep()
@@ -102,7 +114,9 @@ class Pipeline:
             self._announce(recording)
         if isinstance(outcome, Duplicate):
             return await self._compared(outcome, None, source, deadline)
-        return outcome._replace(warnings=warnings)
+        if is_pending:
+            self._later.wake()
+        return outcome._replace(warnings=warnings, is_pending=is_pending)
 
     async def rehearse(self, raw: bytearray, source: Source, deadline: Deadline) -> Rehearsal:
         """Return what `take` would make of a body; nothing is stored, and the address of a recording is not fetched.

@@ -35,6 +35,8 @@ class Entry(NamedTuple):
     """The BSON that `calls.call_elements` made of the call."""
     is_indexed: bool = False
     """Whether `elements` has the terms that the call is found by; otherwise the search indexer adds them later."""
+    sealed_url: str | None = None
+    """The encrypted address of a recording that is to be fetched later."""
 
     @property
     def organization_id(self) -> str:
@@ -59,6 +61,8 @@ class Created(NamedTuple):
     ids: CallIds
     warnings: tuple[Warning_, ...] = ()
     """What is odd about the call, as its sender is told."""
+    is_pending: bool = False
+    """Whether its recording is fetched later."""
 
 
 class Duplicate(NamedTuple):
@@ -123,6 +127,8 @@ class Plan:
         self.calls: list[Spliced] = []
         self.events: list[Event] = []
         self.messages: list[Document] = []
+        self._pending: list[Entry] = []
+        """Those whose recordings are to be fetched later."""
         self._contacts: dict[str, _Contact] = {}
         """By number: the stored ones, and those that the batch makes."""
         self._contacts_by_id: dict[str, _Contact] = {}
@@ -198,6 +204,8 @@ class Plan:
             }
         )
         self.events += call_events(call, ids, contact.name, entry.recording)
+        if entry.sealed_url is not None:
+            self._pending.append(entry)
         return ids
 
     def _contact_of(self, call: CompletedCall) -> _Contact:
@@ -240,6 +248,7 @@ class Plan:
             insert("conversations", conversations),
             insert("calls", self.calls),
             insert("messages", self.messages),
+            insert("pending_recordings", [_pending_document(entry, at) for entry in self._pending]),
             *self._amending_commands(),
         ]
         if more := len(self.events) - self.event_count:
@@ -333,6 +342,18 @@ def _resolve_duplicates(
             yield entry
             if entry.key is not None:
                 stored[entry.key] = StoredCall(entry.call_id, entry.call.fingerprint)
+
+
+def _pending_document(entry: Entry, at: datetime) -> Document:
+    """Return the document of `pending_recordings` for a new call; it is due at once."""
+    return {
+        "_id": entry.call_id,
+        "organizationId": entry.organization_id,
+        "url": entry.sealed_url,
+        "attempts": 0,
+        "nextAt": at,
+        "createdAt": at,
+    }
 
 
 def segment_document(organization_id: str, last: int, events: Sequence[Event], at: datetime) -> Document:

@@ -183,6 +183,8 @@ class CallHistory:
                 "contactName": names.get(call["contactId"], call["contactName"]),
                 "sourceId": call["userId"],
                 "sourceName": call.get("sourceName"),
+                "recordingStatus": "stored" if call.get("recordings") else call.get("recordingStatus"),
+                "recordingError": None if call.get("recordings") else call.get("recordingError"),
                 "historic": call.get("historic", False),
                 "warnings": call.get("warnings", []),
             }

@@ -25,16 +25,21 @@ UNSHOWN: Final = {"terms": 0, "numbers": 0, "newTerms": 0, "fingerprint": 0, "un
 """A projection without the fields that nobody outside needs."""
 
 
-def call_elements(call: CompletedCall, recording: Recording | None, *, is_indexed: bool = False) -> bytes:
+def call_elements(
+    call: CompletedCall, recording: Recording | None, *, is_indexed: bool = False, is_pending: bool = False
+) -> bytes:
     """Return the encoded fields that a call's document has from the call itself (`CallContent`).
 
     They are the larger part of the document, and are encoded while no batch waits for it. With `is_indexed` they have all
-    search terms, otherwise those are indexed later (`search_index`). Raises `NotStorable` for values that BSON cannot hold.
+    search terms, otherwise those are indexed later (`search_index`). With `is_pending` the recording is still to be fetched.
+    Raises `NotStorable` for values that BSON cannot hold.
     """
-    return _elements(call_content(call, recording, is_indexed=is_indexed))
+    return _elements(call_content(call, recording, is_indexed=is_indexed, is_pending=is_pending))
 
 
-def call_content(call: CompletedCall, recording: Recording | None, *, is_indexed: bool) -> CallContent:
+def call_content(
+    call: CompletedCall, recording: Recording | None, *, is_indexed: bool, is_pending: bool = False
+) -> CallContent:
     """Return the fields that a call's document has from the call itself, as `call_elements` encodes them."""
     known = own_terms(call)
     content: CallContent = {
@@ -65,6 +70,8 @@ def call_content(call: CompletedCall, recording: Recording | None, *, is_indexed
         content["warnings"] = [{"code": code, "field": field, "message": message} for code, field, message in call.warnings]
     if call.stated_start_time is not None:
         content["callStartTime"] = call.stated_start_time
+    if is_pending:
+        content["recordingStatus"] = "pending"
     if call.is_historic:
         content["historic"] = True
     if call.caller_name is not None:

@@ -157,6 +157,13 @@ class RecordingDocument(TypedDict):
     playable: NotRequired[bool]
 
 
+class RecordingErrorDocument(TypedDict):
+    """Why a recording that was to be fetched later is not fetched any more."""
+
+    code: str
+    error: str
+
+
 class FreeFormDocument(TypedDict):
     """A request's `metadata`, and its fields that the contract does not know."""
 
@@ -179,6 +186,7 @@ class CallContent(_Numbers):
     """What a call's document holds of the call itself. `userId` is the id of its source, who was always a user at first.
 
     `from` is None, and `fromWithheld` True, when the caller withheld the number.
+    `recordingStatus` is absent unless the recording was to be fetched later.
     `terms` and `numbers` are its search terms once they are indexed, `newTerms` those that are still to be (`search_index`).
     """
 
@@ -196,6 +204,8 @@ class CallContent(_Numbers):
     agentName: str | None
     transcription: list[dict[str, Any]]
     recordings: list[RecordingDocument]
+    recordingStatus: NotRequired[Literal["stored", "pending", "failed"] | None]
+    recordingError: NotRequired[RecordingErrorDocument | None]
     providerMetadata: FreeFormDocument
     callerName: NotRequired[str]
     providerCallId: NotRequired[str]
@@ -232,6 +242,22 @@ class CallDocument(CallContent):
     unindexed: NotRequired[datetime]
     lastChange: NotRequired[LastChangeDocument]
     told: NotRequired[list[str]]
+
+
+class PendingRecordingDocument(TypedDict):
+    """A recording that is still to be fetched; the id is its call's. `url` is encrypted (`Keyring.unseal`).
+
+    `nextAt` is when it is tried next, None for one that was given up, which `expiresAt` then. `holder` is who tries it now.
+    """
+
+    _id: str
+    organizationId: str
+    url: str
+    attempts: int
+    nextAt: datetime | None
+    createdAt: datetime
+    holder: NotRequired[str]
+    expiresAt: NotRequired[datetime]
 
 
 class CallChangeDocument(TypedDict):
@@ -341,6 +367,7 @@ class Collections:
         self.contacts = cast("Collection[ContactDocument]", database["contacts"])
         self.conversations = cast("Collection[ConversationDocument]", database["conversations"])
         self.call_changes = cast("Collection[CallChangeDocument]", database["call_changes"])
+        self.pending_recordings = cast("Collection[PendingRecordingDocument]", database["pending_recordings"])
         self.messages = cast("Collection[MessageDocument]", database["messages"])
         self.calls = cast("Collection[CallDocument]", database["calls"])
         self.feed = cast("Collection[FeedSegment]", database["feed"])

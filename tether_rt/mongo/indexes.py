@@ -69,6 +69,10 @@ _INDEXES: Final[dict[str, list[IndexModel]]] = {
         IndexModel([("unindexed", ASCENDING)], sparse=True),
     ],
     "call_changes": [IndexModel([("callId", ASCENDING), ("number", DESCENDING)])],
+    "pending_recordings": [
+        IndexModel([("nextAt", ASCENDING), ("organizationId", ASCENDING)]),
+        IndexModel([("expiresAt", ASCENDING)], expireAfterSeconds=0),
+    ],
     "deliveries": [
         IndexModel([("organizationId", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)]),
         IndexModel([("organizationId", ASCENDING), ("sourceId", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)]),

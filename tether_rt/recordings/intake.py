@@ -94,6 +94,27 @@ class RecordingIntake:
         except BadRequest as refusal:
             raise _named(refusal) from refusal
 
+    def url_of(self, text: str | LargeText) -> str | None:
+        """Return the address that `text` is, or None if it is base64; raises `BadRequest` for other kinds of address."""
+        try:
+            return _url(text) if isinstance(text, str) else None
+        except BadRequest as refusal:
+            raise _named(refusal) from refusal
+
+    async def fetch_once(self, url: str, organization_id: str, call_id: str) -> Recording:
+        """Fetch a recording of a stored call with one attempt and store it; return it once it is durable.
+
+        Commit it with `Uploads.deciding`.
+
+        Raises `FetchFailed` for what lies with its address or host, `BadRequest` when what came is no recording, and
+        `Unavailable` when the store, the disk or all slots are away. Nothing is left behind then.
+        """
+        began_s = time.perf_counter()
+        async with self._spool.writing() as writer:
+            source = _from_file("url", await self._fetcher.attempt(url, organization_id, writer))
+            place = _Place(organization_id, call_id, secrets.randbelow(_NUMBERS))
+            return await self._store_source(source, place, began_s)
+
     async def examine(self, text: str | LargeText) -> Examined | None:
         """Return what a recording in base64 is, and None for the address of one, which is not fetched; nothing is stored.
 

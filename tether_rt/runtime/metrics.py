@@ -54,6 +54,17 @@ class Metrics:
         self.fetches_failed = Counter(
             "tether_fetches_failed", "Attempts to fetch a recording that failed, by code", ["code"], registry=registry
         )
+        self.later_recordings = Counter(
+            "tether_later_recordings",
+            "Attempts at recordings that are fetched later, by outcome: stored, again, failed, away",
+            ["outcome"],
+            registry=registry,
+        )
+        for outcome in ("stored", "again", "failed", "away"):
+            self.later_recordings.labels(outcome)
+        self.later_recordings_active = Gauge(
+            "tether_later_recordings_active", "Recordings being fetched later just now", registry=registry
+        )
         self.recording_bytes = Counter("tether_recording_bytes", "Bytes stored", ["source"], registry=registry)
         self.recording_s = Histogram(
             "tether_recording_seconds", "Time to obtain and store a recording", ["source"],

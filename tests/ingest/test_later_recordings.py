@@ -1,0 +1,217 @@
+"""Recordings that are fetched after their call was stored: when they come, when they are given up, and tried again."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import settings_on
+from tests.support.audio import mp3
+from tests.support.faulty_store import faulty_store
+from tests.support.program import eventually
+from tests.support.s3 import S3Server
+from tests.support.service import Answer, Dashboard, Service, Tenant, missed, running, sample
+from tests.support.vendor import Vendor, body, in_turn, status, vendor_server
+from tether_rt.ingest.later_recordings import Schedule
+
+ASYNC = {"Prefer": "respond-async"}
+QUICK = Schedule(waits_s=(0.05, 0.05, 0.05), away_s=0.2, poll_s=0.1)
+VOICE = mp3(2)
+
+
+@pytest.fixture(scope="module")
+async def vendor() -> AsyncIterator[Vendor]:
+    async with vendor_server() as vendor:
+        yield vendor
+
+
+@pytest.fixture(scope="module")
+async def service(mongodb_uri: str, tmp_path_factory: pytest.TempPathFactory, vendor: Vendor) -> AsyncIterator[Service]:
+    settings = settings_on(mongodb_uri, tmp_path_factory.mktemp("later"), private_recording_hosts=vendor.host)
+    async with running(settings, schedule=QUICK) as service:
+        yield service
+
+
+@pytest.fixture
+async def tenant(service: Service) -> Tenant:
+    return await service.tenant(role="admin")
+
+
+@pytest.fixture
+async def dashboard(tenant: Tenant) -> AsyncIterator[Dashboard]:
+    dashboard = await tenant.dashboard()
+    yield dashboard
+    await dashboard.close()
+
+
+async def post(tenant: Tenant, url: str, **options: Any) -> Answer:
+    answer = await tenant.post_call(sample(recording=url), headers=ASYNC, **options)
+    assert answer.status == 201, answer.body
+    assert answer.body["recording"] == "pending"
+    assert answer.headers["Preference-Applied"] == "respond-async"
+    return answer
+
+
+async def call_of(tenant: Tenant, answer: Answer) -> dict[str, Any]:
+    """Return the call as it is shown; what lists say of its recording is the same."""
+    call: dict[str, Any] = (await tenant.get(f"/api/calls/{answer.body['callId']}")).body["call"]
+    rows = (await tenant.get("/api/calls/history")).body["calls"]
+    (row,) = [row for row in rows if row["callId"] == call["callId"]]
+    assert (row["recordingStatus"], row["recordingError"]) == (call["recordingStatus"], call["recordingError"])
+    return call
+
+
+async def named(dashboard: Dashboard, name: str) -> dict[str, Any]:
+    """Return the next event of this name."""
+    while (event := await dashboard.next())["event"] != name:
+        pass
+    return event
+
+
+async def test_a_call_is_answered_before_its_recording_and_has_it_then(
+    tenant: Tenant, vendor: Vendor, dashboard: Dashboard
+) -> None:
+    url = vendor.serve("/once", body(VOICE))
+    answer = await post(tenant, url)
+    events = await dashboard.events(5)
+    assert [event["event"] for event in events] == [
+        "call_initiated", "call_ended", "fetch_messages", "call_recording_ready", "fetch_messages",
+    ]  # fmt: skip
+    assert len({event["id"] for event in events}) == 5
+    call = await call_of(tenant, answer)
+    assert (call["recordingStatus"], call["recordingError"]) == ("stored", None)
+    (recording,) = call["recordings"]
+    assert recording["recordingId"] == events[3]["data"]["recordingId"]
+    link = (await tenant.get(f"/api/calls/{call['callId']}/recording")).body["audioUrl"]
+    async with tenant.http.get(link) as audio:
+        assert await audio.read() == VOICE
+    assert len([one for one in vendor.requests if one.target == "/once"]) == 1
+
+
+async def test_a_recording_that_comes_late_is_tried_again(tenant: Tenant, vendor: Vendor, dashboard: Dashboard) -> None:
+    answer = await post(tenant, vendor.serve("/late", in_turn(status(404), status(503), body(VOICE))))
+    await named(dashboard, "call_recording_ready")
+    assert (await call_of(tenant, answer))["recordingStatus"] == "stored"
+    assert len([one for one in vendor.requests if one.target == "/late"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("path", "route", "code"),
+    [
+        ("/gone", status(410), "recording_gone"),
+        ("/page", body(b"<html>please sign in</html>"), "recording_not_audio"),
+    ],
+)
+async def test_what_cannot_get_better_is_given_up_at_once(
+    tenant: Tenant, vendor: Vendor, dashboard: Dashboard, path: str, route: Any, code: str
+) -> None:
+    answer = await post(tenant, vendor.serve(path, route))
+    failed = await named(dashboard, "recording_failed")
+    ids = {name: answer.body[name] for name in ("callId", "contactId", "conversationId")}
+    call = await call_of(tenant, answer)
+    assert call["recordingError"]["code"] == code
+    assert failed["data"] == {**ids, **call["recordingError"]}
+    assert (call["recordingStatus"], call["recordings"]) == ("failed", [])
+    assert len([one for one in vendor.requests if one.target == path]) == 1
+    table = (await tenant.get("/api/calls/export?table=program")).body.decode()
+    assert "failed" in table
+    assert call["recordingError"]["error"] in table
+
+
+async def test_a_private_address_is_given_up_at_once(tenant: Tenant, dashboard: Dashboard) -> None:
+    await post(tenant, "http://10.0.0.1/a.mp3")
+    assert (await named(dashboard, "recording_failed"))["data"]["code"] == "recording_address_refused"
+
+
+async def test_what_fails_every_time_is_given_up_and_can_be_tried_again(
+    tenant: Tenant, service: Service, vendor: Vendor, dashboard: Dashboard
+) -> None:
+    answer = await post(tenant, vendor.serve("/never", status(404)))
+    first = await named(dashboard, "recording_failed")
+    assert first["data"]["code"] == "recording_not_found"
+    assert len([one for one in vendor.requests if one.target == "/never"]) == 1 + len(QUICK.waits_s)
+    retry = f"/api/calls/{answer.body['callId']}/recording/retry"
+    assert (await (await service.tenant()).post(retry)).status == 404
+    assert (await tenant.request("POST", retry)).status == 401
+    again = await tenant.post(retry)
+    assert (again.status, again.body["recordingStatus"]) == (200, "pending")
+    assert (await named(dashboard, "call_updated"))["data"]["changed"] == ["recordingStatus"]
+    second = await named(dashboard, "recording_failed")
+    assert second["id"] != first["id"]
+    vendor.serve("/never", body(VOICE))
+
+    async def is_given_up() -> bool:
+        return (await tenant.post(retry)).status == 200
+
+    await eventually(is_given_up)
+    await named(dashboard, "call_recording_ready")
+    call = await call_of(tenant, answer)
+    assert (call["recordingStatus"], call["recordingError"], len(call["recordings"])) == ("stored", None, 1)
+    refused = await tenant.post(retry)
+    assert (refused.status, refused.body["code"]) == (400, "nothing_to_retry")
+
+
+async def test_the_store_away_is_not_a_failure_of_the_recording(
+    mongodb_uri: str, tmp_path: Path, vendor: Vendor, s3_server: S3Server
+) -> None:
+    url = vendor.serve("/stored", body(VOICE))
+    async with faulty_store(s3_server) as bucket:
+        r2 = {name.lower(): value for name, value in bucket.variables.items()}
+        settings = settings_on(mongodb_uri, tmp_path, private_recording_hosts=vendor.host, **r2)
+        async with running(settings, schedule=QUICK) as service:
+            tenant = await service.tenant()
+            dashboard = await tenant.dashboard()
+            await bucket.fail("503")
+            answer = await post(tenant, url)
+
+            async def was_tried_often() -> bool:
+                return len([one for one in vendor.requests if one.target == "/stored"]) > len(QUICK.waits_s) + 1
+
+            await eventually(was_tried_often)
+            assert (await call_of(tenant, answer))["recordingStatus"] == "pending"
+            await bucket.heal()
+            await named(dashboard, "call_recording_ready")
+            assert (await call_of(tenant, answer))["recordingStatus"] == "stored"
+            await dashboard.close()
+
+
+async def test_a_source_can_be_set_to_later(tenant: Tenant, vendor: Vendor, dashboard: Dashboard) -> None:
+    added = await tenant.post("/api/sources", {"name": "Late", "kind": "api", "settings": {"recordings": "later"}})
+    assert added.status == 201, added.body
+    call = sample(recording=vendor.serve("/set", body(VOICE)))
+    answer = await tenant.request("POST", "/api/calls/ingest", token=added.body["apiKey"], json=call)
+    assert (answer.status, answer.body["recording"]) == (201, "pending")
+    assert "Preference-Applied" not in answer.headers
+    await named(dashboard, "call_recording_ready")
+    again = await tenant.request("POST", "/api/calls/ingest", token=added.body["apiKey"], json=call, headers=ASYNC)
+    assert (again.status, again.body["callId"]) == (200, answer.body["callId"])
+    assert "recording" not in again.body
+    assert "Preference-Applied" not in again.headers
+
+
+async def test_only_an_address_comes_later(tenant: Tenant) -> None:
+    for call, recording_status in ((sample(), "stored"), (missed(), None)):
+        answer = await tenant.post_call(call, headers=ASYNC)
+        assert answer.status == 201
+        assert "recording" not in answer.body
+        assert "Preference-Applied" not in answer.headers
+        assert (await call_of(tenant, answer))["recordingStatus"] == recording_status
+    refused = await tenant.post_call(sample(recording="ftp://a.example/a.mp3"), headers=ASYNC)
+    assert (refused.status, refused.body["field"]) == (400, "recording")
+
+
+@pytest.mark.parametrize("prefer", ["return=minimal", "x-respond-async", 'a="respond-async"', "respond-async=later"])
+async def test_other_preferences_are_ignored(tenant: Tenant, vendor: Vendor, prefer: str) -> None:
+    call = sample(recording=vendor.serve("/now", body(VOICE)))
+    answer = await tenant.post_call(call, headers={"Prefer": prefer})
+    assert (answer.status, "recording" in answer.body) == (201, False)
+
+
+@pytest.mark.parametrize("prefer", ["wait=10, Respond-Async", "respond-async; a=b", 'x="a, b",respond-async=""'])
+async def test_the_preference_is_read_as_http_has_it(tenant: Tenant, vendor: Vendor, prefer: str) -> None:
+    call = sample(recording=vendor.serve("/now", body(VOICE)))
+    answer = await tenant.post_call(call, headers={"Prefer": prefer})
+    assert (answer.status, answer.body["recording"]) == (201, "pending")

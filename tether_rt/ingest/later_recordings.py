@@ -1,0 +1,291 @@
+"""Recordings that are fetched after their call was stored.
+
+Each process claims those that are due, a few at a time and a few of each organization, and tries each once. What fails and
+may get better is tried again after the next of `Schedule.waits_s`, by any process; what cannot get better, and what failed
+every time, is given up, and the call says why. A claim is a lease: when a process is killed, another one goes on after
+`Schedule.lease_s`.
+
+The recording is committed before its pending document is removed. A crash between the two leaves a document whose call has its
+recording; whoever claims it next removes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tether_rt.auth.credentials import Keyring
+from tether_rt.domain.call import Recording
+from tether_rt.domain.events import call_updated, fetch_messages, recording_failed, recording_ready
+from tether_rt.domain.warnings import recording_warnings
+from tether_rt.errors import BadRequest, FetchFailed, NotFound
+from tether_rt.ingest.group_commit import GroupCommit
+from tether_rt.mongo.amendments import Amended, Amendment, Change, ids_of
+from tether_rt.mongo.calls import recording_document
+from tether_rt.mongo.client import unavailable
+from tether_rt.mongo.documents import CallDocument, PendingRecordingDocument, RecordingErrorDocument
+from tether_rt.mongo.pending_recordings import PendingRecordings
+from tether_rt.recordings.intake import RecordingIntake
+from tether_rt.recordings.uploads import Uploads
+from tether_rt.runtime.logs import log
+from tether_rt.runtime.metrics import Metrics, labelled
+
+MAX_AT_ONCE: Final = 16
+"""Half of the slots for fetches (`fetch.limits`): the others are for vendors that wait."""
+MAX_AT_ONCE_PER_ORGANIZATION: Final = 4
+_LOG: Final = logging.getLogger("tether.recordings")
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When recordings are tried; the first attempt is made at once."""
+
+    waits_s: tuple[float, ...] = (5.0, 15.0, 60.0, 300.0, 900.0, 3600.0)
+    """Between a failed attempt and the next one; a host that asks for more time with `Retry-After` gets it."""
+    lease_s: float = 15.0
+    """For how long a claim holds; it is renewed three times as often."""
+    away_s: float = 15.0
+    """The wait after an attempt for which this server had no store, no disk or no place. It does not count."""
+    poll_s: float = 1.0
+    """How often those are looked for that other processes have stored or given back."""
+
+
+class LaterRecordings:
+    """Fetches them; one for the process."""
+
+    def __init__(
+        self,
+        pending: PendingRecordings,
+        intake: RecordingIntake,
+        uploads: Uploads,
+        group_commit: GroupCommit,
+        keyring: Keyring,
+        metrics: Metrics,
+        announce: Callable[[Recording], None],
+        schedule: Schedule,
+    ) -> None:
+        """`announce` is called with each recording once it is durable and committed."""
+        self._pending = pending
+        self._intake = intake
+        self._uploads = uploads
+        self._group_commit = group_commit
+        self._keyring = keyring
+        self._metrics = metrics
+        self._announce = announce
+        self._schedule = schedule
+        self._wake = asyncio.Event()
+        self._is_draining = False
+        self._attempts: dict[asyncio.Task[None], str] = {}
+        """The organization of each attempt under way."""
+        metrics.later_recordings_active.set_function(lambda: len(self._attempts))
+
+    def sealed(self, url: str) -> str:
+        """Return an address as it is stored: it may hold credentials."""
+        return self._keyring.seal(url)
+
+    def wake(self) -> None:
+        """Look for those that are due now: one was just stored."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Claim what is due and try it, until cancelled or drained."""
+        try:
+            while not self._is_draining:
+                self._wake.clear()
+                await self._begin_due()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._schedule.poll_s):
+                        await self._wake.wait()
+        finally:
+            await self._end_attempts()
+
+    async def drain(self) -> None:
+        """Begin no more attempts, break off those under way and give their claims back; idempotent."""
+        self._is_draining = True
+        await self._end_attempts()
+
+    async def retry(self, organization_id: str, call_id: str) -> bool:
+        """Begin anew with a recording that was given up; return False if the call has none.
+
+        Raises `Unavailable` when MongoDB is away.
+        """
+        # Claimed first: another process must not give it up once more before the call says that it is pending.
+        claimed = await self._pending.reopen(organization_id, call_id, self._schedule.lease_s)
+        if claimed is None:
+            return False
+        if not await self._amend(organization_id, call_id, _pending_again):  # it was given a recording meanwhile
+            await self._pending.remove(claimed)
+            return False
+        await self._pending.put_off(claimed, 0.0, 0)
+        self.wake()
+        return True
+
+    async def _begin_due(self) -> None:
+        while len(self._attempts) < MAX_AT_ONCE and not self._is_draining:
+            at_work = Counter(self._attempts.values())
+            full = [organization_id for organization_id, count in at_work.items() if count >= MAX_AT_ONCE_PER_ORGANIZATION]
+            try:
+                claimed = await self._pending.claim(self._schedule.lease_s, full)
+            except Exception as error:
+                if unavailable(error) is None:
+                    raise
+                return
+            if claimed is None:
+                return
+            task = asyncio.create_task(self._attempt(claimed))
+            self._attempts[task] = claimed["organizationId"]
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del self._attempts[task]
+        self._wake.set()
+
+    async def _end_attempts(self) -> None:
+        tasks = list(self._attempts)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _attempt(self, claimed: PendingRecordingDocument) -> None:
+        wait_s = 0.0  # for an attempt that is broken off
+        try:
+            async with self._renewing(claimed):
+                await self._settle(claimed, await self._result(claimed))
+            return
+        except Exception as error:
+            wait_s = self._schedule.away_s
+            self._count("away")
+            if unavailable(error) is None:
+                _log_unexpected(claimed)
+        except asyncio.CancelledError:
+            await self._give_back(claimed, wait_s)
+            raise
+        await self._give_back(claimed, wait_s)
+
+    async def _give_back(self, claimed: PendingRecordingDocument, wait_s: float) -> None:
+        try:
+            await self._pending.put_off(claimed, wait_s, claimed["attempts"])
+        except Exception as error:  # the lease ends by itself
+            log(_LOG, logging.WARNING, "claim_not_given_back", callId=claimed["_id"], reason=type(error).__name__)
+
+    @asynccontextmanager
+    async def _renewing(self, claimed: PendingRecordingDocument) -> AsyncIterator[None]:
+        """Renew the claim within the block, which is cancelled when the claim is lost."""
+        attempt = asyncio.current_task()
+        assert attempt is not None
+        renewing = asyncio.create_task(self._renew(claimed, attempt))
+        try:
+            yield
+        finally:
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
+
+    async def _renew(self, claimed: PendingRecordingDocument, attempt: asyncio.Task[None]) -> None:
+        is_held = True
+        while is_held:
+            await asyncio.sleep(self._schedule.lease_s / 3)
+            with suppress(Exception):  # MongoDB is away: while nobody else claims it, it can be renewed later
+                is_held = await self._pending.renew(claimed, self._schedule.lease_s)
+        attempt.cancel()
+
+    async def _result(self, claimed: PendingRecordingDocument) -> Recording | FetchFailed | None:
+        """Return the stored recording, why there is none, or None if the call needs none any more.
+
+        Raises when something of this server is away.
+        """
+        if not await self._pending.is_wanted(claimed):
+            return None
+        url = self._keyring.unseal(claimed["url"])
+        if url is None:
+            sentence = "recording could not be fetched: its address was encrypted with another secret of the server"
+            return FetchFailed(sentence, "recording_not_fetched", may_get_better=False)
+        try:
+            return await self._intake.fetch_once(url, claimed["organizationId"], claimed["_id"])
+        except FetchFailed as failure:
+            return failure
+        except BadRequest as refusal:
+            return FetchFailed(str(refusal), refusal.code, may_get_better=False)
+        except Exception as error:
+            if unavailable(error) is not None:
+                raise
+            _log_unexpected(claimed)
+            sentence = "recording could not be fetched: something went wrong here"
+            return FetchFailed(sentence, "internal_error", may_get_better=True)
+
+    async def _settle(self, claimed: PendingRecordingDocument, result: Recording | FetchFailed | None) -> None:
+        organization_id, call_id, attempts = claimed["organizationId"], claimed["_id"], claimed["attempts"]
+        if isinstance(result, FetchFailed):
+            if result.may_get_better and attempts < len(self._schedule.waits_s):
+                wait_s = max(self._schedule.waits_s[attempts], result.retry_after_s or 0)
+                await self._pending.put_off(claimed, wait_s, attempts + 1)
+                self._count("again")
+                return
+            await self._amend(organization_id, call_id, _failed(result))
+            await self._pending.give_up(claimed)
+            self._count("failed")
+            return
+        if result is not None:
+            with self._uploads.deciding(result.key) as upload:
+                if await self._amend(organization_id, call_id, _ready(result)):
+                    upload.keep()
+            if upload.is_kept:
+                self._announce(result)
+                self._count("stored")
+        await self._pending.remove(claimed)
+
+    async def _amend(self, organization_id: str, call_id: str, change: Callable[[CallDocument], Change | None]) -> bool:
+        """Commit a change; say if there was something to change."""
+        try:
+            outcome = await self._group_commit.submit(Amendment(organization_id, call_id, change))
+        except NotFound:
+            return False
+        return isinstance(outcome, Amended) and bool(outcome.changed)
+
+    def _count(self, outcome: str) -> None:
+        labelled(self._metrics.later_recordings, outcome).inc()
+
+
+def _ready(recording: Recording) -> Callable[[CallDocument], Change | None]:
+    def change(call: CallDocument) -> Change | None:
+        if call["recordings"]:
+            return None
+        ids = ids_of(call)
+        values: dict[str, Any] = {
+            "recordings": [recording_document(recording)],
+            "recordingStatus": "stored",
+            "recordingError": None,
+        }
+        odd = recording_warnings(call["duration"], recording.duration_s, recording.kind, recording.is_playable)
+        if odd:
+            values["warnings"] = [*call.get("warnings", []), *(warning._asdict() for warning in odd)]
+        return Change(values, (recording_ready(ids, recording), fetch_messages(ids)), ("recording",))
+
+    return change
+
+
+def _failed(failure: FetchFailed) -> Callable[[CallDocument], Change | None]:
+    error: RecordingErrorDocument = {"code": failure.code, "error": str(failure)}
+
+    def change(call: CallDocument) -> Change | None:
+        if call["recordings"] or call.get("recordingError") == error:
+            return None
+        values = {"recordingStatus": "failed", "recordingError": error}
+        return Change(values, (recording_failed(ids_of(call), failure.code, str(failure)),), ("recordingStatus",))
+
+    return change
+
+
+def _pending_again(call: CallDocument) -> Change | None:
+    if call["recordings"]:
+        return None
+    values = {"recordingStatus": "pending", "recordingError": None}
+    return Change(values, (call_updated(ids_of(call), ["recordingStatus"], call),), ("recordingStatus",))
+
+
+def _log_unexpected(claimed: PendingRecordingDocument) -> None:
+    _LOG.exception("unexpected_error", extra={"fields": {"task": "later recordings", "callId": claimed["_id"]}})

@@ -1,0 +1,81 @@
+"""Recordings that are fetched after their call was stored: the collection `pending_recordings`.
+
+A batch adds the document in the transaction that stores the call (`batch_plan`). `nextAt` says when it is to be tried next, and
+is its lease as well: a process that claims it moves `nextAt` on, and nobody else finds it due until then. All times are
+MongoDB's, which all processes share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, Final
+
+from pymongo import ReturnDocument
+
+from tether_rt.mongo.client import Database, Document, new_id
+from tether_rt.mongo.documents import Collections, PendingRecordingDocument
+
+KEPT_DAYS: Final = 30
+"""How long the address of a recording that was given up can be tried again."""
+_IS_DUE: Final = {"$expr": {"$lte": ["$nextAt", "$$NOW"]}}
+
+
+class PendingRecordings:
+    """Queries on the collection. A claim is held by the document's `holder`; one that was lost changes nothing."""
+
+    def __init__(self, database: Database) -> None:
+        collections = Collections(database)
+        self._pending = collections.pending_recordings
+        self._calls = collections.calls
+
+    async def claim(self, lease_s: float, without: Collection[str]) -> PendingRecordingDocument | None:
+        """Claim the one that is due for the longest time, and return it; None if there is none.
+
+        `without` are organizations whose recordings are not claimed now.
+        """
+        query: Document = {"nextAt": {"$type": "date"}, **_IS_DUE}
+        if without:
+            query["organizationId"] = {"$nin": list(without)}
+        return await self._held(query, lease_s, {}, sort=[("nextAt", 1)])
+
+    async def reopen(self, organization_id: str, call_id: str, lease_s: float) -> PendingRecordingDocument | None:
+        """Claim one that was given up, as if it had never been tried; None if the call has none."""
+        query: Document = {"_id": call_id, "organizationId": organization_id, "nextAt": None}
+        return await self._held(query, lease_s, {"attempts": 0, "expiresAt": "$$REMOVE"})
+
+    async def _held(self, query: Document, lease_s: float, more: Document, **options: Any) -> PendingRecordingDocument | None:
+        held = {"holder": new_id(), "nextAt": _in(lease_s), **more}
+        return await self._pending.find_one_and_update(query, [{"$set": held}], return_document=ReturnDocument.AFTER, **options)
+
+    async def renew(self, claimed: PendingRecordingDocument, lease_s: float) -> bool:
+        """Hold a claim for longer; say if it is still held."""
+        renewed = await self._pending.update_one(_own(claimed), [{"$set": {"nextAt": _in(lease_s)}}])
+        return renewed.matched_count == 1
+
+    async def put_off(self, claimed: PendingRecordingDocument, wait_s: float, attempts: int) -> None:
+        """Give a claim back: it is due in `wait_s` seconds, and was tried `attempts` times."""
+        changed = {"nextAt": _in(wait_s), "attempts": attempts, "holder": "$$REMOVE"}
+        await self._pending.update_one(_own(claimed), [{"$set": changed}])
+
+    async def give_up(self, claimed: PendingRecordingDocument) -> None:
+        """Keep the address for `KEPT_DAYS`, so that a person can have it tried again."""
+        changed = {"nextAt": None, "expiresAt": _in(KEPT_DAYS * 86_400), "holder": "$$REMOVE"}
+        await self._pending.update_one(_own(claimed), [{"$set": changed}])
+
+    async def remove(self, claimed: PendingRecordingDocument) -> None:
+        """Remove one whose call has its recording, or is not there any more."""
+        await self._pending.delete_one(_own(claimed))
+
+    async def is_wanted(self, claimed: PendingRecordingDocument) -> bool:
+        """Say if the call is there and has no recording yet."""
+        own = {"_id": claimed["_id"], "organizationId": claimed["organizationId"]}
+        call = await self._calls.find_one(own, {"recordings.recordingId": 1})
+        return call is not None and not call["recordings"]
+
+
+def _own(claimed: PendingRecordingDocument) -> Document:
+    return {"_id": claimed["_id"], "holder": claimed["holder"]}
+
+
+def _in(seconds: float) -> Document:
+    return {"$dateAdd": {"startDate": "$$NOW", "unit": "millisecond", "amount": int(seconds * 1000)}}
