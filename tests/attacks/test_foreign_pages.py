@@ -137,7 +137,7 @@ async def test_a_page_of_an_allowed_origin_is_told_what_it_may_send(with_desk: S
     tenant = await with_desk.tenant()
     for path, methods in (
         (f"/api/contacts/{'0' * 24}", "GET, HEAD, PATCH"),
-        ("/api/calls/ingest", "POST"),
+        ("/api/calls/ingest", "POST, PATCH"),
         ("/api/calls/history", "GET, HEAD"),
     ):
         answer = await tenant.request("OPTIONS", path, headers={**DESK, **PREFLIGHT})
