@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ from tests.conftest import settings_on
 from tests.support.audio import mp3
 from tests.support.faulty_store import faulty_store
 from tests.support.program import eventually
+from tests.support.proxy import proxy_to_mongodb
 from tests.support.s3 import S3Server
 from tests.support.service import Answer, Dashboard, Service, Tenant, missed, running, sample
-from tests.support.vendor import Vendor, body, in_turn, status, vendor_server
+from tests.support.vendor import Request, Vendor, body, head, in_turn, status, vendor_server
 from tether_rt.ingest.later_recordings import Schedule
 
 ASYNC = {"Prefer": "respond-async"}
@@ -215,3 +217,49 @@ async def test_the_preference_is_read_as_http_has_it(tenant: Tenant, vendor: Ven
     call = sample(recording=vendor.serve("/now", body(VOICE)))
     answer = await tenant.post_call(call, headers={"Prefer": prefer})
     assert (answer.status, answer.body["recording"]) == (201, "pending")
+
+
+async def test_calls_past_the_recordings_that_may_wait_are_refused(mongodb_uri: str, tmp_path: Path, vendor: Vendor) -> None:
+    url = vendor.serve("/never there", status(404)).replace(" ", "%20")
+    settings = settings_on(mongodb_uri, tmp_path, private_recording_hosts=vendor.host)
+    async with running(settings, schedule=Schedule(waits_s=(60.0,), max_waiting_of_one=3)) as service:
+        tenant, other = await service.tenant(), await service.tenant()
+        for _ in range(3):
+            await post(tenant, url)
+        refused = await tenant.post_call(sample(recording=url), headers=ASYNC)
+        assert (refused.status, refused.headers["Retry-After"]) == (503, "60")
+        await post(other, url)
+        assert (await tenant.post_call(missed())).status == 201
+        metrics = (await tenant.get("/metrics")).body.decode()
+        assert 'tether_limited_total{limit="later_recordings"} 1.0' in metrics
+
+
+async def test_an_attempt_whose_lease_cannot_be_renewed_is_stopped_before_it_ends(
+    mongodb_uri: str, tmp_path: Path, vendor: Vendor
+) -> None:
+    begun, broken_off = asyncio.Event(), asyncio.Event()
+
+    async def endless(request: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(head(200, Content_Length=1 << 30) + VOICE)
+        begun.set()
+        try:
+            while not writer.transport.is_closing():
+                writer.write(VOICE)
+                await writer.drain()
+                await asyncio.sleep(0.02)
+        finally:
+            broken_off.set()
+
+    async with proxy_to_mongodb(mongodb_uri) as line:
+        address = f"mongodb://127.0.0.1:{line.port}/?directConnection=true"
+        settings = settings_on(address, tmp_path, private_recording_hosts=vendor.host)
+        async with running(settings, schedule=Schedule(lease_s=3.0)) as service:
+            tenant = await service.tenant()
+            await post(tenant, vendor.serve("/endless", endless))
+            await begun.wait()
+            line.freeze()
+            try:
+                async with asyncio.timeout(30):
+                    await broken_off.wait()
+            finally:
+                line.thaw()

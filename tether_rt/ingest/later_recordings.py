@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -23,11 +25,11 @@ from tether_rt.auth.credentials import Keyring
 from tether_rt.domain.call import Recording
 from tether_rt.domain.events import call_updated, fetch_messages, recording_failed, recording_ready
 from tether_rt.domain.warnings import recording_warnings
-from tether_rt.errors import BadRequest, FetchFailed, NotFound
+from tether_rt.errors import BadRequest, FetchFailed, NotFound, Unavailable
 from tether_rt.ingest.group_commit import GroupCommit
 from tether_rt.mongo.amendments import Amended, Amendment, Change, ids_of
 from tether_rt.mongo.calls import recording_document
-from tether_rt.mongo.client import unavailable
+from tether_rt.mongo.client import DriverError, unavailable
 from tether_rt.mongo.documents import CallDocument, PendingRecordingDocument, RecordingErrorDocument
 from tether_rt.mongo.pending_recordings import PendingRecordings
 from tether_rt.recordings.intake import RecordingIntake
@@ -38,6 +40,10 @@ from tether_rt.runtime.metrics import Metrics, labelled
 MAX_AT_ONCE: Final = 16
 """Half of the slots for fetches (`fetch.limits`): the others are for vendors that wait."""
 MAX_AT_ONCE_PER_ORGANIZATION: Final = 4
+MAX_WAITING_OF_ONE: Final = 10_000
+"""Recordings of one organization that may wait to be fetched. With more, further calls with an address are refused: their
+vendor keeps them, and hears of it at once."""
+_COUNTED_FOR_S: Final = 5.0
 _LOG: Final = logging.getLogger("tether.recordings")
 
 
@@ -53,6 +59,15 @@ class Schedule:
     """The wait after an attempt for which this server had no store, no disk or no place. It does not count."""
     poll_s: float = 1.0
     """How often those are looked for that other processes have stored or given back."""
+    max_waiting_of_one: int = MAX_WAITING_OF_ONE
+
+
+@dataclass(slots=True)
+class _Count:
+    """How many recordings of an organization wait, as MongoDB said and with those that came since; true until `ends_s`."""
+
+    waiting: int
+    ends_s: float
 
 
 class LaterRecordings:
@@ -78,14 +93,27 @@ class LaterRecordings:
         self._metrics = metrics
         self._announce = announce
         self._schedule = schedule
+        self._waiting: dict[str, _Count] = {}
+        """By organization, for those that have sent a call lately."""
         self._wake = asyncio.Event()
+        self._counted_s = -math.inf
         self._is_draining = False
         self._attempts: dict[asyncio.Task[None], str] = {}
         """The organization of each attempt under way."""
         metrics.later_recordings_active.set_function(lambda: len(self._attempts))
 
-    def sealed(self, url: str) -> str:
-        """Return an address as it is stored: it may hold credentials."""
+    async def admit(self, url: str, organization_id: str) -> str:
+        """Return an address as it is stored: it may hold credentials. Raises `Unavailable` when too many wait already."""
+        now_s = time.monotonic()
+        count = self._waiting.get(organization_id)
+        if count is None or count.ends_s < now_s:
+            self._waiting = {key: one for key, one in self._waiting.items() if one.ends_s >= now_s}
+            waiting = await self._pending.count(organization_id, self._schedule.max_waiting_of_one)
+            count = self._waiting[organization_id] = _Count(waiting, now_s + _COUNTED_FOR_S)
+        if count.waiting >= self._schedule.max_waiting_of_one:
+            sentence = "Too many recordings wait to be fetched; send the call again later."
+            raise Unavailable(sentence, 60, limit="later_recordings")
+        count.waiting += 1
         return self._keyring.seal(url)
 
     def wake(self) -> None:
@@ -97,12 +125,19 @@ class LaterRecordings:
         try:
             while not self._is_draining:
                 self._wake.clear()
+                await self._count_waiting()
                 await self._begin_due()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self._schedule.poll_s):
                         await self._wake.wait()
         finally:
             await self._end_attempts()
+
+    async def _count_waiting(self) -> None:
+        if time.monotonic() - self._counted_s > _COUNTED_FOR_S:
+            self._counted_s = time.monotonic()
+            with suppress(DriverError):  # the metric keeps its value while MongoDB is away
+                self._metrics.later_recordings_waiting.set(await self._pending.count())
 
     async def drain(self) -> None:
         """Begin no more attempts, break off those under way and give their claims back; idempotent."""
@@ -186,11 +221,19 @@ class LaterRecordings:
             await asyncio.gather(renewing, return_exceptions=True)
 
     async def _renew(self, claimed: PendingRecordingDocument, attempt: asyncio.Task[None]) -> None:
+        step_s = self._schedule.lease_s / 3
+        held_since_s = time.monotonic()
         is_held = True
         while is_held:
-            await asyncio.sleep(self._schedule.lease_s / 3)
-            with suppress(Exception):  # MongoDB is away: while nobody else claims it, it can be renewed later
-                is_held = await self._pending.renew(claimed, self._schedule.lease_s)
+            await asyncio.sleep(step_s)
+            asked_s = time.monotonic()
+            try:
+                async with asyncio.timeout(step_s):
+                    is_held = await self._pending.renew(claimed, self._schedule.lease_s)
+                held_since_s = asked_s
+            except Exception:
+                # MongoDB is away, for this process at least: another one may claim it as soon as the lease ends.
+                is_held = time.monotonic() - held_since_s < 2 * step_s
         attempt.cancel()
 
     async def _result(self, claimed: PendingRecordingDocument) -> Recording | FetchFailed | None:

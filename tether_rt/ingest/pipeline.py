@@ -93,7 +93,8 @@ class Pipeline:
         recording = sealed_url = None
         is_later = later or source.settings.recordings == "later"
         if read.recording is not None and is_later and (url := self._recordings.url_of(read.recording)) is not None:
-            sealed_url = self._later.sealed(url)
+            async with deadline:
+                sealed_url = await self._later.admit(url, source.organization_id)
         elif read.recording is not None:
             is_first = own_id != call_id  # an earlier replay may have stored a recording for the same id
             recording = await self._recordings.take(read.recording, source.organization_id, own_id, is_first=is_first)

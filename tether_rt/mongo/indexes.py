@@ -71,6 +71,7 @@ _INDEXES: Final[dict[str, list[IndexModel]]] = {
     "call_changes": [IndexModel([("callId", ASCENDING), ("number", DESCENDING)])],
     "pending_recordings": [
         IndexModel([("nextAt", ASCENDING), ("organizationId", ASCENDING)]),
+        IndexModel([("organizationId", ASCENDING), ("nextAt", ASCENDING)]),
         IndexModel([("expiresAt", ASCENDING)], expireAfterSeconds=0),
     ],
     "deliveries": [

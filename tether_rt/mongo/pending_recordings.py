@@ -66,6 +66,13 @@ class PendingRecordings:
         """Remove one whose call has its recording, or is not there any more."""
         await self._pending.delete_one(_own(claimed))
 
+    async def count(self, organization_id: str | None = None, most: int = 1_000_000) -> int:
+        """Return how many wait to be fetched, of one organization or of all, counted up to `most`."""
+        query: Document = {"nextAt": {"$type": "date"}}
+        if organization_id is not None:
+            query["organizationId"] = organization_id
+        return await self._pending.count_documents(query, limit=most)
+
     async def is_wanted(self, claimed: PendingRecordingDocument) -> bool:
         """Say if the call is there and has no recording yet."""
         own = {"_id": claimed["_id"], "organizationId": claimed["organizationId"]}

@@ -65,6 +65,9 @@ class Metrics:
         self.later_recordings_active = Gauge(
             "tether_later_recordings_active", "Recordings being fetched later just now", registry=registry
         )
+        self.later_recordings_waiting = Gauge(
+            "tether_later_recordings_waiting", "Recordings of all organizations that wait to be fetched", registry=registry
+        )
         self.recording_bytes = Counter("tether_recording_bytes", "Bytes stored", ["source"], registry=registry)
         self.recording_s = Histogram(
             "tether_recording_seconds", "Time to obtain and store a recording", ["source"],
