@@ -7,11 +7,15 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.support.audio import mp3
+from tests.support.full_disk import full_disk
 from tests.support.program import Program, eventually, program
+from tests.support.proxy import Passage, proxy_to
+from tests.support.s3 import S3Server
 from tests.support.service import Tenant, sample
 from tests.support.vendor import Request, Vendor, head, vendor_server
 
@@ -135,3 +139,72 @@ async def test_a_process_that_is_stopped_gives_its_recordings_back(mongodb_uri: 
         host.finishes.set()
         await running.server.start()
         await require_each_once(running, tenant, call_ids)
+
+
+async def test_a_kill_between_upload_and_commit_leaves_one_recording_of_the_call(
+    mongodb_uri: str, s3_server: S3Server, tmp_path: Path, host: Host
+) -> None:
+    bucket = s3_server.create_bucket()
+    store = urlsplit(s3_server.endpoint_url)
+    host.finishes.set()
+    async with proxy_to(store.hostname or "", store.port or 0) as uploads:
+        variables = {
+            "TETHER_PRIVATE_RECORDING_HOSTS": host.vendor.host,
+            "R2_ENDPOINT_URL": f"http://127.0.0.1:{uploads.port}",
+            "R2_ACCESS_KEY_ID": S3Server.ACCESS_KEY_ID,
+            "R2_SECRET_ACCESS_KEY": S3Server.SECRET_ACCESS_KEY,
+            "R2_BUCKET": bucket,
+        }
+        async with program(tmp_path, mongodb_uri, variables=variables) as running:
+            tenant = await running.tenant()
+            is_killed = asyncio.Event()
+
+            async def kill_when_uploaded(passage: Passage, up: bool, piece: bytes) -> bool:
+                if up and piece.startswith(b"PUT "):
+                    passage.notes["put"] = 1
+                elif not up and "put" in passage.notes:
+                    await running.server.kill()
+                    is_killed.set()
+                    return False
+                return True
+
+            uploads.look = kill_when_uploaded
+            answer = await tenant.post_call(sample(recording=host.url(0)), headers=ASYNC)
+            assert answer.status == 201
+            await is_killed.wait()
+            uploads.look = None
+            (orphan,) = s3_server.keys(bucket)
+            await running.server.start()
+
+            async def only_the_calls_own_is_left() -> bool:
+                call = await running.database["calls"].find_one({"_id": answer.body["callId"]})
+                assert call is not None
+                keys = [recording["key"] for recording in call["recordings"]]
+                return len(keys) == 1 and s3_server.keys(bucket) == keys != [orphan]
+
+            await eventually(only_the_calls_own_is_left)
+            assert s3_server.get(bucket, s3_server.keys(bucket)[0]) == VOICE
+
+
+async def test_a_full_disk_gives_no_recording_up(mongodb_uri: str, tmp_path: Path, host: Host) -> None:
+    host.finishes.set()
+    with full_disk(tmp_path / "disk", 320 << 20) as disk:
+        variables = {"TETHER_PRIVATE_RECORDING_HOSTS": host.vendor.host, "TETHER_DATA_DIR": str(disk.folder)}
+        async with program(tmp_path, mongodb_uri, variables=variables) as running:
+            tenant = await running.tenant()
+            disk.fill(running.server.process.pid)
+            answer = await tenant.post_call(sample(recording=host.url(0)), headers=ASYNC)
+            assert answer.status == 201
+
+            async def was_in_vain() -> bool:
+                return 'tether_later_recordings_total{outcome="away"} 1.0' in (await tenant.get("/metrics")).body.decode()
+
+            await eventually(was_in_vain)
+            disk.free()
+
+            async def is_stored() -> bool:
+                call = (await tenant.get(f"/api/calls/{answer.body['callId']}")).body["call"]
+                assert call["recordingStatus"] != "failed"
+                return bool(call["recordingStatus"] == "stored")
+
+            await eventually(is_stored)
