@@ -174,7 +174,7 @@ def test_the_document_is_json_through_and_through() -> None:
 # ---------------------------------------------------------------------- schemas
 
 
-ANNOTATIONS = frozenset(("description", "example", "default", "x-must-be"))
+ANNOTATIONS = frozenset(("description", "example", "default", "x-must-be", "x-unknown"))
 
 
 def keywords_of(schema: Any) -> Iterator[dict[str, Any]]:

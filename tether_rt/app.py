@@ -56,6 +56,7 @@ from tether_rt.ingest.replay import Replays, Take, take_call, take_change
 from tether_rt.ingest.validate_endpoint import ValidateEndpoint
 from tether_rt.mongo import client as store
 from tether_rt.mongo.abandoned_transactions import AbandonedTransactions
+from tether_rt.mongo.amendable_calls import AmendableCalls
 from tether_rt.mongo.batch_writer import BatchWriter
 from tether_rt.mongo.call_history import CallHistory
 from tether_rt.mongo.calls import Calls
@@ -227,7 +228,7 @@ class App:
         self.delivery_bodies = DeliveryBodies(self.deliveries, keyring.body_seal(), self.recordings, spool)
         self.delivery_keeper = DeliveryKeeper(self.deliveries, self.delivery_bodies, keyring, self.metrics)
         self.supervisor.add("deliveries", self.delivery_keeper.run)
-        amending = Amending(bodies, self.calls, intake, uploads, self.group_commit, self.waveforms.announce)
+        amending = Amending(bodies, AmendableCalls(database), intake, uploads, self.group_commit, self.waveforms.announce)
         takes: dict[Kind, Take] = {"ingest": take_call(pipeline, self.calls), "amend": take_change(amending)}
         self.replays = Replays(self.deliveries, self.delivery_bodies, takes, self.identity.source_by_id, self.web.budget)
         self.routes = self._routes(keyring, contract, pipeline, amending)

@@ -14,7 +14,7 @@ from tests.test_contract_agreement import JSON
 from tether_rt.domain.source import Source
 from tether_rt.errors import BadRequest
 from tether_rt.http.json_body import read
-from tether_rt.ingest.judging import judge, require_valid
+from tether_rt.ingest.judging import judge, require_valid, rules_of_calls
 from tether_rt.mongo.calls import call_elements
 
 FREE = st.dictionaries(st.text(), JSON, max_size=4)
@@ -35,7 +35,7 @@ def test_a_body_is_a_call_or_refused_in_words(
     refusals = []
     try:
         body, text = read(raw)
-        require_valid(CONTRACT, INGEST, body, text, NOW)
+        require_valid(CONTRACT, INGEST, body, text, rules_of_calls)
         call_elements(judge(CONTRACT, body, text, "", Source("5" * 24, "6" * 24, "Vendor"), NOW), None)
     except BadRequest as refusal:
         refusals.append(refusal)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 import orjson
 
 from tether_rt.domain.call import CompletedCall
-from tether_rt.errors import BadRequest
+from tether_rt.domain.warnings import Warning_, recording_warnings
+from tether_rt.errors import Fault
 
 AMENDABLE: Final = (
     *("transcript", "summary", "recording", "duration", "status", "agentName", "callerName", "callStartTime", "metadata"),
@@ -18,22 +19,17 @@ NAMES_OF_A_CALL: Final = ("externalCallId", "callId")
 """The fields of an amendment's body that say which call it is of."""
 MAX_RECORDINGS: Final = 20
 """Of one call: each further one is kept beside those before it, and every list holds them all."""
+_OF_THE_FIRST_BODY: Final = frozenset(("unknown_field", "historic_ignored"))
+"""Warnings about what only the body of the call itself can have."""
 
 
-def require_amendable(body: object, *, is_named: bool) -> None:
-    """Raise `BadRequest` for a field that cannot be changed; `is_named` says that the address names the call."""
-    if not isinstance(body, dict):
-        return  # the schema has a sentence for that
-    for name in body:
-        if name not in AMENDABLE and name not in NAMES_OF_A_CALL:
-            shown = name if name.isidentifier() and len(name) <= 64 else "A field of the body"
-            raise BadRequest(
-                f"{shown} cannot be changed: only {', '.join(AMENDABLE[:-1])} and {AMENDABLE[-1]} can",
-                code="unknown_field",
-                field=shown if shown == name else None,
-            )
-    if not is_named and not any(name in body for name in NAMES_OF_A_CALL):
-        raise BadRequest("Missing required field: externalCallId, or callId", code="missing_field", field="externalCallId")
+def naming_faults(body: Mapping[str, Any], in_address: str | None) -> Iterator[Fault]:
+    """Yield what is wrong with how a body names its call; `in_address` is the `externalCallId` of the address, if any."""
+    if in_address is None:
+        if not any(name in body for name in NAMES_OF_A_CALL):
+            yield Fault("missing_field", "externalCallId", "Missing required field: externalCallId, or callId")
+    elif body.get("externalCallId", in_address) != in_address:
+        yield Fault("unknown_value", "externalCallId", "externalCallId is another one than in the address")
 
 
 def merged_body(stored: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
@@ -53,7 +49,7 @@ def values_of(call: CompletedCall) -> dict[str, Any]:
         "status": call.status,
         "agentName": call.agent_name,
         "callerName": call.caller_name,
-        "callStartTime": call.start_time,
+        "callStartTime": call.stated_start_time or call.start_time,
         "metadata": call.metadata,
     }
 
@@ -63,14 +59,39 @@ def changed_fields(before: Mapping[str, Any], after: Mapping[str, Any], patch: M
     return [name for name in AMENDABLE if name in patch and name in after and not _is_same(before[name], after[name])]
 
 
+def merged_warnings(
+    before: Sequence[Warning_], merged: CompletedCall, recording: Mapping[str, Any] | None, unjudged: Collection[str]
+) -> list[Warning_]:
+    """Return what is odd about a changed call. `recording` is the document of its last one.
+
+    The warnings with the codes in `unjudged` stay as they were before.
+    """
+    stay = _OF_THE_FIRST_BODY.union(unjudged)
+    kept = [one for one in before if one.code in stay or _top_level(one.field) not in AMENDABLE]
+    now = [one for one in merged.warnings if one.code not in stay]
+    if recording is not None:
+        kind, is_playable = recording.get("kind", "MP3"), recording.get("playable", True)
+        now += recording_warnings(merged.duration_s, recording["duration"], kind, is_playable)
+    return list(dict.fromkeys([*kept, *now]))
+
+
+def _top_level(place: str | None) -> str:
+    return (place or "").partition(".")[0].partition("[")[0]
+
+
+def judged_faults(faults: Sequence[Fault], patch: Mapping[str, Any]) -> list[Fault]:
+    """Return those faults of a call as it would be that its sender can mend: all, if there are no others.
+
+    What is stored already may break a rule that is newer.
+    """
+    of_patch = [one for one in faults if one.code in ("missing_field", "null_value") or _top_level(one.field) in patch]
+    return of_patch or list(faults)
+
+
 def _is_same(one: Any, other: Any) -> bool:
     """Compare JSON values, or times: in Python True is 1."""
     if one is None or other is None or isinstance(one, datetime):
         return bool(one == other)
     if isinstance(one, int | float) and isinstance(other, int | float):
         return one == other  # a duration
-    return _text(one) == _text(other)
-
-
-def _text(value: Any) -> bytes:
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    return orjson.dumps(one, option=orjson.OPT_SORT_KEYS) == orjson.dumps(other, option=orjson.OPT_SORT_KEYS)

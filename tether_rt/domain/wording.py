@@ -170,15 +170,17 @@ def _additional_properties(validator: Any, schema: Any, instance: Any, parent: A
     known = parent.get("properties", {})
     unknown = (name for name in instance if name not in known)
     if schema is False:
-        yield from map(partial(_unknown_field, tuple(known)), islice(unknown, MAX_UNKNOWN_FIELDS))
+        yield from map(partial(_unknown_field, tuple(known), parent.get("x-unknown")), islice(unknown, MAX_UNKNOWN_FIELDS))
         return
     for name in unknown:
         yield from validator.descend(instance[name], schema, path=name)
 
 
-def _unknown_field(known: tuple[str, ...], name: str) -> ValidationError:
+def _unknown_field(known: tuple[str, ...], said: str | None, name: str) -> ValidationError:
     meant = field_meant(name, known)
-    return ValidationError("is not a known field" + (f": did you mean {meant}?" if meant else ""), path=[name])
+    if meant or said is None:
+        said = "is not a known field" + (f": did you mean {meant}?" if meant else "")
+    return ValidationError(said, path=[name])
 
 
 def _items(compiled: Mapping[str, jsonschema_rs.Validator], validator: Any, schema: Any, instance: Any, _: Any) -> _Errors:

@@ -13,8 +13,7 @@ from tether_rt.domain.contract import Contract
 from tether_rt.domain.fingerprint import fingerprint
 from tether_rt.domain.source import Source
 from tether_rt.http.json_body import has_more_values, read
-from tether_rt.ingest.judging import judge, require_valid
-from tether_rt.ingest.storable import require_storable
+from tether_rt.ingest.judging import Rules, judge, judge_amendment, require_valid, rules_of_calls
 from tether_rt.recordings.embedded_recording import LargeText, lift_recording
 
 _IN_THREAD_BYTES: Final = 128 * 1024
@@ -30,9 +29,6 @@ _LIFT_BYTES: Final = 256 * 1024
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
-
-Require = Callable[[object], None]
-"""Raises `BadRequest` for a body that does not satisfy its schema; a large body is checked in a thread."""
 
 
 class ReadBody(NamedTuple):
@@ -58,36 +54,33 @@ class BodyReader:
         self._contract = contract
         self._turns = asyncio.Semaphore(_LARGE_AT_ONCE)
 
-    async def read(self, raw: bytearray, schema: str, require: Require = lambda body: None) -> ReadBody:
+    async def read(self, raw: bytearray, schema: str, rules: Rules = rules_of_calls) -> ReadBody:
         """Return the body that `raw` is; raises `BadRequest` with all that is wrong with one that is no JSON or not valid.
 
-        `require` is asked before the schema.
+        Of a body that does not satisfy the schema, `rules` find what else is wrong.
         """
         is_large = len(raw) >= _IN_THREAD_BYTES or (len(raw) >= _SURELY_FEW_BYTES and has_more_values(raw, _IN_THREAD_VALUES))
         if not is_large:
-            return self._read(raw, schema, require, is_large)
+            return self._read(raw, schema, rules, is_large)
         async with self._turns:
-            return await asyncio.to_thread(self._read, raw, schema, require, is_large)
+            return await asyncio.to_thread(self._read, raw, schema, rules, is_large)
 
     async def judge(self, read: ReadBody, source: Source) -> CompletedCall:
         """Return the call that a body makes; raises `BadRequest` with every rule that it breaks (`judging`)."""
         return await read.run(judge, self._contract, read.body, read.text, read.fingerprint or "", source, datetime.now(UTC))
 
-    async def require_storable(self, read: ReadBody) -> None:
-        """Raise `BadRequest` for what MongoDB cannot hold (`storable`)."""
-        await read.run(require_storable, read.body, read.text)
+    async def judge_amendment(self, read: ReadBody, stored: dict[str, Any], source: Source) -> CompletedCall:
+        """Return what a stored call would be with this change; raises `BadRequest` with every rule that it breaks."""
+        return await read.run(judge_amendment, self._contract, read.body, read.text, stored, source, datetime.now(UTC))
 
-    def _read(self, raw: bytearray, schema: str, require: Require, is_large: bool) -> ReadBody:
-        now = datetime.now(UTC)
+    def _read(self, raw: bytearray, schema: str, rules: Rules, is_large: bool) -> ReadBody:
         lifted = lift_recording(raw, _LIFT_BYTES) if len(raw) > _LIFT_BYTES else None
         if lifted is not None:
             rest, placeholder, recording = lifted
             body, text = read(rest)
             if isinstance(body, dict) and body.get("recording") == placeholder:
-                require(body)
-                require_valid(self._contract, schema, body, text, now)
+                require_valid(self._contract, schema, body, text, rules)
                 return ReadBody(body, text, recording, fingerprint(body, recording.pieces()), is_large)
         body, text = read(raw)
-        require(body)
-        require_valid(self._contract, schema, body, text, now)
+        require_valid(self._contract, schema, body, text, rules)
         return ReadBody(body, text, body.get("recording"), fingerprint(body), is_large)

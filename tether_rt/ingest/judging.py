@@ -6,10 +6,11 @@ by a compiled validator and once by each rule; everything that is wrong is colle
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
+from tether_rt.domain.amendment import judged_faults, merged_body
 from tether_rt.domain.call import CompletedCall, completed_call, rule_faults
 from tether_rt.domain.contract import Contract
 from tether_rt.domain.source import Source
@@ -17,17 +18,27 @@ from tether_rt.errors import BadRequest, Fault
 from tether_rt.ingest.storable import require_storable, storable_faults
 
 REQUEST_SCHEMA: Final = "CallsIngestExternalCallRequest"
+AMEND_SCHEMA: Final = "CallsIngestAmendRequest"
 
 
-def require_valid(contract: Contract, schema: str, body: Any, text: bytes | bytearray, now: datetime) -> None:
+Rules = Callable[[dict[str, Any]], Iterable[Fault]]
+"""Finds everything that breaks the rules behind a schema; the body need not satisfy the schema."""
+
+
+def rules_of_calls(body: dict[str, Any]) -> Iterable[Fault]:
+    """Return everything that breaks the rules of calls, at this moment."""
+    return rule_faults(body, now=datetime.now(UTC))
+
+
+def require_valid(contract: Contract, schema: str, body: Any, text: bytes | bytearray, rules: Rules) -> None:
     """Return when a body satisfies a schema; raises `BadRequest` with everything that is wrong with it.
 
-    `text` is what was parsed, `now` the time for the rules of calls, which are asked as well.
+    `text` is what was parsed. The `rules` are asked as well where the schema is not satisfied.
     """
     if contract.is_valid(schema, body):
         return
     known = contract.faults(schema, body)
-    raise BadRequest.of(_all_faults(contract, schema, body, text, now, known) if isinstance(body, dict) else known)
+    raise BadRequest.of(_all_faults(contract, schema, body, text, rules, known) if isinstance(body, dict) else known)
 
 
 def judge(
@@ -38,12 +49,25 @@ def judge(
         require_storable(body, text)
         return completed_call(body, source, now=now, fingerprint=fingerprint)
     except BadRequest as refusal:
-        raise BadRequest.of(_all_faults(contract, REQUEST_SCHEMA, body, text, now, refusal.faults)) from refusal
+        faults = _all_faults(contract, REQUEST_SCHEMA, body, text, rules_of_calls, refusal.faults)
+        raise BadRequest.of(faults) from refusal
+
+
+def judge_amendment(
+    contract: Contract, patch: dict[str, Any], text: bytes | bytearray, stored: dict[str, Any], source: Source, now: datetime
+) -> CompletedCall:
+    """Return what a stored call, given as its body, would be with a change; raises `BadRequest` with every rule it breaks."""
+    merged = merged_body(stored, patch)
+    try:
+        require_storable(patch, text)
+        return completed_call(merged, source, now=now, fingerprint="")
+    except BadRequest as refusal:
+        broken = judged_faults([*refusal.faults, *rules_of_calls(merged)], patch)
+        raise BadRequest.of(_all_faults(contract, AMEND_SCHEMA, patch, text, lambda body: broken, ())) from refusal
 
 
 def _all_faults(
-    contract: Contract, schema: str, body: dict[str, Any], text: bytes | bytearray, now: datetime, known: Sequence[Fault]
+    contract: Contract, schema: str, body: dict[str, Any], text: bytes | bytearray, rules: Rules, known: Sequence[Fault]
 ) -> list[Fault]:
     """Return the faults that are known with those of the rules, in the order of the contract."""
-    rules = rule_faults(body, now=now) if schema == REQUEST_SCHEMA else ()
-    return contract.in_order(schema, [*known, *rules, *storable_faults(body, text)])
+    return contract.in_order(schema, [*known, *rules(body), *storable_faults(body, text)])

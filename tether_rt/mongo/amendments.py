@@ -31,6 +31,8 @@ class Change(NamedTuple):
     """The old values of those fields, or None where nothing is to be kept."""
     terms: Sequence[str] | None = None
     """What the call is found by from now on, without its contact's name and spoken words (`call_terms`); None: as before."""
+    unset: Sequence[str] = ()
+    """Fields of the call's document that it is to have no more."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,13 +121,17 @@ class AmendedCall:
             "changed": list(change.changed),
         }
         self._assign({**change.set, "lastChange": last_change, "updatedAt": self._now})
+        for name in change.unset:
+            self._set.pop(name, None)
+            cast(Document, call).pop(name, None)
+            self._unset[name] = ""
         if amendment.caller_name is not None and contact_name is not None:
             self._assign({"contactName": contact_name})
         if change.terms is not None:
             # As if it were stored just now: all terms are made anew by the search indexer, the old ones are found no more.
             names = call_terms((contact_name,), ())
             self._assign({"newTerms": [*change.terms, *names], "unindexed": self._now})
-            self._unset = {"terms": "", "numbers": ""}
+            self._unset |= {"terms": "", "numbers": ""}
         if change.history is not None:
             self._history.append(self._history_entry(amendment, change.history))
         for event in change.events:
@@ -137,6 +143,8 @@ class AmendedCall:
 
     def _assign(self, values: Mapping[str, Any]) -> None:
         self._set.update(values)
+        for name in values:
+            self._unset.pop(name, None)
         cast(Document, self.document).update(values)
 
     def _history_entry(self, amendment: Amendment, old_values: Mapping[str, Any]) -> Document:

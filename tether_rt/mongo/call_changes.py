@@ -23,12 +23,13 @@ class CallChanges:
         own = {"callId": call_id, "organizationId": organization_id}
         sizes: Document = {"number": 1, "bytes": {"$bsonSize": "$$ROOT"}}
         shown: list[int] = []
-        left_bytes = MAX_SHOWN_BYTES
+        is_empty, left_bytes = True, MAX_SHOWN_BYTES
         async for entry in self._changes.find(own, sizes).sort("number", -1):
-            left_bytes -= entry["bytes"]
-            if left_bytes >= 0:
+            is_empty = False
+            if entry["bytes"] <= left_bytes:
+                left_bytes -= entry["bytes"]
                 shown.append(entry["number"])
-        if not shown and left_bytes == MAX_SHOWN_BYTES:
+        if is_empty:
             return []
         names = {"$map": {"input": {"$objectToArray": "$changed"}, "in": "$$this.k"}}
         is_shown = {"$in": ["$number", shown]}

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from bson.errors import BSONError
 
-from tether_rt.domain.call import CompletedCall, Recording, iso_ms
+from tether_rt.domain.call import CompletedCall, Recording
 from tether_rt.domain.events import CallIds
 from tether_rt.domain.party import WITHHELD, is_number
 from tether_rt.domain.search_terms import call_terms, indexed_terms
-from tether_rt.domain.source import Source
 from tether_rt.errors import NotStorable
-from tether_rt.mongo.client import CODEC, MAJORITY, Database, Document
+from tether_rt.mongo.client import CODEC, Database, Document
 from tether_rt.mongo.documents import CallContent, CallDocument, Collections, RecordingDocument
-from tether_rt.mongo.free_form import RAW, as_stored
 from tether_rt.mongo.wire.op_msg import Spliced, elements
 
 UNSHOWN: Final = {"terms": 0, "numbers": 0, "newTerms": 0, "fingerprint": 0, "unindexed": 0, "lastChange": 0, "told": 0}
@@ -34,7 +30,7 @@ def call_elements(
     search terms, otherwise those are indexed later (`search_index`). With `is_pending` the recording is still to be fetched.
     Raises `NotStorable` for values that BSON cannot hold.
     """
-    return _elements(call_content(call, recording, is_indexed=is_indexed, is_pending=is_pending))
+    return stored_elements(call_content(call, recording, is_indexed=is_indexed, is_pending=is_pending))
 
 
 def call_content(
@@ -122,74 +118,8 @@ def recording_document(recording: Recording) -> RecordingDocument:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class StoredForAmendment:
-    """A call as it is, for a change of these fields of it."""
-
-    document: CallDocument
-    """Without search terms. Of a transcript that is not to be changed it has the first turn, of other metadata none."""
-
-    @property
-    def body(self) -> dict[str, Any]:
-        """The call as it would have been sent, as far as the rules of the contract need it."""
-        call: Any = self.document
-        was_completed = call["status"] == "completed"  # then it has all that such a call needs
-        has_recording = was_completed or call["recordings"] or call.get("recordingStatus") is not None
-        optional = {
-            "transcript": call["transcription"] or ([] if was_completed else None),
-            "summary": call["summary"] if call["summary"] is not None or not was_completed else "",
-            "recording": "stored" if has_recording else None,
-            "agentName": call["agentName"],
-            "callerName": call.get("callerName"),
-            "metadata": call["providerMetadata"]["metadata"],
-        }
-        return {
-            "direction": call["direction"],
-            "fromNumber": call["from"] or "anonymous",
-            "toNumber": call["to"],
-            "duration": call["duration"],
-            "status": call["status"],
-            "callStartTime": iso_ms(call["startTime"]),
-            **{name: value for name, value in optional.items() if value is not None},
-        }
-
-    @property
-    def values(self) -> dict[str, Any]:
-        """What `domain.amendment.values_of` gives of this call."""
-        call = self.document
-        return {
-            "transcript": call["transcription"],
-            "summary": call["summary"],
-            "duration": call["duration"],
-            "status": call["status"],
-            "agentName": call["agentName"],
-            "callerName": call.get("callerName"),
-            "callStartTime": call["startTime"],
-            "metadata": call["providerMetadata"]["metadata"],
-        }
-
-
-def amended_content(call: CompletedCall, changed: Sequence[str]) -> dict[str, Any]:
-    """Return the fields of a call's document, with their new values, for these changed fields of the contract."""
-    content: dict[str, dict[str, Any]] = {
-        "transcript": {"transcription": call.transcript},
-        "summary": {"summary": call.summary},
-        "duration": {"duration": call.duration_s, "endTime": call.end_time},
-        "status": {"status": call.status},
-        "agentName": {"agentName": call.agent_name},
-        "callerName": {"callerName": call.caller_name},
-        "callStartTime": {"startTime": call.start_time, "endTime": call.end_time},
-        "metadata": {"providerMetadata.metadata": call.metadata},
-    }
-    return {field: value for name in changed if name in content for field, value in content[name].items()}
-
-
-def encoded_bytes(values: Mapping[str, Any]) -> int:
-    """Return how much values take in MongoDB; raises `NotStorable` for those that BSON cannot hold."""
-    return len(_elements(values))
-
-
-def _elements(values: Mapping[str, Any]) -> bytes:
+def stored_elements(values: Mapping[str, Any]) -> bytes:
+    """Return values as MongoDB stores them; raises `NotStorable` for those that BSON cannot hold."""
     try:
         return elements(values, CODEC)
     except (BSONError, OverflowError) as error:
@@ -201,32 +131,6 @@ class Calls:
 
     def __init__(self, database: Database) -> None:
         self._calls = Collections(database).calls
-        # With majority: of a change that a vendor is told is there already, nothing may be rolled back.
-        self._durable_calls = database.get_collection("calls", read_concern=MAJORITY)
-        self._raw_calls = database.get_collection("calls", codec_options=RAW, read_concern=MAJORITY)
-
-    async def for_amendment(
-        self, source: Source, call_id: str | None, external_call_id: str | None, fields: Collection[str]
-    ) -> StoredForAmendment | None:
-        """Return the call of the source with this id, or this `externalCallId`, or both, to change these fields of it."""
-        own: Document = {"userId": source.id, "organizationId": source.organization_id}
-        if call_id is not None:
-            own["_id"] = call_id
-        if external_call_id is not None:
-            own["providerCallId"] = external_call_id
-        shown: Document = {"terms": 0, "numbers": 0, "newTerms": 0, "providerMetadata": 0}
-        if "transcript" not in fields:
-            shown["transcription"] = {"$slice": 1}
-        document = await self._durable_calls.find_one(own, shown)
-        if document is None:
-            return None
-        metadata = None
-        if "metadata" in fields:
-            # After the other fields: when the call is changed in between, its change has a number that is not expected.
-            raw = await self._raw_calls.find_one({"_id": document["_id"]}, {"providerMetadata.metadata": 1})
-            # In a thread: six megabytes of small objects take a second.
-            metadata = await asyncio.to_thread(as_stored, raw["providerMetadata"]["metadata"]) if raw is not None else None
-        return StoredForAmendment(cast(CallDocument, {**document, "providerMetadata": {"metadata": metadata, "extra": {}}}))
 
     async def with_recording_key(self, organization_id: str, call_id: str) -> CallDocument | None:
         """Return a call of the organization with its recordings' keys, but without `providerMetadata`."""
