@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -263,3 +264,25 @@ async def test_an_attempt_whose_lease_cannot_be_renewed_is_stopped_before_it_end
                     await broken_off.wait()
             finally:
                 line.thaw()
+
+
+async def test_a_recording_that_kills_its_process_is_given_up(mongodb_uri: str, tmp_path: Path, vendor: Vendor) -> None:
+    settings = settings_on(mongodb_uri, tmp_path, private_recording_hosts=vendor.host)
+    async with running(settings, schedule=Schedule(waits_s=(60.0,), poll_s=0.1)) as service:
+        tenant = await service.tenant()
+        answer = await post(tenant, vendor.serve("/deadly", status(404)))
+        pending = service.database["pending_recordings"]
+
+        async def it_waits() -> bool:
+            return await pending.count_documents({"attempts": 1, "holder": {"$exists": False}}) == 1
+
+        await eventually(it_waits)
+        # What the kill of a second attempt leaves, when its lease has ended.
+        left = {"attempts": 2, "nextAt": datetime.now(UTC) - timedelta(seconds=1)}
+        await pending.update_one({"_id": answer.body["callId"]}, {"$set": left})
+
+        async def it_is_given_up() -> bool:
+            return bool((await call_of(tenant, answer))["recordingStatus"] == "failed")
+
+        await eventually(it_is_given_up)
+        assert (await call_of(tenant, answer))["recordingError"]["code"] == "internal_error"

@@ -204,7 +204,7 @@ class LaterRecordings:
 
     async def _give_back(self, claimed: PendingRecordingDocument, wait_s: float) -> None:
         try:
-            await self._pending.put_off(claimed, wait_s, claimed["attempts"])
+            await self._pending.put_off(claimed, wait_s, claimed["attempts"] - 1)
         except Exception as error:  # the lease ends by itself
             log(_LOG, logging.WARNING, "claim_not_given_back", callId=claimed["_id"], reason=type(error).__name__)
 
@@ -243,6 +243,10 @@ class LaterRecordings:
         """
         if not await self._pending.is_wanted(claimed):
             return None
+        if claimed["attempts"] > len(self._schedule.waits_s) + 1:
+            # An attempt counts from its beginning: a recording that kills its process must not do so for ever.
+            sentence = "recording could not be fetched: the server ended during each attempt"
+            return FetchFailed(sentence, "internal_error", may_get_better=False)
         url = self._keyring.unseal(claimed["url"])
         if url is None:
             sentence = "recording could not be fetched: its address was encrypted with another secret of the server"
@@ -263,9 +267,9 @@ class LaterRecordings:
     async def _settle(self, claimed: PendingRecordingDocument, result: Recording | FetchFailed | None) -> None:
         organization_id, call_id, attempts = claimed["organizationId"], claimed["_id"], claimed["attempts"]
         if isinstance(result, FetchFailed):
-            if result.may_get_better and attempts < len(self._schedule.waits_s):
-                wait_s = max(self._schedule.waits_s[attempts], result.retry_after_s or 0)
-                await self._pending.put_off(claimed, wait_s, attempts + 1)
+            if result.may_get_better and attempts <= len(self._schedule.waits_s):
+                wait_s = max(self._schedule.waits_s[attempts - 1], result.retry_after_s or 0)
+                await self._pending.put_off(claimed, wait_s, attempts)
                 self._count("again")
                 return
             await self._amend(organization_id, call_id, _failed(result))

@@ -29,14 +29,14 @@ class PendingRecordings:
         self._calls = collections.calls
 
     async def claim(self, lease_s: float, without: Collection[str]) -> PendingRecordingDocument | None:
-        """Claim the one that is due for the longest time, and return it; None if there is none.
+        """Claim the one that is due for the longest time, and return it; None if there is none. The attempt is counted.
 
         `without` are organizations whose recordings are not claimed now.
         """
         query: Document = {"nextAt": {"$type": "date"}, **_IS_DUE}
         if without:
             query["organizationId"] = {"$nin": list(without)}
-        return await self._held(query, lease_s, {}, sort=[("nextAt", 1)])
+        return await self._held(query, lease_s, {"attempts": {"$add": ["$attempts", 1]}}, sort=[("nextAt", 1)])
 
     async def reopen(self, organization_id: str, call_id: str, lease_s: float) -> PendingRecordingDocument | None:
         """Claim one that was given up, as if it had never been tried; None if the call has none."""
