@@ -153,6 +153,8 @@ async def test_stored_documents_have_the_fields_of_the_architecture_page(alone: 
     await tenant.post_call(missed(externalCallId=...))
     change = {"callId": completed.body["callId"], "summary": "Changed.", "callerName": "Mia"}
     assert (await tenant.request("PATCH", "/api/calls/ingest", token=tenant.api_key, json=change)).status == 200
+    later = sample(recording="https://nowhere.invalid/call.mp3")
+    assert (await tenant.post_call(later, headers={"Prefer": "respond-async"})).status == 201
     assert (await tenant.post("/api/sources", {"name": "Booking agent"})).status == 201
     assert (await tenant.post_call(missed(status="answered"))).status == 400
 

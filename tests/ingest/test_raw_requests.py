@@ -106,6 +106,7 @@ async def test_a_request_has_one_answer_one_line_in_the_log_and_its_metrics(
         "status": status,
         "remote": "198.51.100.9" if "X-Forwarded-For" in headers else "127.0.0.1",
         "organizationId": None if status == 401 else tenant.organization_id,
+        **({} if status == 201 else {"code": answer.body["code"]}),
     }
     outcome = "created" if status == 201 else "refused"
     after = counted(service)

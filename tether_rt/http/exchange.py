@@ -89,7 +89,7 @@ class Exchange:
             remote=self.remote,
             organizationId=self.organization_id,
             # Not the sentence: it may propose a number. Deliveries keep it.
-            **({"code": self.error.code, "field": self.error.field} if self.error is not None else {}),
+            **({"code": self.error.code} if self.error is not None else {}),
         )
         if self.body is not None:
             self.body.release()
