@@ -6,12 +6,16 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import hypothesis
 import pytest
 
+from tests.support.proxy import Proxy, proxy_to_unix
 from tests.support.s3 import S3Server, s3_server  # noqa: F401 - a fixture
 from tests.support.service import SECRET, ServerProcess, Service, Tenant, running
+from tether_rt.mongo import client as store
+from tether_rt.mongo.indexes import create_indexes
 from tether_rt.mongo.private_mongod import PrivateMongod
 from tether_rt.settings import Settings
 
@@ -98,3 +102,29 @@ async def tenant(service: Service) -> Tenant:
 async def other(service: Service) -> Tenant:
     """A user of another new organization."""
     return await service.tenant()
+
+
+@pytest.fixture
+async def database(mongodb_uri: str) -> AsyncIterator[store.Database]:
+    """An empty database with every collection and index."""
+    client = store.connect(mongodb_uri)
+    database = store.database(client, f"t{uuid.uuid4().hex[:12]}")
+    await create_indexes(database, 7)
+    yield database
+    await client.drop_database(database.name)
+    client.close()
+
+
+@pytest.fixture
+async def proxy(mongodb_uri: str) -> AsyncIterator[Proxy]:
+    """A proxy in front of the shared mongod."""
+    async with proxy_to_unix(Path(unquote(urlsplit(mongodb_uri).netloc))) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def proxied(proxy: Proxy, database: store.Database) -> AsyncIterator[store.Database]:
+    """The same database, through the proxy."""
+    client = store.connect(f"mongodb://localhost:{proxy.port}/?directConnection=true")
+    yield store.database(client, database.name)
+    client.close()

@@ -19,11 +19,11 @@ import pytest
 from tests.conftest import settings_on
 from tests.support.raw import connection
 from tests.support.service import ROOT, SECRET, Service, missed, running
-from tether_rt.app import close_all
 from tether_rt.domain.contract import load_contract
 from tether_rt.errors import ConfigError, Unavailable
 from tether_rt.http.routing import allowed_methods, pattern
 from tether_rt.http.sockets import bind
+from tether_rt.runtime.closing import close_all
 from tether_rt.server import Server
 from tether_rt.settings import Settings
 
@@ -119,7 +119,7 @@ def test_a_server_that_has_stopped_leaves_no_file_open_and_no_task_running(mongo
         import asyncio, os, sys
         from pathlib import Path
         from tests.conftest import settings_on
-        from tests.hub.harness import eventually
+        from tests.support.waiting import eventually
         from tests.support.service import missed, running
 
         async def live():

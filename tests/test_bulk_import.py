@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from tests.support.program import eventually
 from tests.support.service import Service, Tenant, missed
+from tests.support.waiting import eventually
 from tests.test_cli import run
 
 

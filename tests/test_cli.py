@@ -16,8 +16,9 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.support.program import eventually, program
+from tests.support.program import program
 from tests.support.service import SECRET, missed
+from tests.support.waiting import eventually
 from tether_rt import accounts
 from tether_rt.auth import credentials
 from tether_rt.cli import commands, status_of

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.program import Program, eventually, program
+from tests.support.program import Program, program
 from tests.support.service import Tenant, missed
+from tests.support.waiting import eventually
 from tests.test_cli import refusal, run
 from tether_rt.auth.credentials import looks_like_api_key
 

@@ -19,8 +19,8 @@ from aiohttp import web
 
 from tests.conftest import settings_on
 from tests.support.documents import blocks, rows
-from tests.support.program import eventually
 from tests.support.service import PASSWORD, Service, Tenant, missed, running, sample
+from tests.support.waiting import eventually
 from tether_rt.auth.credentials import password_matches
 
 VENDOR = "docs/quickstart-vendor.md"

@@ -23,6 +23,7 @@ from tests.support.people import signed_in
 from tests.support.raw import connection
 from tests.support.service import ROOT, SAMPLES, SECRET, ServerProcess, missed, sample
 from tests.support.standalone import standalone_mongod
+from tests.support.waiting import eventually
 from tests.support.watcher import upgrade_request
 from tether_rt.mongo.private_mongod import PrivateMongod
 
@@ -178,8 +179,7 @@ async def test_a_mongod_that_hangs_does_not_keep_the_server_from_ending(tmp_path
     mongod_pid = int((await logged(process, "private MongoDB started"))["pid"])
     os.kill(mongod_pid, signal.SIGSTOP)
     assert await process.stop() == 0
-    while runs(mongod_pid):  # noqa: ASYNC110 - the kernel kills it when its owner has ended
-        await asyncio.sleep(0.01)
+    await eventually(lambda: not runs(mongod_pid))  # the kernel kills it when its owner has ended
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

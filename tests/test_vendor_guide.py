@@ -14,8 +14,8 @@ from typing import Any, Final, NamedTuple, get_args
 import pytest
 
 from tests.conftest import settings_on
-from tests.support.program import eventually
 from tests.support.service import ROOT, SAMPLES, Service, Tenant, missed, running
+from tests.support.waiting import eventually
 from tether_rt.errors import Code
 
 PAGE: Final = ROOT / "static/vendor_guide.html"

@@ -6,9 +6,8 @@ The routes are one table in the notation of `schemas/openapi.yaml`, and a test h
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, Final
 
 import orjson
@@ -81,12 +80,11 @@ from tether_rt.recordings.spool import Spool
 from tether_rt.recordings.store import RecordingStore
 from tether_rt.recordings.uploads import Uploads
 from tether_rt.recordings.waveform.service import WaveformService
-from tether_rt.runtime.logs import log
+from tether_rt.runtime.closing import Closers, close_all, cut_off
 from tether_rt.runtime.metrics import Metrics, labelled
 from tether_rt.runtime.supervisor import Supervisor
 from tether_rt.settings import Settings
 
-_LOG: Final = logging.getLogger("tether.app")
 _MEGABYTE: Final = 1 << 20
 CLOSE_S: Final = 1.0
 """What one part's closing may take; each does no more than let go of what it holds."""
@@ -97,9 +95,6 @@ CHANGES_SHARE: Final = 0.8
 """Of `TETHER_SHUTDOWN_S`: for requests that may still commit something. Dashboards have the rest, and what is not used up."""
 BURST_S: Final = 10
 """A key that was quiet for this long may send at once what it may send in this time."""
-
-Closers = list[tuple[str, Callable[[], Awaitable[None]]]]
-"""Parts, each with what closes it."""
 
 
 class App:
@@ -242,8 +237,8 @@ class App:
         deliveries_part = {"deliveries": self.deliveries}
         links = recordings.RecordingLinks(self.recordings, keyring)
         assets = StaticFiles(static_folder())
-        page = {"assets": assets, "policy": _page_policy(self.recordings)}
-        docs = {"assets": assets, "policy": _DOCS_POLICY}
+        page = {"assets": assets, "policy": static_pages.page_policy(getattr(self.recordings, "origin", ""))}
+        docs = {"assets": assets, "policy": static_pages.DOCS_POLICY}
         file = {"assets": assets, "policy": NOTHING_MAY_RUN}
 
         def document(content: bytes) -> dict[str, Any]:
@@ -381,13 +376,13 @@ class App:
         """
         within_s = self.settings.shutdown_s
         await asyncio.gather(
-            _cut_off(within_s * DOWNLOADS_SHARE, "downloads", http.answered(changes=False)),
+            cut_off(within_s * DOWNLOADS_SHARE, "downloads", http.answered(changes=False)),
             self._drain_changes(http, within_s),
         )
 
     async def _drain_changes(self, http: BoundedServer, within_s: float) -> None:
         began_s = time.monotonic()
-        await _cut_off(within_s * CHANGES_SHARE, "requests", self._commit_changes(http))
+        await cut_off(within_s * CHANGES_SHARE, "requests", self._commit_changes(http))
         await self.hub.drain(within_s - (time.monotonic() - began_s))
 
     async def _commit_changes(self, http: BoundedServer) -> None:
@@ -408,43 +403,7 @@ class App:
             await close_all([self._database_closers.pop()], None)  # mongod has a deadline of its own, and is killed past it
 
 
-async def close_all(closers: Closers, within_s: float | None) -> None:
-    """Close parts side by side. One that fails or takes longer than `within_s` (None: no limit) is logged as `close_failed`."""
-
-    async def close_one(part: str, close: Callable[[], Awaitable[None]]) -> None:
-        try:
-            async with asyncio.timeout(within_s):
-                await close()
-        except Exception as error:  # whatever it is, the other parts must be closed as well
-            log(_LOG, logging.ERROR, "close_failed", part=part, reason=repr(error))
-
-    await asyncio.gather(*(close_one(part, close) for part, close in closers))
-
-
-async def _cut_off(within_s: float, part: str, work: Awaitable[None]) -> None:
-    try:
-        async with asyncio.timeout(within_s):
-            await work
-    except TimeoutError:
-        log(_LOG, logging.WARNING, "drain_cut_off", part=part, afterS=round(within_s, 1))
-
-
 def _key_rate(calls_a_second: float) -> RateLimit[str] | None:
     if not calls_a_second:
         return None
     return RateLimit(max(1.0, calls_a_second * BURST_S), 1 / calls_a_second)
-
-
-_DOCS_POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
-    "font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-)
-
-
-def _page_policy(recording_store: RecordingStore) -> str:
-    media = " ".join(filter(None, ["'self'", getattr(recording_store, "origin", "")]))
-    return (
-        f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-        f"media-src {media}; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; "
-        "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
-    )

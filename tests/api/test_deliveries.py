@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tests.support.audio import mp3
-from tests.support.program import eventually
 from tests.support.service import Answer, Service, Tenant, missed, sample
+from tests.support.waiting import eventually
 
 WRONG = "(416) 555-0199"
 """A number that no rule takes."""

@@ -13,11 +13,11 @@ import pytest
 from pymongo import uri_parser
 
 from tests.conftest import settings_on
-from tests.hub.harness import eventually
 from tests.support.proxy import Passage, Proxy, proxy_to, proxy_to_unix
 from tests.support.raw import RawConnection, connection
 from tests.support.service import Service, Tenant, missed, running
 from tests.support.site import logged
+from tests.support.waiting import eventually
 from tether_rt.mongo.client import new_id
 
 CALLS = 1_200

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.hub.harness import eventually
+from tests.support.waiting import eventually
 from tether_rt.api.health import RememberedCheck
 from tether_rt.errors import Unavailable
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import time
 from collections.abc import AsyncIterator
@@ -16,6 +15,7 @@ from tests.conftest import settings_on
 from tests.support.audio import wav
 from tests.support.raw import RawAnswer, connection
 from tests.support.service import SAMPLES, SECRET, Service, Tenant, running, sample
+from tests.support.waiting import eventually
 from tether_rt.auth.credentials import Keyring
 
 AUDIO = (SAMPLES / "delivery.mp3").read_bytes()
@@ -191,9 +191,6 @@ async def test_a_player_that_turns_away_in_the_middle_costs_nothing_that_stays(
             await raw.request(f"GET {link.path}")
             await raw.reader.readexactly(100_000)
     web = on_disk.server.app.web
-    while web.active:  # noqa: ASYNC110 - nothing announces it
-        await asyncio.sleep(0.01)
-    async with asyncio.timeout(20):
-        while open_recordings():  # noqa: ASYNC110 - closed in a thread, after the request
-            await asyncio.sleep(0.01)
+    await eventually(lambda: not web.active)
+    await eventually(lambda: not open_recordings())  # closed in a thread, after the request
     assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []

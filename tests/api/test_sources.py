@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.program import eventually
 from tests.support.service import Answer, Service, Tenant, missed
+from tests.support.waiting import eventually
 from tether_rt.auth.credentials import looks_like_api_key
 from tether_rt.auth.source_admin import MAX_SOURCES
 from tether_rt.mongo.client import new_id

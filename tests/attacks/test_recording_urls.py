@@ -18,6 +18,7 @@ from tests.support import audio
 from tests.support.service import Answer, Service, Tenant, running, sample
 from tests.support.vendor import Answer as VendorAnswer
 from tests.support.vendor import Vendor, body, head, raw, redirect, repeated, status, vendor_server
+from tests.support.waiting import eventually
 from tether_rt import app
 from tether_rt.recordings.fetch.limits import Limits
 
@@ -47,9 +48,7 @@ class Site:
         sentence: str = answer.body["error"]
         assert sentence.startswith("recording ")
         assert "\n" not in sentence
-        async with asyncio.timeout(20):
-            while self.files():  # noqa: ASYNC110 - removed in a thread, after the answer
-                await asyncio.sleep(0.005)
+        await eventually(lambda: not self.files())  # removed in a thread, after the answer
         return sentence
 
     async def stored(self) -> int:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -183,15 +182,6 @@ async def test_a_caller_that_leaves_takes_the_answer_from_nobody() -> None:
 
 
 # ---------------------------------------------------------------------- on a real database
-
-
-@pytest.fixture
-async def database(mongodb_uri: str) -> AsyncIterator[store.Database]:
-    client = store.connect(mongodb_uri)
-    database = store.database(client, f"t{uuid.uuid4().hex[:12]}")
-    yield database
-    await client.drop_database(database.name)
-    client.close()
 
 
 async def somebody(database: store.Database) -> accounts.NewUser:

@@ -10,9 +10,8 @@ from datetime import datetime
 
 import pytest
 
-from tests.mongo.conftest import database, proxied, proxy  # noqa: F401 - fixtures
-from tests.support.program import eventually
 from tests.support.proxy import Proxy
+from tests.support.waiting import eventually
 from tether_rt.auth.credentials import Keyring
 from tether_rt.auth.last_seen import EVERY_S, LastSeen
 from tether_rt.auth.source_admin import SourceAdmin
@@ -51,7 +50,7 @@ async def stored(sources: Sources, source_id: str) -> None:
     await eventually(is_stored)
 
 
-async def test_a_source_that_goes_on_sending_is_stored_once_a_minute(database: store.Database) -> None:  # noqa: F811
+async def test_a_source_that_goes_on_sending_is_stored_once_a_minute(database: store.Database) -> None:
     now_s = 1000.0
     sources = Sources(database)
     last_seen = LastSeen(sources, clock=lambda: now_s)
@@ -71,9 +70,9 @@ async def test_a_source_that_goes_on_sending_is_stored_once_a_minute(database: s
 
 
 async def test_what_is_seen_while_mongodb_is_away_is_stored_later(
-    database: store.Database,  # noqa: F811
-    proxied: store.Database,  # noqa: F811
-    proxy: Proxy,  # noqa: F811
+    database: store.Database,
+    proxied: store.Database,
+    proxy: Proxy,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     source_id = await source(Sources(database))

@@ -9,8 +9,8 @@ from typing import Any, Final
 from playwright.async_api import Page, Route, expect
 
 from tests.e2e.conftest import Agent, NewAgent, on_disk
-from tests.support.program import eventually
 from tests.support.service import Service, Tenant, missed, sample
+from tests.support.waiting import eventually
 
 pytestmark = on_disk
 

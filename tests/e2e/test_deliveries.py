@@ -8,8 +8,8 @@ from dataclasses import replace
 from playwright.async_api import expect
 
 from tests.e2e.conftest import NewAgent, on_disk
-from tests.support.program import eventually
 from tests.support.service import Service, Tenant, missed
+from tests.support.waiting import eventually
 
 pytestmark = on_disk
 

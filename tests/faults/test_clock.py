@@ -8,8 +8,9 @@ from pathlib import Path
 
 from tests.support.database import OwnMongod
 from tests.support.jumping import Clock
-from tests.support.program import eventually, mixed_calls, program
+from tests.support.program import mixed_calls, program
 from tests.support.verify import verify
+from tests.support.waiting import eventually
 from tests.support.watcher import watching
 from tether_rt.mongo import client as store
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.program import Program, eventually, missed_calls, program
+from tests.support.program import Program, missed_calls, program
 from tests.support.service import Tenant
 from tests.support.verify import verify
+from tests.support.waiting import eventually
 from tests.support.watcher import upgraded_socket, watching
 
 STALLED = 40

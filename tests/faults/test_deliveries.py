@@ -15,12 +15,13 @@ import pytest
 from tests.support.audio import mp3
 from tests.support.database import OwnMongod
 from tests.support.faulty_store import faulty_store
-from tests.support.program import eventually, program
+from tests.support.program import program
 from tests.support.retrying import PATIENCE_S
 from tests.support.s3 import S3Server
 from tests.support.service import Tenant, missed, sample
 from tests.support.vendor import body as answered_with
 from tests.support.vendor import raw, vendor_server
+from tests.support.waiting import eventually
 
 WRONG = "(416) 555-0199"
 TEXT = {"Content-Type": "text/plain"}

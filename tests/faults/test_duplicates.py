@@ -49,6 +49,7 @@ async def test_the_same_calls_from_two_vendors_shuffled_and_repeated_to_two_proc
             await asyncio.gather(*(watcher.until(len(events)) for watcher in watchers))
         assert len(found.calls) == len(vendors) * CALLS
         for vendor in vendors:
+            assert vendor.busy == []
             assert vendor.statuses == {201: CALLS, 200: CALLS * (TIMES - 1)}
             assert (vendor.hung, vendor.broken, vendor.wrong) == (0, 0, [])
             by_key: dict[str, set[str | None]] = {}

@@ -13,11 +13,12 @@ import pytest
 
 from tests.support.audio import mp3
 from tests.support.full_disk import full_disk
-from tests.support.program import Program, eventually, program
+from tests.support.program import Program, program
 from tests.support.proxy import Passage, proxy_to
 from tests.support.s3 import S3Server
 from tests.support.service import Tenant, sample
 from tests.support.vendor import Request, Vendor, head, vendor_server
+from tests.support.waiting import eventually
 
 VOICE = mp3(2)
 ASYNC = {"Prefer": "respond-async"}

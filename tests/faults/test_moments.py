@@ -11,11 +11,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support.program import Program, eventually, mixed_calls, program
+from tests.support.program import Program, mixed_calls, program
 from tests.support.proxy import Passage, Proxy, proxy_to, proxy_to_mongodb
 from tests.support.s3 import S3Server
 from tests.support.service import Tenant
 from tests.support.verify import verify
+from tests.support.waiting import eventually
 from tests.support.watcher import watching
 
 # As in the driver's messages: the command's name is the first key of its BSON document.

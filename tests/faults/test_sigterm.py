@@ -17,6 +17,7 @@ from tests.support.raw import RawAnswer, RawConnection, connection
 from tests.support.retrying import Delivery
 from tests.support.service import Tenant, missed, sample
 from tests.support.verify import verify
+from tests.support.waiting import eventually
 from tests.support.watcher import watching
 
 KEEPING = 20
@@ -81,8 +82,7 @@ async def test_sigterm_under_load_answers_every_request_and_loses_no_call(mongod
         async with watching(running.urls, tenant.token, 3) as watchers:
             keeping = await postmen_of(tenant, KEEPING, stack)
             posting = [asyncio.create_task(postman.post_on()) for postman in keeping]
-            while sum(len(postman.answers) for postman in keeping) < 3 * KEEPING:  # noqa: ASYNC110 - load is what is waited for
-                await asyncio.sleep(0.01)
+            await eventually(lambda: sum(len(postman.answers) for postman in keeping) >= 3 * KEEPING)
             newcomers = await postmen_of(tenant, NEWCOMERS, stack)
             slow = await stack.enter_async_context(connection(tenant.base_url))
             body = json.dumps(missed()).encode()

@@ -18,11 +18,12 @@ from tests.support.audio import mp3_of
 from tests.support.faulty_store import FaultyStore, faulty_store
 from tests.support.full_disk import full_disk
 from tests.support.hung_disk import HungDisk
-from tests.support.program import Program, eventually, program
+from tests.support.program import Program, program
 from tests.support.retrying import RetryingVendor
 from tests.support.s3 import S3Server
 from tests.support.service import missed, sample
 from tests.support.verify import verify
+from tests.support.waiting import eventually
 
 SIZES = (20_000, 2_000_000, 9_000_000)
 """Taken in memory, through a file, and up in parts."""

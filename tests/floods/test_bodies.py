@@ -15,8 +15,8 @@ import aiohttp
 import pytest
 
 from tests.conftest import settings_on
-from tests.hub.harness import eventually
 from tests.support.service import PASSWORD, SAMPLES, SECRET, ServerProcess, Service, Tenant, missed, running, sample
+from tests.support.waiting import eventually
 from tether_rt import accounts, server
 from tether_rt.mongo import client as store
 

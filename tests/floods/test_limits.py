@@ -18,6 +18,7 @@ from tests.conftest import settings_on
 from tests.support.doors import UPGRADE
 from tests.support.raw import connection
 from tests.support.service import CHEAP_HASHER, PASSWORD, Answer, Service, Tenant, missed, running
+from tests.support.waiting import eventually
 from tether_rt.auth import credentials
 from tether_rt.auth.passwords import MAX_CONCURRENT_CHECKS, PasswordCheck
 from tether_rt.auth.rate_limits import RateLimit, SignInLimits
@@ -208,9 +209,7 @@ async def test_a_flood_of_sign_ins_takes_its_turns_and_everybody_else_is_served(
         attempts = (sign_in(tenant, WRONG, f"10.1.{number}.1", f"u{number}@example.com") for number in range(100))
         flood = [asyncio.create_task(attempt) for attempt in attempts]
         try:
-            async with asyncio.timeout(60):
-                while refused(service, "sign_in_line") < 60:  # noqa: ASYNC110 - a counter sets no event
-                    await asyncio.sleep(0.005)
+            await eventually(lambda: refused(service, "sign_in_line") >= 60)
             assert (await tenant.post_call(missed())).status == 201
             assert (await tenant.request("GET", "/healthz")).status == 200
         finally:
@@ -304,9 +303,7 @@ async def test_dashboards_are_limited_by_user_and_in_all_before_the_upgrade(limi
     for dashboard in (*open_ones, *open_twos, *open_threes):
         await dashboard.close()
     hub = limited.server.app.hub
-    async with asyncio.timeout(20):
-        while hub.dashboards:  # noqa: ASYNC110 - nothing announces it
-            await asyncio.sleep(0.005)
+    await eventually(lambda: not hub.dashboards)
     open_ones = [await one.dashboard() for _ in range(3)]
     require_wait(await knock(one), 429)
     for dashboard in open_ones:

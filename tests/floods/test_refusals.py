@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import settings_on
-from tests.support.program import eventually
 from tests.support.service import SECRET, Service, Tenant, missed, running
+from tests.support.waiting import eventually
 from tether_rt.auth.credentials import Keyring
 from tether_rt.domain.delivery import MAX_REFUSED
 from tether_rt.domain.source import Source

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.hub.harness import eventually
 from tests.support.raw import connection
 from tests.support.site import JSON, Site, logged, require_refusal, site_on
+from tests.support.waiting import eventually
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.hub.harness import eventually
 from tests.support.raw import RawConnection, connection
 from tests.support.site import JSON, LIMIT, Site, logged, require_refusal, site_on
+from tests.support.waiting import eventually
 from tether_rt.http.exchange import Exchange
 
 

@@ -12,7 +12,7 @@ import secrets
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -27,6 +27,7 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
 from tests.support.proxy import Proxy, proxy_to_unix
+from tests.support.waiting import eventually
 from tether_rt.auth.credentials import Keyring, SessionClaims
 from tether_rt.auth.identity import Identity
 from tether_rt.domain.events import FeedSegment
@@ -112,13 +113,6 @@ def segment(organization_id: str, first: int, events: int = 4, size: int = 100) 
         "at": datetime.now(UTC),
         "events": [event(organization_id, first + index, size) for index in range(events)],
     }
-
-
-async def eventually(condition: Callable[[], bool]) -> None:
-    """Return once the condition holds; fails when it does not for 30 s."""
-    async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 - what is waited for sets no event
-            await asyncio.sleep(0.005)
 
 
 @dataclass

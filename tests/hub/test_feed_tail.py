@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.hub.harness import Process, RawClient, SignedIn, World, eventually, process_in, segment, world_on
+from tests.hub.harness import Process, RawClient, SignedIn, World, process_in, segment, world_on
+from tests.support.waiting import eventually
 from tether_rt.errors import Unavailable
 from tether_rt.hub.protocol import EXPIRED, FROM_THE_FUTURE, RESTORED
 from tether_rt.mongo.private_mongod import PrivateMongod

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from tornado.iostream import IOStream
 
-from tests.hub.harness import Process, RawClient, SignedIn, World, eventually, process_in, proxy_in_front_of
+from tests.hub.harness import Process, RawClient, SignedIn, World, process_in, proxy_in_front_of
+from tests.support.waiting import eventually
 from tether_rt.hub.websocket_handler import DashboardSocket
 from tether_rt.mongo.client import new_id
 from tether_rt.mongo.sessions import Sessions

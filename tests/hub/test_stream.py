@@ -12,8 +12,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.hub.harness import Dashboard, Process, RawClient, SignedIn, World, event, eventually, process_in
+from tests.hub.harness import Dashboard, Process, RawClient, SignedIn, World, event, process_in
 from tests.support.certificate import contexts
+from tests.support.waiting import eventually
 from tether_rt.hub.frames import text_frame
 from tether_rt.hub.protocol import EXPIRED, FROM_THE_FUTURE
 from tether_rt.hub.room import MAX_RECENT_BYTES, Room

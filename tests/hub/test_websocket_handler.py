@@ -9,8 +9,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.hub.harness import Process, RawClient, SignedIn, World, eventually, process_in, proxy_in_front_of
+from tests.hub.harness import Process, RawClient, SignedIn, World, process_in, proxy_in_front_of
 from tests.support.refusals import sentence_of
+from tests.support.waiting import eventually
 from tether_rt.auth.credentials import Keyring
 from tether_rt.mongo.sessions import Sessions
 

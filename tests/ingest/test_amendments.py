@@ -13,8 +13,8 @@ import pytest
 from yarl import URL
 
 from tests.support.audio import mp3_of
-from tests.support.program import eventually
 from tests.support.service import Answer, Service, Tenant, missed, sample
+from tests.support.waiting import eventually
 
 WORDS = [{"role": "agent", "message": "Hello, Zebra Plumbing."}, {"role": "user", "message": "My faucet drips."}]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import AsyncIterator, Iterable
 
 import pytest
@@ -15,7 +14,6 @@ from tether_rt.domain.source import Source
 from tether_rt.ingest.deduplication import MAX_KEYS, DuplicateCheck
 from tether_rt.mongo import client as store
 from tether_rt.mongo.batch_writer import BatchWriter
-from tether_rt.mongo.indexes import create_indexes
 from tether_rt.mongo.lookups import CallKey, Lookups, StoredCall
 from tether_rt.mongo.wire.loop_connection import LoopConnection
 
@@ -39,16 +37,6 @@ class WatchedCalls(Lookups):
         if self.error is not None:
             raise self.error
         return await super().calls(asked)
-
-
-@pytest.fixture
-async def database(mongodb_uri: str) -> AsyncIterator[store.Database]:
-    client = store.connect(mongodb_uri)
-    database = store.database(client, f"t{uuid.uuid4().hex[:12]}")
-    await create_indexes(database, 7)
-    yield database
-    await client.drop_database(database.name)
-    client.close()
 
 
 @pytest.fixture

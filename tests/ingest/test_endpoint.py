@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.service import SAMPLES, Service, Tenant, missed, sample
+from tests.support.waiting import eventually
 from tether_rt.http.json_body import MAX_JSON_BYTES, MAX_VALUES
 
 CONTRACT_EXAMPLE = {
@@ -370,6 +371,4 @@ async def test_of_one_call_posted_many_times_at_once_one_recording_is_left(servi
     (call_id,) = {answer.body["callId"] for answer in answers}
     assert sorted(answer.status for answer in answers) == [200] * 11 + [201]
     folder = service_on_disk.server.settings.data_dir / "recordings" / tenant.organization_id
-    async with asyncio.timeout(30):
-        while [path.name for path in folder.iterdir()] != [f"{call_id}.mp3"]:  # noqa: ASYNC110 - removed in a thread
-            await asyncio.sleep(0.01)
+    await eventually(lambda: [path.name for path in folder.iterdir()] == [f"{call_id}.mp3"])

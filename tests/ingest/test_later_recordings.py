@@ -13,11 +13,11 @@ import pytest
 from tests.conftest import settings_on
 from tests.support.audio import mp3
 from tests.support.faulty_store import faulty_store
-from tests.support.program import eventually
 from tests.support.proxy import proxy_to_mongodb
 from tests.support.s3 import S3Server
 from tests.support.service import Answer, Dashboard, Service, Tenant, missed, running, sample
 from tests.support.vendor import Request, Vendor, body, head, in_turn, status, vendor_server
+from tests.support.waiting import eventually
 from tether_rt.ingest.later_recordings import Schedule
 
 ASYNC = {"Prefer": "respond-async"}

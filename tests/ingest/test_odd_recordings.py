@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 from collections.abc import AsyncIterator
@@ -13,7 +14,7 @@ import pytest
 from tests.conftest import settings_on
 from tests.support import audio
 from tests.support.service import Service, Tenant, running, sample
-from tests.support.vendor import Vendor, body, head, in_turn, raw, status, vendor_server
+from tests.support.vendor import Request, Vendor, body, head, in_turn, raw, status, vendor_server
 
 
 @pytest.fixture(scope="module")
@@ -143,3 +144,26 @@ async def test_a_recording_that_is_gone_is_refused_at_once(tenant: Tenant, vendo
     answer = await tenant.post_call(sample("delivery", recording=vendor.serve("/gone", status(410))))
     assert (answer.status, answer.body["code"], answer.body["field"]) == (400, "recording_gone", "recording")
     assert [request.target for request in vendor.requests].count("/gone") == 1
+
+
+async def test_a_call_that_is_sent_again_while_its_recording_is_fetched_is_fetched_once(tenant: Tenant, vendor: Vendor) -> None:
+    is_asked, may_answer = asyncio.Event(), asyncio.Event()
+    whole = body(audio.mp3())
+
+    async def slow(request: Request, writer: asyncio.StreamWriter) -> None:
+        is_asked.set()
+        await may_answer.wait()
+        await whole(request, writer)
+
+    before = len(vendor.requests)
+    call = sample("delivery", recording=vendor.serve("/slow", slow))
+    first = asyncio.create_task(tenant.post_call(call))
+    await is_asked.wait()
+    again = [asyncio.create_task(tenant.post_call(call)) for _ in range(3)]
+    other = await tenant.post_call({**call, "externalCallId": "another", "recording": vendor.serve("/fast", whole)})
+    assert other.status == 201, "another call does not wait"
+    may_answer.set()
+    answers = await asyncio.gather(first, *again)
+    assert [answer.status for answer in answers] == [201, 200, 200, 200]
+    assert len({answer.body["callId"] for answer in answers}) == 1
+    assert [request.target for request in vendor.requests[before:]] == ["/slow", "/fast"]

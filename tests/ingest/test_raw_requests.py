@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from tests.conftest import settings_on
-from tests.hub.harness import eventually
 from tests.support.audio import mp3
 from tests.support.raw import RawAnswer, RawConnection, connection
 from tests.support.service import Service, Tenant, missed, running, sample
 from tests.support.site import logged
+from tests.support.waiting import eventually
 
 INGEST = "POST /api/calls/ingest"
 JSON = {"Content-Type": "application/json"}

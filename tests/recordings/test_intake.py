@@ -19,6 +19,7 @@ from tests.support import audio
 from tests.support.s3 import S3Server
 from tests.support.small_disk import small_disk
 from tests.support.vendor import Vendor, body, head, raw, repeated, status
+from tests.support.waiting import eventually
 from tether_rt.domain.call import Recording
 from tether_rt.errors import BadRequest, Unavailable
 from tether_rt.recordings.disk import DiskStore
@@ -223,8 +224,7 @@ async def test_a_full_disk_is_503_and_leaves_nothing(tmp_path: Path, vendor: Ven
         for text in (base64_of(large), vendor.serve("/", body(large))):
             with pytest.raises(Unavailable, match="full"):
                 await place.taken(text, ORGANIZATION)
-            while left(folder):  # noqa: ASYNC110 - what is left is removed in a thread
-                await asyncio.sleep(0.01)
+            await eventually(lambda: not left(folder))
         small = await place.taken(base64_of(audio.mp3()), ORGANIZATION)
         await place.close()
         await store.close()

@@ -12,10 +12,10 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.hub.harness import eventually
 from tests.support import audio
 from tests.support.s3 import S3Server
 from tests.support.vendor import Answer, Request, head, raw, vendor_server
+from tests.support.waiting import eventually
 from tether_rt.errors import NotFound, Unavailable
 from tether_rt.recordings.audio_type import MP3
 from tether_rt.recordings.r2 import R2Store

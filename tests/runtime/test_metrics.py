@@ -18,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.people import signed_in
 from tests.support.service import ROOT, SECRET, ServerProcess, missed, sample
+from tests.support.waiting import eventually
 from tether_rt.runtime.logs import JsonLines, TurnHandler, log
 from tether_rt.runtime.metrics import Metrics
 
@@ -189,8 +190,7 @@ def test_two_processes_in_one_program_count_for_themselves() -> None:
 async def test_a_loop_that_was_held_up_is_seen() -> None:
     metrics = Metrics()
     task = asyncio.create_task(metrics.run())
-    while not metrics.registry.get_sample_value("tether_loop_lag_seconds_count"):  # noqa: ASYNC110 - nothing announces it
-        await asyncio.sleep(0.01)
+    await eventually(lambda: metrics.registry.get_sample_value("tether_loop_lag_seconds_count"))
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert metrics.registry.get_sample_value("tether_loop_lag_seconds_sum") is not None

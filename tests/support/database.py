@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from pymongo.errors import AutoReconnect
 
+from tests.support.waiting import eventually
 from tether_rt.mongo import client as store
 from tether_rt.mongo.mongod_process import find_binary, socket_path
 from tether_rt.mongo.private_mongod import PrivateMongod
@@ -47,8 +47,7 @@ class OwnMongod:
     async def kill(self) -> None:
         """Send SIGKILL and return when the process is gone."""
         self._signal(signal.SIGKILL)
-        while self._mongod.pid is not None:  # noqa: ASYNC110 - a process sets no event
-            await asyncio.sleep(0.005)
+        await eventually(lambda: self._mongod.pid is None)
 
     def pause(self) -> None:
         """Send SIGSTOP: connections stay open and nothing is answered."""

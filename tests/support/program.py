@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from base64 import b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,6 +18,7 @@ import aiohttp
 from tests.support.audio import mp3
 from tests.support.retrying import RetryingVendor
 from tests.support.service import PASSWORD, ServerProcess, Tenant, add_user, missed, sample
+from tests.support.waiting import eventually
 from tether_rt.mongo import client as store
 from tether_rt.mongo.private_mongod import PrivateMongod
 
@@ -138,13 +139,6 @@ def is_unexpected(line: dict[str, Any]) -> bool:
     return event in ("unexpected_error", "task_failed", "commit_failed", "close_failed") or event.startswith(
         ("Future ", "Task ")
     )
-
-
-async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Return once the condition holds; fail after a minute, many times as long as it should take."""
-    async with asyncio.timeout(60):
-        while not await condition():  # noqa: ASYNC110 - what is waited for happens in another process
-            await asyncio.sleep(0.05)
 
 
 def missed_calls(count: int, **changes: Any) -> list[dict[str, Any]]:

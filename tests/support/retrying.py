@@ -45,6 +45,8 @@ class RetryingVendor:
         self.hung = 0
         self.wrong: list[str] = []
         """Answers that the contract does not allow."""
+        self.busy: list[str] = []
+        """The sentences of those with 503."""
         self._changed = asyncio.Condition()
 
     @property
@@ -120,6 +122,7 @@ class RetryingVendor:
                 self.wrong.append(f"{call_id} was created twice")
             delivery.call_id = call_id
         elif status == 503:
+            self.busy.append(str(body.get("error")))
             if not (retry_after or "").isdigit() or body.get("success") is not False or not body.get("error"):
                 self.wrong.append(f"503 without Retry-After or its sentence: {body}")
         elif status:

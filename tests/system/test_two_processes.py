@@ -14,6 +14,7 @@ import pytest
 
 from tests.support.doors import SIGNED_IN
 from tests.support.service import PASSWORD, ServerProcess, Tenant, add_user, missed, sample
+from tests.support.waiting import eventually
 from tether_rt.mongo import client as store
 
 STORM = 200
@@ -137,8 +138,7 @@ async def kill_in_a_storm(pair: Pair) -> None:
             await asyncio.sleep(0.2)
 
     work = [asyncio.create_task(vendor(number)) for number in range(STORM)]
-    while len(acknowledged) < 20:  # noqa: ASYNC110 - until the storm is under way
-        await asyncio.sleep(0.002)
+    await eventually(lambda: len(acknowledged) >= 20)  # the storm is under way
     await pair.one.kill()
     await asyncio.gather(*work)
     assert len(acknowledged) == STORM

@@ -13,12 +13,12 @@ from typing import Any, Final, cast
 from tether_rt.api import query
 from tether_rt.auth.credentials import looks_like_api_key
 from tether_rt.auth.permissions import Permission
-from tether_rt.auth.rate_limits import retry_after_s
 from tether_rt.auth.sealed_bodies import SealBroken
 from tether_rt.domain.call import parse_time
 from tether_rt.domain.contract import Contract
 from tether_rt.domain.delivery import FAILED, VERDICTS, Result, Verdict
-from tether_rt.errors import BadRequest, NotFound, TooManyRequests, Unauthorized
+from tether_rt.errors import BadRequest, NotFound, Unauthorized
+from tether_rt.http.callers import admit
 from tether_rt.http.exchange import Exchange
 from tether_rt.http.handlers import SessionHandler, within_deadline
 from tether_rt.http.headers import bearer_token
@@ -66,11 +66,8 @@ class ReaderHandler(AdminHandler):
         source = await self.context.identity.caller(key, self.deadline)
         if source is None:
             raise Unauthorized("The API key is not valid.")
-        wait_s = self.context.key_rate.take(source.id) if self.context.key_rate is not None else 0.0
-        if wait_s:
-            raise TooManyRequests("This API key calls too often; ask again later.", retry_after_s(wait_s), limit="key_rate")
-        self.organization_id = self.exchange.organization_id = source.organization_id
-        self.source_id = source.id
+        admit(self.exchange, source)
+        self.organization_id, self.source_id = source.organization_id, source.id
 
     async def found(self, delivery_id: str) -> DeliveryDocument:
         """Return a delivery that the caller may see; raises `NotFound`."""

@@ -16,6 +16,22 @@ ASK_AGAIN: Final = "no-cache"
 _SMALL_BYTES: Final = 512
 """Below it, what compressing saves is lost in its headers."""
 
+DOCS_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
+    "font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+"""The Content-Security-Policy of the pages of documentation."""
+
+
+def page_policy(recordings_origin: str) -> str:
+    """Return the Content-Security-Policy of the dashboard; recordings are played from this origin as well, if there is one."""
+    media = " ".join(filter(None, ["'self'", recordings_origin]))
+    return (
+        f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        f"media-src {media}; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; "
+        "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+    )
+
 
 class FileHandler(JsonHandler):
     """The base of what serves a file: compressed once, and not sent again to a browser that has it."""

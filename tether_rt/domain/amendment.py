@@ -9,12 +9,11 @@ from typing import Any, Final
 import orjson
 
 from tether_rt.domain.call import CompletedCall
-from tether_rt.domain.warnings import Warning_, recording_warnings
+from tether_rt.domain.warnings import CallWarning, recording_warnings
 from tether_rt.errors import Fault
 
-AMENDABLE: Final = (
-    *("transcript", "summary", "recording", "duration", "status", "agentName", "callerName", "callStartTime", "metadata"),
-)
+AMENDABLE: Final = tuple("transcript summary recording duration status agentName callerName callStartTime metadata".split())
+"""The fields of a call that a change may have."""
 NAMES_OF_A_CALL: Final = ("externalCallId", "callId")
 """The fields of an amendment's body that say which call it is of."""
 MAX_RECORDINGS: Final = 20
@@ -60,8 +59,8 @@ def changed_fields(before: Mapping[str, Any], after: Mapping[str, Any], patch: M
 
 
 def merged_warnings(
-    before: Sequence[Warning_], merged: CompletedCall, recording: Mapping[str, Any] | None, unjudged: Collection[str]
-) -> list[Warning_]:
+    before: Sequence[CallWarning], merged: CompletedCall, recording: Mapping[str, Any] | None, unjudged: Collection[str]
+) -> list[CallWarning]:
     """Return what is odd about a changed call. `recording` is the document of its last one.
 
     The warnings with the codes in `unjudged` stay as they were before.

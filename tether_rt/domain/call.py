@@ -13,7 +13,7 @@ from tether_rt.domain.hints import name_sent_for
 from tether_rt.domain.names import plain_name
 from tether_rt.domain.party import read_address, read_caller
 from tether_rt.domain.source import Source
-from tether_rt.domain.warnings import FAR_FUTURE, Warning_, call_warnings
+from tether_rt.domain.warnings import FAR_FUTURE, CallWarning, call_warnings
 from tether_rt.domain.wording import missing_field
 from tether_rt.errors import BadRequest, Fault
 
@@ -77,7 +77,7 @@ class CompletedCall(NamedTuple):
     fingerprint: str
     stated_start_time: datetime | None = None
     """The start as it was sent where it lies more than two days ahead; `start_time` is the time of receipt then."""
-    warnings: tuple[Warning_, ...] = ()
+    warnings: tuple[CallWarning, ...] = ()
     """What is odd about it."""
 
     @property

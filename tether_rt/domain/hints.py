@@ -6,7 +6,6 @@ A hint repeats no text of the caller but a plain short name; a value that it pro
 from __future__ import annotations
 
 import difflib
-import math
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -64,6 +63,7 @@ _LOCAL_TIME: Final = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d(?:\.\
 _MILLISECONDS_FROM: Final = 100_000_000_000
 """As seconds, an epoch number from here lies past the year 5000; as milliseconds it is from 1973 on."""
 _MICROSECONDS_FROM: Final = 100_000_000_000_000
+_EPOCH_BELOW: Final = 10**18
 
 
 def _plain(text: str) -> str:
@@ -123,7 +123,7 @@ def seconds_meant(sent: Any) -> str | None:
 def time_meant(sent: Any) -> str | None:
     """Return the RFC 3339 time that an epoch number, or a time in another form, means."""
     if isinstance(sent, (int, float)) and not isinstance(sent, bool):
-        return _epoch(sent) if math.isfinite(sent) else None
+        return _epoch(sent) if 0 <= sent < _EPOCH_BELOW else None  # not NaN; and no float is made of a huge integer
     if not isinstance(sent, str) or len(sent) > MAX_HINT_CHARS:
         return None
     text = sent.strip()

@@ -55,7 +55,7 @@ _MOST_SHAPED_CHARS: Final = 2048
 """A longer text is not compared with the shapes of other fields."""
 
 
-class Warning_(NamedTuple):
+class CallWarning(NamedTuple):
     """One odd thing about a call: `field` is its place, None for the call as a whole."""
 
     code: str
@@ -71,16 +71,16 @@ def call_warnings(
     to_number: str | None,
     start: datetime,
     now: datetime,
-) -> tuple[Warning_, ...]:
+) -> tuple[CallWarning, ...]:
     """Return what is odd about a call whose body satisfies the contract; `extra` are the fields that the contract lacks.
 
     `start` is when the call began, as it was sent. `length_warning` says the rest, once the recording is there.
     """
-    found: list[Warning_] = []
+    found: list[CallWarning] = []
     if extra:
         found += _unknown_fields(body, extra)
     if from_number is not None and from_number == to_number:
-        found.append(Warning_("same_number", "toNumber", "fromNumber and toNumber are the same number"))
+        found.append(CallWarning("same_number", "toNumber", "fromNumber and toNumber are the same number"))
     duration_s = body["duration"]
     if duration_s > LONG_DURATION_S:
         found.append(_long(duration_s))
@@ -92,7 +92,7 @@ def call_warnings(
     return tuple(found[:_MOST_WARNINGS])
 
 
-def length_warning(duration_s: float, recording_s: float | None) -> tuple[Warning_, ...]:
+def length_warning(duration_s: float, recording_s: float | None) -> tuple[CallWarning, ...]:
     """Return a warning where a recording's length and its call's cannot both be right; None: the length is not known."""
     if recording_s is None:
         return ()
@@ -103,37 +103,37 @@ def length_warning(duration_s: float, recording_s: float | None) -> tuple[Warnin
     message = f"duration is {_seconds(duration_s)}, but the recording lasts {_seconds(recording_s)}"
     if duration_s and 0.8 <= recording_s * 1000 / duration_s <= 1.25:
         message += ": duration is in seconds, not in milliseconds"
-    return (Warning_("length_mismatch", "duration", message),)
+    return (CallWarning("length_mismatch", "duration", message),)
 
 
-def recording_warnings(duration_s: float, recording_s: float | None, kind: str, is_playable: bool) -> tuple[Warning_, ...]:
+def recording_warnings(duration_s: float, recording_s: float | None, kind: str, is_playable: bool) -> tuple[CallWarning, ...]:
     """Return what is odd about a call's recording: its length, and whether browsers play its kind, such as `AMR`."""
     found = length_warning(duration_s, recording_s)
     if is_playable:
         return found
     message = f"recording is {kind}, which browsers do not play: it is kept, and can be saved"
-    return (*found, Warning_("not_playable", "recording", message))
+    return (*found, CallWarning("not_playable", "recording", message))
 
 
 def _seconds(number: float) -> str:
     return f"{number:,.15g} s" if number == int(number) else f"{number:,.2f} s"
 
 
-def _long(duration_s: float) -> Warning_:
+def _long(duration_s: float) -> CallWarning:
     days = f"{duration_s / 86_400:,.1f}" if duration_s < 1e9 else "thousands of"
-    return Warning_("long_duration", "duration", f"duration is in seconds, and would be {days} days")
+    return CallWarning("long_duration", "duration", f"duration is in seconds, and would be {days} days")
 
 
-def _future(start: datetime, now: datetime) -> Warning_:
+def _future(start: datetime, now: datetime) -> CallWarning:
     hours = (start - now).total_seconds() / 3600
     ahead = f"{hours:,.1f} hours" if hours < 48 else f"{hours / 24:,.0f} days"
     message = f"callStartTime lies {ahead} in the future"
     if start - now > FAR_FUTURE:
         message += ": the call is listed under the time at which it was received"
-    return Warning_("start_in_future", "callStartTime", message)
+    return CallWarning("start_in_future", "callStartTime", message)
 
 
-def _turns(transcript: list[dict[str, Any]], duration_s: float) -> Iterator[Warning_]:
+def _turns(transcript: list[dict[str, Any]], duration_s: float) -> Iterator[CallWarning]:
     times = [turn["timestamp"] for turn in transcript if "timestamp" in turn]
     if not times:
         return
@@ -144,21 +144,21 @@ def _turns(transcript: list[dict[str, Any]], duration_s: float) -> Iterator[Warn
         (index, turn) for index, turn in enumerate(transcript) if "timestamp" in turn and not 0 <= turn["timestamp"] <= last
     )
     where = "before the call began" if turn["timestamp"] < 0 else f"after the call ended, which took {_seconds(duration_s)}"
-    yield Warning_("turns_outside_call", f"transcript[{index}].timestamp", f"transcript[{index}].timestamp lies {where}")
+    yield CallWarning("turns_outside_call", f"transcript[{index}].timestamp", f"transcript[{index}].timestamp lies {where}")
 
 
-def _shapes(body: Mapping[str, Any]) -> Iterator[Warning_]:
+def _shapes(body: Mapping[str, Any]) -> Iterator[CallWarning]:
     """Yield warnings of fields whose words look like another field's."""
     for name in ("agentName", "callerName", "summary"):
         text = body.get(name)
         if text and len(text) <= _MOST_SHAPED_CHARS and (looks_like := _shape(text)):
-            yield Warning_("looks_like_other_field", name, f"{name} looks like {looks_like}")
+            yield CallWarning("looks_like_other_field", name, f"{name} looks like {looks_like}")
     summary = body.get("summary")
     if summary and summary[:2] in ("[{", '{"'):
-        yield Warning_("looks_like_other_field", "summary", "summary looks like JSON, a transcript for example")
+        yield CallWarning("looks_like_other_field", "summary", "summary looks like JSON, a transcript for example")
     if body.get("externalCallId") in (body["fromNumber"], body["toNumber"]):
         said = "externalCallId is a number of the call: a second call with it is taken for a repetition of the first"
-        yield Warning_("looks_like_other_field", "externalCallId", said)
+        yield CallWarning("looks_like_other_field", "externalCallId", said)
 
 
 def _shape(text: str) -> str | None:
@@ -172,16 +172,16 @@ def _shape(text: str) -> str | None:
     return next((f"a {field}" for field, words in _WORDS_OF_OTHERS.items() if plain in words), None)
 
 
-def _unknown_fields(body: Mapping[str, Any], extra: Mapping[str, Any]) -> Iterator[Warning_]:
+def _unknown_fields(body: Mapping[str, Any], extra: Mapping[str, Any]) -> Iterator[CallWarning]:
     for name in islice(extra, _MOST_EXTRAS):
         if name == HISTORIC:
             message = "historic is kept as an unknown field: it must be true, and needs a callStartTime"
-            yield Warning_("historic_ignored", name, message)
+            yield CallWarning("historic_ignored", name, message)
         elif name.lower().replace("_", "").replace("-", "") in _DRY_RUN:
             message = (
                 f"{name_of(name)} is kept as an unknown field, and the call is stored: POST /api/calls/validate stores nothing"
             )
-            yield Warning_("unknown_field", name_of(name), message)
+            yield CallWarning("unknown_field", name_of(name), message)
         elif (meant := field_meant(name, _KNOWN)) is not None and (meant not in body or is_spelling_of(name, meant)):
             message = f"{name_of(name)} is kept as an unknown field: did you mean {meant}?"
-            yield Warning_("unknown_field", name_of(name), message)
+            yield CallWarning("unknown_field", name_of(name), message)

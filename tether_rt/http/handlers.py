@@ -16,11 +16,12 @@ from tornado.web import RequestHandler
 from tether_rt.auth import permissions
 from tether_rt.auth.identity import Session
 from tether_rt.auth.permissions import Permission
-from tether_rt.errors import Forbidden, ReaderTooSlow, TetherError, Unauthorized
+from tether_rt.errors import ReaderTooSlow, TetherError
 from tether_rt.http import responses
+from tether_rt.http.callers import require_session
 from tether_rt.http.endpoint import Endpoint
 from tether_rt.http.exchange import Exchange
-from tether_rt.http.headers import NOTHING_MAY_RUN, SESSION_COOKIE, bearer_token, from_foreign_page
+from tether_rt.http.headers import NOTHING_MAY_RUN
 from tether_rt.runtime.logs import log
 
 _LOG: Final = logging.getLogger("tether.http")
@@ -167,21 +168,6 @@ class JsonHandler(RequestHandler):
     def on_finish(self) -> None:
         """End the exchange."""
         self.exchange.end(self.get_status())
-
-
-async def require_session(exchange: Exchange) -> Session:
-    """Return the session of a request; raises `Unauthorized` without one, `Forbidden` for a cookie and another site's page."""
-    request, context = exchange.request, exchange.context
-    token = bearer_token(request.headers)
-    if token is None and (cookie := request.cookies.get(SESSION_COOKIE)) is not None:
-        token = cookie.value
-        if token and from_foreign_page(request, context.allowed_origins):
-            raise Forbidden("Requests from pages of another site are not taken.")
-    session = await context.identity.session(token, exchange.deadline) if token else None
-    if session is None:
-        raise Unauthorized("Sign in first: the session is missing, expired or ended.")
-    exchange.organization_id = session.organization_id
-    return session
 
 
 class SessionHandler(JsonHandler):

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
 
-from tether_rt.auth.rate_limits import retry_after_s
 from tether_rt.domain.delivery import Kind
 from tether_rt.domain.source import Source
-from tether_rt.errors import BadRequest, TetherError, TooManyRequests, Unauthorized, UnsupportedMedia
+from tether_rt.errors import BadRequest, TetherError, Unauthorized, UnsupportedMedia
+from tether_rt.http.callers import admit
 from tether_rt.http.endpoint import Endpoint
 from tether_rt.http.exchange import Exchange
 from tether_rt.http.headers import bearer_token, declared_bytes_of, prefers
@@ -53,14 +53,7 @@ class SourceEndpoint(Endpoint):
 
     async def authorize(self) -> None:
         """Find the source; raises `Unauthorized` without a key that holds, `TooManyRequests` past its rate limit."""
-        source = await self.find_source()
-        self.exchange.organization_id = source.organization_id
-        wait_s = self.context.key_rate.take(source.id) if self.context.key_rate is not None else 0.0
-        if wait_s:
-            raise TooManyRequests(
-                "This API key calls too often; send the call again later.", retry_after_s(wait_s), limit="key_rate"
-            )
-        self.source = source
+        self.source = admit(self.exchange, await self.find_source())
 
     async def find_source(self) -> Source:
         """Return the source of the request's API key; raises `Unauthorized` with how to send one."""

@@ -1,4 +1,4 @@
-"""What is thought of a call before anything is done about it. Pure.
+"""Whether a body is a call that can be stored, and everything that is wrong with it if not. No I/O but the clock.
 
 The ingest and the dry run take the same steps, so that a dry run tells what the ingest would do. A body that is right is judged
 by a compiled validator and once by each rule; everything that is wrong is collected only where something is.

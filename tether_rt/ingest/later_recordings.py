@@ -187,20 +187,17 @@ class LaterRecordings:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _attempt(self, claimed: PendingRecordingDocument) -> None:
-        wait_s = 0.0  # for an attempt that is broken off
         try:
             async with self._renewing(claimed):
                 await self._settle(claimed, await self._result(claimed))
-            return
+        except asyncio.CancelledError:
+            await self._give_back(claimed, 0.0)
+            raise
         except Exception as error:
-            wait_s = self._schedule.away_s
             self._count("away")
             if unavailable(error) is None:
                 _log_unexpected(claimed)
-        except asyncio.CancelledError:
-            await self._give_back(claimed, wait_s)
-            raise
-        await self._give_back(claimed, wait_s)
+            await self._give_back(claimed, self._schedule.away_s)
 
     async def _give_back(self, claimed: PendingRecordingDocument, wait_s: float) -> None:
         try:

@@ -8,6 +8,7 @@ start removes (`recordings.uploads`).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -19,12 +20,14 @@ from tether_rt.errors import BadRequest, Fault
 from tether_rt.ingest.body_reader import BodyReader, ReadBody
 from tether_rt.ingest.deduplication import DuplicateCheck
 from tether_rt.ingest.differences import by_name
-from tether_rt.ingest.group_commit import GroupCommit
+from tether_rt.ingest.group_commit import MAX_WAITING_CALLS, GroupCommit
 from tether_rt.ingest.judging import REQUEST_SCHEMA
 from tether_rt.ingest.later_recordings import LaterRecordings
 from tether_rt.mongo.batch_plan import Created, Duplicate, Entry, Outcome
 from tether_rt.mongo.calls import call_elements
 from tether_rt.mongo.client import new_id
+from tether_rt.recordings.fetch.limits import WAIT_S
+from tether_rt.recordings.fetch.slots import KeyedSemaphore
 from tether_rt.recordings.intake import RecordingIntake
 from tether_rt.recordings.uploads import Uploads
 from tether_rt.runtime.deadlines import Deadline
@@ -70,6 +73,7 @@ class Pipeline:
         self._stored = stored
         self._announce = announce
         self._words_at_once = words_at_once
+        self._fetching = KeyedSemaphore(MAX_WAITING_CALLS, 1, WAIT_S)
 
     async def take(
         self, raw: bytearray, source: Source, deadline: Deadline, call_id: str | None = None, *, later: bool = False
@@ -82,32 +86,34 @@ class Pipeline:
         correct, `Unavailable` for one that passes by itself.
         """
         read = await self._bodies.read(raw, REQUEST_SCHEMA)
-        body = read.body
-        if (external_id := await self._external_id(read, source)) is not None:
-            stored = await deadline.wait_for(self._duplicates.find((source.id, external_id)))
-            if stored is not None:
-                found = Duplicate(stored.call_id, stored.fingerprint, read.fingerprint or "")
-                return await self._compared(found, body, source, deadline)
+        if (duplicate := await self._stored_before(read, source, deadline)) is not None:
+            return duplicate
         call = await self._bodies.judge(read, source)
-        own_id = call_id if call_id is not None and external_id is None else new_id()
+        own_id = call_id if call_id is not None and call.external_call_id is None else new_id()
+        url = self._recordings.url_of(read.recording) if read.recording is not None else None
+        is_pending = url is not None and (later or source.settings.recordings == "later")
         recording = sealed_url = None
-        is_later = later or source.settings.recordings == "later"
-        if read.recording is not None and is_later and (url := self._recordings.url_of(read.recording)) is not None:
-            async with deadline:
-                sealed_url = await self._later.admit(url, source.organization_id)
-        elif read.recording is not None:
-            is_first = own_id != call_id  # an earlier replay may have stored a recording for the same id
-            recording = await self._recordings.take(read.recording, source.organization_id, own_id, is_first=is_first)
-        with self._uploads.deciding(recording.key if recording is not None else None) as upload:
+        async with contextlib.AsyncExitStack() as until_committed:
+            if url is not None and is_pending:
+                async with deadline:
+                    sealed_url = await self._later.admit(url, source.organization_id)
+            elif read.recording is not None:
+                if url is not None and call.external_call_id is not None:
+                    # A vendor that has given up waiting sends the call again: it waits here, and is a duplicate then.
+                    await until_committed.enter_async_context(self._fetching.slot(f"{source.id} {call.external_call_id}"))
+                    if (duplicate := await self._stored_before(read, source, deadline)) is not None:
+                        return duplicate
+                is_first = own_id != call_id  # an earlier replay may have stored a recording for the same id
+                recording = await self._recordings.take(read.recording, source.organization_id, own_id, is_first=is_first)
+            upload = until_committed.enter_context(self._uploads.deciding(recording.key if recording is not None else None))
             if recording is not None:
                 odd = recording_warnings(call.duration_s, recording.duration_s, recording.kind, recording.is_playable)
                 call = call._replace(warnings=(*call.warnings, *odd))
             is_indexed = not read.is_large and self._words_at_once()
-            is_pending = sealed_url is not None
             elements = call_elements(call, recording, is_indexed=is_indexed, is_pending=is_pending)
             entry = Entry(own_id, call, recording, elements, is_indexed, sealed_url)
             warnings = call.warnings
-            del raw, read, body, call, elements  # perhaps megabytes, which are not needed while the commit is awaited
+            del raw, read, call, elements  # perhaps megabytes, which are not needed while the commit is awaited
             outcome = await self._group_commit.submit(entry, deadline.remaining_s)
             if isinstance(outcome, Created):
                 upload.keep()
@@ -126,11 +132,8 @@ class Pipeline:
         """
         try:
             read = await self._bodies.read(raw, REQUEST_SCHEMA)
-            if (external_id := await self._external_id(read, source)) is not None:
-                stored = await deadline.wait_for(self._duplicates.find((source.id, external_id)))
-                if stored is not None:
-                    found = Duplicate(stored.call_id, stored.fingerprint, read.fingerprint or "")
-                    return Rehearsal("duplicate", duplicate=await self._compared(found, read.body, source, deadline))
+            if (duplicate := await self._stored_before(read, source, deadline)) is not None:
+                return Rehearsal("duplicate", duplicate=duplicate)
             call = await self._bodies.judge(read, source)
             examined = await self._recordings.examine(read.recording) if read.recording is not None else None
             call_elements(call, None)  # raises `NotStorable`
@@ -142,13 +145,23 @@ class Pipeline:
             call = call._replace(warnings=(*call.warnings, *odd))
         return Rehearsal("would_create", call=call)
 
-    async def _external_id(self, read: ReadBody, source: Source) -> str | None:
-        """Return the call's id at its vendor; raises `BadRequest` for one that is none, with what else is wrong."""
+    async def _stored_before(self, read: ReadBody, source: Source, deadline: Deadline) -> Duplicate | None:
+        """Return the call that is stored under the body's `externalCallId`, if one is.
+
+        Raises `BadRequest` for an id that is none, with what else is wrong.
+        """
         try:
-            return external_call_id(read.body)
+            external_id = external_call_id(read.body)
         except BadRequest:
             await self._bodies.judge(read, source)
             raise
+        if external_id is None:
+            return None
+        stored = await deadline.wait_for(self._duplicates.find((source.id, external_id)))
+        if stored is None:
+            return None
+        found = Duplicate(stored.call_id, stored.fingerprint, read.fingerprint or "")
+        return await self._compared(found, read.body, source, deadline)
 
     async def _compared(self, duplicate: Duplicate, body: Body | None, source: Source, deadline: Deadline) -> Duplicate:
         """Return a duplicate with the fields in which its body differs from the one that was stored."""

@@ -8,8 +8,8 @@ from tether_rt.domain.call import CompletedCall
 from tether_rt.domain.events import event_names
 from tether_rt.domain.source import Source
 from tether_rt.errors import TetherError, Unauthorized
+from tether_rt.http.callers import require_session
 from tether_rt.http.exchange import Exchange
-from tether_rt.http.handlers import require_session
 from tether_rt.http.headers import bearer_token
 from tether_rt.http.responses import Response, to_json
 from tether_rt.ingest.deliveries import DeliveryKeeper

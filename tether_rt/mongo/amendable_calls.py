@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 from tether_rt.domain.call import CompletedCall, iso_ms
 from tether_rt.domain.party import WITHHELD
 from tether_rt.domain.source import Source
-from tether_rt.domain.warnings import Warning_
+from tether_rt.domain.warnings import CallWarning
 from tether_rt.mongo.client import MAJORITY, Database, Document
 from tether_rt.mongo.documents import CallDocument
 from tether_rt.mongo.free_form import RAW, as_stored
@@ -70,9 +70,9 @@ class AmendableCall:
         }
 
     @property
-    def warnings(self) -> list[Warning_]:
+    def warnings(self) -> list[CallWarning]:
         """What was odd about the call."""
-        return [Warning_(one["code"], one["field"], one["message"]) for one in self.document.get("warnings", ())]
+        return [CallWarning(one["code"], one["field"], one["message"]) for one in self.document.get("warnings", ())]
 
     def content(self, merged: CompletedCall, changed: Sequence[str]) -> dict[str, Any]:
         """Return the fields of the call's document, with the values of `merged`, for these changed fields of the contract."""

@@ -17,7 +17,7 @@ from tether_rt.domain.events import CallIds, Event, call_events, count_events, e
 from tether_rt.domain.fingerprint import same_content
 from tether_rt.domain.names import better_name
 from tether_rt.domain.phone import same_telephone
-from tether_rt.domain.warnings import Warning_
+from tether_rt.domain.warnings import CallWarning
 from tether_rt.mongo.amendments import Amended, AmendedCall, Amendment, AmendmentOutcome, Missing
 from tether_rt.mongo.calls import call_document
 from tether_rt.mongo.client import Document, new_id
@@ -59,7 +59,7 @@ class Created(NamedTuple):
     """The call is durable under these ids."""
 
     ids: CallIds
-    warnings: tuple[Warning_, ...] = ()
+    warnings: tuple[CallWarning, ...] = ()
     """What is odd about the call, as its sender is told."""
     is_pending: bool = False
     """Whether its recording is fetched later."""

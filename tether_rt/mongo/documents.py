@@ -175,7 +175,7 @@ _Numbers = TypedDict("_Numbers", {"from": str | None, "to": str})
 
 
 class WarningDocument(TypedDict):
-    """One odd thing about a call (`domain.warnings.Warning_`)."""
+    """One odd thing about a call (`domain.warnings.CallWarning`)."""
 
     code: str
     field: str | None

@@ -40,27 +40,7 @@ W64: Final = AudioType("w64", "audio/x-w64", "Wave64", is_playable=False)
 AU: Final = AudioType("au", "audio/basic", "AU", is_playable=False)
 
 EXTENSIONS: Final = frozenset(
-    {
-        "mp3",
-        "wav",
-        "ogg",
-        "m4a",
-        "flac",
-        "webm",
-        "aac",
-        "amr",
-        "w64",
-        "au",
-        "aiff",
-        "caf",
-        "wma",
-        "wv",
-        "voc",
-        "sph",
-        "ra",
-        "qcp",
-    }
-    | {"ilbc", "silk", "evrc", "ape", "mpc"}
+    "mp3 wav ogg m4a flac webm aac amr w64 au aiff caf wma wv voc sph ra qcp ilbc silk evrc ape mpc".split()
 )
 """Of all types."""
 

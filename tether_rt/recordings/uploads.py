@@ -74,8 +74,8 @@ class Uploads:
         self._threads = FileThreads(1, "tether-uploads", hung_after_s)
         self._notes: Batcher[str, None] = Batcher(self._note, max_items=_AT_ONCE)
         self._undecided: set[str] = set()
-        # Keys to look at, by the time for that in monotonic seconds.
-        self._due: list[tuple[float, str]] = []
+        # When to look at each key, in monotonic seconds, and whether it is in doubt that no call names it.
+        self._due: list[tuple[float, str, bool]] = []
         self._arrived = asyncio.Event()
 
     @property
@@ -89,7 +89,7 @@ class Uploads:
         adopted = await self._threads.run(self._journal.adopt)
         self._undecided.update(adopted)
         for key in adopted:
-            self._look_at(key, after_s=0.0)
+            self._look_at(key)
 
     async def close(self) -> None:
         """Leave the journal to the next start if a recording is undecided; idempotent."""
@@ -110,7 +110,7 @@ class Uploads:
         try:
             await self._store.put(key, source, content_type)
         except BaseException:
-            self._look_at(key, after_s=self._doubt_s)  # the store may still be at it
+            self._look_at(key, self._doubt_s)  # the store may still be at it
             raise
 
     @contextmanager
@@ -120,25 +120,29 @@ class Uploads:
         After a failure that leaves in doubt whether the call was stored, it is looked for later.
         """
         upload = Upload()
-        after_s = self._doubt_s
+        is_in_doubt = True
         try:
             yield upload
-            after_s = 0.0
+            is_in_doubt = False
         except BadRequest:
-            after_s = 0.0
+            is_in_doubt = False
             raise
         finally:
             if key is not None:
                 if upload.is_kept:
                     self._undecided.discard(key)
+                elif is_in_doubt:
+                    self._look_at(key, self._doubt_s)
                 else:
-                    self._look_at(key, after_s)
+                    self._look_at(key, is_in_doubt=False)
 
     async def run(self) -> None:
         """Remove recordings that no call names, as soon as that is certain."""
         while True:
-            if keys := self._take_due():
-                await self._decide(keys)
+            if due := self._take_due():
+                doubtful = [key for key, is_in_doubt in due if is_in_doubt]
+                unnamed = [key for key, is_in_doubt in due if not is_in_doubt]
+                await asyncio.gather(self._decide(doubtful), self._remove_all(unnamed))
                 continue
             wait_s = self._due[0][0] - time.monotonic() if self._due else None
             self._arrived.clear()
@@ -148,17 +152,18 @@ class Uploads:
             except TimeoutError:
                 pass
 
-    def _look_at(self, key: str, after_s: float) -> None:
-        heapq.heappush(self._due, (time.monotonic() + after_s, key))
+    def _look_at(self, key: str, after_s: float = 0.0, *, is_in_doubt: bool = True) -> None:
+        heapq.heappush(self._due, (time.monotonic() + after_s, key, is_in_doubt))
         self._arrived.set()
 
-    def _take_due(self) -> list[str]:
-        keys: list[str] = []
-        while self._due and self._due[0][0] <= time.monotonic() and len(keys) < _AT_ONCE:
-            keys.append(heapq.heappop(self._due)[1])
-        return keys
+    def _take_due(self) -> list[tuple[str, bool]]:
+        due: list[tuple[str, bool]] = []
+        while self._due and self._due[0][0] <= time.monotonic() and len(due) < _AT_ONCE:
+            due.append(heapq.heappop(self._due)[1:])
+        return due
 
     async def _decide(self, keys: list[str]) -> None:
+        """Find out which of the recordings calls name, and remove the others."""
         by_organization: dict[str, dict[str, str]] = defaultdict(dict)
         for key in keys:
             owner = key_owner(key)
@@ -170,18 +175,26 @@ class Uploads:
         """Decide about recordings of one organization; `call_ids` is by key."""
         try:
             named = await self._named(organization_id, set(call_ids.values()))
-            self._undecided.difference_update(named)
-            unnamed = [key for key in call_ids if key not in named]
-            for start in range(0, len(unnamed), _REMOVALS_AT_ONCE):
-                await asyncio.gather(*map(self._remove, unnamed[start : start + _REMOVALS_AT_ONCE]))
         except TetherError as error:
             log(_LOG, logging.WARNING, "recording_not_decided", organizationId=organization_id, reason=str(error))
             for key in call_ids:
-                if key in self._undecided:
-                    self._look_at(key, self._retry_s)
+                self._look_at(key, self._retry_s)
+            return
+        self._undecided.difference_update(named)
+        await self._remove_all([key for key in call_ids if key not in named])
+
+    async def _remove_all(self, keys: list[str]) -> None:
+        for start in range(0, len(keys), _REMOVALS_AT_ONCE):
+            await asyncio.gather(*map(self._remove, keys[start : start + _REMOVALS_AT_ONCE]))
 
     async def _remove(self, key: str) -> None:
-        await self._store.remove(key)
+        """Remove a recording that no call names, later if the store is away."""
+        try:
+            await self._store.remove(key)
+        except TetherError as error:
+            log(_LOG, logging.WARNING, "recording_not_removed", key=key, reason=str(error))
+            self._look_at(key, self._retry_s, is_in_doubt=False)
+            return
         self._undecided.discard(key)
         log(_LOG, logging.INFO, "recording_removed", key=key)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ from pymongo.errors import AutoReconnect, NetworkTimeout, OperationFailure, Serv
 from tests.support.certificate import contexts
 from tests.support.proxy import Passage, Proxy, proxy_to, proxy_to_unix
 from tests.support.standalone import tls_mongod
+from tests.support.waiting import eventually
 from tether_rt.mongo import client as store
 from tether_rt.mongo.wire.loop_connection import LoopConnection
 from tether_rt.mongo.wire.op_msg import Command, find, insert
@@ -95,14 +96,8 @@ async def works_again(wire: Wire) -> None:
                 return
 
 
-async def until(happened: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not happened():  # noqa: ASYNC110 - what the other end does is waited for
-            await asyncio.sleep(0.01)
-
-
 async def dropped(wire: Wire) -> None:
-    await until(lambda: not wire.connection.is_connected)
+    await eventually(lambda: not wire.connection.is_connected)
 
 
 class Held:
@@ -277,7 +272,7 @@ async def test_a_caller_that_is_cancelled_while_it_connects_leaves_no_connection
     assert leaves.cancelled()
     await plain.connection.close()
     plain.database.client.close()
-    await until(lambda: not plain.proxy.passages)
+    await eventually(lambda: not plain.proxy.passages)
 
 
 async def test_while_mongodb_is_away_commands_fail_and_then_work_again(plain: Wire) -> None:

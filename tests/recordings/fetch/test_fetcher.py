@@ -20,6 +20,7 @@ from tests.support import audio
 from tests.support.certificate import contexts
 from tests.support.small_disk import small_disk
 from tests.support.vendor import Answer, Vendor, body, head, in_turn, raw, redirect, repeated, status, vendor_server
+from tests.support.waiting import eventually
 from tether_rt.errors import BadRequest, FetchFailed, Unavailable
 from tether_rt.recordings.fetch.fetcher import RecordingFetcher
 from tether_rt.recordings.fetch.limits import Limits
@@ -255,8 +256,7 @@ async def test_no_slot_is_held_between_two_attempts(vendor: Vendor, spool: Spool
     fetcher = RecordingFetcher(spool, [vendor.host])
     late = vendor.serve("/late", in_turn(*[status(404)] * 20, body(RECORDING)))
     waiting = [asyncio.create_task(fetch(fetcher, spool, late)) for _ in range(20)]  # more than an organization's slots
-    while len(vendor.requests) < 20:  # noqa: ASYNC110 - each has been told that it is not there yet
-        await asyncio.sleep(0.005)
+    await eventually(lambda: len(vendor.requests) >= 20)  # each has been told that it is not there yet
     assert (await fetch(fetcher, spool, vendor.serve("/now", body(RECORDING))))[1] == RECORDING
     assert all(content == RECORDING for _, content in await asyncio.gather(*waiting))
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.hub.harness import eventually
 from tests.recordings.waveform.recordings import UNDECODABLE, VOICE, file_of, wav
 from tests.support import audio
 from tests.support.processes import pids_with
+from tests.support.waiting import eventually
 from tether_rt.errors import Unavailable
 from tether_rt.recordings.waveform.decode import BUCKETS, peaks_of
 from tether_rt.recordings.waveform.decoder_process import DecoderProcess

@@ -14,12 +14,11 @@ from typing import Any
 
 import pytest
 
-from tests.hub.harness import eventually
 from tests.support import audio
 from tests.support.processes import pids_with
-from tests.support.program import eventually as in_time
 from tests.support.program import program
 from tests.support.service import missed
+from tests.support.waiting import eventually
 from tether_rt.domain.call import Recording
 from tether_rt.errors import NotFound, Unavailable
 from tether_rt.mongo import client as mongo
@@ -91,7 +90,7 @@ class Workshop:
         async def are_made() -> bool:
             return await self.database["peaks"].count_documents({}) == count
 
-        await in_time(are_made)
+        await eventually(are_made)
         return [one["_id"] async for one in self.database["peaks"].find().sort("createdAt")]
 
     async def close(self) -> None:
@@ -234,7 +233,7 @@ async def test_a_decoder_killed_in_a_running_server_leaves_a_waveform_for_later(
         async def is_decoding() -> bool:
             return bool(pids_with(decode.__name__, server))
 
-        await in_time(is_decoding)
+        await eventually(is_decoding)
         (decoder,) = pids_with(decode.__name__, server)
         assert os.getsid(decoder) != os.getsid(server), "Ctrl-C is for the server alone"
         os.kill(decoder, signal.SIGKILL)

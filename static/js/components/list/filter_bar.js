@@ -2,6 +2,7 @@ import { callHref, listHref } from "../../route.js";
 import { activeCount, DATES, DIRECTIONS, isEmptyFilter, STATUSES, updateFilter } from "../../search/filter.js";
 import { html, memo, useEffect, useKeys, useLatest, useAsync, useApp, useRef, useState } from "../../ui.js";
 import { Icon } from "../icon.js";
+import { Select } from "../select.js";
 
 const DEBOUNCE_MS = 220;
 const DURATIONS = {
@@ -101,16 +102,6 @@ function Search({ filter, set }) {
       onKeyDown=${press}
     />
     <kbd class="only-wide" aria-hidden="true">/</kbd>
-  </label>`;
-}
-
-function Select({ label, value = "", options, any, onPick }) {
-  return html`<label class="choice" data-chosen=${value ? "" : null}>
-    <span class="visually-hidden">${label}</span>
-    <select value=${value} onChange=${(event) => onPick(event.currentTarget.value)}>
-      <option value="">${any}</option>
-      ${Object.entries(options).map(([key, text]) => html`<option value=${key} selected=${key === value}>${text}</option>`)}
-    </select>
   </label>`;
 }
 

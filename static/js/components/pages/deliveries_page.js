@@ -7,6 +7,7 @@ import { DeliveryLog } from "../../state/delivery_log.js";
 import { html, useApp, useEffect, useKeys, useLayoutEffect, useMemo, useNow, useObservable, useRef, useState } from "../../ui.js";
 import { Icon } from "../icon.js";
 import { Loading } from "../loading.js";
+import { Select } from "../select.js";
 import { AdminNav } from "./admin_nav.js";
 import { DeliveryView } from "./delivery_view.js";
 import { PageFailed } from "./page_failed.js";
@@ -124,16 +125,6 @@ function Tools({ log, filter }) {
     <button class="tool" type="button" onClick=${() => log.reload()}><${Icon} name="refresh" /><span>Refresh</span></button>
     <${ReplayAll} log=${log} />
   </div>`;
-}
-
-function Select({ label, value = "", options, any, onPick }) {
-  return html`<label class="choice" data-chosen=${value ? "" : null}>
-    <span class="visually-hidden">${label}</span>
-    <select value=${value} onChange=${(event) => onPick(event.currentTarget.value)}>
-      <option value="">${any}</option>
-      ${Object.entries(options).map(([key, text]) => html`<option value=${key} selected=${key === value}>${text}</option>`)}
-    </select>
-  </label>`;
 }
 
 // First says how many would be replayed, then asks.

@@ -1,0 +1,36 @@
+"""Who sends a request: the session of a signed-in person, or the source of an API key, whose requests have a rate limit."""
+
+from __future__ import annotations
+
+from tether_rt.auth.identity import Session
+from tether_rt.auth.rate_limits import retry_after_s
+from tether_rt.domain.source import Source
+from tether_rt.errors import Forbidden, TooManyRequests, Unauthorized
+from tether_rt.http.exchange import Exchange
+from tether_rt.http.headers import SESSION_COOKIE, bearer_token, from_foreign_page
+
+
+async def require_session(exchange: Exchange) -> Session:
+    """Return the session of a request; raises `Unauthorized` without one, `Forbidden` for a cookie and another site's page."""
+    request, context = exchange.request, exchange.context
+    token = bearer_token(request.headers)
+    if token is None and (cookie := request.cookies.get(SESSION_COOKIE)) is not None:
+        token = cookie.value
+        if token and from_foreign_page(request, context.allowed_origins):
+            raise Forbidden("Requests from pages of another site are not taken.")
+    session = await context.identity.session(token, exchange.deadline) if token else None
+    if session is None:
+        raise Unauthorized("Sign in first: the session is missing, expired or ended.")
+    exchange.organization_id = session.organization_id
+    return session
+
+
+def admit(exchange: Exchange, source: Source) -> Source:
+    """Note whose request it is and return the source; raises `TooManyRequests` past its rate limit."""
+    exchange.organization_id = source.organization_id
+    key_rate = exchange.context.key_rate
+    wait_s = key_rate.take(source.id) if key_rate is not None else 0.0
+    if wait_s:
+        sentence = "This API key calls too often; send the request again later."
+        raise TooManyRequests(sentence, retry_after_s(wait_s), limit="key_rate")
+    return source
