@@ -13,6 +13,7 @@ from tests.faults.load import load_on
 from tests.support.database import OwnMongod
 from tests.support.program import program
 from tests.support.proxy import proxy_to_mongodb
+from tests.support.waiting import eventually
 from tether_rt.mongo import client as store
 
 
@@ -87,5 +88,9 @@ async def test_history_that_is_lost_while_a_process_hangs_is_mended_from_feed(fo
         await running.ready()
         await load.acknowledged_more(20)
         load.vendor.hung = 0  # the requests to the process that was stopped
-        reasons = [line["reason"] for line in running.server.lines() if line["event"] == "feed_ended"]
-        assert [reason for reason in reasons if "PositionLost" in reason or "HistoryLost" in reason], reasons
+
+        def history_was_lost() -> bool:
+            reasons = [line["reason"] for line in running.server.lines() if line["event"] == "feed_ended"]
+            return any("PositionLost" in reason or "HistoryLost" in reason for reason in reasons)
+
+        await eventually(history_was_lost)

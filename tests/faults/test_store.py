@@ -43,6 +43,7 @@ async def test_a_disk_that_hangs_delays_only_calls_with_a_recording_and_stores_n
             for _ in range(20):
                 status, _ = await vendor.post(missed())
                 assert status == 201
+            assert vendor.wrong == []
             assert not any(task.done() for task in waiting)
             assert len((await verify(running.database, vendor.ledger)).calls) == 20
         finally:
