@@ -18,6 +18,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -28,6 +29,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 from tether_rt.errors import ConfigError
 from tether_rt.mongo import mongod_process
 from tether_rt.runtime.backoff import Backoff
+from tether_rt.runtime.closing import through_cancellation
 from tether_rt.runtime.logs import log
 
 _POLL_S: Final = 0.01
@@ -242,9 +244,17 @@ class PrivateMongod:
         except PyMongoError:
             return False
 
-    def _client(self) -> AsyncMongoClient[dict[str, Any]]:
+    @contextlib.asynccontextmanager
+    async def _client(self) -> AsyncIterator[AsyncMongoClient[dict[str, Any]]]:
         # Used only once the socket accepts: the driver looks for a server that does not answer only twice a second.
-        return AsyncMongoClient(self.uri, serverSelectionTimeoutMS=2000, connectTimeoutMS=2000, socketTimeoutMS=5000)
+        client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
+            self.uri, serverSelectionTimeoutMS=2000, connectTimeoutMS=2000, socketTimeoutMS=5000
+        )
+        try:
+            yield client
+        finally:
+            # A close that is cancelled leaves the driver's connections and tasks behind.
+            await through_cancellation(client.close())
 
     async def _end_process(self, limit_s: float) -> None:
         """End the process: by SIGTERM if it may take `limit_s` to stop, by SIGKILL past that."""

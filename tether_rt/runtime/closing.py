@@ -34,3 +34,13 @@ async def cut_off(within_s: float, part: str, work: Awaitable[None]) -> None:
             await work
     except TimeoutError:
         log(_LOG, logging.WARNING, "drain_cut_off", part=part, afterS=round(within_s, 1))
+
+
+async def through_cancellation(work: Awaitable[None]) -> None:
+    """Wait for work that must be done although this task is cancelled; the cancellation goes on when it is."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise
