@@ -31,9 +31,11 @@ class Insisting:
         self.answered = asyncio.Condition()
         self.is_done = False
 
-    async def ask(self, method: str, path: str, body: dict[str, Any], door: int) -> tuple[int, dict[str, Any], bool]:
+    async def ask(
+        self, method: str, path: str, body: dict[str, Any] | None, door: int, *, as_agent: bool = False, **headers: str
+    ) -> tuple[int, dict[str, Any], bool]:
         """Return the status and the body of the answer, and whether it was the first attempt's."""
-        headers = {"Authorization": f"Bearer {self.tenant.api_key}"}
+        headers["Authorization"] = f"Bearer {self.tenant.token if as_agent else self.tenant.api_key}"
         attempts = 0
         while True:
             url = self.base_urls[(door + attempts) % len(self.base_urls)] + path
@@ -82,6 +84,11 @@ class CallModel:
     metadata: dict[str, Any] = field(default_factory=dict)
     """What is added beside the steps, one key by each change."""
 
+    def body(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """Return the request that sends it with these fields."""
+        sides = {"direction": "inbound", "fromNumber": self.from_number, "toNumber": "+14165550100"}
+        return {**sides, "externalCallId": self.external_id, **fields}
+
     def assign(self, fields: dict[str, Any]) -> dict[str, Any]:
         """Give it these values; return the old ones of those that differ."""
         old: dict[str, Any] = {}
@@ -114,20 +121,75 @@ class Post:
     door: int
 
     async def take(self, vendor: Insisting, call: CallModel) -> None:
-        body = {
-            "direction": "inbound",
-            "fromNumber": call.from_number,
-            "toNumber": "+14165550100",
-            "externalCallId": call.external_id,
-            **self.fields,
-        }
-        status, answer, is_first = await vendor.ask("POST", "/api/calls/ingest", body, self.door)
+        status, answer, is_first = await vendor.ask("POST", "/api/calls/ingest", call.body(self.fields), self.door)
         if call.call_id is None:
             assert status in ((201,) if is_first else (200, 201)), answer
             call.call_id = answer["callId"]
             call.assign(self.fields)
         else:
             assert (status, answer["callId"]) == (200, call.call_id)
+
+
+@dataclass(frozen=True)
+class PostWithAddress:
+    """Send the call with the address of a recording that is fetched later, and wait until it is there."""
+
+    fields: dict[str, Any]
+    voice: bytes
+    url: str
+    door: int
+
+    async def take(self, vendor: Insisting, call: CallModel) -> None:
+        is_new = call.call_id is None
+        body = call.body({**self.fields, "recording": self.url})
+        status, answer, is_first = await vendor.ask("POST", "/api/calls/ingest", body, self.door, Prefer="respond-async")
+        if not is_new:
+            assert (status, answer["callId"]) == (200, call.call_id)
+            return
+        assert status in ((201,) if is_first else (200, 201)), answer
+        call.call_id = answer["callId"]
+        call.assign({**self.fields, "recording": base64.b64encode(self.voice).decode()})
+        shown: dict[str, Any] = {}
+        while shown.get("recordingStatus") != "stored":
+            assert shown.get("recordingStatus") != "failed", shown
+            await asyncio.sleep(0.05)
+            shown = (await vendor.ask("GET", f"/api/calls/{call.call_id}", None, self.door, as_agent=True))[1]["call"]
+
+
+@dataclass(frozen=True)
+class AmendTooEarly:
+    """Change the call before it is there, send it, and replay the refused change, twice; on a call that is there, change it."""
+
+    fields: dict[str, Any]
+    post: Post
+    door: int
+
+    async def take(self, vendor: Insisting, call: CallModel) -> None:
+        amend = Amend(self.fields, self.door, by_id=False)
+        is_new = call.call_id is None
+        delivery_id = await self._refused(vendor, call) if is_new else None
+        await self.post.take(vendor, call)
+        if delivery_id is None:
+            await amend.take(vendor, call)
+            return
+        for _ in range(2):
+            path = f"/api/deliveries/{delivery_id}/replay"
+            status, answer, _ = await vendor.ask("POST", path, {}, self.door, as_agent=True)
+            assert (status, answer["verdict"], answer["callId"]) == (200, "merged", call.call_id), answer
+        if old := call.assign(self.fields):
+            call.changes.append(old)
+
+    async def _refused(self, vendor: Insisting, call: CallModel) -> str:
+        """Send the change until its refusal is kept: a process that is killed after its answer loses it."""
+        while True:
+            status, answer, _ = await vendor.ask("PATCH", f"/api/calls/ingest/{call.external_id}", self.fields, self.door)
+            assert status == 404, answer
+            for _ in range(20):
+                _, listed, _ = await vendor.ask("GET", "/api/deliveries?limit=200", None, self.door)
+                kept = [one["id"] for one in listed["deliveries"] if one["requestId"] == answer["requestId"]]
+                if kept:
+                    return str(kept[0])
+                await asyncio.sleep(0.05)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Calls that are sent, sent again and changed, in any order, at two processes that are killed meanwhile."""
+"""Calls that are sent, sent again, changed, replayed and completed later, in any order, at two processes that are killed."""
 
 from __future__ import annotations
 
@@ -14,8 +14,19 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.support.audio import mp3
-from tests.support.call_model import Amend, CallModel, Insisting, Post, Step, add_beside, require_equal
+from tests.support.call_model import (
+    Amend,
+    AmendTooEarly,
+    CallModel,
+    Insisting,
+    Post,
+    PostWithAddress,
+    Step,
+    add_beside,
+    require_equal,
+)
 from tests.support.program import Program, program
+from tests.support.vendor import body, vendor_server
 
 VOICES = [base64.b64encode(mp3(0.05, salt=salt)).decode() for salt in (b"one", b"two")]
 WORDS = [[{"role": "agent", "message": text, "timestamp": 0.5}] for text in ("Hello.", "Goodbye.")]
@@ -33,7 +44,10 @@ FACTS: dict[str, Any] = {
 }
 DOORS = st.integers(0, 1)
 POSTS = st.builds(Post, st.fixed_dictionaries(FACTS, optional=FIELDS), DOORS)
-AMENDS = st.builds(Amend, st.fixed_dictionaries({}, optional={**FACTS, **FIELDS}), DOORS, st.booleans())
+CHANGES = st.fixed_dictionaries({}, optional={**FACTS, **FIELDS})
+AMENDS = st.builds(Amend, CHANGES, DOORS, st.booleans())
+TOO_EARLY = st.builds(AmendTooEarly, CHANGES, POSTS, DOORS)
+LATE_VOICE = mp3(0.05, salt=b"late")
 
 
 @dataclass(frozen=True)
@@ -46,36 +60,47 @@ class Plan:
     """After how many answers, and which process."""
 
 
-PLANS = st.builds(
-    Plan,
-    st.lists(st.lists(st.one_of(POSTS, AMENDS), min_size=1, max_size=6), min_size=1, max_size=8),
-    st.integers(0, 3),
-    st.lists(st.tuples(st.integers(0, 30), DOORS), max_size=2),
-)
+def plans(url: str) -> st.SearchStrategy[Plan]:
+    """Return plans in which recordings are fetched from this address."""
+    facts = st.fixed_dictionaries(FACTS)
+    with_address = st.builds(PostWithAddress, facts, st.just(LATE_VOICE), st.just(url), DOORS)
+    return st.builds(
+        Plan,
+        st.lists(st.lists(st.one_of(POSTS, AMENDS, TOO_EARLY, with_address), min_size=1, max_size=6), min_size=1, max_size=8),
+        st.integers(0, 3),
+        st.lists(st.tuples(st.integers(0, 30), DOORS), max_size=2),
+    )
 
 
 async def test_calls_are_what_their_vendors_made_of_them_in_any_order_and_whoever_is_killed(
     mongodb_uri: str, tmp_path: Path
 ) -> None:
-    async with program(tmp_path, mongodb_uri, processes=2) as running:
-        loop = asyncio.get_running_loop()
+    async with vendor_server() as host:
+        url = host.serve("/late.mp3", body(LATE_VOICE))
+        variables = {"TETHER_PRIVATE_RECORDING_HOSTS": host.host}
+        async with program(tmp_path, mongodb_uri, processes=2, variables=variables) as running:
+            await carry_out_each(running, plans(url))
 
-        @settings(
-            max_examples=10,
-            deadline=None,
-            database=None,
-            phases=(Phase.generate,),  # which moment a kill hits is another one each time
-            suppress_health_check=list(HealthCheck),
-        )
-        @given(PLANS)
-        def any_plan(plan: Plan) -> None:
-            asyncio.run_coroutine_threadsafe(carry_out(running, plan), loop).result()
 
-        await asyncio.to_thread(any_plan)
+async def carry_out_each(running: Program, any_plans: st.SearchStrategy[Plan]) -> None:
+    loop = asyncio.get_running_loop()
+
+    @settings(
+        max_examples=10,
+        deadline=None,
+        database=None,
+        phases=(Phase.generate,),  # which moment a kill hits is another one each time
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(any_plans)
+    def any_plan(plan: Plan) -> None:
+        asyncio.run_coroutine_threadsafe(carry_out(running, plan), loop).result()
+
+    await asyncio.to_thread(any_plan)
 
 
 async def carry_out(running: Program, plan: Plan) -> None:
-    tenant = await running.tenant()
+    tenant = await running.tenant(role="admin")
     vendor = Insisting(tenant, running.urls)
     calls = [CallModel(uuid.uuid4().hex, f"+1416555{number:04d}") for number in range(len(plan.calls))]
 
