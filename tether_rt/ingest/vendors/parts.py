@@ -60,6 +60,8 @@ class Part:
     """Why it waits where it does."""
     expects: frozenset[str] = frozenset()
     """Fields that a later part is expected to bring."""
+    audio: bool = False
+    """Whether the event carried the call's audio itself."""
     is_own_body: bool = False
     """Whether `fields` are a body of our own contract, and are judged as strictly."""
     notes: tuple[Note, ...] = ()
