@@ -18,6 +18,7 @@ NAMES = st.sampled_from((
     "refresh_token",
     "Authorization", "authorization", "proxyAuthorization", "secret", "clientSecret", "signature", "X-Signature", "cookie",
     "Set-Cookie", "credentials", "private_key", "session_id", "pwd", "passphrase", "auth", "pin", "jwt",
+    "AccountSid", "twilioAccountSid",
 ))  # fmt: skip
 PLAIN_NAMES = st.sampled_from(("note", "value", "callerName", "metadata", "orderId", "monkey", "pinned", "keyboard", "author"))
 WORDS = st.text(alphabet="abc äß\n", max_size=30)

@@ -23,7 +23,7 @@ _LEFT_OUT: Final = "…"
 
 _SECRET_WORDS: Final = (
     "password", "passwd", "passphrase", "passcode", "pwd", "secret", "token", "apikey", "authorization", "authentication",
-    "credential", "signature", "cookie", "bearer", "privatekey", "accesskey", "sessionid", "jwt",
+    "credential", "signature", "cookie", "bearer", "privatekey", "accesskey", "accountsid", "sessionid", "jwt",
 )  # fmt: skip
 """A name that contains one, whatever its case and separators, is a secret's."""
 _SECRET_NAMES: Final = frozenset(("auth", "xauth", "basicauth", "pass", "pin", "otp", "sig", "key", "sid", "cvv", "cvc"))
@@ -48,7 +48,7 @@ _HEADER_LINE: Final = re.compile(
 _VALUE: Final = re.compile(r'("value"\s{0,9}:\s{0,9})"(?:[^"\\]|\\[\s\S])*"?', re.IGNORECASE)
 _NAMED: Final = re.compile(
     r"((?:pass(?:word|wd|phrase|code)|pwd|secret|token|api[_.\- ]?key|authorization|authentication|credential|signature|cookie"
-    r"|bearer|private[_.\- ]?key|access[_.\- ]?key|session[_.\- ]?id|jwt"
+    r"|bearer|private[_.\- ]?key|access[_.\- ]?key|account[_.\- ]?sid|session[_.\- ]?id|jwt"
     r"|\b(?:auth|pass|pin|otp|sig|key|sid|cvv|cvc)(?![a-z0-9]))"
     r"[\w.\-]{0,64}(?:\\*[\"'])?\s{0,20}[:=]\s{0,20})"
     r"(\\+\"(?:(?!\\+\")[\s\S])*|\"(?:[^\"\\]|\\[\s\S])*\"?|'(?:[^'\\]|\\[\s\S])*'?|[\[{][\s\S]*|[^\s,;&}\]]+)",

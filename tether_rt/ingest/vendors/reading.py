@@ -9,13 +9,18 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Final, TypeVar
 
 from tether_rt.domain.call import iso_ms
+from tether_rt.domain.masking import masked
 from tether_rt.domain.party import read_address, read_caller
 from tether_rt.domain.source import Source
 from tether_rt.errors import BadRequest
-from tether_rt.ingest.vendors.parts import DeadCode, Note
+from tether_rt.ingest.vendors.parts import DeadCode, Ignored, Note
 
 _T = TypeVar("_T")
 
+MAX_KEY_CHARS: Final = 256
+"""Of a vendor's id of a call."""
+MAX_LEFT_OUT: Final = 100
+"""So many notes of a payload tell what was left out, one more says that there was more."""
 _TOO_LARGE: Final = 1e15
 _EARLIEST: Final = datetime(2015, 1, 1, tzinfo=UTC)
 _DIRECTIONS: Final = {
@@ -30,6 +35,7 @@ _AGENTS: Final = frozenset(("agent", "assistant", "bot", "ai", "transfer_target"
 _USERS: Final = frozenset(("user", "customer", "human", "caller"))
 _PLUSLESS: Final = re.compile(r"[1-9][0-9]{10,14}", re.ASCII)
 """Digits that may be a number with its country code; ten digits are a national number."""
+_SCRIPT_LINE: Final = re.compile(r"\s*([\w ]{1,40}?)\s*:(.*)")
 
 
 class Unusable(Exception):
@@ -49,7 +55,7 @@ def text(value: Any) -> str | None:
 def name(value: Any) -> str | None:
     """Return an id or a name: a text that is not blank, or a whole number as text."""
     if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
+        return str(value) if abs(value) < 10**18 else None
     return text(value)
 
 
@@ -82,6 +88,16 @@ def truth(value: Any) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
+def url(value: Any) -> str | None:
+    """Return an address of a file: `http://…` or `https://…`."""
+    return value.strip() if isinstance(value, str) and value.strip().lower().startswith(("http://", "https://")) else None
+
+
+def known(**fields: _T | None) -> dict[str, _T]:
+    """Return the fields that are not None."""
+    return {field: value for field, value in fields.items() if value is not None}
+
+
 class Payload:
     """A parsed payload, read by dotted paths from its root; it notes what was taken and what was left out."""
 
@@ -90,6 +106,7 @@ class Payload:
         self.root = root
         self.arrived_at = arrived_at
         self.notes: list[Note] = []
+        self._left_out = 0
 
     def at(self, path: str) -> Any:
         """Return the value at a path, None if there is none. `transcript.0.words` goes into arrays as well."""
@@ -134,9 +151,38 @@ class Payload:
                 self.left_out(path, "its value is not of the kind that is expected here", field)
         return None
 
+    def take_first(self, field: str, *attempts: tuple[str, Callable[[Any], _T | None]]) -> _T | None:
+        """Return the first of these (path, `read`) that can be read, as `take` does."""
+        for path, read in attempts:
+            if (found := self.take(field, path, read=read)) is not None:
+                return found
+        return None
+
+    def call_key(self, *paths: str) -> str:
+        """Return the vendor's id of the call; raises `Unusable` where there is none."""
+        for path in paths:
+            key = name(self.at(path))
+            if key is not None and len(key) <= MAX_KEY_CHARS:
+                return key
+            if key is not None:
+                raise Unusable("shape", f"{path} has more than {MAX_KEY_CHARS} characters, which no id of a call has", path)
+        raise Unusable("call_id_missing", f"{paths[0]} must be the id of the call", paths[0])
+
+    def started(self, *attempts: tuple[str, Callable[[Any], str | None]]) -> str:
+        """Return `callStartTime`: the first of these (path, `read`) that can be read, else when the payload arrived."""
+        found = self.take_first("callStartTime", *attempts)
+        if found is None:
+            found = iso_ms(self.arrived_at)
+            self.said("callStartTime", "when it arrived: it has no time that can be read")
+        return found
+
     def left_out(self, path: str, why: str, field: str | None = None) -> None:
         """Note something that was left out."""
-        self.notes.append(Note(field, path, f"left out: {why}"))
+        self._left_out += 1
+        if self._left_out <= MAX_LEFT_OUT:
+            self.notes.append(Note(field, path, f"left out: {why}"))
+        elif self._left_out == MAX_LEFT_OUT + 1:
+            self.notes.append(Note(None, None, f"more than these {MAX_LEFT_OUT} were left out"))
 
     def said(self, field: str, note: str, path: str | None = None) -> None:
         """Note where a field came from that is not a plain copy of a value."""
@@ -179,8 +225,8 @@ class Payload:
 
 
 def later_by(start: str, seconds: float) -> str:
-    """Return an RFC 3339 time moved by so many seconds, which may be negative."""
-    return iso_ms(datetime.fromisoformat(start) + timedelta(seconds=seconds))
+    """Return an RFC 3339 time moved by so many seconds, which may be negative; by more than ten years it stays as it is."""
+    return iso_ms(datetime.fromisoformat(start) + timedelta(seconds=seconds)) if abs(seconds) < 3e8 else start
 
 
 def seconds_between(start: str, end: str) -> float:
@@ -194,6 +240,28 @@ def seconds_between(start: str, end: str) -> float:
 def direction(value: Any) -> str | None:
     """Return `inbound` or `outbound` for a vendor's word."""
     return _DIRECTIONS.get(value.strip().lower()) if isinstance(value, str) else None
+
+
+def directed(payload: Payload, source: Source, path: str, from_path: str, to_path: str) -> str:
+    """Return the direction: the vendor's word, else what the source's own numbers tell; raises `Unusable` if neither does."""
+    found = payload.take("direction", path, read=direction)
+    if found is None:
+        found = own_side(source, payload.at(from_path), payload.at(to_path))
+        if found is None:
+            sentence = f"{path} does not say if the call was inbound or outbound, and nor do the source's own numbers"
+            raise Unusable("direction_unknown", sentence, path)
+        payload.said("direction", "by the source's own numbers", to_path if found == "inbound" else from_path)
+    return found
+
+
+def other_agent(payload: Payload, source: Source, path: str, call_key: str) -> Ignored | None:
+    """Return the verdict on a call of an agent whose calls the source does not take, None where it takes it."""
+    allowed = source.settings.agent_ids
+    agent = name(payload.at(path))
+    if not allowed or agent in allowed:
+        return None
+    sentence = f"{path} names {'another agent' if agent else 'no agent'}, and the source takes only the calls of those it names"
+    return Ignored("other_agent", sentence, call_key, tuple(payload.notes))
 
 
 def own_side(source: Source, from_number: Any, to_number: Any) -> str | None:
@@ -210,13 +278,17 @@ def phone_text(value: Any) -> str:
     return f"+{bare}" if _PLUSLESS.fullmatch(bare) else found
 
 
-def party(payload: Payload, field: str, path: str, direction: str, *, other: str = "") -> str:
+def party(payload: Payload, field: str, path: str, direction: str, *, other: str = "", default: str = "") -> str:
     """Return one side of a call, as the field `fromNumber` or `toNumber` of the contract takes it.
 
-    Raises `Unusable` with `number_missing` where nothing stands, where a word of a withheld number stands on another side than
-    the caller's of an inbound call, and for `client:…`; with `number_invalid` for what is neither a number nor a SIP address.
+    `default` is the source's own number, for where nothing stands. Raises `Unusable` with `number_missing` where nothing
+    stands, where a word of a withheld number stands on another side than the caller's of an inbound call, and for `client:…`;
+    with `number_invalid` for what is neither a number nor a SIP address.
     """
     found = phone_text(payload.at(path)).strip()
+    if not found and default:
+        payload.said(field, "the source's own number")
+        return default
     if not found or found.lower().startswith("client:"):
         what = "holds no number" if not found else "is a client of an app, which has no number"
         raise Unusable("number_missing", f"{path} {what}, so this is no call between two numbers", path)
@@ -250,20 +322,42 @@ def role(value: Any) -> str | None:
 
 
 def turn(speaker: str, message: str, at_s: float | None = None, **extra: Any) -> dict[str, Any]:
-    """Return a turn of a transcript; what is in `extra` and not empty is kept beside it under that name."""
-    kept = {key: value for key, value in extra.items() if value not in (None, [], {}, "")}
-    timed = {"timestamp": at_s} if at_s is not None else {}
+    """Return a turn of a transcript; what is in `extra` and not empty is kept beside it under that name, its secrets masked."""
+    kept = {key: masked(value) for key, value in extra.items() if value not in (None, [], {}, "")}
+    timed = {"timestamp": at_s} if at_s is not None and at_s >= 0 else {}
     return {"role": speaker, "message": message, **timed, **({"extra": kept} if kept else {})}
 
 
-def turns_of_text(script: str) -> list[dict[str, Any]]:
-    """Return the turns of a transcript that is one text with lines such as `Agent: Hello.`; other lines go on with the last."""
-    turns: list[dict[str, Any]] = []
+def turns(
+    payload: Payload, path: str, read: Callable[[Mapping[str, Any], list[dict[str, Any]]], dict[str, Any] | None]
+) -> list[dict[str, Any]] | None:
+    """Return what `read` makes of each entry of the array at a path, given the turns so far; None where there is no turn."""
+    found: list[dict[str, Any]] = []
+    silent = 0
+    for _, item in payload.items(path):
+        one = read(item, found)
+        if one is None:
+            silent += 1
+        else:
+            found.append(one)
+    if silent:
+        payload.left_out(path, f"{silent} of its entries hold nothing that was said", "transcript")
+    if found:
+        payload.said("transcript", f"{len(found)} turns", path)
+    return found or None
+
+
+def turns_of_text(script: str, line_of_turn: re.Pattern[str] = _SCRIPT_LINE) -> list[dict[str, Any]]:
+    """Return the turns of a transcript that is one text with lines such as `Agent: Hello.`; other lines go on with the last.
+
+    `line_of_turn` matches a line that begins a turn, with groups for who spoke and what was said.
+    """
+    found: list[dict[str, Any]] = []
     for line in script.splitlines():
-        who, colon, said = line.strip().partition(":")
-        speaker = role(who) if colon else None
-        if speaker is not None and said.strip():
-            turns.append(turn(speaker, said.strip()))
-        elif speaker is None and turns and line.strip():
-            turns[-1]["message"] += f"\n{line.strip()}"
-    return turns
+        begins = line_of_turn.fullmatch(line)
+        speaker = role(begins[1]) if begins is not None else None
+        if begins is not None and speaker is not None:
+            found.append(turn(speaker, begins[2].strip()))
+        elif found and line.strip():
+            found[-1]["message"] += f"\n{line.strip()}"
+    return [one for one in found if one["message"].strip()]
