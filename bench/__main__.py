@@ -10,15 +10,14 @@ import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Any
 
 from bench import results
 from bench.install import install
 from bench.lab import CACHE, Lab
 from bench.process import BenchError
+from bench.results import SCENARIOS
 from bench.scale import SCALES, Scale
-
-SCENARIOS: Final = ("ingest", "fanout", "latency", "memory", "growth", "start", "browser")
 
 
 def main() -> int:

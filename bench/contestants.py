@@ -7,9 +7,10 @@ import hashlib
 import json
 import sys
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 import bson
@@ -51,7 +52,9 @@ class Target:
         return sum(cpu_s(child.pid) for child in self.children)
 
 
-Contestant = Callable[[Lab, ExitStack], Target]
+Contestant = Callable[..., Target]
+"""Starts a server: `(lab, scope, settings)`. The settings of a recording store (`remote.py`) hold for every server."""
+_NO_SETTINGS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 def ours(
@@ -62,7 +65,7 @@ def ours(
     keys: tuple[str, ...] = (),
     organizations: int = 1,
     processes: int = 1,
-    **settings: str,
+    settings: Mapping[str, str] = _NO_SETTINGS,
 ) -> Target:
     """Start `tether-rt serve`, once or more often, with new organizations of one user each unless `keys` says who is there."""
     keys = keys or tuple(one.api_key for one in add_organizations(lab.mongodb_uri, database, organizations))
@@ -81,29 +84,31 @@ def ours(
     return Target(OURS, ports, children, keys, sign_in(ports[0]), "tether", database)
 
 
-def express(lab: Lab, scope: ExitStack) -> Target:
-    """Start Express with ajv, mongoose and socket.io."""
+def express(lab: Lab, scope: ExitStack, settings: Mapping[str, str] = _NO_SETTINGS) -> Target:
+    """Start Express with ajv, mongoose, socket.io, and the AWS SDK if there is a recording store."""
     key, token = _seed(lab, "express")
     uri = lab.mongodb_uri.replace("/?", "/express?")
-    child = lab.child(scope, "express", "node", NODE / "express.mjs", MONGODB_URI=uri, DATA_DIR=str(lab.new_folder("express")))
+    child = lab.child(
+        scope, "express", "node", NODE / "express.mjs", MONGODB_URI=uri, DATA_DIR=str(lab.new_folder("express")), **settings
+    )
     port = int(child.wait_for(r"listening (\d+)"))
     return Target("Express", (port,), (child,), (key,), token, "socketio", "express")
 
 
-def fastapi(lab: Lab, scope: ExitStack) -> Target:
-    """Start FastAPI with PyMongo's async client and WebSockets, on uvicorn with uvloop and httptools."""
+def fastapi(lab: Lab, scope: ExitStack, settings: Mapping[str, str] = _NO_SETTINGS) -> Target:
+    """Start FastAPI with PyMongo's async client, WebSockets and aioboto3, on uvicorn with uvloop and httptools."""
     key, token = _seed(lab, "fastapi")
     child = lab.child(
         scope, "fastapi", lab.peers_python, "-m", "uvicorn", "fastapi_app:app", "--app-dir", PYTHON, "--port", "0",
-        "--no-access-log", MONGODB_URI=lab.mongodb_uri, DATABASE="fastapi", DATA_DIR=str(lab.new_folder("fastapi")),
+        "--no-access-log", MONGODB_URI=lab.mongodb_uri, DATABASE="fastapi", DATA_DIR=str(lab.new_folder("fastapi")), **settings,
     )  # fmt: skip
     port = int(child.wait_for(r"running on http://127\.0\.0\.1:(\d+)"))
     return Target("FastAPI", (port,), (child,), (key,), token, "websocket", "fastapi")
 
 
-def ours_anew(lab: Lab, scope: ExitStack) -> Target:
+def ours_anew(lab: Lab, scope: ExitStack, settings: Mapping[str, str] = _NO_SETTINGS) -> Target:
     """Start ours with a database of its own."""
-    return ours(lab, scope, database=f"ours-{bson.ObjectId()}")
+    return ours(lab, scope, database=f"ours-{bson.ObjectId()}", settings=settings)
 
 
 OURS: Final = "tether_rt"

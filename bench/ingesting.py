@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from bench.contestants import Target
+from bench.contestants import OURS, PEERS, Target
 from bench.lab import Lab
 from bench.process import BenchError, Tool, cpu_s
+from bench.results import Table
 from bench.scale import Scale
 
 
@@ -65,30 +66,58 @@ _CALM_WITHIN_S: Final = 60.0
 class Load:
     """A load generator with its connections to one target."""
 
-    def __init__(self, lab: Lab, scope: ExitStack, target: Target, connections: int, *, turns: int = 20) -> None:
+    def __init__(
+        self,
+        lab: Lab,
+        scope: ExitStack,
+        target: Target,
+        connections: int,
+        *,
+        turns: int = 20,
+        every_s: float = 0.0,
+        recording_host: str = "",
+        respond_async: bool = False,
+    ) -> None:
+        """See `programs/load.py`."""
         self._lab = lab
         self._target = target
         self._program: Tool = lab.program(scope, "load")
         # Long transcripts need fewer different calls to fill the time, and memory for them.
         count = max(100, min(5_000, 100_000 // turns))
         self._program.tell(
-            {"ports": target.ports, "keys": target.keys, "connections": connections, "turns": turns, "templates": count}
-        )
+            {
+                "ports": target.ports, "keys": target.keys, "connections": connections, "turns": turns, "templates": count,
+                "every_s": every_s, "recording_host": recording_host, "respond_async": respond_async,
+            }
+        )  # fmt: skip
         _expect(self._program.hear(), "ready")
 
-    def measure(self, warm_s: float, run_s: float, expected: Iterable[int] = (201,)) -> Ingested:
-        """Load the target and return what was measured; raises `BenchError` when anything but `expected` was answered."""
-        program, target, mongod = self._program, self._target, self._lab.mongod.pid
-        program.tell({"warm_s": warm_s, "run_s": run_s})
-        _expect(program.hear(), "begin")
-        server_s, mongod_s = target.cpu_s(), cpu_s(mongod)
-        seen = program.hear()
-        server_s, mongod_s = target.cpu_s() - server_s, cpu_s(mongod) - mongod_s
-        _expect(program.hear(), "idle")
-        server_after_s, mongod_after_s = calm(self._lab, target)
-        others = {status: count for status, count in seen["statuses"].items() if int(status) not in expected}
+    def begin(self, warm_s: float, run_s: float) -> None:
+        """Begin to load the target; return when the warm-up is over."""
+        self._program.tell({"warm_s": warm_s, "run_s": run_s})
+        _expect(self._program.hear(), "begin")
+
+    def seen(self) -> dict[str, Any]:
+        """Return what was answered, once the measured time is over; raises `BenchError` when anything but 201 was."""
+        seen: dict[str, Any] = self._program.hear()
+        others = {status: count for status, count in seen["statuses"].items() if status != "201"}
         if others or not seen["calls"]:
-            raise BenchError(f"{target.name} answered {others or 'nothing'}.")
+            raise BenchError(f"{self._target.name} answered {others or 'nothing'}.")
+        return seen
+
+    def end(self) -> None:
+        """Wait until every call is answered."""
+        _expect(self._program.hear(), "idle")
+
+    def measure(self, warm_s: float, run_s: float) -> Ingested:
+        """Load the target and return what was measured; raises `BenchError` when anything but 201 was answered."""
+        target, mongod = self._target, self._lab.mongod.pid
+        self.begin(warm_s, run_s)
+        server_s, mongod_s = target.cpu_s(), cpu_s(mongod)
+        seen = self.seen()
+        server_s, mongod_s = target.cpu_s() - server_s, cpu_s(mongod) - mongod_s
+        self.end()
+        server_after_s, mongod_after_s = calm(self._lab, target)
         calls = seen["calls"]
         all_calls = calls * (1 + warm_s / run_s)  # those of the warm-up are worked off as well
         return Ingested(
@@ -117,10 +146,21 @@ def calm(lab: Lab, target: Target) -> tuple[float, float]:
     return used_s[0] - began_s[0], used_s[1] - began_s[1]
 
 
-def sample(lab: Lab, target: Target, scale: Scale, connections: int, *, turns: int = 20) -> Ingested:
+def sample(lab: Lab, target: Target, scale: Scale, connections: int, *, turns: int = 20, recording_host: str = "") -> Ingested:
     """Measure once, with connections of its own."""
     with lab.scope() as scope:
-        return Load(lab, scope, target, connections, turns=turns).measure(scale.warm_s, scale.run_s)
+        load = Load(lab, scope, target, connections, turns=turns, recording_host=recording_host)
+        return load.measure(scale.warm_s, scale.run_s)
+
+
+def server_us(table: Table, *key: str | int) -> float:
+    """Return the server's CPU time per call, in µs; what was put off counts in full."""
+    return table.get(*key, column="server_µs/call") + table.get(*key, column="server afterwards_µs/call")
+
+
+def beside_peers(figure: Callable[[str], float], best: Callable[[Iterable[float]], float]) -> float:
+    """Return our figure divided by that of the better peer; `figure` takes the name of a server."""
+    return figure(OURS) / best(map(figure, PEERS))
 
 
 def _expect(heard: object, wanted: str) -> None:

@@ -15,6 +15,8 @@ ID_BYTES: Final = 24
 """Hexadecimal digits, so that an id is a piece of base64 as well."""
 NUMBERS: Final = 5_000
 COMPLETED: Final = 0.7
+"""The share of calls that are completed, and so have a recording."""
+_INLINE_BYTES: Final = 4_170
 _ID: Final = "@" * ID_BYTES
 _WORDS: Final = (
     "appointment tomorrow delivery invoice thanks window repair morning address confirm number please moment technician "
@@ -25,17 +27,18 @@ _STATUSES: Final = ("no-answer", "busy", "failed")
 Template = tuple[bytes, ...]
 
 
-def templates(count: int, *, turns: int = 20, recording_bytes: int = 4_170, seed: int = 1) -> list[Template]:
-    """Return `count` calls over 5,000 numbers; 70 % are completed and have a recording."""
+def templates(count: int, *, turns: int = 20, recording_host: str = "", seed: int = 1) -> list[Template]:
+    """Return `count` calls over 5,000 numbers; 70 % are completed and have a recording: inline, or at an address."""
     dice = random.Random(seed)
-    return [tuple(_body(dice, turns, recording_bytes).encode().split(_ID.encode())) for _ in range(count)]
+    return [tuple(_body(dice, turns, recording_host).encode().split(_ID.encode())) for _ in range(count)]
 
 
-def head(port: int, key: str) -> bytes:
+def head(port: int, key: str, *, respond_async: bool = False) -> bytes:
     """Return the first part of every request with this key; a `tail` completes it."""
+    preference = "Prefer: respond-async\r\n" if respond_async else ""
     return (
         f"POST /api/calls/ingest HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {key}\r\n"
-        "Content-Type: application/json\r\nContent-Length: "
+        f"Content-Type: application/json\r\n{preference}Content-Length: "
     ).encode()
 
 
@@ -52,7 +55,7 @@ def mp3(size_bytes: int, salt: bytes = b"") -> bytes:
     return first + frame * (max(2, size_bytes // 417) - 1)
 
 
-def _body(dice: random.Random, turns: int, recording_bytes: int) -> str:
+def _body(dice: random.Random, turns: int, recording_host: str) -> str:
     number = f"+1416{5_550_000 + dice.randrange(NUMBERS):07d}"
     inbound = dice.random() < 0.6
     completed = dice.random() < COMPLETED
@@ -77,8 +80,10 @@ def _body(dice: random.Random, turns: int, recording_bytes: int) -> str:
     }
     if dice.random() < 0.3:
         call["callerName"] = f"Caller {number[-4:]}"
-    if completed:
-        text = base64.b64encode(mp3(recording_bytes)).decode()
+    if completed and recording_host:
+        call["recording"] = f"http://{recording_host}/{_ID}.mp3"
+    elif completed:
+        text = base64.b64encode(mp3(_INLINE_BYTES)).decode()
         # Within the first frame, behind its header, at a whole number of base64's quads.
         call["recording"] = text[:64] + _ID + text[64 + ID_BYTES :]
     call["externalCallId"] = _ID

@@ -22,7 +22,11 @@ from typing import Any, Final
 from tether_rt.mongo.mongod_process import find_binary
 
 FOLDER: Final = Path(__file__).parent / "results"
-_ORDER: Final = ("ingest", "fanout", "latency", "memory", "growth", "start", "browser")
+SCENARIOS: Final = (
+    "store", "addresses", "later", "flooding", "processes",
+    "ingest", "fanout", "latency", "memory", "growth", "start", "browser",
+)  # fmt: skip
+"""In the order of the page: first the shapes in which the server is used."""
 _PACKAGES: Final = ("tornado", "motor", "pymongo", "uvloop", "orjson", "jsonschema-rs")
 
 Key = tuple[str | int, ...]
@@ -130,7 +134,7 @@ def _first_line(*command: str) -> str:
 
 def write_readme() -> None:
     """Make the page of all results that are there."""
-    found = [json.loads((FOLDER / f"{name}.json").read_text()) for name in _ORDER if (FOLDER / f"{name}.json").exists()]
+    found = [json.loads((FOLDER / f"{name}.json").read_text()) for name in SCENARIOS if (FOLDER / f"{name}.json").exists()]
     lines = [
         "# Results",
         "",

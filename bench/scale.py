@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 _T = TypeVar("_T")
@@ -35,6 +35,10 @@ class Scale:
     """Calls in the list that is scrolled to its end."""
     live_s: float
     """How long a dashboard is watched while calls arrive."""
+
+    def longer(self) -> Scale:
+        """Return the scale for calls that wait for others across a network: each sample twice as long."""
+        return replace(self, warm_s=2 * self.warm_s, run_s=2 * self.run_s)
 
     def rounds(self, contestants: Sequence[_T]) -> Iterator[_T]:
         """Yield every contestant `repeats` times, forward and back in turn, so that a drift touches all alike."""

@@ -1,7 +1,11 @@
 """The load: so many connections, each sending the next call as soon as the last one is answered; every status is checked.
 
-Reads {ports, keys, connections, turns, templates} from standard input, answers "ready"; then for each {warm_s, run_s} says
-"begin" and, at the end, what it saw. Requests are made beforehand, so what is left to do is little; how much, it says.
+Reads {ports, keys, connections, turns, templates, every_s, recording_host, respond_async} from standard input, answers
+"ready"; then for each {warm_s, run_s} says "begin" and, at the end, what it saw. Requests are made beforehand, so what is left
+to do is little; how much, it says.
+
+With `every_s` a connection sends a call each so many seconds instead, those of all connections evenly spread. Latency then
+counts from when a call was due, so that a server that stalls is charged for it.
 """
 
 from __future__ import annotations
@@ -40,13 +44,19 @@ class Tally:
 class Connection(asyncio.Protocol):
     """One vendor's connection, kept alive."""
 
-    def __init__(self, heads: list[bytes], tails: list[Template], tally: Tally, dice: random.Random) -> None:
+    def __init__(
+        self, heads: list[bytes], tails: list[Template], tally: Tally, dice: random.Random, every_s: float, first_s: float
+    ) -> None:
+        """With `every_s`, the first call of a measurement is due after `first_s`."""
         self._heads = heads
         self._tails = tails
         self._tally = tally
         self._dice = dice
+        self._every_s = every_s
+        self._first_s = first_s
         self._unread = b""
-        self._sent_s = 0.0
+        self._due_s = 0.0
+        """When the call under way was due, or was sent."""
         self.sending = False
         self.idle = asyncio.Event()
         self.idle.set()
@@ -57,7 +67,20 @@ class Connection(asyncio.Protocol):
 
     def start(self) -> None:
         self.sending = True
-        if self.idle.is_set():
+        if self._every_s:
+            self.idle.clear()
+            self._due_s = time.perf_counter() + self._first_s
+            self._send_when_due()
+        elif self.idle.is_set():
+            self._send()
+
+    def _send_when_due(self) -> None:
+        wait_s = self._due_s - time.perf_counter()
+        if not self.sending:
+            self.idle.set()
+        elif wait_s > 0:
+            asyncio.get_running_loop().call_later(wait_s, self._send_when_due)
+        else:
             self._send()
 
     def close(self) -> None:
@@ -69,7 +92,8 @@ class Connection(asyncio.Protocol):
         self.idle.clear()
         call_id = f"{_RUN}{next(_ids):012x}".encode()
         call = self._dice.choice(self._heads) + call_id.join(self._dice.choice(self._tails))
-        self._sent_s = time.perf_counter()
+        if not self._every_s:
+            self._due_s = time.perf_counter()
         self._transport.write(call)
 
     def data_received(self, data: bytes) -> None:
@@ -83,9 +107,12 @@ class Connection(asyncio.Protocol):
         tally = self._tally
         if tally.measuring:
             tally.statuses[int(self._unread[9:12])] += 1
-            tally.latencies_s.append(time.perf_counter() - self._sent_s)
+            tally.latencies_s.append(time.perf_counter() - self._due_s)
         self._unread = b""
-        if self.sending:
+        if self._every_s:
+            self._due_s += self._every_s
+            self._send_when_due()
+        elif self.sending:
             self._send()
         else:
             self.idle.set()
@@ -99,12 +126,14 @@ class Connection(asyncio.Protocol):
 async def main() -> None:
     loop = asyncio.get_running_loop()
     spec = json.loads(await loop.run_in_executor(None, sys.stdin.readline))
-    tails = [tail(call) for call in templates(spec.get("templates", 5_000), turns=spec.get("turns", 20))]
-    heads = {port: [head(port, key) for key in spec["keys"]] for port in spec["ports"]}
+    calls = templates(spec["templates"], turns=spec["turns"], recording_host=spec["recording_host"])
+    tails = [tail(call) for call in calls]
+    heads = {port: [head(port, key, respond_async=spec["respond_async"]) for key in spec["keys"]] for port in spec["ports"]}
     tally = Tally()
     connections: list[Connection] = []
     for index, port in zip(range(spec["connections"]), itertools.cycle(spec["ports"])):
-        connection = Connection(heads[port], tails, tally, random.Random(index))
+        every_s, first_s = spec["every_s"], spec["every_s"] * index / spec["connections"]
+        connection = Connection(heads[port], tails, tally, random.Random(index), every_s, first_s)
         await loop.create_connection(partial(_same, connection), "127.0.0.1", port)
         connections.append(connection)
     say("ready")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from functools import partial
 
-from bench.contestants import ALL, OURS, PEERS, Target
-from bench.ingesting import COLUMNS, sample
+from bench.contestants import ALL, Target
+from bench.ingesting import COLUMNS, beside_peers, sample, server_us
 from bench.lab import Lab
 from bench.results import Goal, Report, Table
 from bench.scale import Scale
@@ -36,20 +36,16 @@ def _busiest(table: Table) -> float:
 
 
 def _goals(table: Table) -> list[Goal]:
-    def ratio(connections: int, column: str, better: Callable[[list[float]], float]) -> float:
-        peers = better([table.get(connections, name, column=column) for name in PEERS])
-        return table.get(connections, OURS, column=column) / peers
-
     goals = [
-        Goal.at_least(f"ingest at {n} connection{'s' if n > 1 else ''}, calls/s", limit, ratio(n, "calls/s", max))
+        Goal.at_least(
+            f"ingest at {n} connection{'s' if n > 1 else ''}, calls/s",
+            limit,
+            beside_peers(partial(table.get, n, column="calls/s"), max),
+        )
         for n, limit in ((1, 1.2), (16, 3), (128, 7))
     ]
-    goals.append(Goal.at_most("ingest at 128 connections, p99", 0.25, ratio(128, "p99_ms", min)))
-
-    def server_us(name: str) -> float:
-        # What was put off counts in full.
-        return table.get(128, name, column="server_µs/call") + table.get(128, name, column="server afterwards_µs/call")
-
-    cheapest = min(server_us(name) for name in PEERS)
-    goals.append(Goal.at_most("server CPU per call at 128 connections", 0.25, server_us(OURS) / cheapest))
+    p99 = beside_peers(partial(table.get, 128, column="p99_ms"), min)
+    goals.append(Goal.at_most("ingest at 128 connections, p99", 0.25, p99))
+    cpu = beside_peers(partial(server_us, table, 128), min)
+    goals.append(Goal.at_most("server CPU per call at 128 connections", 0.25, cpu))
     return goals

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import http.client
 import json
-import sys
 import time
 import urllib.request
 import uuid
@@ -18,6 +17,7 @@ from bench.lab import Lab
 from bench.payloads import mp3
 from bench.process import BenchError, memory_bytes, reset_peak
 from bench.programs.load import at
+from bench.remote import recording_host
 from bench.results import Goal, Report, Table
 from bench.scale import Scale
 
@@ -51,8 +51,7 @@ def run(lab: Lab, scale: Scale) -> Report:
             target = ours(lab, scope, database=f"memory-{uuid.uuid4().hex[:8]}")
             dashboards.add(scale.idle_dashboards, **{"KB resident each": _idle(lab, target, scale.idle_dashboards) / 1024})
         with lab.scope() as scope:
-            vendor = lab.child(scope, "vendor", sys.executable, "-m", "bench.programs.vendor", str(scale.fetched_bytes))
-            host = "127.0.0.1:" + vendor.wait_for(r"listening (\d+)")
+            host = recording_host(lab, scope, scale.fetched_bytes, delay_ms=0)
             _grow(growth, fetched, _start(lab, scope, host), [f"http://{host}/recording.mp3"])
         for what, count in ((inline, 1), (several, _AT_ONCE)):
             with lab.scope() as scope:
@@ -79,8 +78,7 @@ def _start(lab: Lab, scope: ExitStack, host: str = "127.0.0.1:9") -> Target:
         lab,
         scope,
         database=f"memory-{uuid.uuid4().hex[:8]}",
-        TETHER_PRIVATE_RECORDING_HOSTS=host,
-        TETHER_BODIES_IN_FLIGHT_MB=str(FLOOD_BUDGET_MB),
+        settings={"TETHER_PRIVATE_RECORDING_HOSTS": host, "TETHER_BODIES_IN_FLIGHT_MB": str(FLOOD_BUDGET_MB)},
     )
     for number in range(20):
         _post(target, base64.b64encode(mp3(200_000, f"{number}".encode())).decode())
