@@ -31,6 +31,10 @@ class SourceSettings:
     fetch_user: str | None = None
     sealed_fetch_password: str | None = field(default=None, repr=False)
     """What recordings are fetched with; the password is encrypted (`Keyring.unseal`)."""
+    public_url: str | None = None
+    """Scheme, host and port that Twilio calls, and what a proxy takes off the path: its signature covers the address."""
+    proof: Literal["hmac", "secret", "standard"] | None = None
+    """How Vapi proves that a webhook is its own; None is `hmac`."""
 
 
 @dataclass(frozen=True, slots=True)
