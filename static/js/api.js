@@ -23,15 +23,16 @@ export class ApiError extends Error {
  *   onResponse(dateMs, sentAtMs, receivedAtMs) the `Date` header of a response, and this page's clock around it
  */
 export function createApi({ fetch = globalThis.fetch.bind(globalThis), onSessionExpired = () => {}, onResponse = () => {} } = {}) {
-  async function request(method, path, { body, signal, timeoutMs = TIMEOUT_MS } = {}) {
+  async function request(method, path, { body, raw, signal, timeoutMs = TIMEOUT_MS } = {}) {
+    const sent = raw ?? (body === undefined ? null : { type: "application/json", text: JSON.stringify(body) });
     const timeout = AbortSignal.timeout(timeoutMs);
     const sentAtMs = Date.now();
     let response;
     try {
       response = await fetch(path, {
         method,
-        headers: body === undefined ? {} : { "Content-Type": "application/json" },
-        body: body === undefined ? undefined : JSON.stringify(body),
+        headers: sent === null ? {} : { "Content-Type": sent.type },
+        body: sent?.text,
         credentials: "same-origin",
         cache: "no-store",
         signal: signal && AbortSignal.any ? AbortSignal.any([signal, timeout]) : (signal ?? timeout),
@@ -152,7 +153,12 @@ export function createApi({ fetch = globalThis.fetch.bind(globalThis), onSession
       return (await withSession("GET", "/api/sources", { signal })).sources;
     },
 
-    /** @param {{name: string, kind: string}} source @returns {Promise<{source: object, apiKey?: string, webhookPath?: string}>} */
+    /** A source with counts of what became of its deliveries, and of its refusals by cause. */
+    async source(sourceId, { signal } = {}) {
+      return (await withSession("GET", `/api/sources/${encodeURIComponent(sourceId)}`, { signal })).source;
+    },
+
+    /** @param {{name: string, kind: string, settings?: object}} source @returns {Promise<{source: object, apiKey?: string, webhookPath?: string}>} */
     addSource(source) {
       return withSession("POST", "/api/sources", { body: source });
     },
@@ -196,6 +202,19 @@ export function createApi({ fetch = globalThis.fetch.bind(globalThis), onSession
      */
     replayDeliveries(filter, { plan }) {
       return withSession("POST", "/api/deliveries/replay", { body: { filter, plan }, timeoutMs: LONG_TIMEOUT_MS });
+    },
+
+    /**
+     * What would become of a vendor's payload. Nothing is stored.
+     *
+     * @param {{type: string, text: string}} raw the payload as the vendor sends it, and its content type
+     * @param {string | null} sourceId of the source whose numbers and settings are used
+     * @returns {Promise<{verdict: string, code?: string, field?: string, error?: string, call: object | null, missing: string[],
+     *     notes: {field: string | null, path: string | null, note: string}[]}>}
+     */
+    dryRun(vendor, raw, sourceId) {
+      const query = sourceId ? `?${new URLSearchParams({ source: sourceId })}` : "";
+      return withSession("POST", `/api/webhook/${encodeURIComponent(vendor)}/dry-run${query}`, { raw });
     },
 
     /** A call in the form in which vendors send it, with a recording. */

@@ -1,17 +1,18 @@
 // The routes of the address bar. Pure: `#/` and `#/calls?status=…` are the list, `#/calls/<id>` is a call beside the list,
-// `#/contacts/<id>`, `#/analytics`, `#/developer`, `#/deliveries?verdict=…`, `#/deliveries/<id>` and `#/sources` are pages. Any
-// other address is the list.
+// `#/contacts/<id>`, `#/analytics`, `#/developer`, `#/deliveries?verdict=…`, `#/deliveries/<id>`, `#/sources`, `#/sources/<id>`,
+// `#/sources/new` and `#/payload-test?source=…` are pages. Any other address is the list.
 
 import { parseDeliveryFilter, serializeDeliveryFilter } from "./search/delivery_filter.js";
 import { NO_FILTER, parseFilter, serializeFilter } from "./search/filter.js";
 
-const PAGES = new Set(["/analytics", "/developer", "/deliveries", "/sources"]);
-const ONE_OF = { calls: "call", contacts: "contact", deliveries: "deliveries" };
+const PAGES = new Set(["/analytics", "/developer", "/deliveries", "/sources", "/payload-test"]);
+const ONE_OF = { calls: "call", contacts: "contact", deliveries: "deliveries", sources: "sources" };
+const DELIVERY_PAGES = new Set(["deliveries", "payload-test"]); // with the filter of deliveries in the address
 
 /**
- * @returns {{name: "list" | "call" | "contact" | "analytics" | "developer" | "deliveries" | "sources", id: string | null,
+ * @returns {{name: "list" | "call" | "contact" | "analytics" | "developer" | "deliveries" | "sources" | "payload-test", id: string | null,
  *     filter: object, atS: number | null}}
- *     `id`: of the call, the contact or the delivery; `filter`: of the calls or the deliveries; `atS`: a position in the
+ *     `id`: of the call, the contact, the delivery or the source; `filter`: of the calls or the deliveries; `atS`: a position in the
  *     recording, in seconds
  */
 export function parseRoute(hash) {
@@ -19,9 +20,9 @@ export function parseRoute(hash) {
   const params = new URLSearchParams(query);
   const route = (name, id = null) => ({
     ...{ name, id, atS: parsePosition(params.get("t")) },
-    filter: name === "deliveries" ? parseDeliveryFilter(params) : parseFilter(params),
+    filter: DELIVERY_PAGES.has(name) ? parseDeliveryFilter(params) : parseFilter(params),
   });
-  const match = /^\/(calls|contacts|deliveries)\/([^/?#]+)$/.exec(path);
+  const match = /^\/(calls|contacts|deliveries|sources)\/([^/?#]+)$/.exec(path);
   if (match) {
     try {
       return route(ONE_OF[match[1]], decodeURIComponent(match[2]));
@@ -46,6 +47,9 @@ export const contactHref = (contactId) => `#/contacts/${encodeURIComponent(conta
 export const analyticsHref = "#/analytics";
 export const developerHref = "#/developer";
 export const sourcesHref = "#/sources";
+export const newSourceHref = "#/sources/new";
+export const sourceHref = (sourceId) => `#/sources/${encodeURIComponent(sourceId)}`;
+export const payloadTestHref = (source) => withQuery("#/payload-test", serializeDeliveryFilter({ source }));
 export const deliveriesHref = (filter = {}) => withQuery("#/deliveries", serializeDeliveryFilter(filter));
 export const deliveryHref = (deliveryId, filter = {}) =>
   withQuery(`#/deliveries/${encodeURIComponent(deliveryId)}`, serializeDeliveryFilter(filter));

@@ -69,6 +69,24 @@ export function useAsync(load, keys) {
   return { ...state, reload: () => setRound((count) => count + 1) };
 }
 
+/** Like `useAsync`, and loads again `everyMs` after each answer while the page is visible; not if `everyMs` is null. */
+export function usePolling(load, keys, everyMs) {
+  const result = useAsync(load, keys);
+  useEffect(() => {
+    if (everyMs === null || (result.value === null && result.error === null)) return undefined;
+    const stopped = new AbortController();
+    const timer = setTimeout(() => {
+      if (!document.hidden) result.reload();
+      else document.addEventListener("visibilitychange", result.reload, { once: true, signal: stopped.signal });
+    }, everyMs);
+    return () => {
+      clearTimeout(timer);
+      stopped.abort();
+    };
+  }, [result.value, result.error, everyMs]);
+  return result;
+}
+
 /** The route in the address bar. */
 export function useRoute(parse) {
   const [route, setRoute] = useState(() => parse(location.hash));

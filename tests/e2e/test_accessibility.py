@@ -63,11 +63,14 @@ async def _views(agent: Agent, tenant: Tenant) -> list[str]:
     wrong.extend(f"replay: {one}" for one in await _violations(page))
     await page.keyboard.press("Escape")
     await look("delivery", at=f"/#/deliveries/{delivery}", sign=".body-line")
-    await look("sources", at="/#/sources", sign=".rename")
-    await page.get_by_label("Name of the new source").fill("Booking agent")
+    await look("new source", at="/#/sources/new", sign=".vendor")
+    await page.get_by_role("radio", name="Your own system").check()
+    await page.get_by_label("Name", exact=True).fill("Booking agent")
     await page.keyboard.press("Enter")
-    await expect(page.locator(".source")).to_be_visible()
+    await expect(page.get_by_test_id("new-key")).to_be_visible()
     wrong.extend(f"a source: {one}" for one in await _violations(page))
+    await look("sources", at="/#/sources", sign=".source")
+    await look("payload test", at="/#/payload-test", sign="textarea")
     await look("guide", at="/docs/vendor", sign="h1")
     return wrong
 
@@ -99,7 +102,7 @@ async def test_no_view_is_wider_than_a_small_phone(service: Service, new_agent: 
     tenant = await service.tenant(role="admin")
     sip = (await tenant.post_call(missed(fromNumber=f"sip:{'long' * 30}@pbx.example.com"))).body
     delivery = await _refused(tenant)
-    await tenant.post("/api/sources", {"name": "A name without any end " * 8})
+    source = (await tenant.post("/api/sources", {"name": "A name without any end " * 8})).body["source"]
     posted = (await tenant.post_call(sample("appointment", callerName="A name without any end " * 8))).body
     agent = await new_agent(service.base_url, viewport={"width": 320, "height": 640})
     await agent.enter(tenant)
@@ -113,6 +116,9 @@ async def test_no_view_is_wider_than_a_small_phone(service: Service, new_agent: 
         "#/deliveries": ".delivery",
         f"#/deliveries/{delivery}": ".body-line",
         "#/sources": ".source",
+        "#/sources/new": ".vendor",
+        f"#/sources/{source['id']}": ".settings-form",
+        "#/payload-test": "textarea",
         "docs/vendor": "h1",
     }
     for path, sign in views.items():

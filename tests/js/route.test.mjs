@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { callHref, contactHref, deliveriesHref, deliveryHref, listHref, parseRoute, positionHref, sourcesHref } from "../../static/js/route.js";
+import { callHref, contactHref, deliveriesHref, deliveryHref, listHref, newSourceHref, parseRoute, payloadTestHref, positionHref, sourceHref, sourcesHref } from "../../static/js/route.js";
 
 test("an address leads to its call, contact and position, and back", () => {
   for (const id of ["64f0a1b2c3d4e5f6a7b8cb00", "a/b", "ü ?#"]) {
@@ -32,5 +32,12 @@ test("deliveries have a filter of their own in their address", () => {
   assert.deepEqual(parseRoute(deliveriesHref(filter)), { name: "deliveries", id: null, filter, atS: null });
   assert.deepEqual(parseRoute(deliveryHref("d/1", filter)), { name: "deliveries", id: "d/1", filter, atS: null });
   assert.deepEqual(parseRoute("#/deliveries?verdict=odd&code=%3Cb%3E&status=busy").filter, {});
-  assert.equal(parseRoute(sourcesHref).name, "sources");
+  assert.deepEqual(parseRoute(payloadTestHref(filter.source)), { name: "payload-test", id: null, filter: { source: filter.source }, atS: null });
+  assert.deepEqual(parseRoute(payloadTestHref()).filter, {});
+});
+
+test("the sources, one of them, and a new one have addresses", () => {
+  assert.deepEqual(parseRoute(sourcesHref), { name: "sources", id: null, filter: {}, atS: null });
+  assert.equal(parseRoute(newSourceHref).id, "new");
+  assert.deepEqual(parseRoute(sourceHref("s/1")), { name: "sources", id: "s/1", filter: {}, atS: null });
 });

@@ -7,7 +7,7 @@ const LINKS = [
   { names: ["list", "call", "contact"], href: null, icon: "calls", text: "Calls" },
   { names: ["analytics"], href: analyticsHref, icon: "analytics", text: "Analytics" },
   { names: ["developer"], href: developerHref, icon: "code", text: "Developer" },
-  { names: ["deliveries", "sources"], href: deliveriesHref(), icon: "inbox", text: "Deliveries", isForAdmins: true },
+  { names: ["deliveries", "sources", "payload-test"], href: deliveriesHref(), icon: "inbox", text: "Deliveries", isForAdmins: true },
 ];
 
 /** The bar at the top: pages, connection status, account. */

@@ -49,3 +49,10 @@ export function transcriptText(turns, names) {
     .map((turn) => `${hasTime(turn) ? `[${clock(turn.timestamp)}] ` : ""}${names[turn.role] ?? turn.role}: ${turn.message}\n`)
     .join("");
 }
+
+/** What a machine did during a turn: the calls of tools as the vendor sent them, and their names, "lookup, book". */
+export function toolCallsOf({ extra }) {
+  const calls = Array.isArray(extra?.toolCalls) ? extra.toolCalls : [];
+  const names = calls.map((call) => call?.name ?? call?.toolName ?? call?.tool_name ?? call?.function?.name);
+  return { calls, names: names.filter((name) => typeof name === "string").join(", ") };
+}

@@ -12,7 +12,7 @@ export class DeliveryLog extends Observable {
   total = null;
   /** @type {{verdict: string, code: string | null, count: number, lastAt: string}[]} of all deliveries, whatever the filter */
   reasons = [];
-  /** @type {{id: string, name: string}[]} */
+  /** @type {{id: string, name: string, kind: string}[]} */
   sources = [];
   isLoading = true;
   error = null;
@@ -32,6 +32,11 @@ export class DeliveryLog extends Observable {
   /** The source's name. What is not in the list is the API key of a user. */
   sourceName(sourceId) {
     return this.sources.find(({ id }) => id === sourceId)?.name ?? "A user's own key";
+  }
+
+  /** How the source sends: the kind of vendor, `api` for a user's key. */
+  sourceKind(sourceId) {
+    return this.sources.find(({ id }) => id === sourceId)?.kind ?? "api";
   }
 
   setFilter(filter) {

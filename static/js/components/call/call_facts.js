@@ -1,5 +1,6 @@
 import { directionLabel, otherNumber, otherPhone, party } from "../../format/call.js";
 import { size } from "../../format/number.js";
+import { outcomeFacts } from "../../format/outcome.js";
 import { clock, exactTime, shortTime, spokenDuration } from "../../format/time.js";
 import { isEmpty } from "../../format/tree.js";
 import { contactHref } from "../../route.js";
@@ -31,12 +32,28 @@ export function CallFacts({ call }) {
 /** What the server found odd about the call. */
 export function Warnings({ warnings }) {
   if (warnings.length === 0) return null;
-  return html`<section class="call-warnings" aria-label="Warnings">
+  return html`<section class="box call-warnings" aria-label="Warnings">
     <${Icon} name="warning" />
     <ul role="list">
       ${warnings.map(({ code, field, message }) => html`<li key=${`${code} ${field}`}>${message}</li>`)}
     </ul>
   </section>`;
+}
+
+/** What the vendor says came of the call. */
+export function Outcome({ outcome }) {
+  const facts = outcomeFacts(outcome);
+  if (facts.length === 0) return null;
+  return html`<section class="call-section" data-testid="outcome">
+    <h3>Outcome</h3>
+    <${Facts} facts=${facts.map(([name, text]) => [name, html`<span dir="auto">${text}</span>`])} />
+  </section>`;
+}
+
+/** What the vendor did not send of the call. */
+export function Missing({ missing }) {
+  if (!missing || missing.length === 0) return null;
+  return html`<p class="muted" data-testid="missing">Not sent by the vendor: ${missing.join(", ")}.</p>`;
 }
 
 /** The other facts. */

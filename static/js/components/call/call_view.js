@@ -4,7 +4,7 @@ import { parseQuery } from "../../search/query.js";
 import { Playback } from "../../state/playback.js";
 import { html, useApp, useAsync, useEffect, useKeys, useMemo, useObservable, useRef } from "../../ui.js";
 import { Icon } from "../icon.js";
-import { CallFacts, Details, VendorData, Warnings } from "./call_facts.js";
+import { CallFacts, Details, Missing, Outcome, VendorData, Warnings } from "./call_facts.js";
 import { History } from "./history.js";
 import { Highlight } from "./highlight.js";
 import { Player } from "./player.js";
@@ -29,6 +29,8 @@ export function CallView({ callId, filter, startS }) {
     <${CallFacts} call=${call} />
     ${value && html`<${Warnings} warnings=${value.warnings ?? []} />`}
     <${CallContent} call=${call} isLoaded=${value !== null} reload=${reload} search=${filter.search} startS=${startS} />
+    ${value && html`<${Missing} missing=${value.missing} />`}
+    ${value && html`<${Outcome} outcome=${value.outcome} />`}
     ${value && html`<${Details} call=${value} />`}
     ${value && html`<${VendorData} providerMetadata=${value.providerMetadata} />`}
     ${value && html`<${History} call=${value} />`}

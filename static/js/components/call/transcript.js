@@ -1,10 +1,11 @@
 import { downloadText } from "../../browser/download.js";
 import { plural } from "../../format/number.js";
 import { clock } from "../../format/time.js";
-import { findMatches, hasTime, timeOfWord, transcriptText, turnAt } from "../../format/transcript.js";
+import { findMatches, hasTime, timeOfWord, toolCallsOf, transcriptText, turnAt } from "../../format/transcript.js";
 import { highlight } from "../../search/query.js";
 import { html, memo, useEffect, useLatest, useMemo, useRef, useState, useObservable } from "../../ui.js";
 import { Icon } from "../icon.js";
+import { Tree } from "./tree.js";
 
 const SCROLL_PAUSE_MS = 4_000; // after the user scrolls, the transcript does not follow the recording for this long
 
@@ -94,8 +95,8 @@ function useAutoScroll(root, at, playback) {
   }, [at]);
 }
 
-// The position changes four times a second; the turns do not render again for it.
-const Turns = memo(
+/** The turns alone. The position changes four times a second; they do not render again for it. */
+export const Turns = memo(
   ({ turns, names, query, match, at, play }) => html`<ol class="turns">
     ${turns.map(
       (turn, index) => html`<${Turn}
@@ -135,8 +136,20 @@ const Turn = memo(({ index, turn, name, query, matchAt, isCurrent, play }) => {
         isMatch ? html`<mark data-at=${at} data-now=${at === matchAt ? "" : null}>${text}</mark>` : text,
       )}
     </p>
+    <${ToolCalls} turn=${turn} />
   </li>`;
 });
+
+// What a machine did during its turn. A click in it does not play the turn.
+function ToolCalls({ turn }) {
+  const [isOpen, setOpen] = useState(false);
+  const { calls, names } = toolCallsOf(turn);
+  if (calls.length === 0) return null;
+  return html`<details class="turn-tools small" onToggle=${(event) => setOpen(event.currentTarget.open)} onClick=${(event) => event.stopPropagation()}>
+    <summary>${plural(calls.length, "tool call")}${names && html`: <bdi class="mono">${names}</bdi>`}</summary>
+    ${isOpen && html`<${Tree} value=${calls.length === 1 ? calls[0] : calls} />`}
+  </details>`;
+}
 
 // The turn handles the click.
 function TurnTime({ seconds, canPlay }) {

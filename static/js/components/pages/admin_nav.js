@@ -1,9 +1,10 @@
-import { deliveriesHref, sourcesHref } from "../../route.js";
+import { deliveriesHref, payloadTestHref, sourcesHref } from "../../route.js";
 import { html } from "../../ui.js";
 
 const PAGES = [
   ["deliveries", "Deliveries", deliveriesHref()],
   ["sources", "Sources", sourcesHref],
+  ["payload-test", "Test a payload", payloadTestHref()],
 ];
 
 /** The head of the pages about what calling systems send. */

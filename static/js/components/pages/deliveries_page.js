@@ -1,6 +1,6 @@
-import { count, plural, size } from "../../format/number.js";
-import { exactTime, relativeTime } from "../../format/time.js";
-import { callHref, deliveriesHref, deliveryHref } from "../../route.js";
+import { count, plural } from "../../format/number.js";
+import { relativeTime } from "../../format/time.js";
+import { deliveriesHref, deliveryHref } from "../../route.js";
 import { VERDICTS } from "../../search/delivery_filter.js";
 import { DATES } from "../../search/filter.js";
 import { DeliveryLog } from "../../state/delivery_log.js";
@@ -9,14 +9,15 @@ import { Icon } from "../icon.js";
 import { Loading } from "../loading.js";
 import { Select } from "../select.js";
 import { AdminNav } from "./admin_nav.js";
+import { DeliveryRow } from "./delivery_row.js";
 import { DeliveryView } from "./delivery_view.js";
 import { PageFailed } from "./page_failed.js";
-import { Verdict } from "./verdict.js";
 
 const SHOWN_REASONS = 6;
 const CLOCK_MS = 15_000;
+const FAILED = new Set(["refused", "dead"]);
 
-/** What vendors sent that did not simply become a call: listed, explained, and sent again. For admins. */
+/** What webhooks brought and what was refused: listed, explained, and sent again. For admins. */
 export function Content({ id, filter }) {
   const { api, title } = useApp();
   const log = useObservable(useMemo(() => new DeliveryLog(api), [api]));
@@ -74,7 +75,7 @@ const linkOf = (id) => document.querySelector(`[data-delivery-id="${CSS.escape(i
 function Reasons({ log, filter }) {
   const [isWhole, setWhole] = useState(false);
   const nowMs = useNow(CLOCK_MS);
-  const failed = log.reasons.filter(({ code }) => code !== null);
+  const failed = log.reasons.filter(({ verdict, code }) => code !== null && FAILED.has(verdict));
   if (failed.length === 0) return null;
   const isChosen = ({ verdict, code }) => filter.verdict === verdict && filter.code === code;
   return html`<section aria-labelledby="reasons-title">
@@ -188,7 +189,7 @@ function List({ log, filter }) {
   const nowMs = useNow(CLOCK_MS);
   if (log.items.length === 0) return html`<${Empty} isFiltered=${Object.keys(filter).length > 0} />`;
   return html`<ol class="delivery-list" role="list" aria-label="Deliveries, newest first" aria-busy=${log.isLoading ? "true" : null}>
-      ${log.items.map((item) => html`<${Row} key=${item.id} item=${item} log=${log} filter=${filter} nowMs=${nowMs} />`)}
+      ${log.items.map((item) => html`<${DeliveryRow} key=${item.id} item=${item} sourceName=${log.sourceName(item.sourceId)} filter=${filter} nowMs=${nowMs} />`)}
     </ol>
     ${
       log.hasMore &&
@@ -198,28 +199,14 @@ function List({ log, filter }) {
     }`;
 }
 
-function Row({ item, log, filter, nowMs }) {
-  const { id, at, sourceId, verdict, code, error, bytes, callId, times } = item;
-  return html`<li class="delivery" data-delivery-id=${id}>
-    <a class="delivery-link" href=${deliveryHref(id, filter)}>
-      <time class="muted" datetime=${at} title=${exactTime(at)}>${relativeTime(at, nowMs)}</time>
-      <${Verdict} verdict=${verdict} />
-      <bdi class="delivery-source">${log.sourceName(sourceId)}</bdi>
-      <span class="delivery-error" title=${error}>${error ?? code ?? ""}</span>
-      <span class="delivery-size muted">${times > 1 ? `${count(times)} times` : size(bytes)}</span>
-    </a>
-    ${callId ? html`<a class="delivery-call" href=${callHref(callId)}>View call</a>` : html`<span class="delivery-call"></span>`}
-  </li>`;
-}
-
 function Empty({ isFiltered }) {
   return html`<div class="empty empty-page">
-    <p class="empty-title">${isFiltered ? "No matching deliveries" : "Nothing was refused"}</p>
+    <p class="empty-title">${isFiltered ? "No matching deliveries" : "No deliveries yet"}</p>
     <p class="muted">
       ${
         isFiltered
           ? "Refused deliveries are kept for 7 days, unusable ones for 30."
-          : "What a calling system sends and the server cannot take appears here, with its reason. It is kept for 7 days."
+          : "What webhooks bring, and what the server refuses of other calls, appears here with its reason. It is kept for 7 days."
       }
     </p>
     ${isFiltered && html`<a class="button" href=${deliveriesHref()}>Show all deliveries</a>`}

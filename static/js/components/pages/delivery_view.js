@@ -1,14 +1,17 @@
 import { jsonLines } from "../../format/json_lines.js";
 import { count, size } from "../../format/number.js";
+import { parsePayload } from "../../format/payload.js";
 import { exactTime, shortTime } from "../../format/time.js";
 import { callHref, deliveriesHref } from "../../route.js";
 import { html, useApp, useAsync, useEffect, useMemo, useRef, useState } from "../../ui.js";
 import { Icon } from "../icon.js";
 import { Loading } from "../loading.js";
+import { JsonBody } from "./json_body.js";
 import { PageFailed } from "./page_failed.js";
+import { Trail } from "./trail.js";
 import { Verdict } from "./verdict.js";
 
-const KINDS = { ingest: "New call", amend: "Change of a call" };
+const KINDS = { ingest: "New call", amend: "Change of a call", webhook: "Webhook" };
 const MAX_RAW_CHARS = 100_000;
 
 /** One delivery: why it failed, its body with the faults beside it, every attempt, and its replay. */
@@ -38,8 +41,7 @@ export function DeliveryView({ id, log, filter }) {
       <${Replay} id=${id} refresh=${refresh} />
     </header>
     <${Facts} delivery=${delivery} />
-    <${BodyAndFaults} id=${id} faults=${delivery.errors} />
-    <${Notes} notes=${delivery.notes} />
+    <${BodyAndFaults} delivery=${delivery} kind=${log.sourceKind(delivery.sourceId)} />
     <${Attempts} attempts=${delivery.attempts} />
   </article>`;
 }
@@ -88,10 +90,13 @@ function Replay({ id, refresh }) {
     </p>`;
 }
 
-function BodyAndFaults({ id, faults }) {
+// The body, beside it what was wrong and how it was read.
+function BodyAndFaults({ delivery, kind }) {
   const { api } = useApp();
+  const { id, errors: faults, notes } = delivery;
   const { value, error, reload } = useAsync((signal) => api.deliveryBody(id, { signal }), [id]);
-  const lines = useMemo(() => (value?.isJson ? jsonLines(value.body) : null), [value]);
+  const lines = useMemo(() => value && linesOf(value, kind), [value, kind]);
+  const wrong = useMemo(() => new Map(faults.filter(({ field }) => field).map(({ field, error }) => [field, error])), [faults]);
   const root = useRef(null);
   const show = (field) => {
     const line = root.current.querySelector(`[data-path="${CSS.escape(field)}"]`);
@@ -101,25 +106,17 @@ function BodyAndFaults({ id, faults }) {
   const paths = useMemo(() => new Set(lines?.map(({ path }) => path)), [lines]);
   return html`<div class="delivery-parts" ref=${root}>
     ${
-      faults.length > 0 &&
-      html`<section class="faults" aria-labelledby="faults-title">
-        <h3 id="faults-title">What was wrong</h3>
-        <ol role="list">
-          ${faults.map(
-            ({ code, field, error: sentence }, index) => html`<li class="fault" key=${index}>
-              <p>${sentence}</p>
-              <p class="small">
-                <span class="mono muted">${code}</span>
-                ${
-                  field &&
-                  paths.has(field) &&
-                  html` <button class="button button-small" type="button" onClick=${() => show(field)}>Show <bdi class="mono">${field}</bdi></button>`
-                }
-              </p>
-            </li>`,
-          )}
-        </ol>
-      </section>`
+      faults.length + notes.length > 0 &&
+      html`<div class="delivery-beside">
+        ${faults.length > 0 && html`<${Faults} faults=${faults} paths=${paths} show=${show} />`}
+        ${
+          notes.length > 0 &&
+          html`<section aria-labelledby="notes-title">
+            <h3 id="notes-title">How it was read</h3>
+            <${Trail} notes=${notes} lines=${lines} body=${root} />
+          </section>`
+        }
+      </div>`
     }
     <section aria-labelledby="body-title">
       <h3 id="body-title">Body</h3>
@@ -131,44 +128,43 @@ function BodyAndFaults({ id, faults }) {
             </div>`
           : value === null && html`<p class="muted" role="status">Loading…</p>`
       }
-      ${lines && html`<${JsonBody} lines=${lines} faults=${faults} />`}
-      ${value && !value.isJson && html`<${TextBody} text=${value.body} />`}
+      ${lines && html`<${JsonBody} lines=${lines} wrong=${wrong} label="Body as it was sent" />`}
+      ${value && !lines && html`<${TextBody} text=${value.body} />`}
     </section>
   </div>`;
+}
+
+// Twilio's form is shown field by field, like JSON.
+function linesOf({ body, isJson }, kind) {
+  const value = isJson ? body : kind === "twilio" ? parsePayload(body, kind) : undefined;
+  return value === undefined ? null : jsonLines(value);
+}
+
+function Faults({ faults, paths, show }) {
+  return html`<section aria-labelledby="faults-title">
+    <h3 id="faults-title">What was wrong</h3>
+    <ol role="list">
+      ${faults.map(
+        ({ code, field, error: sentence }, index) => html`<li class="box fault" key=${index}>
+          <p>${sentence}</p>
+          <p class="small">
+            <span class="mono muted">${code}</span>
+            ${
+              field &&
+              paths.has(field) &&
+              html` <button class="button button-small" type="button" onClick=${() => show(field)}>Show <bdi class="mono">${field}</bdi></button>`
+            }
+          </p>
+        </li>`,
+      )}
+    </ol>
+  </section>`;
 }
 
 function TextBody({ text }) {
   if (text === "") return html`<p class="muted">The body was empty.</p>`;
   const shown = text.length > MAX_RAW_CHARS ? `${text.slice(0, MAX_RAW_CHARS)}…` : text;
   return html`<pre class="snippet body-text" tabindex="0" role="region" aria-label="Body as it was sent">${shown}</pre>`;
-}
-
-function JsonBody({ lines, faults }) {
-  const wrong = new Map(faults.filter(({ field }) => field).map(({ field, error }) => [field, error]));
-  return html`<div class="snippet body-text" tabindex="0" role="region" aria-label="Body as it was sent">
-    ${lines.map(
-      ({ depth, text: line, path }) => html`<div
-        class="body-line"
-        data-depth=${Math.min(depth, 12)}
-        data-path=${path}
-        data-wrong=${path && wrong.has(path) ? "" : null}
-        tabindex=${path && wrong.has(path) ? "-1" : null}
-      >
-        ${line}
-        ${path && wrong.has(path) && html`<span class="body-fault">${wrong.get(path)}</span>`}
-      </div>`,
-    )}
-  </div>`;
-}
-
-function Notes({ notes }) {
-  if (notes.length === 0) return null;
-  return html`<section aria-labelledby="notes-title">
-    <h3 id="notes-title">How it was read</h3>
-    <ul class="delivery-notes" role="list">
-      ${notes.map((note, index) => html`<li key=${index}>${typeof note === "string" ? note : JSON.stringify(note)}</li>`)}
-    </ul>
-  </section>`;
 }
 
 function Attempts({ attempts }) {

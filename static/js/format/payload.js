@@ -1,0 +1,47 @@
+// A vendor's payload, and the places in it that the trail of its reading names. Pure.
+
+/** The content type that a vendor's webhooks have. */
+export const contentType = (vendor) => (vendor === "twilio" ? "application/x-www-form-urlencoded" : "application/json");
+
+/**
+ * A payload as a value that can be shown line by line: Twilio's form as an object.
+ *
+ * @returns {unknown} undefined if it cannot be read
+ */
+export function parsePayload(text, vendor) {
+  if (vendor === "twilio") return parseForm(text);
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function parseForm(text) {
+  const form = new Map();
+  for (const [name, value] of new URLSearchParams(text.trim())) {
+    form.set(name, form.has(name) ? [form.get(name), value].flat() : value);
+  }
+  return form.size === 0 ? undefined : Object.fromEntries(form);
+}
+
+/** A path in one form: `turns[0].text` and `turns.0.text` are the same place. */
+export const samePath = (path) => path.replaceAll(/\[(\d+)\]/g, ".$1");
+
+/**
+ * The lines of a value that a path leads to, as [first, last]; those of what it is in, if it is not there; null if there is none.
+ *
+ * @param {{depth: number, path: string | null}[]} lines see `jsonLines`
+ */
+export function linesAt(lines, path) {
+  const places = new Map(lines.map((line, index) => [line.path === null ? null : samePath(line.path), index]).reverse());
+  for (let steps = samePath(path).split("."); steps.length > 0; steps = steps.slice(0, -1)) {
+    const first = places.get(steps.join("."));
+    if (first === undefined) continue;
+    const { depth, text } = lines[first];
+    if (!/[[{]$/.test(text)) return [first, first];
+    const length = lines.slice(first + 1).findIndex((line) => line.depth <= depth);
+    return [first, length < 0 ? lines.length - 1 : first + 1 + length];
+  }
+  return null;
+}
