@@ -198,6 +198,25 @@ async def test_later_recordings_of_one_call_have_keys_of_their_own(place: Place)
     assert all(re.fullmatch(rf"recordings/{ORGANIZATION}/{'c' * 24}-[0-9]{{1,9}}\.mp3", one.key) for one in later)
 
 
+async def test_a_recording_in_a_spool_file_is_stored_with_a_key_of_its_own(place: Place) -> None:
+    recording = audio.mp3(2)
+    first = await place.taken(base64_of(recording), ORGANIZATION)
+    async with place.spool.writing() as writer:
+        writer.write(recording)
+        taken = await place.intake.take_file(writer.finish(), ORGANIZATION, "c" * 24)
+    assert re.fullmatch(rf"recordings/{ORGANIZATION}/{'c' * 24}-\d+\.mp3", taken.key)
+    assert (taken.kind, taken.sha256, taken.duration_s) == ("MP3", first.sha256, first.duration_s)
+    assert await place.content(taken.key) == recording
+
+
+async def test_a_spool_file_that_is_no_audio_is_refused(place: Place) -> None:
+    async with place.spool.writing() as writer:
+        writer.write(b"just words " * 1000)
+        with pytest.raises(BadRequest, match="not audio") as refusal:
+            await place.intake.take_file(writer.finish(), ORGANIZATION, "c" * 24)
+    assert refusal.value.field == "recording"
+
+
 async def test_the_store_away_is_503_and_leaves_nothing(s3_server: S3Server, tmp_path: Path, vendor: Vendor) -> None:
     store = R2Store("http://127.0.0.1:9", "id", "secret", "bucket")
     await store.start()

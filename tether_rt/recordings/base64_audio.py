@@ -21,7 +21,8 @@ from tether_rt.recordings.store import PIECE_BYTES
 _SPACE: Final = b" \t\r\n"
 _ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_="
 _STANDARD, _URL_SAFE = 1, 2
-_PREFIX_CHARS: Final = 512
+PREFIX_CHARS: Final = 512
+"""Within how many characters a `data:` prefix ends."""
 # RFC 2397, with parameters as in RFC 9110 section 5.6.6: `data:audio/webm;codecs="opus,vorbis";base64,`
 _DATA_URL: Final = re.compile(r"""\s*data:(?P<type>(?:[^",]|"(?:[^"\\]|\\.)*+")*+),""", re.IGNORECASE | re.DOTALL)
 # White space that is no line break, with text on both sides.
@@ -43,47 +44,58 @@ def decode_pieces(text: str | LargeText) -> Iterator[bytes]:
     around them anywhere, with or without a prefix `data:…;base64,` of any type. Raises `BadRequest` that names `recording` and
     the reason, also after the first pieces.
     """
-    left = b""
-    padding = 0
-    seen = 0
-    before = b""
-    for at, characters in _pieces(text):
-        if at >= PIECE_BYTES:  # in a thread: give the event loop its turn, for which it would wait 5 ms otherwise
-            time.sleep(0)
-        piece, before = _without_space(characters, at, before)
-        stripped = piece.rstrip(b"=")
-        if b"=" in stripped or (padding and stripped):
-            raise BadRequest("recording is not base64: there is text behind the padding")
-        padding += len(piece) - len(stripped)
-        seen |= (b"+" in stripped or b"/" in stripped) * _STANDARD | (b"-" in stripped or b"_" in stripped) * _URL_SAFE
-        if seen == _STANDARD | _URL_SAFE:
-            raise BadRequest("recording is not base64: it mixes the standard and the URL-safe alphabet")
-        left += stripped
-        whole = len(left) - len(left) % 4
-        if whole:
-            yield _decode(left[:whole], seen)
-            left = left[whole:]
-    if len(left) == 1 or padding > 2 or (padding and (len(left) + padding) != 4):
-        raise BadRequest("recording is not base64: it is cut short or wrongly padded")
-    if left:
-        yield _decode(left + b"=" * (4 - len(left)), seen)
-
-
-def _pieces(text: str | LargeText) -> Iterator[tuple[int, str]]:
-    """Yield the text after its prefix in pieces, each with the index of its first character."""
+    decoder = Base64Decoder()
     pieces = (
         text.pieces() if isinstance(text, LargeText) else (text[i : i + PIECE_BYTES] for i in range(0, len(text), PIECE_BYTES))
     )
-    at = 0
-    for piece in pieces:
-        start = _prefix_chars(piece) if at == 0 else 0
-        yield at + start, piece[start:]
-        at += len(piece)
+    for number, piece in enumerate(pieces):
+        if number:  # in a thread: give the event loop its turn, for which it would wait 5 ms otherwise
+            time.sleep(0)
+        if decoded := decoder.feed(piece):
+            yield decoded
+    if decoded := decoder.finish():
+        yield decoded
+
+
+class Base64Decoder:
+    """Decodes a text that comes in pieces; `decode_pieces` says what is accepted, and what is raised."""
+
+    def __init__(self) -> None:
+        self._at = 0
+        """The index of the next piece's first character."""
+        self._left = b""
+        self._padding = 0
+        self._seen = 0
+        self._before = b""
+
+    def feed(self, characters: str) -> bytes:
+        """Return what the next piece brings. The first one has `PREFIX_CHARS` characters at least, or is the only one."""
+        start = _prefix_chars(characters) if self._at == 0 else 0
+        piece, self._before = _without_space(characters[start:], self._at + start, self._before)
+        self._at += len(characters)
+        stripped = piece.rstrip(b"=")
+        if b"=" in stripped or (self._padding and stripped):
+            raise BadRequest("recording is not base64: there is text behind the padding")
+        self._padding += len(piece) - len(stripped)
+        self._seen |= (b"+" in stripped or b"/" in stripped) * _STANDARD | (b"-" in stripped or b"_" in stripped) * _URL_SAFE
+        if self._seen == _STANDARD | _URL_SAFE:
+            raise BadRequest("recording is not base64: it mixes the standard and the URL-safe alphabet")
+        left = self._left + stripped
+        whole = len(left) - len(left) % 4
+        self._left = left[whole:]
+        return _decode(left[:whole], self._seen) if whole else b""
+
+    def finish(self) -> bytes:
+        """Return what was left for the end."""
+        left, padding = self._left, self._padding
+        if len(left) == 1 or padding > 2 or (padding and (len(left) + padding) != 4):
+            raise BadRequest("recording is not base64: it is cut short or wrongly padded")
+        return _decode(left + b"=" * (4 - len(left)), self._seen) if left else b""
 
 
 def _prefix_chars(text: str) -> int:
     """Return the length of the text's `data:` prefix, 0 without one; raise `BadRequest` for a prefix of something else."""
-    head = text[:_PREFIX_CHARS]
+    head = text[:PREFIX_CHARS]
     if head.lstrip()[:5].lower() != "data:":
         return 0
     prefix = _DATA_URL.match(head)
@@ -118,6 +130,11 @@ def _without_space(piece: str, start: int, before: bytes) -> tuple[bytes, bytes]
     text = joined.rstrip(_SPACE)
     behind = joined[len(text) :]
     return raw.translate(None, _SPACE), text[-1:] + (b"\n" if b"\n" in behind or b"\r" in behind else behind[:1] and b" ")
+
+
+def named(refusal: BadRequest) -> BadRequest:
+    """Return the refusal of a recording with the name of its field."""
+    return refusal if refusal.field is not None else BadRequest(str(refusal), code="bad_recording", field="recording")
 
 
 def _inner_space(at: int) -> BadRequest:

@@ -22,7 +22,7 @@ _BACKSLASH: Final = 0x5C
 _HIGH_SURROGATES: Final = (b"d8", b"d9", b"da", b"db")
 _MAX_STRINGS: Final = 100
 """How many strings are compared: a body may hold the key four million times."""
-_ESCAPE_BYTES: Final = 12
+ESCAPE_BYTES: Final = 12
 """The longest escape sequence: a surrogate pair, `\\ud83d\\ude00`."""
 
 
@@ -42,7 +42,7 @@ class LargeText:
         """Yield the unescaped text in pieces of at most `piece_bytes`; raises `BadRequest` where it is not a JSON string."""
         at = self._start
         while at < self._end:
-            end = self._piece_end(at, piece_bytes)
+            end = whole_end(self._raw, at, min(at + piece_bytes, self._end), self._end)
             try:
                 yield orjson.loads(b'"' + self._raw[at:end] + b'"')
             except orjson.JSONDecodeError as error:
@@ -50,31 +50,35 @@ class LargeText:
                 raise BadRequest(said, code="not_json", field="recording") from error
             at = end
 
-    def _piece_end(self, at: int, piece_bytes: int) -> int:
-        """Return where the piece that begins at `at` ends: not inside an escape sequence or a character of several bytes."""
-        raw, end = self._raw, min(at + piece_bytes, self._end)
-        if end == self._end:
-            return end
-        backslash = raw.find(b"\\", end - _ESCAPE_BYTES, end)
-        if backslash >= 0:
-            before = raw[at:backslash]
-            # A backslash after an odd number of others is itself escaped.
-            place = backslash - (len(before) - len(before.rstrip(b"\\"))) % 2
-            while (following := place + self._sequence_bytes(place)) <= end:
-                place = following
-            end = place
-        while raw[end] & 0xC0 == 0x80:
-            end -= 1
-        return end
 
-    def _sequence_bytes(self, at: int) -> int:
-        """Return the length of the byte or escape sequence at `at` (RFC 8259 section 7); a surrogate pair is one."""
-        raw = self._raw
-        if raw[at] != _BACKSLASH:
-            return 1
-        if raw[at + 1 : at + 2] != b"u":
-            return 2
-        return 12 if bytes(raw[at + 2 : at + 4]).lower() in _HIGH_SURROGATES and raw[at + 6 : at + 8] == b"\\u" else 6
+def whole_end(raw: bytearray, start: int, end: int, text_end: int) -> int:
+    """Return the last place up to `end` that is not inside an escape sequence or a character of several bytes.
+
+    `raw[start:text_end]` is the inside of a JSON string. Where the string goes on behind it, `end` leaves `ESCAPE_BYTES`.
+    """
+    if end == text_end:
+        return end
+    backslash = raw.find(b"\\", max(start, end - ESCAPE_BYTES), end)
+    if backslash >= 0:
+        before = raw[start:backslash]
+        # A backslash after an odd number of others is itself escaped.
+        place = backslash - (len(before) - len(before.rstrip(b"\\"))) % 2
+        while (following := place + _sequence_bytes(raw, place)) <= end:
+            place = following
+        end = place
+    for _ in range(3):
+        if raw[end] & 0xC0 == 0x80:
+            end -= 1
+    return end
+
+
+def _sequence_bytes(raw: bytearray, at: int) -> int:
+    """Return the length of the byte or escape sequence at `at` (RFC 8259 section 7); a surrogate pair is one."""
+    if raw[at] != _BACKSLASH:
+        return 1
+    if raw[at + 1 : at + 2] != b"u":
+        return 2
+    return 12 if bytes(raw[at + 2 : at + 4]).lower() in _HIGH_SURROGATES and raw[at + 6 : at + 8] == b"\\u" else 6
 
 
 def recording_place(raw: bytes | bytearray, min_bytes: int) -> tuple[int, int] | None:

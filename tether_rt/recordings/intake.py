@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from tether_rt.domain.call import Recording
 from tether_rt.errors import BadRequest
 from tether_rt.recordings.audio_type import HEAD_BYTES, AudioType, sniff
-from tether_rt.recordings.base64_audio import decode_base64, decode_pieces
+from tether_rt.recordings.base64_audio import decode_base64, decode_pieces, named
 from tether_rt.recordings.duration import duration_s
 from tether_rt.recordings.embedded_recording import LargeText
 from tether_rt.recordings.fetch.fetcher import RecordingFetcher
@@ -92,14 +92,14 @@ class RecordingIntake:
         try:
             return await self._take(text, _Place(organization_id, call_id, None if is_first else secrets.randbelow(_NUMBERS)))
         except BadRequest as refusal:
-            raise _named(refusal) from refusal
+            raise named(refusal) from refusal
 
     def url_of(self, text: str | LargeText) -> str | None:
         """Return the address that `text` is, or None if it is base64; raises `BadRequest` for other kinds of address."""
         try:
             return _url(text) if isinstance(text, str) else None
         except BadRequest as refusal:
-            raise _named(refusal) from refusal
+            raise named(refusal) from refusal
 
     async def fetch_once(self, url: str, organization_id: str, call_id: str) -> Recording:
         """Fetch a recording of a stored call with one attempt and store it; return it once it is durable.
@@ -114,6 +114,15 @@ class RecordingIntake:
             source = _from_file("url", await self._fetcher.attempt(url, organization_id, writer))
             place = _Place(organization_id, call_id, secrets.randbelow(_NUMBERS))
             return await self._store_source(source, place, began_s)
+
+    async def take_file(self, file: SpooledFile, organization_id: str, call_id: str) -> Recording:
+        """Store a recording of a call that is already in a spool file; return it once it is durable.
+
+        Commit it with `Uploads.deciding`. Raises `BadRequest` that names `recording` when it is no audio, and `Unavailable`
+        when the store or the disk is away. Nothing is left behind then; the file is its owner's to remove.
+        """
+        place = _Place(organization_id, call_id, secrets.randbelow(_NUMBERS))
+        return await self._store_source(_from_file("inline", file), place, time.perf_counter())
 
     async def examine(self, text: str | LargeText) -> Examined | None:
         """Return what a recording in base64 is, and None for the address of one, which is not fetched; nothing is stored.
@@ -130,7 +139,7 @@ class RecordingIntake:
             self._fetcher.judge(url)
             return None
         except BadRequest as refusal:
-            raise _named(refusal) from refusal
+            raise named(refusal) from refusal
 
     async def _take(self, text: str | LargeText, place: _Place) -> Recording:
         began_s = time.perf_counter()
@@ -210,11 +219,6 @@ def _decode_into(writer: SpoolWriter, text: str | LargeText) -> SpooledFile:
     if is_empty:
         raise _empty()
     return writer.finish()
-
-
-def _named(refusal: BadRequest) -> BadRequest:
-    """Return a refusal that names its field."""
-    return refusal if refusal.field is not None else BadRequest(str(refusal), code="bad_recording", field="recording")
 
 
 def _empty() -> BadRequest:

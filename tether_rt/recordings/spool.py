@@ -119,11 +119,19 @@ class Spool:
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[SpoolWriter]:
         """Yield the writer of a new spool file, and remove the file at the end of the block, unless the store has moved it."""
-        writer = SpoolWriter(self._directory)
+        writer = self.new_writer()
         try:
             yield writer
         finally:
-            self._threads.run_detached(writer.discard)
+            self.discard(writer)
+
+    def new_writer(self) -> SpoolWriter:
+        """Return the writer of a new spool file, for work that is no block; its owner must `discard` it."""
+        return SpoolWriter(self._directory)
+
+    def discard(self, writer: SpoolWriter) -> None:
+        """Remove the writer's file, unless the store has moved it; does not wait for that."""
+        self._threads.run_detached(writer.discard)
 
     async def run(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work` in one of the spool's threads; see `FileThreads.run`."""
