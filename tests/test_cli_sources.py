@@ -63,6 +63,27 @@ async def test_what_the_command_adds_is_a_source_like_any_other(operator: Operat
     assert {"id": listed[added["sourceId"]].pop("sourceId"), **listed[added["sourceId"]]} == shown
 
 
+async def test_a_vendors_source_has_an_address_instead_of_a_key(operator: Operator) -> None:
+    given = ("--kind", "vapi", "--secret", "one", "--set", "proof=secret", "--set", "publicUrl=https://calls.example.com/")
+    (added,) = await operator.tell("add", "--org", "Maple Dental", "--name", "Voice agents", *given)
+    assert list(added) == ["sourceId", "organizationId", "kind", "webhookPath"]
+    assert (added["kind"], added["webhookPath"]) == ("vapi", f"/api/webhook/vapi/{added['sourceId']}")
+    shown = (await operator.admin.get(f"/api/sources/{added['sourceId']}")).body["source"]
+    assert len(shown["secrets"]) == 1
+    assert (shown["settings"]["proof"], shown["settings"]["publicUrl"]) == ("secret", "https://calls.example.com")
+    refused = await operator.refused("rotate", added["sourceId"])
+    assert refused.startswith("A source of the kind vapi has no API key: change its secrets instead")
+
+
+async def test_a_secret_may_come_on_standard_input_and_then_no_list_of_processes_shows_it(operator: Operator) -> None:
+    add = ("source", "add", "--org", "Maple Dental", "--name", "A", "--kind", "retell", "--secret", "-", "--secret", "-")
+    variables = operator.servers.server.variables
+    done = await asyncio.to_thread(run, *add, variables=variables, stdin=b"key_1\nkey_2\n")
+    assert (done.returncode, done.stderr) == (0, ""), done
+    source_id = json.loads(done.stdout)["sourceId"]
+    assert len((await operator.admin.get(f"/api/sources/{source_id}")).body["source"]["secrets"]) == 2
+
+
 async def test_a_source_that_is_disabled_stops_in_every_process(operator: Operator) -> None:
     (added,) = await operator.tell("add", "--org", "Maple Dental", "--name", "Old system")
     own = {"sourceId": added["sourceId"], "organizationId": added["organizationId"]}
@@ -96,7 +117,12 @@ async def test_what_is_wrong_with_a_source_is_said_in_one_sentence(operator: Ope
     add = ("add", "--org", "Maple Dental", "--name", "A")
     assert "There is no organization named 'Nobody'" in await operator.refused("add", "--org", "Nobody", "--name", "A")
     assert "There is no organization named 'Nobody'" in await operator.refused("list", "--org", "Nobody")
-    assert await operator.refused(*add, "--kind", "retell") == "kind must be api."
+    kinds = "api, elevenlabs, retell, vapi, twilio, bland, standard, telnyx, quo"
+    assert await operator.refused(*add, "--kind", "retel") == f"kind must be one of {kinds}."
+    assert "secrets are for sources of vendors" in await operator.refused(*add, "--secret", "s")
+    assert await operator.refused(*add, "--kind", "retell", "--secret", "-") == (
+        "The secret is missing: give it as one line on standard input."
+    )
     assert "--set takes KEY=VALUE" in await operator.refused(*add, "--set", "historic")
     assert "settings.historic must be true or false" in await operator.refused(*add, "--set", "historic=yes")
     assert "settings.toleranceS must be a number" in await operator.refused(*add, "--set", "toleranceS=long")

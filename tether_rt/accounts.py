@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tether_rt.auth import credentials
-from tether_rt.auth.source_admin import NewKey, SourceAdmin
+from tether_rt.auth.source_admin import NewKey, NewSource, SourceAdmin
 from tether_rt.domain.contract import load_contract
 from tether_rt.errors import BadRequest, TetherError
 from tether_rt.mongo import client as store
@@ -109,7 +109,7 @@ async def add_user(
     return NewUser(user_id, organization_id, key)
 
 
-async def add_source(database: Database, secret: str, organization: str, body: dict[str, Any]) -> NewKey:
+async def add_source(database: Database, secret: str, organization: str, body: dict[str, Any]) -> NewSource:
     """Add a source to the organization with this name, as a `SourceCreateRequest` describes it.
 
     Raises `BadRequest` for a body against the contract, and if there is no such organization.

@@ -149,8 +149,9 @@ class App:
         self.passwords = self._passwords or PasswordCheck()
         self._closers.append(("passwords", self._close_passwords))
         self.identity = Identity(self.users, sources, Sessions(database), keyring, self.passwords, clock=self._clock)
-        self.source_admin = SourceAdmin(sources, keyring, self.identity.forget_key)
+        self.source_admin = SourceAdmin(sources, keyring, self.identity.forget)
         self.supervisor.add("last seen", self.identity.last_seen.run)
+        self.supervisor.add("refusal counts", self.identity.refusal_counts.run)
 
         self.hub = Hub(
             database,

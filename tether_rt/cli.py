@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
 
 import click
 
-from tether_rt.domain.source import API_KIND, OVERLAP_HOURS
+from tether_rt.domain.source import API_KIND, KINDS, OVERLAP_HOURS
 from tether_rt.errors import BadRequest, ConfigError, TetherError
 from tether_rt.settings import SETTINGS, Setting, Settings
 
@@ -35,6 +35,10 @@ CONTEXT: Final[dict[str, Any]] = {
     "token_normalize_func": lambda token: token.removeprefix("tether-"),
 }
 _DATABASE: Final = ("data_dir", "mongodb_uri", "database", "mongod", "secret")
+_SOURCE_SECRET: Final[dict[str, Any]] = {
+    # --secret is the vendor's here, and the server's own --tether-secret.
+    "token_normalize_func": lambda name: name if name.endswith("-secret") else name.removeprefix("tether-"),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -72,17 +76,17 @@ def settings_options(*names: str) -> Callable[[_Command], _Command]:
     def decorate(command: _Command) -> _Command:
         for row in reversed(SETTINGS):
             if not names or row.name in names:
-                command = _option(row)(command)
+                command = _option(row, row.flag)(command)
         return command
 
     return decorate
 
 
-def _option(row: Setting) -> Callable[[_Command], _Command]:
+def _option(row: Setting, flag: str) -> Callable[[_Command], _Command]:
     default = ",".join(row.default) if isinstance(row.default, tuple) else row.default
     shown = "none" if default in (None, "") else default
     return click.option(
-        row.flag,
+        flag,
         row.name,
         envvar=row.variable,
         metavar="NUMBER" if row.kind in ("int", "float") else "TEXT",
@@ -190,25 +194,44 @@ def source() -> None:
     """Manage where calls come from, beside the users' own API keys."""
 
 
-@source.command("add")
+@source.command("add", context_settings=_SOURCE_SECRET)
 @click.option("--org", "organization", required=True, metavar="NAME", help="Organization, which must exist.")
 @click.option("--name", required=True, metavar="NAME", help="What the source is called.")
-@click.option("--kind", default=API_KIND, metavar="KIND", show_default=True, help="How it sends calls.")
+@click.option("--kind", default=API_KIND, metavar="KIND", show_default=True, help=f"How it sends calls: {', '.join(KINDS)}.")
+@click.option(
+    "--secret",
+    "secrets",
+    multiple=True,
+    metavar="SECRET",
+    help="A secret of the vendor's webhooks; repeatable. -: a line of standard input, which no list of processes shows.",
+)
 @click.option("--number", "numbers", multiple=True, metavar="+E164", help="A number of the organization's own; repeatable.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="A setting of the source; repeatable.")
-@settings_options(*_DATABASE)
+@settings_options(*(name for name in _DATABASE if name != "secret"))
+@_option(next(row for row in SETTINGS if row.name == "secret"), "--tether-secret")
 def add_source(
-    *, organization: str, name: str, kind: str, numbers: tuple[str, ...], assignments: tuple[str, ...], **values: Any
+    *,
+    organization: str,
+    name: str,
+    kind: str,
+    secrets: tuple[str, ...],
+    numbers: tuple[str, ...],
+    assignments: tuple[str, ...],
+    **values: Any,
 ) -> None:
-    """Add a source; print one line of JSON with sourceId, organizationId, kind and apiKey."""
+    """Add a source; print one line of JSON with sourceId, organizationId, kind, and apiKey or, for a vendor's, webhookPath."""
     from tether_rt import accounts
+    from tether_rt.mongo.sources import source_of
 
     own = source_settings(assignments)
     if numbers:
         own["numbers"] = [*own.get("numbers", []), *numbers]
-    body = {"name": name, "kind": kind, "settings": own}
+    body: dict[str, Any] = {"name": name, "kind": kind, "settings": own}
+    if secrets:
+        body["secrets"] = [_line("secret") if given == "-" else given for given in secrets]
     added = _in_database(Settings.from_values(values), accounts.add_source, organization, body)
-    _print_source(added.source, kind=added.source["kind"], apiKey=added.api_key)
+    own_door = {"apiKey": added.api_key} if added.api_key else {"webhookPath": source_of(added.source).webhook_path}
+    _print_source(added.source, kind=kind, **own_door)
 
 
 @source.command("list")
@@ -263,7 +286,7 @@ def _enable(source_id: str, enabled: bool, values: dict[str, Any]) -> None:
     click.echo(json.dumps({"sourceId": changed["id"], "organizationId": changed["organizationId"], "enabled": enabled}))
 
 
-def _print_source(source: SourceDocument, **more: str) -> None:
+def _print_source(source: SourceDocument, **more: str | None) -> None:
     click.echo(json.dumps({"sourceId": source["_id"], "organizationId": source["organizationId"], **more}))
 
 
@@ -313,13 +336,18 @@ def _in_database(
 def _password() -> str:
     if sys.stdin.isatty():
         return str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
+    return _line("password")
+
+
+def _line(what: str) -> str:
+    """Return the next line of standard input, which is a password or a secret."""
     try:
-        password = sys.stdin.buffer.readline().decode().rstrip("\r\n")
+        line = sys.stdin.buffer.readline().decode().rstrip("\r\n")
     except UnicodeDecodeError as error:
-        raise click.UsageError("The password on standard input is not UTF-8 text.") from error
-    if not password:
-        raise click.UsageError("The password is missing: give it as one line on standard input.")
-    return password
+        raise click.UsageError(f"The {what} on standard input is not UTF-8 text.") from error
+    if not line:
+        raise click.UsageError(f"The {what} is missing: give it as one line on standard input.")
+    return line
 
 
 def run_on_fast_loop(work: Any) -> int:

@@ -26,6 +26,10 @@ def settings(**values: Any) -> dict[str, Any]:
     return {"name": "A", "settings": values}
 
 
+def vendors(**values: Any) -> dict[str, Any]:
+    return {"name": "A", "kind": "retell", **values}
+
+
 async def send(admin: Tenant, method: str, path: str, body: Any = None) -> Answer:
     return await admin.request(method, f"/api/sources{path}", token=admin.token, json=body)
 
@@ -62,6 +66,8 @@ async def test_a_new_source_is_shown_with_everything_but_its_key(admin: Tenant, 
             "numbers": [],
             "agentIds": [],
             "toleranceS": None,
+            "publicUrl": None,
+            "proof": None,
             "fetchUser": None,
             "fetchPasswordSet": False,
         },
@@ -114,7 +120,7 @@ async def test_settings_that_are_not_named_stay_and_null_takes_one_back(admin: T
         "fetchPassword": "hush",
     }
     source, vendor = await added(admin, settings=given)
-    shown = {**given, "numbers": ["+14165550100"], "fetchPasswordSet": True}
+    shown = {**given, "numbers": ["+14165550100"], "publicUrl": None, "proof": None, "fetchPasswordSet": True}
     del shown["fetchPassword"]
     assert source["settings"] == shown
     assert "hush" not in str(await service_on_disk.database["sources"].find_one({"_id": source["id"]}))
@@ -167,8 +173,23 @@ async def test_rotations_at_once_leave_two_keys_that_hold(admin: Tenant) -> None
     [
         ({}, "missing_field", "name", "Missing required field: name"),
         ({"name": "  "}, "empty_value", "name", "name must not be empty"),
-        ({"name": "A", "kind": "retell"}, "unknown_value", "kind", "kind must be api"),
-        ({"name": "A", "secrets": ["s"]}, "unknown_field", "secrets", "secrets is not a known field"),
+        (
+            {"name": "A", "kind": "retel"},
+            "unknown_value",
+            "kind",
+            "kind must be one of api, elevenlabs, retell, vapi, twilio, ",
+        ),
+        ({"name": "A", "secrets": ["s"]}, "unknown_field", "secrets", "secrets are for sources of vendors"),
+        (settings(proof="secret"), "unknown_field", "settings.proof", "settings.proof is for sources of the kind vapi"),
+        (vendors(secrets=[]), "empty_value", "secrets", "secrets must not be empty"),
+        (vendors(secrets=["a"] * 6), "out_of_range", "secrets", "secrets must have at most 5 entries"),
+        (vendors(secrets=["a", "\n "]), "empty_value", "secrets[1]", "secrets[1] must not be empty"),
+        (
+            vendors(settings={"publicUrl": "calls.example.com"}),
+            "wrong_format",
+            "settings.publicUrl",
+            "settings.publicUrl must be",
+        ),
         (settings(recording="later"), "unknown_field", "settings.recording", "settings.recording is not a known field"),
         (settings(recordings="soon"), "unknown_value", "settings.recordings", "settings.recordings must be one of now, later"),
         (settings(historic=1), "wrong_type", "settings.historic", "settings.historic must be true or false"),

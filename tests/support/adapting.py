@@ -19,7 +19,7 @@ from tether_rt.ingest.vendors.reading import Payload, Unusable
 SAMPLES: Final = Path(__file__).parents[1] / "ingest" / "vendors" / "samples"
 EXPECTED: Final[dict[str, Any]] = json.loads((SAMPLES / "expected.json").read_text())
 ARRIVED: Final = datetime(2026, 9, 21, 15, 0, 0, tzinfo=UTC)
-SOURCE: Final = Source("5" * 24, "6" * 24, "Front office", "vendor")
+SOURCE: Final = Source("5" * 24, "6" * 24, "Front office", "standard")
 
 Adapter = Callable[[Payload, Source], Adapted]
 

@@ -29,7 +29,7 @@ class _SourceBase(SessionHandler):
 
 
 class SourcesHandler(_SourceBase):
-    """`/api/sources`: GET lists the sources, POST adds one and answers with its API key."""
+    """`/api/sources`: GET lists the sources, POST adds one and answers with its API key or the path of its webhooks."""
 
     body_methods = ("POST",)
 
@@ -41,7 +41,9 @@ class SourcesHandler(_SourceBase):
     async def post(self) -> None:
         body = self.body("SourceCreateRequest")
         added = await self.sources.add(self.session.organization_id, self.session.user_id, body)
-        self.respond({"success": True, "source": self.sources.shown(added.source), "apiKey": added.api_key}, 201)
+        source = self.sources.shown(added.source)
+        own = {"apiKey": added.api_key} if added.api_key else {"webhookPath": source["webhookPath"]}
+        self.respond({"success": True, "source": source, **own}, 201)
 
 
 class SourceHandler(_SourceBase):

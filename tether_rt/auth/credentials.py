@@ -86,6 +86,7 @@ class Keyring:
         self._link_key = _derive(secret, b"recording-link")
         self._delivery_key = _derive(secret, b"delivery")
         self._same_key = _derive(secret, b"delivery-digest")
+        self._source_key = _derive(secret, b"source-secret")
         self._box = Fernet(base64.urlsafe_b64encode(_derive(secret, b"api-key")))
 
     def session_token(self, claims: SessionClaims) -> str:
@@ -141,6 +142,10 @@ class Keyring:
             return self._box.decrypt(sealed.encode()).decode()
         except InvalidToken:
             return None
+
+    def secret_digest(self, secret: str) -> str:
+        """Return the keyed digest by which a vendor's secret is found: who reads the database cannot try what it is."""
+        return hmac.digest(self._source_key, secret.encode(), "sha256").hex()
 
     def body_seal(self) -> BodySeal:
         """Return what encrypts the bodies of deliveries."""

@@ -7,10 +7,13 @@ valid key cheap: thousands of random keys are looked up with few queries.
 from __future__ import annotations
 
 import asyncio
+import hmac
+import logging
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
 
@@ -18,15 +21,17 @@ from tether_rt.auth import credentials
 from tether_rt.auth.credentials import Keyring, SessionClaims
 from tether_rt.auth.last_seen import LastSeen
 from tether_rt.auth.passwords import PasswordCheck
+from tether_rt.auth.refusal_counts import RefusalCounts
 from tether_rt.domain.source import Source
 from tether_rt.errors import Unavailable
 from tether_rt.mongo.client import new_id
-from tether_rt.mongo.documents import UserDocument
+from tether_rt.mongo.documents import SourceDocument, UserDocument
 from tether_rt.mongo.sessions import Sessions
 from tether_rt.mongo.sources import Sources, source_of
 from tether_rt.mongo.users import Users, normal_email
 from tether_rt.runtime.batching import Batcher
 from tether_rt.runtime.deadlines import Deadline
+from tether_rt.runtime.logs import log
 
 SESSION_LIFETIME: Final = timedelta(days=7)
 CACHE_S: Final = 4.0
@@ -36,6 +41,9 @@ MAX_WAITING: Final = 4_096
 """Unknown keys that may wait for their look-up. A key that was found before may wait beyond it."""
 _KEYS_PER_QUERY: Final = 1_000
 
+_ID: Final = re.compile(r"[0-9a-f]{24}")
+_MAX_SECRET_CHARS: Final = 1_024
+_LOG: Final = logging.getLogger("tether.auth")
 Session = SessionClaims
 _T = TypeVar("_T")
 
@@ -142,6 +150,15 @@ class LookupCache(Generic[_T]):
 
 
 @dataclass(frozen=True, slots=True)
+class VendorSource:
+    """A source of a vendor's kind, and its secrets in clear text."""
+
+    source: Source
+    secrets: tuple[str, ...] = field(repr=False)
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class SignedIn:
     """The outcome of a sign-in: the session's token and claims, and the user as in the contract."""
 
@@ -170,7 +187,10 @@ class Identity:
         self._keyring = keyring
         self._passwords = passwords or PasswordCheck()
         self.last_seen = LastSeen(sources, clock=clock)
+        self.refusal_counts = RefusalCounts(sources)
         self._callers = LookupCache(self._by_key_digest, clock=clock)
+        self._vendors = LookupCache(self._of_vendors, clock=clock)
+        self._bearers = LookupCache(self._by_secret_digest, clock=clock)
         self._live = LookupCache(self._live_by_id, clock=clock)
 
     async def caller(self, key: str, deadline: Deadline) -> Source | None:
@@ -188,14 +208,61 @@ class Identity:
         )
         return {**users, **sources}
 
+    async def vendor_source(self, kind: str, source_id: str, deadline: Deadline) -> VendorSource | None:
+        """Return the source that a vendor's webhooks name, None if it is unknown, disabled or of another kind.
+
+        A request to a disabled one is counted (`refusal_counts`). The caller notes that the source was seen (`last_seen`), once
+        the request has proven its origin. Raises as `LookupCache.get`.
+        """
+        if not _ID.fullmatch(source_id):
+            return None
+        found = await self._vendors.get(source_id, deadline)
+        if found is None or found.source.kind != kind:
+            return None
+        if not found.enabled:
+            self.refusal_counts.note(source_id, "disabled")
+            return None
+        return found
+
+    async def elevenlabs_source(self, secret: str, deadline: Deadline) -> Source | None:
+        """Return the ElevenLabs source that has this secret, None if there is none. Raises as `LookupCache.get`.
+
+        Of several in one organization it is the oldest; a secret that sources of two organizations have is nobody's.
+        """
+        if not 0 < len(secret) <= _MAX_SECRET_CHARS:
+            return None
+        found = await self._bearers.get(self._keyring.secret_digest(secret), deadline)
+        if found is None or not any(hmac.compare_digest(secret.encode(), own.encode()) for own in found.secrets):
+            return None
+        self.last_seen.note(found.source.id)
+        return found.source
+
+    async def _of_vendors(self, source_ids: list[str]) -> dict[str, VendorSource]:
+        return await self._unsealed(await self._sources.of_vendors(source_ids))
+
+    async def _by_secret_digest(self, digests: list[str]) -> dict[str, VendorSource]:
+        return await self._unsealed(await self._sources.by_secret_digest("elevenlabs", digests))
+
+    async def _unsealed(self, documents: Mapping[str, SourceDocument]) -> dict[str, VendorSource]:
+        found = {}
+        for key, document in documents.items():
+            sealed = document.get("secrets", [])
+            secrets = [secret for one in sealed if (secret := self._keyring.unseal(one["sealed"])) is not None]
+            if len(secrets) < len(sealed):  # sealed with another TETHER_SECRET
+                log(_LOG, logging.WARNING, "source_secrets_unreadable", source=document["_id"])
+            found[key] = VendorSource(source_of(document), tuple(secrets), document["enabled"])
+            await asyncio.sleep(0)  # a secret takes 0.1 ms
+        return found
+
     async def source_by_id(self, organization_id: str, source_id: str) -> Source | None:
         """Return the organization's source with this id, whether its keys hold or not."""
         found = await self._sources.one(organization_id, source_id)
         return source_of(found) if found is not None else await self._users.source(organization_id, source_id)
 
-    def forget_key(self, digest: str) -> None:
-        """Have an API key looked up again at its next use, by the SHA-256 of the key."""
-        self._callers.forget(digest)
+    def forget(self, key: str) -> None:
+        """Have a source looked up again: `key` is its id, the SHA-256 of an API key, or the keyed digest of a secret."""
+        for cache in (self._callers, self._vendors, self._bearers):
+            cache.forget(key)
 
     async def session(self, token: str, deadline: Deadline) -> Session | None:
         """Return the session of a token, or None if the token is forged, expired or its session ended. Raises as `caller`."""

@@ -1,14 +1,28 @@
-"""A source: where calls come from. A user's own API key is one, an organization has any number of others. No I/O."""
+"""A source: where calls come from. A user's own API key is one, an organization has any number of others. No I/O.
+
+A source of the kind `api` has API keys. One of a vendor's kind has an address of its own, to which the vendor's webhooks go,
+and secrets that prove that they come from there.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, get_args
+from urllib.parse import urlsplit
 
+SourceKind = Literal["api", "elevenlabs", "retell", "vapi", "twilio", "bland", "standard", "telnyx", "quo"]
+"""How a source sends: `api` as the contract has it, with an API key; `standard` the same by Standard Webhooks; each other one
+as the vendor of that name."""
+KINDS: Final[tuple[SourceKind, ...]] = get_args(SourceKind)
 API_KIND: Final = "api"
-"""The kind of a source that sends calls as the contract has them, with an API key."""
+
+Proof = Literal["hmac", "secret", "standard"]
+"""How Vapi proves that a webhook is its own, as its customer has set it: HMAC, the secret itself, or Standard Webhooks."""
+
+MAX_SECRETS: Final = 5
+"""Of one source: old and new ones hold together while they are being replaced."""
 
 OVERLAP_HOURS: Final = 24.0
 """How long the key before a new one holds, unless a request says otherwise."""
@@ -28,13 +42,13 @@ class SourceSettings:
     """The vendor's agents whose calls are taken; none means all."""
     tolerance_s: float | None = None
     """How old a webhook's signature may be; None leaves it to the vendor's rules."""
+    public_url: str | None = None
+    """Scheme, host and port that Twilio calls, and what a proxy takes off the path: its signature covers the address."""
+    proof: Proof | None = None
+    """How Vapi proves that a webhook is its own; None is `hmac`."""
     fetch_user: str | None = None
     sealed_fetch_password: str | None = field(default=None, repr=False)
     """What recordings are fetched with; the password is encrypted (`Keyring.unseal`)."""
-    public_url: str | None = None
-    """Scheme, host and port that Twilio calls, and what a proxy takes off the path: its signature covers the address."""
-    proof: Literal["hmac", "secret", "standard"] | None = None
-    """How Vapi proves that a webhook is its own; None is `hmac`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +58,18 @@ class Source:
     id: str
     organization_id: str
     name: str
-    kind: str = API_KIND
+    kind: SourceKind = API_KIND
     settings: SourceSettings = field(default_factory=SourceSettings)
 
     @property
     def provider(self) -> str:
         """What its calls and their events have as `provider`."""
         return "external" if self.kind == API_KIND else self.kind
+
+    @property
+    def webhook_path(self) -> str | None:
+        """The path of the address that a vendor sends to; None for a source with API keys."""
+        return None if self.kind == API_KIND else f"/api/webhook/{self.kind}/{self.id}"
 
 
 class SourceKey(NamedTuple):
@@ -72,3 +91,26 @@ def rotated(keys: Sequence[SourceKey], digest: str, now: datetime, overlap: time
     """
     latest = [key._replace(ends_at=now + overlap) for key in keys if key.ends_at is None]
     return (*(key for key in latest if key.is_live(now)), SourceKey(digest, now))
+
+
+def read_public_url(text: str) -> str | None:
+    """Return an address that consists of scheme, host and perhaps a port and a path, without a slash at its end.
+
+    None for anything else.
+    """
+    try:
+        url = urlsplit(text)
+        is_usable = (
+            text.isascii()
+            and text.isprintable()
+            and " " not in text
+            and url.scheme in ("http", "https")
+            and bool(url.hostname)
+            and url.port != 0
+            and "@" not in url.netloc
+            and "?" not in text
+            and "#" not in text
+        )
+    except ValueError:  # a port that is none
+        is_usable = False
+    return text.rstrip("/") if is_usable else None

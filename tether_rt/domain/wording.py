@@ -43,6 +43,8 @@ _CODES: Final[Mapping[str, Code]] = {
     "maximum": "out_of_range",
     "minLength": "empty_value",
     "maxLength": "too_long",
+    "minItems": "empty_value",
+    "maxItems": "out_of_range",
 }
 """The codes of faults by the keyword that is not satisfied; a null is `null_value` instead of `wrong_type`."""
 
@@ -235,6 +237,16 @@ def _max_length(_: Any, limit: int, instance: Any, __: Any) -> _Errors:
         yield ValidationError(f"must have at most {limit} characters")
 
 
+def _min_items(_: Any, limit: int, instance: Any, __: Any) -> _Errors:
+    if isinstance(instance, list) and len(instance) < limit:
+        yield ValidationError("must not be empty" if limit == 1 else f"must have at least {limit} entries")
+
+
+def _max_items(_: Any, limit: int, instance: Any, __: Any) -> _Errors:
+    if isinstance(instance, list) and len(instance) > limit:
+        yield ValidationError(f"must have at most {limit} entries")
+
+
 _STRUCTURE: Final[Iterable[str]] = ("$ref", "propertyNames", "allOf")
 """Keywords that only lead on to others, so jsonschema's own have no message to mend."""
 
@@ -251,6 +263,8 @@ _WORDED: Final[Mapping[str, Callable[..., _Errors]]] = {
     "maximum": _maximum,
     "minLength": _min_length,
     "maxLength": _max_length,
+    "minItems": _min_items,
+    "maxItems": _max_items,
 }
 
 KEYWORDS: Final = frozenset((*_WORDED, "type", "items"))

@@ -13,6 +13,7 @@ from motor.motor_asyncio import AsyncIOMotorCollection as Collection
 
 from tether_rt.domain.delivery import Kind, Verdict
 from tether_rt.domain.events import FeedSegment
+from tether_rt.domain.source import Proof, SourceKind
 from tether_rt.mongo.client import Database
 
 
@@ -46,6 +47,21 @@ class SourceKeyDocument(TypedDict):
     endsAt: datetime | None
 
 
+class SourceSecretDocument(TypedDict):
+    """A secret that proves a vendor's webhooks: encrypted, and a keyed digest by which it is found."""
+
+    sealed: str
+    digest: str
+    createdAt: datetime
+
+
+class LastRefusalDocument(TypedDict):
+    """The last request to a source that was refused without proof of its origin."""
+
+    at: datetime
+    code: str
+
+
 class SourceSettingsDocument(TypedDict, total=False):
     """What is set of `domain.source.SourceSettings`; `fetchPassword` is encrypted."""
 
@@ -54,23 +70,31 @@ class SourceSettingsDocument(TypedDict, total=False):
     numbers: list[str]
     agentIds: list[str]
     toleranceS: float
+    publicUrl: str
+    proof: Proof
     fetchUser: str
     fetchPassword: str
 
 
 class SourceDocument(TypedDict):
-    """Where calls come from, beside the users' own keys; `createdBy` is None for one that was added by the command."""
+    """Where calls come from, beside the users' own keys; `createdBy` is None for one that was added by the command.
+
+    One of the kind `api` has keys; any other has none, but secrets, and counts by code of what it refused.
+    """
 
     _id: str
     organizationId: str
     name: str
-    kind: str
+    kind: SourceKind
     enabled: bool
     createdBy: str | None
     createdAt: datetime
     lastSeenAt: datetime | None
     keys: list[SourceKeyDocument]
+    secrets: NotRequired[list[SourceSecretDocument]]
     settings: SourceSettingsDocument
+    refusals: NotRequired[dict[str, int]]
+    lastRefusal: NotRequired[LastRefusalDocument]
 
 
 class SessionDocument(TypedDict):

@@ -20,6 +20,7 @@ _INDEXES: Final[dict[str, list[IndexModel]]] = {
     "sources": [
         IndexModel([("organizationId", ASCENDING)]),
         IndexModel([("keys.digest", ASCENDING)], unique=True, sparse=True),
+        IndexModel([("secrets.digest", ASCENDING)], sparse=True),
     ],
     "sessions": [IndexModel([("expiresAt", ASCENDING)], expireAfterSeconds=0)],
     "contacts": [

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pymongo import ReturnDocument
+from pymongo import ASCENDING, ReturnDocument, UpdateOne
 
-from tether_rt.domain.source import Source, SourceKey, SourceSettings
+from tether_rt.domain.source import API_KIND, Source, SourceKey, SourceKind, SourceSettings
 from tether_rt.mongo.client import Database
 from tether_rt.mongo.documents import Collections, SourceDocument, SourceSettingsDocument
+
+
+@dataclass(slots=True)
+class Refusals:
+    """Requests to a source that were refused without proof of their origin: how many by code, and the last one."""
+
+    counts: defaultdict[str, int]
+    last_at: datetime
+    last_code: str
 
 
 class Sources:
@@ -29,7 +40,8 @@ class Sources:
 
     async def every(self, organization_id: str) -> list[SourceDocument]:
         """Return the organization's sources, oldest first."""
-        return await self._sources.find({"organizationId": organization_id}).sort("_id").to_list(None)
+        order = [("createdAt", ASCENDING), ("_id", ASCENDING)]  # not all ids grow with time
+        return await self._sources.find({"organizationId": organization_id}).sort(order).to_list(None)
 
     async def one(self, organization_id: str | None, source_id: str) -> SourceDocument | None:
         """Return a source by its id."""
@@ -64,6 +76,40 @@ class Sources:
             if key.digest in asked and key.is_live(now)
         }
 
+    async def of_vendors(self, source_ids: list[str]) -> dict[str, SourceDocument]:
+        """Return the sources of vendors' kinds, disabled ones as well, by their ids."""
+        cursor = self._sources.find({"_id": {"$in": source_ids}, "kind": {"$ne": API_KIND}})
+        return {source["_id"]: source for source in await cursor.to_list(None)}
+
+    async def by_secret_digest(self, kind: SourceKind, digests: list[str]) -> dict[str, SourceDocument]:
+        """Return the enabled sources of this kind by the digests of their secrets.
+
+        Of several sources with one secret it is the oldest, and none if they are not of the same organization.
+        """
+        query = {"secrets.digest": {"$in": digests}, "kind": kind, "enabled": True}
+        order = [("createdAt", ASCENDING), ("_id", ASCENDING)]
+        owners: defaultdict[str, list[SourceDocument]] = defaultdict(list)
+        for source in await self._sources.find(query).sort(order).to_list(None):
+            for secret in source.get("secrets", ()):
+                owners[secret["digest"]].append(source)
+        return {
+            digest: owners[digest][0] for digest in digests if len({source["organizationId"] for source in owners[digest]}) == 1
+        }
+
+    async def add_refusals(self, refusals: Mapping[str, Refusals]) -> None:
+        """Add to the refusals of these sources."""
+        updates = [
+            UpdateOne(
+                {"_id": source_id},
+                {
+                    "$inc": {f"refusals.{code}": count for code, count in refused.counts.items()},
+                    "$max": {"lastRefusal": {"at": refused.last_at, "code": refused.last_code}},
+                },
+            )
+            for source_id, refused in refusals.items()
+        ]
+        await self._sources.bulk_write(updates, ordered=False)
+
     async def seen(self, source_ids: list[str], at: datetime) -> None:
         """Note that these sources have sent something; the id of a user is none of them and is left out."""
         await self._sources.update_many({"_id": {"$in": source_ids}}, {"$max": {"lastSeenAt": at}})
@@ -94,6 +140,8 @@ def source_of(document: SourceDocument) -> Source:
             numbers=tuple(settings.get("numbers", default.numbers)),
             agent_ids=tuple(settings.get("agentIds", default.agent_ids)),
             tolerance_s=settings.get("toleranceS", default.tolerance_s),
+            public_url=settings.get("publicUrl", default.public_url),
+            proof=settings.get("proof", default.proof),
             fetch_user=settings.get("fetchUser", default.fetch_user),
             sealed_fetch_password=settings.get("fetchPassword", default.sealed_fetch_password),
         ),
