@@ -21,6 +21,10 @@ MAX_KEY_CHARS: Final = 256
 """Of a vendor's id of a call."""
 MAX_LEFT_OUT: Final = 100
 """So many notes of a payload tell what was left out, one more says that there was more."""
+MAX_TOOL_CALLS: Final = 100
+"""Of one turn; later ones are in the kept payload alone."""
+_TURNS_BACK: Final = 3
+"""So many turns back, a result finds the call of its tool."""
 _TOO_LARGE: Final = 1e15
 _EARLIEST: Final = datetime(2015, 1, 1, tzinfo=UTC)
 _DIRECTIONS: Final = {
@@ -278,6 +282,11 @@ def phone_text(value: Any) -> str:
     return f"+{bare}" if _PLUSLESS.fullmatch(bare) else found
 
 
+def first_of(payload: Payload, *paths: str) -> str:
+    """Return the first of these paths at which a name or a number stands, the first path where there is none."""
+    return next((path for path in paths if phone_text(payload.at(path)).strip()), paths[0])
+
+
 def party(payload: Payload, field: str, path: str, direction: str, *, other: str = "", default: str = "") -> str:
     """Return one side of a call, as the field `fromNumber` or `toNumber` of the contract takes it.
 
@@ -345,6 +354,25 @@ def turns(
     if found:
         payload.said("transcript", f"{len(found)} turns", path)
     return found or None
+
+
+def add_tool_call(before: Sequence[dict[str, Any]], call: Any) -> None:
+    """Add a call of a tool to the last of these turns, its secrets masked."""
+    if before and isinstance(call, Mapping):
+        calls = before[-1].setdefault("extra", {}).setdefault("toolCalls", [])
+        if len(calls) < MAX_TOOL_CALLS:
+            calls.append(masked(dict(call)))
+
+
+def add_tool_result(before: Sequence[dict[str, Any]], id_field: str, result: Any) -> None:
+    """Add what a tool returned as `result` to its call, which has the same id, in one of the last of these turns."""
+    if not isinstance(result, Mapping):
+        return
+    for said in reversed(before[-_TURNS_BACK:]):
+        for call in said.get("extra", {}).get("toolCalls", ()):
+            if call.get(id_field) == result.get(id_field) and "result" not in call:
+                call["result"] = masked(dict(result))
+                return
 
 
 def turns_of_text(script: str, line_of_turn: re.Pattern[str] = _SCRIPT_LINE) -> list[dict[str, Any]]:

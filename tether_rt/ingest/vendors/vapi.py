@@ -6,19 +6,19 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tether_rt.domain.masking import masked
 from tether_rt.domain.source import Source
 from tether_rt.ingest.vendors.parts import Adapted, Ignored, Part
 from tether_rt.ingest.vendors.reading import (
     Payload,
     Unusable,
+    add_tool_call,
+    first_of,
     known,
     milliseconds,
     name,
     number,
     other_agent,
     party,
-    phone_text,
     role,
     seconds_between,
     text,
@@ -75,7 +75,7 @@ def adapt(payload: Payload, source: Source) -> Adapted:
     kind = payload.at("message.call.type")
     if isinstance(kind, str) and kind in _NO_PHONE:
         return Ignored("not_a_phone_call", f"message.call.type is {kind}, which has no numbers", call_key, tuple(payload.notes))
-    agent_path = _first_of(payload, "message.call.assistantId", "message.assistant.id")
+    agent_path = first_of(payload, "message.call.assistantId", "message.assistant.id")
     if ignored := other_agent(payload, source, agent_path, call_key):
         return ignored
     sides = _sides(payload, source)
@@ -114,10 +114,6 @@ def _other_event(payload: Payload, event: str) -> Ignored:
     return Ignored("unknown_event", f"message.type is {event[:100]}, which is not known here", call_key, notes)
 
 
-def _first_of(payload: Payload, *paths: str) -> str:
-    return next((path for path in paths if phone_text(payload.at(path)).strip()), paths[0])
-
-
 def _sides(payload: Payload, source: Source) -> dict[str, str]:
     direction = payload.take(
         "direction", "message.call.type", read=lambda value: _DIRECTIONS.get(value) if name(value) else None
@@ -125,14 +121,14 @@ def _sides(payload: Payload, source: Source) -> dict[str, str]:
     if direction is None:
         sentence = "message.call.type must be inboundPhoneCall or outboundPhoneCall"
         raise Unusable("direction_unknown", sentence, "message.call.type")
-    own_path = _first_of(
+    own_path = first_of(
         payload,
         "message.phoneNumber.number",
         "message.call.phoneNumber.number",
         "message.phoneNumber.twilioPhoneNumber",
         "message.call.phoneNumber.twilioPhoneNumber",
     )
-    customer_path = _first_of(
+    customer_path = first_of(
         payload,
         "message.customer.number",
         "message.call.customer.number",
@@ -164,7 +160,7 @@ def _duration(payload: Payload) -> float:
 
 
 def _status(payload: Payload, was_held: bool) -> tuple[str, dict[str, Any]]:
-    path = _first_of(payload, "message.endedReason", "message.call.endedReason")
+    path = first_of(payload, "message.endedReason", "message.call.endedReason")
     reason = payload.take("outcome.endedReason", path, read=text)
     for status, reasons in _STATUSES:
         if reason is not None and reasons.fullmatch(reason):
@@ -193,8 +189,9 @@ def _turn(item: Mapping[str, Any], before: list[dict[str, Any]]) -> dict[str, An
     """Return a turn, or add tool calls, which come as entries of their own, to the turn before them."""
     speaker, message = role(item.get("role")), text(item.get("message"))
     calls = item.get("toolCalls")
-    if speaker is None and isinstance(calls, list) and before:
-        before[-1].setdefault("extra", {}).setdefault("toolCalls", []).extend(masked(calls))
+    if speaker is None and isinstance(calls, list):
+        for call in calls:
+            add_tool_call(before, call)
     if speaker is None or message is None:
         return None
     at_s = number(item.get("secondsFromStart"))
