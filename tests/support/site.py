@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,16 +24,22 @@ from tether_rt.http.context import BodyBudget, HttpContext
 from tether_rt.http.endpoint import Endpoint
 from tether_rt.http.exchange import Exchange
 from tether_rt.http.handlers import JsonHandler
+from tether_rt.http.request_body import Body
 from tether_rt.http.responses import Response, to_json
 from tether_rt.http.routing import Route, RouteTable
+from tether_rt.http.streamed_body import StreamedBody
 from tether_rt.mongo import client as store
 from tether_rt.mongo.sessions import Sessions
 from tether_rt.mongo.sources import Sources
 from tether_rt.mongo.users import Users
+from tether_rt.recordings.spool import Spool
+from tether_rt.recordings.streamed_audio import StreamedAudio
 from tether_rt.runtime.metrics import Metrics
 
 LIMIT = 1 << 20
 BUDGET = 3 << 19
+MAX_AUDIO = 64 << 20
+MAX_STREAMED = 96 << 20
 JSON = {"Content-Type": "application/json"}
 
 
@@ -76,6 +84,47 @@ class Slow(Bodies):
         self.site.working.set()
         await self.site.go_on.wait()
         return Response(200, to_json({"bytes": size_bytes}))
+
+
+class Audio(Endpoint):
+    """Takes a body with audio in it and says what it was; the body is never held whole."""
+
+    methods = ("POST",)
+
+    def __init__(self, exchange: Exchange, spool: Spool) -> None:
+        super().__init__(exchange)
+        self.sha256 = hashlib.sha256()
+        self._lift = StreamedAudio(spool, MAX_AUDIO, max_rest_bytes=LIMIT)
+
+    @property
+    def max_body_bytes(self) -> int:
+        return MAX_STREAMED
+
+    def new_body(self, declared_bytes: int) -> Body:
+        context = self.context
+        return StreamedBody(self, context.budget, self.max_body_bytes, self.cut_off, context.pace_window_s)
+
+    @property
+    def held_bytes(self) -> int:
+        return self._lift.held_bytes
+
+    async def feed(self, piece: bytes) -> None:
+        self.sha256.update(piece)
+        await self._lift.feed(piece)
+
+    def close(self) -> None:
+        self._lift.close()
+
+    async def respond(self) -> Response:
+        streamed = await self._lift.finish()
+        said = {
+            "bytes": streamed.size_bytes,
+            "sha256": self.sha256.hexdigest(),
+            "audio": streamed.audio.sha256 if streamed.audio is not None else None,
+            "rest": json.loads(bytes(streamed.rest).replace((streamed.placeholder or "?").encode(), b"AUDIO")),
+            "fault": str(streamed.fault) if streamed.fault is not None else None,
+        }
+        return Response(200, to_json(said))
 
 
 class Notes(JsonHandler):
@@ -131,8 +180,8 @@ class Long(JsonHandler):
 
 
 @asynccontextmanager
-async def site_on(mongodb_uri: str, **options: Any) -> AsyncIterator[Site]:
-    """Run the handlers behind a server; `options` are those of `HttpContext`."""
+async def site_on(mongodb_uri: str, spool: Spool | None = None, **options: Any) -> AsyncIterator[Site]:
+    """Run the handlers behind a server, `/audio` if there is a spool; `options` are those of `HttpContext`."""
     client = store.connect(mongodb_uri)
     database = store.database(client, "unused")
     metrics = Metrics()
@@ -142,6 +191,7 @@ async def site_on(mongodb_uri: str, **options: Any) -> AsyncIterator[Site]:
     routes: list[Route] = [
         ("/bodies", Bodies, {}),
         ("/slow", Slow, {"sites": sites}),
+        *([("/audio", Audio, {"spool": spool})] if spool is not None else []),
         ("/notes", Notes, {}),
         ("/things/{name}", Things, {}),
         ("/sized/{size}", Sized, {}),

@@ -19,7 +19,7 @@ from tether_rt.errors import TetherError, Unavailable
 from tether_rt.http.exchange import Exchange
 from tether_rt.http.headers import PREFLIGHT, declared_bytes_of, require_plain_json
 from tether_rt.http.lingering_close import lingering_close
-from tether_rt.http.request_body import PACE_BYTES, TOO_SLOW, RequestBody, too_large
+from tether_rt.http.request_body import PACE_BYTES, TOO_SLOW, Body, RequestBody, too_large
 from tether_rt.http.responses import CLIENT_LEFT, Response, public_error_of
 
 SMALL_BODY_BYTES: Final = 64 * 1024
@@ -63,6 +63,17 @@ class Endpoint(HTTPMessageDelegate):
     def refused(self, error: TetherError) -> None:
         """Note that the request is answered with this error."""
 
+    def new_body(self, declared_bytes: int) -> Body:
+        """Return what takes the body, of which so much was declared (0: not known); raises `Unavailable`."""
+        context = self.context
+        return RequestBody(context.budget, self.max_body_bytes, declared_bytes, self.cut_off, context.pace_window_s)
+
+    def cut_off(self) -> None:
+        """Answer a client that has stopped sending, and close."""
+        self._send(self.exchange.error_response(TOO_SLOW), last=True)
+        self.exchange.connection.finish()
+        self.end(TOO_SLOW.status)
+
     def take_body(self) -> bytearray:
         """Return the whole body and let go of it. Its size stays in the budget until the end of the answer."""
         return self.exchange.body.take() if self.exchange.body is not None else bytearray()
@@ -92,15 +103,17 @@ class Endpoint(HTTPMessageDelegate):
         if self._unread_bytes is not None:
             self._unread_bytes -= len(chunk)
         try:
-            should_yield = self.exchange.body.add(chunk)
+            working = self.exchange.body.add(chunk)
         except TetherError as error:
             return self._respond_early(self._response_to(error))
-        return asyncio.sleep(0) if should_yield else None
+        return None if working is None else self._worked_on(working)
 
     def finish(self) -> None:
         """Begin to answer: the request is complete."""
         if self.exchange.is_over:
             return
+        if self.exchange.body is not None:
+            self.exchange.body.complete()
         self._answering = asyncio.create_task(self._answer())
 
     def on_connection_close(self) -> None:
@@ -114,14 +127,22 @@ class Endpoint(HTTPMessageDelegate):
             raise too_large(self.max_body_bytes)
         if self.takes_json:
             self.require_media(declared_bytes)
-        self.exchange.body = RequestBody(
-            self.context.budget, self.max_body_bytes, declared_bytes or 0, self._cut_off, self.context.pace_window_s
-        )
-        if declared_bytes is not None and declared_bytes <= PACE_BYTES:
+        body = self.exchange.body = self.new_body(declared_bytes or 0)
+        if body.max_s is not None:
+            self.exchange.connection.set_body_timeout(body.max_s)
+        elif declared_bytes is not None and declared_bytes <= PACE_BYTES:
             # `RequestBody` gives it two windows. Tornado's own limit could not come first, and costs 23 µs.
             self.exchange.connection.set_body_timeout(None)  # type: ignore[arg-type]  # None is the default
         # Tornado's own limit would be answered with an error that is not JSON; ours is exact.
         self.exchange.connection.set_max_body_size(1 << 62)
+
+    async def _worked_on(self, working: Awaitable[None]) -> None:
+        """Wait for the work on a piece, and refuse the rest of the body if it fails."""
+        try:
+            await working
+        except Exception as error:
+            if not self.exchange.is_over:
+                await self._respond_early(self._response_to(error))
 
     async def _answer(self) -> None:
         try:
@@ -145,12 +166,6 @@ class Endpoint(HTTPMessageDelegate):
             await self._send(response, last=True)
         self.end(response.status)
         await lingering_close(self.exchange.connection.stream, self._unread_bytes)
-
-    def _cut_off(self) -> None:
-        """Answer a client that has stopped sending, and close."""
-        self._send(self.exchange.error_response(TOO_SLOW), last=True)
-        self.exchange.connection.finish()
-        self.end(TOO_SLOW.status)
 
     def _send(self, response: Response, *, last: bool = False) -> Awaitable[None]:
         status, content, own = response

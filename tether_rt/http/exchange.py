@@ -14,7 +14,7 @@ from tether_rt.errors import TetherError
 from tether_rt.http import responses
 from tether_rt.http.context import HttpContext
 from tether_rt.http.headers import NOTHING_MAY_RUN, cross_origin_headers
-from tether_rt.http.request_body import RequestBody
+from tether_rt.http.request_body import Body
 from tether_rt.runtime.deadlines import Deadline
 from tether_rt.runtime.logs import log
 from tether_rt.runtime.metrics import labelled
@@ -35,7 +35,7 @@ class Exchange:
         """How long this request may still wait for MongoDB."""
         self.organization_id: str | None = None
         """Whose request it is, once that is known."""
-        self.body: RequestBody | None = None
+        self.body: Body | None = None
         """What has arrived of its body; None where it has none."""
         self.error: TetherError | None = None
         """Why the request failed, if it did."""
