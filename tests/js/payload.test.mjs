@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { jsonLines } from "../../static/js/format/json_lines.js";
-import { linesAt, parsePayload } from "../../static/js/format/payload.js";
+import { finder, parsePayload } from "../../static/js/format/payload.js";
 
 test("a payload is JSON, and Twilio's is a form", () => {
   assert.deepEqual(parsePayload(' {"a": 1} ', "retell"), { a: 1 });
@@ -15,8 +15,9 @@ test("a payload is JSON, and Twilio's is a form", () => {
 
 test("a path leads to its lines, whichever way an index is written", () => {
   const lines = jsonLines({ a: { b: [1, { c: "x {" }] }, d: [] });
+  const find = finder(lines);
   const texts = (path) => {
-    const range = linesAt(lines, path);
+    const range = find(path);
     return range && lines.slice(range[0], range[1] + 1).map(({ text }) => text);
   };
   assert.deepEqual(texts("a.b.0"), ["1,"]);

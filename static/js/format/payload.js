@@ -26,22 +26,28 @@ function parseForm(text) {
 }
 
 /** A path in one form: `turns[0].text` and `turns.0.text` are the same place. */
-export const samePath = (path) => path.replaceAll(/\[(\d+)\]/g, ".$1");
+const samePath = (path) => path.replaceAll(/\[(\d+)\]/g, ".$1");
 
 /**
- * The lines of a value that a path leads to, as [first, last]; those of what it is in, if it is not there; null if there is none.
+ * Finds the lines of the value that a path leads to, as [first, last]; those of what it is in, if it is not there; null if there
+ * is none.
  *
- * @param {{depth: number, path: string | null}[]} lines see `jsonLines`
+ * @param {{depth: number, text: string, path: string | null}[]} lines see `jsonLines`
+ * @returns {(path: string) => [number, number] | null}
  */
-export function linesAt(lines, path) {
-  const places = new Map(lines.map((line, index) => [line.path === null ? null : samePath(line.path), index]).reverse());
-  for (let steps = samePath(path).split("."); steps.length > 0; steps = steps.slice(0, -1)) {
-    const first = places.get(steps.join("."));
-    if (first === undefined) continue;
-    const { depth, text } = lines[first];
-    if (!/[[{]$/.test(text)) return [first, first];
-    const length = lines.slice(first + 1).findIndex((line) => line.depth <= depth);
-    return [first, length < 0 ? lines.length - 1 : first + 1 + length];
-  }
-  return null;
+export function finder(lines) {
+  const places = new Map();
+  lines.forEach(({ path }, index) => path === null || places.has(samePath(path)) || places.set(samePath(path), index));
+  return (path) => {
+    for (let steps = samePath(path).split("."); steps.length > 0; steps = steps.slice(0, -1)) {
+      const first = places.get(steps.join("."));
+      if (first === undefined) continue;
+      const { depth, text } = lines[first];
+      if (!/[[{]$/.test(text)) return [first, first];
+      let last = first + 1;
+      while (last < lines.length - 1 && lines[last].depth > depth) last += 1;
+      return [first, last];
+    }
+    return null;
+  };
 }

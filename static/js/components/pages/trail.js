@@ -1,5 +1,5 @@
-import { linesAt } from "../../format/payload.js";
-import { html, useEffect, useRef, useState } from "../../ui.js";
+import { finder } from "../../format/payload.js";
+import { html, useEffect, useMemo, useState } from "../../ui.js";
 
 /**
  * How a payload was read, one row for each note. Pointing at a row or focusing it marks its place in the payload; choosing it
@@ -10,11 +10,14 @@ import { html, useEffect, useRef, useState } from "../../ui.js";
  */
 export function Trail({ notes, lines, body }) {
   const [at, setAt] = useState(null);
-  const place = (note) => (note?.path && lines ? linesAt(lines, note.path) : null);
-  useEffect(() => mark(body.current, place(notes[at])), [at, notes, lines]);
-  const go = (index) => {
-    const range = place(notes[index]);
-    const line = range && lineOf(body.current, range[0]);
+  const ranges = useMemo(() => {
+    const find = lines ? finder(lines) : () => null;
+    return notes.map(({ path }) => (path ? find(path) : null));
+  }, [notes, lines]);
+  useEffect(() => mark(body.current, ranges[at] ?? null), [at, ranges]);
+  const leave = ({ relatedTarget }) => body.current.contains(relatedTarget) || setAt(null);
+  const go = (range) => {
+    const line = linesOf(body.current)[range[0]];
     if (!line) return;
     line.tabIndex = -1;
     line.scrollIntoView({ block: "center" });
@@ -22,8 +25,7 @@ export function Trail({ notes, lines, body }) {
   };
   return html`<ul class="trail" role="list" onPointerLeave=${() => setAt(null)}>
     ${notes.map((note, index) => {
-      const range = place(note);
-      const isCopied = range !== null && lines[range[0]].path !== null;
+      const range = ranges[index];
       return html`<li key=${index}>
         <button
           class="trail-note"
@@ -33,8 +35,8 @@ export function Trail({ notes, lines, body }) {
           disabled=${range === null}
           onPointerEnter=${() => setAt(index)}
           onFocus=${() => setAt(index)}
-          onBlur=${() => setAt(null)}
-          onClick=${() => go(index)}
+          onBlur=${leave}
+          onClick=${() => go(range)}
         >
           <span class="trail-field">${note.field ?? html`<span class="muted">not used</span>`}</span>
           ${
@@ -42,22 +44,22 @@ export function Trail({ notes, lines, body }) {
             html`<span class="trail-path"><span class="visually-hidden">from </span><span aria-hidden="true">← </span><bdi class="mono">${note.path}</bdi></span>`
           }
           ${note.note && html`<span class="trail-text">${note.note}</span>`}
-          ${isCopied && html`<span class="visually-hidden">${lines[range[0]].text}</span>`}
+          ${range && html`<span class="visually-hidden">${lines[range[0]].text}</span>`}
         </button>
       </li>`;
     })}
   </ul>`;
 }
 
-const lineOf = (body, index) => body?.querySelector(`[data-line="${index}"]`);
+const linesOf = (body) => [...(body?.querySelector(".body-text")?.children ?? [])];
 
 // The lines are marked in the document, without rendering them: there may be thousands.
 function mark(body, range) {
-  for (const line of body?.querySelectorAll("[data-marked]") ?? []) line.removeAttribute("data-marked");
-  if (range === null || !body) return;
+  const all = linesOf(body);
+  for (const line of all) line.removeAttribute("data-marked");
+  if (range === null || all.length === 0) return;
   const [first, last] = range;
-  for (let index = first; index <= last; index += 1) lineOf(body, index)?.setAttribute("data-marked", "");
-  const box = body.querySelector(".body-text");
-  const line = lineOf(body, first);
-  if (box && line) box.scrollTo({ top: line.offsetTop - box.offsetTop - box.clientHeight / 3 });
+  for (const line of all.slice(first, last + 1)) line.setAttribute("data-marked", "");
+  const box = all[first].parentElement;
+  box.scrollTo({ top: all[first].offsetTop - box.offsetTop - box.clientHeight / 3 });
 }
