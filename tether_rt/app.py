@@ -268,7 +268,7 @@ class App:
             ("/api/user/api-key/regenerate", sessions.RegenerateApiKeyHandler, {}),
             ("/api/user", sessions.UserHandler, {}),
             ("/api/sources", sources.SourcesHandler, sources_part),
-            ("/api/sources/{sourceId}", sources.SourceHandler, sources_part),
+            ("/api/sources/{sourceId}", sources.SourceHandler, {**sources_part, **deliveries_part}),
             ("/api/sources/{sourceId}/rotate", sources.RotateHandler, sources_part),
             ("/api/sample-call", documents.DocumentHandler, document(orjson.dumps(samples.new_call("appointment")))),
             ("/api/calls/history", calls.HistoryHandler, history_part),

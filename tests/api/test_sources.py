@@ -72,7 +72,7 @@ async def test_a_new_source_is_shown_with_everything_but_its_key(admin: Tenant, 
             "fetchPasswordSet": False,
         },
     }
-    assert (await send(admin, "GET", f"/{source['id']}")).body == {"success": True, "source": source}
+    assert (await send(admin, "GET", f"/{source['id']}")).body == {"success": True, "source": {**source, "deliveries": {}}}
     assert (await send(admin, "GET", "")).body == {"success": True, "sources": [source]}
     assert vendor.api_key not in str(await service_on_disk.database["sources"].find_one({"_id": source["id"]}))
 
@@ -107,6 +107,19 @@ async def test_a_source_was_seen_when_it_sent_something(admin: Tenant) -> None:
         return seen is not None and seen >= source["createdAt"]
 
     await eventually(was_seen)
+
+
+async def test_a_source_is_shown_with_what_became_of_its_deliveries(admin: Tenant) -> None:
+    source, vendor = await added(admin)
+    _, other = await added(admin, name="Another")
+    for sender in (vendor, vendor, other, admin):
+        assert (await sender.post_call({"a": sender.api_key})).status == 400
+
+    async def is_counted() -> bool:
+        shown = (await send(admin, "GET", f"/{source['id']}")).body["source"]
+        return bool(shown["deliveries"] == {"refused": 1})  # the same refusal again is the same delivery
+
+    await eventually(is_counted)
 
 
 async def test_settings_that_are_not_named_stay_and_null_takes_one_back(admin: Tenant, service_on_disk: Service) -> None:
@@ -233,7 +246,7 @@ async def test_admins_alone_manage_sources_and_only_their_own(
         assert theirs.status == nobodys.status == 404
         assert theirs.body["error"] == nobodys.body["error"] == "There is no such source."
     assert source["id"] not in str(theirs.body)
-    assert (await send(admin, "GET", f"/{source['id']}")).body["source"] == source
+    assert (await send(admin, "GET", f"/{source['id']}")).body["source"] == {**source, "deliveries": {}}
 
 
 async def test_an_organization_has_a_bounded_number_of_sources(admin: Tenant, service_on_disk: Service) -> None:

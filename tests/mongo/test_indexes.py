@@ -17,6 +17,7 @@ from tether_rt.mongo.batch_writer import BatchWriter
 from tether_rt.mongo.call_history import CallFilter, CallHistory
 from tether_rt.mongo.calls import Calls
 from tether_rt.mongo.contacts import Contacts
+from tether_rt.mongo.deliveries import Deliveries
 from tether_rt.mongo.feed import Feed
 from tether_rt.mongo.indexes import create_indexes
 from tether_rt.mongo.lookups import Lookups
@@ -107,18 +108,19 @@ async def test_processes_that_start_together_make_them_together(mongodb_uri: str
 
 
 @pytest.mark.parametrize(
-    "keys",
+    ("collection", "keys"),
     [
-        [("organizationId", 1), ("terms", 1)],
-        [("organizationId", 1), ("terms", 1), ("startTime", -1)],
-        [("organizationId", 1), ("startTime", -1), ("_id", -1)],
-        [("organizationId", 1), ("startTime", 1), ("status", 1), ("duration", 1), ("agentName", 1)],
+        ("calls", [("organizationId", 1), ("terms", 1)]),
+        ("calls", [("organizationId", 1), ("terms", 1), ("startTime", -1)]),
+        ("calls", [("organizationId", 1), ("startTime", -1), ("_id", -1)]),
+        ("calls", [("organizationId", 1), ("startTime", 1), ("status", 1), ("duration", 1), ("agentName", 1)]),
+        ("deliveries", [("organizationId", 1), ("sourceId", 1), ("at", -1), ("_id", -1)]),
     ],
 )
-async def test_an_index_that_was_replaced_goes(database: store.Database, keys: list[tuple[str, int]]) -> None:
+async def test_an_index_that_was_replaced_goes(database: store.Database, collection: str, keys: list[tuple[str, int]]) -> None:
     before = await indexes_of(database)
-    name = await database["calls"].create_index(keys)
-    assert name in (await indexes_of(database))["calls"]
+    name = await database[collection].create_index(keys)
+    assert name in (await indexes_of(database))[collection]
     await create_indexes(database, 7)
     assert await indexes_of(database) == before
 
@@ -252,7 +254,24 @@ SORTED: dict[str, Query] = {
     "oldest event": lambda filled: Feed(filled.database).oldest_number_after(WHOSE.organization_id, 3),
     "events between": lambda filled: Feed(filled.database).between(WHOSE.organization_id, 1, 9, 10),
 }
-COUNTED: dict[str, Query] = {"statistics": statistics, "all statistics": all_statistics, "activity": activity}
+
+
+async def verdicts(filled: Filled) -> None:
+    source_id = store.new_id()
+    own = {"organizationId": WHOSE.organization_id, "sourceId": source_id, "at": BEFORE}
+    sent = [{**own, "_id": store.new_id(), "verdict": "created" if at % 3 else "dead"} for at in range(9)]
+    await filled.database["deliveries"].insert_many([*sent, {**sent[0], "_id": store.new_id(), "sourceId": "a"}])
+    counts = await Deliveries(filled.database).verdicts(WHOSE.organization_id, source_id, BEFORE - timedelta(days=1))
+    assert counts == {"created": 6, "dead": 3}
+    assert await Deliveries(filled.database).verdicts(WHOSE.organization_id, source_id, AFTER) == {}
+
+
+COUNTED: dict[str, Query] = {
+    "statistics": statistics,
+    "all statistics": all_statistics,
+    "activity": activity,
+    "verdicts of a source's deliveries": verdicts,
+}
 FOUND: dict[str, Query] = {
     "history found among calls that wait": history(search="alex 4165"),
     "history found": history_of_indexed,
@@ -282,6 +301,8 @@ FOUND: dict[str, Query] = {
     "a source": lambda filled: Sources(filled.database).one(WHOSE.organization_id, "a" * 24),
     "a source changed": lambda filled: Sources(filled.database).change(WHOSE.organization_id, "a" * 24, {"name": "A"}),
     "sources seen": lambda filled: Sources(filled.database).seen(["a" * 24], AFTER),
+    "sources of vendors": lambda filled: Sources(filled.database).of_vendors(["a" * 24]),
+    "sources of secrets": lambda filled: Sources(filled.database).by_secret_digest("elevenlabs", ["d" * 64]),
     "API key replaced": lambda filled: Users(filled.database).replace_key(WHOSE.id, "d" * 64, "sealed"),
     "live sessions": lambda filled: Sessions(filled.database).live(["5" * 24]),
     "session ended": lambda filled: Sessions(filled.database).end("5" * 24),

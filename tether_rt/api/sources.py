@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 from tether_rt.auth.permissions import Permission
 from tether_rt.auth.source_admin import SourceAdmin
@@ -12,6 +13,9 @@ from tether_rt.errors import NotFound
 from tether_rt.http.exchange import Exchange
 from tether_rt.http.handlers import SessionHandler, within_deadline
 from tether_rt.http.json_body import parse
+from tether_rt.mongo.deliveries import Deliveries
+
+_COUNTED: Final = timedelta(days=7)
 
 
 class _SourceBase(SessionHandler):
@@ -51,9 +55,17 @@ class SourceHandler(_SourceBase):
 
     body_methods = ("PATCH",)
 
+    def initialize(self, exchange: Exchange, *, deliveries: Deliveries, **parts: Any) -> None:  # type: ignore[override]
+        super().initialize(exchange, **parts)
+        self.deliveries = deliveries
+
     @within_deadline
     async def get(self, source_id: str) -> None:
-        self._show(await self.sources.one(self.session.organization_id, source_id))
+        source = await self.sources.one(self.session.organization_id, source_id)
+        if source is not None:
+            since = datetime.now(UTC) - _COUNTED
+            source["deliveries"] = await self.deliveries.verdicts(self.session.organization_id, source_id, since)
+        self._show(source)
 
     @within_deadline
     async def patch(self, source_id: str) -> None:

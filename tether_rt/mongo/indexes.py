@@ -77,7 +77,14 @@ _INDEXES: Final[dict[str, list[IndexModel]]] = {
     ],
     "deliveries": [
         IndexModel([("organizationId", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)]),
-        IndexModel([("organizationId", ASCENDING), ("sourceId", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)]),
+        # With the verdict: so those of a source are counted from the index alone.
+        IndexModel(
+            [
+                *((name, ASCENDING) for name in ("organizationId", "sourceId")),
+                *((name, DESCENDING) for name in ("at", "_id")),
+                ("verdict", ASCENDING),
+            ]
+        ),
         IndexModel([("organizationId", ASCENDING), ("verdict", ASCENDING), ("code", ASCENDING), ("at", DESCENDING)]),
         IndexModel([("organizationId", ASCENDING), ("callId", ASCENDING)]),
         IndexModel([("expiresAt", ASCENDING)], expireAfterSeconds=0),
@@ -98,6 +105,7 @@ _REPLACED: Final = {
         "organizationId_1_startTime_-1__id_-1",
         "organizationId_1_startTime_1_status_1_duration_1_agentName_1",
     },
+    "deliveries": {"organizationId_1_sourceId_1_at_-1__id_-1"},
 }
 """Indexes of earlier versions that no query uses any more."""
 _INDEX_NOT_FOUND: Final = 27
