@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from dataclasses import replace
+from typing import Final
 
+import pytest
 from playwright.async_api import expect
 
 from tests.e2e.conftest import NewAgent, on_disk
 from tests.support.service import Service, missed
 
 pytestmark = on_disk
+
+SECRET: Final = "whsec_AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA="
+VENDORS: Final = {
+    "elevenlabs": ("ElevenLabs", "audio", "Webhook secret"),
+    "retell": ("Retell", "call_analyzed", "API key"),
+    "vapi": ("Vapi", "end-of-call-report", "Secret of the credential"),
+    "twilio": ("Twilio", "completed", "Auth token"),
+    "standard": ("Standard Webhooks", "call.completed", "Signing secret"),
+    "bland": ("Bland", None, "Webhook signing secret"),
+    "quo": ("Quo", "call.summary.completed", "Signing key"),
+    "telnyx": ("Telnyx", "call.hangup", "Public key"),
+}
+"""By kind: the name, an event to tick, and what the secret is called."""
 
 
 async def test_a_source_is_added_rotated_and_disabled(service: Service, new_agent: NewAgent) -> None:
@@ -64,3 +80,88 @@ async def test_a_source_is_added_rotated_and_disabled(service: Service, new_agen
 
     await agent.open(f"/#/calls/{sent.body['callId']}")
     await expect(page.locator(".facts div", has_text="Received from")).to_contain_text("Booking <b>agent</b>")
+
+
+@pytest.mark.parametrize("kind", VENDORS)
+async def test_a_vendor_is_set_up_step_by_step(service: Service, new_agent: NewAgent, kind: str) -> None:
+    admin = await service.tenant(role="admin")
+    agent = await new_agent(service.base_url, permissions=["clipboard-read", "clipboard-write"])
+    await agent.enter(admin, "/#/sources/new")
+    page = agent.page
+    vendor, event, label = VENDORS[kind]
+    await page.get_by_role("radio", name=vendor, exact=True).check()
+    await expect(page.get_by_label("Name", exact=True)).to_have_value(vendor)
+    await page.get_by_role("button", name="Add source").click()
+    await expect(page.get_by_role("heading", name=vendor, exact=True)).to_be_focused()
+
+    [source] = (await admin.get("/api/sources")).body["sources"]
+    assert source["kind"] == kind
+    await expect(page.get_by_test_id("webhook-address")).to_have_text(service.base_url + source["webhookPath"])
+    await page.get_by_role("button", name="Copy address").click()
+    await expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert await page.evaluate("() => navigator.clipboard.readText()") == service.base_url + source["webhookPath"]
+    if event:
+        await expect(page.get_by_role("list", name="Events")).to_contain_text(event)
+    await expect(page.get_by_text("Until there is a secret, everything is refused.")).to_be_visible()
+
+    await page.get_by_label(label, exact=True).fill(SECRET)
+    await page.get_by_role("button", name="Save", exact=True).click()
+    await expect(page.get_by_text("1 secret set")).to_be_visible()
+    await expect(page.get_by_text("Waiting for the first delivery.")).to_be_visible()
+    assert SECRET not in await page.locator(".setup").inner_html()
+    own = (await admin.get(f"/api/sources/{source['id']}")).body["source"]
+    assert len(own["secrets"]) == 1
+    assert own["settings"]["publicUrl"] == (service.base_url if kind == "twilio" else None)
+    assert own["settings"]["proof"] == ("standard" if kind == "vapi" else None)
+
+
+async def test_secrets_are_made_and_replaced_but_never_shown_again(service: Service, new_agent: NewAgent) -> None:
+    admin = await service.tenant(role="admin")
+    added = (await admin.post("/api/sources", {"name": "Own", "kind": "standard"})).body["source"]
+    agent = await new_agent(service.base_url)
+    await agent.enter(admin, f"/#/sources/{added['id']}")
+    page = agent.page
+    await page.get_by_role("button", name="Make a secret").click()
+    made = await page.get_by_test_id("made-secret").inner_text()
+    assert len(base64.b64decode(made.removeprefix("whsec_"))) == 32
+    await page.get_by_role("button", name="Save", exact=True).click()
+    await expect(page.get_by_text("1 secret set")).to_be_visible()
+    await page.reload()
+    await expect(page.get_by_text("1 secret set")).to_be_visible()
+    assert made not in await page.content()
+
+    await page.get_by_role("button", name="Replace…").click()
+    await page.get_by_role("button", name="Add another").click()
+    await page.get_by_label("Signing secret 1").fill(made)
+    await page.get_by_label("Signing secret 2").fill(SECRET)
+    await page.get_by_role("button", name="Save", exact=True).click()
+    await expect(page.get_by_text("2 secrets set")).to_be_visible()
+
+
+async def test_settings_of_a_vendors_source_are_saved_and_wrong_ones_are_named(service: Service, new_agent: NewAgent) -> None:
+    admin = await service.tenant(role="admin")
+    added = (await admin.post("/api/sources", {"name": "Reception", "kind": "twilio"})).body["source"]
+    agent = await new_agent(service.base_url)
+    await agent.enter(admin, f"/#/sources/{added['id']}")
+    page = agent.page
+    await page.get_by_label("Own numbers").fill("4165550100")
+    await page.get_by_role("button", name="Save settings").click()
+    await expect(page.get_by_role("alert")).to_contain_text("settings.numbers[0] must start with +")
+    await expect(page.get_by_label("Own numbers")).to_have_value("4165550100")
+
+    await page.get_by_label("Own numbers").fill("+14165550100, +1 (416) 555-0101")
+    await page.get_by_label("Public URL").fill("https://calls.example.com")
+    await page.get_by_label("User for recordings").fill("AC0123")
+    await page.get_by_label("Password for recordings").fill("hunter2")
+    await page.get_by_role("button", name="Save settings").click()
+    await expect(page.get_by_text("Saved")).to_be_visible()
+    settings = (await admin.get(f"/api/sources/{added['id']}")).body["source"]["settings"]
+    assert settings["publicUrl"] == "https://calls.example.com"
+    assert (settings["fetchUser"], settings["fetchPasswordSet"]) == ("AC0123", True)
+    await page.reload()
+    await expect(page.get_by_label("Own numbers")).to_have_value("+14165550100, +14165550101")
+    await page.get_by_label("Public URL").fill("")
+    await page.get_by_role("button", name="Save settings").click()
+    await expect(page.get_by_text("Saved")).to_be_visible()
+    settings = (await admin.get(f"/api/sources/{added['id']}")).body["source"]["settings"]
+    assert (settings["publicUrl"], settings["fetchPasswordSet"]) == (None, True), "an empty password stays as it was"

@@ -5,7 +5,7 @@ import { Field } from "./field.js";
 const RECORDINGS = { now: "At once, before the call is accepted", later: "Later, after the call is accepted" };
 
 // What can be set for webhooks: each as its form field, and between its text and the API's value.
-const list = { show: (value) => (value ?? []).join(", "), read: (text) => text.split(/[\s,;]+/).filter(Boolean) };
+const list = { show: (value) => (value ?? []).join(", "), read: (text) => text.split(/[,;\n]/).map((one) => one.trim()).filter(Boolean) };
 const text = { show: (value) => value ?? "", read: (value) => value.trim() || null };
 const number = { show: (value) => value ?? "", read: (value) => (value === "" ? null : Number(value)) };
 const FIELDS = {
