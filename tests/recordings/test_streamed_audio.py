@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from tether_rt.errors import TooLarge, Unavailable
 from tether_rt.recordings.embedded_recording import ESCAPE_BYTES
-from tether_rt.recordings.spool import Spool
+from tether_rt.recordings.spool import MAX_STREAMED, Spool
 from tether_rt.recordings.streamed_audio import LIFT_BYTES, Streamed, StreamedAudio
 
 MEGABYTE = 1 << 20
@@ -272,6 +272,21 @@ async def test_a_body_that_is_given_up_leaves_no_file(spool: Spool, tmp_path: Pa
     stream.close()
     stream.close()
     await feeding
+
+
+async def test_too_many_at_once_are_told_to_come_back(spool: Spool) -> None:
+    streams = [StreamedAudio(spool, 4 * MEGABYTE) for _ in range(MAX_STREAMED + 1)]
+    begin = b'{"audio": "' + base64.b64encode(AUDIO)
+    for stream in streams[:-1]:
+        await stream.feed(begin)
+    with pytest.raises(Unavailable) as refusal:
+        await streams[-1].feed(begin)
+    assert refusal.value.limit == "streamed"
+    streams[0].close()
+    _, content = await streamed(spool, [begin, b'"}'])
+    assert content == AUDIO
+    for stream in streams:
+        stream.close()
 
 
 async def test_a_folder_that_cannot_be_written_is_not_the_senders_fault(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
+from tether_rt.errors import Unavailable
 from tether_rt.recordings import partial_files
 from tether_rt.recordings.audio_type import HEAD_BYTES
 from tether_rt.recordings.file_threads import HUNG_AFTER_S, FileThreads
@@ -24,6 +25,9 @@ T = TypeVar("T")
 # Decoding and hashing share the cores with the event loop. With four threads on two cores, in a flood of large bodies,
 # everybody else waited twice as long, and the flood was over no sooner.
 _THREADS: Final = max(2, min(4, os.cpu_count() or 2))
+
+MAX_STREAMED: Final = 16
+"""How many recordings may be decoded at once while their requests arrive: each takes its size on the disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,7 @@ class Spool:
 
     def __init__(self, directory: Path, hung_after_s: float = HUNG_AFTER_S) -> None:
         self._directory = directory
+        self._streamed: set[SpoolWriter] = set()
         self._threads = FileThreads(_THREADS, "tether-spool", hung_after_s)
 
     async def start(self) -> None:
@@ -119,18 +124,26 @@ class Spool:
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[SpoolWriter]:
         """Yield the writer of a new spool file, and remove the file at the end of the block, unless the store has moved it."""
-        writer = self.new_writer()
+        writer = SpoolWriter(self._directory)
         try:
             yield writer
         finally:
             self.discard(writer)
 
     def new_writer(self) -> SpoolWriter:
-        """Return the writer of a new spool file, for work that is no block; its owner must `discard` it."""
-        return SpoolWriter(self._directory)
+        """Return the writer of a new spool file, for work that is no block; its owner must `discard` it.
+
+        Raises `Unavailable` when `MAX_STREAMED` are in use.
+        """
+        if len(self._streamed) >= MAX_STREAMED:
+            raise Unavailable("The server is busy with other recordings; send this one again shortly.", 5, limit="streamed")
+        writer = SpoolWriter(self._directory)
+        self._streamed.add(writer)
+        return writer
 
     def discard(self, writer: SpoolWriter) -> None:
-        """Remove the writer's file, unless the store has moved it; does not wait for that."""
+        """Remove the writer's file, unless the store has moved it; does not wait for that. Idempotent."""
+        self._streamed.discard(writer)
         self._threads.run_detached(writer.discard)
 
     async def run(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:

@@ -17,7 +17,9 @@ from tether_rt.recordings.embedded_recording import ESCAPE_BYTES, LargeText, who
 from tether_rt.recordings.spool import Spool, SpooledFile, SpoolWriter
 
 LIFT_BYTES: Final = 256 * 1024
-"""A string of this length, as sent, is taken for audio if it may be base64."""
+"""A string of this length, as sent, is taken for audio if it begins like base64."""
+_JUDGED_BYTES: Final = 64 * 1024
+"""By so much of it."""
 MAX_REST_BYTES: Final = 8 * 1024 * 1024
 """The most that a body may have beside its audio."""
 _PIECE_BYTES: Final = 64 * 1024
@@ -60,7 +62,7 @@ class Streamed:
 class StreamedAudio:
     """Takes the pieces of one body, in order. `close` it, which removes the file.
 
-    The first string that is the value of a key, is `lift_bytes` long and may be base64 that far is the audio. How the body is
+    The first string that is the value of a key, is `lift_bytes` long and begins like base64 is the audio. How the body is
     cut into pieces makes no difference.
     """
 
@@ -104,7 +106,10 @@ class StreamedAudio:
         return len(self._rest) + (len(self._text) if self._text is not None else 0)
 
     async def feed(self, piece: bytes) -> None:
-        """Take the next piece; raises `TooLarge` for what is beside the audio, and `Unavailable` when the disk is away."""
+        """Take the next piece.
+
+        Raises `TooLarge` for what is beside the audio, and `Unavailable` when the disk is away or too many are at it.
+        """
         self._size_bytes += len(piece)
         for at in range(0, len(piece), self._slice_bytes):
             text = self._scan(self._backslash + piece[at : at + self._slice_bytes])
@@ -177,7 +182,7 @@ class StreamedAudio:
         """Judge the string that begins there, and take it out of `rest` if it is the audio."""
         rest = self._rest
         self._is_judged = True
-        end = start + self._lift_bytes
+        end = start + min(self._lift_bytes, _JUDGED_BYTES)
         if not rest[: start - 1].rstrip(_SPACE).endswith(b":") or _end(_BASE64, rest, start, end) < end - _CUT_BYTES:
             return
         self._text = rest[start:]
