@@ -44,6 +44,7 @@ _ELEVENLABS: Final = re.compile(r"(t|v0)=([0-9a-fA-F]{1,64})", re.ASCII)
 _RETELL: Final = re.compile(r"v=([0-9]{1,16}),d=([0-9a-fA-F]{64})", re.ASCII)
 _QUO: Final = re.compile(r"hmac;1;([0-9]{1,16});([0-9A-Za-z+/=]{1,128})", re.ASCII)
 _TIME: Final = re.compile(r"[0-9]{1,16}", re.ASCII)
+_TWILIO_DIGESTS: Final = {"HMAC_SHA1": "sha1", "HMAC_SHA256": "sha256"}
 _URL: Final = re.compile(r"(https?)(://)(\[[^\]]*\]|[^/:]*)(:[0-9]+)?(.*)", re.ASCII | re.DOTALL)
 
 
@@ -356,9 +357,9 @@ def _twilio(case: _Case) -> Iterator[_Method | Fault]:
     or what `X-Twilio-Webhooks-Signature-Settings` says.
     """
     given = case.header("X-Twilio-Signature")
-    said = (item.strip().partition("=") for item in case.header("X-Twilio-Webhooks-Signature-Settings").split(",", 16))
-    algorithm = {name: value for name, _, value in said}.get("algorithm", "HMAC_SHA1")
-    digest = {"HMAC_SHA1": "sha1", "HMAC_SHA256": "sha256"}.get(algorithm)
+    said = (item.partition("=") for item in case.header("X-Twilio-Webhooks-Signature-Settings").split(",", 16))
+    algorithms = [value.strip() for name, _, value in said if name.strip() == "algorithm" and value.strip()]
+    digest = _TWILIO_DIGESTS.get(algorithms[0] if algorithms else "HMAC_SHA1")
     if not given or digest is None:
         yield "signature"
         return
@@ -442,9 +443,9 @@ def _standard(case: _Case) -> Iterator[_Method | Fault]:
 
 
 def _decoded(secrets: Iterable[str]) -> list[bytes]:
-    """Return the keys in secrets of base64; a public key is never the key of an HMAC, and what is no base64 is used as text."""
+    """Return the keys in secrets of base64; a public key is never the key of an HMAC, and what is no base64 is text."""
     symmetric = (secret.removeprefix("whsec_") for secret in secrets if not secret.startswith("whpk_"))
-    return [_of_base64(secret) or _key(secret) for secret in symmetric if secret]
+    return [_of_base64(secret + "=" * (-len(secret) % 4)) or _key(secret) for secret in symmetric if secret]
 
 
 _KINDS: Final[Mapping[str, Callable[[_Case], Iterator[_Method | Fault]]]] = {
