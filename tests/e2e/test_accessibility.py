@@ -69,6 +69,10 @@ async def _views(agent: Agent, tenant: Tenant) -> list[str]:
     await page.keyboard.press("Enter")
     await expect(page.get_by_test_id("new-key")).to_be_visible()
     wrong.extend(f"a source: {one}" for one in await _violations(page))
+    vendor = (await tenant.post("/api/sources", {"name": "Front desk", "kind": "vapi", "secrets": ["secret"]})).body["source"]
+    await look("set-up", at=f"/#/sources/{vendor['id']}", sign=".setup")
+    await page.get_by_role("button", name="Replace…").click()
+    wrong.extend(f"secrets: {one}" for one in await _violations(page))
     await look("sources", at="/#/sources", sign=".source")
     await look("payload test", at="/#/payload-test", sign="textarea")
     await look("guide", at="/docs/vendor", sign="h1")
@@ -103,6 +107,7 @@ async def test_no_view_is_wider_than_a_small_phone(service: Service, new_agent: 
     sip = (await tenant.post_call(missed(fromNumber=f"sip:{'long' * 30}@pbx.example.com"))).body
     delivery = await _refused(tenant)
     source = (await tenant.post("/api/sources", {"name": "A name without any end " * 8})).body["source"]
+    vendor = (await tenant.post("/api/sources", {"name": "Quo", "kind": "quo"})).body["source"]
     posted = (await tenant.post_call(sample("appointment", callerName="A name without any end " * 8))).body
     agent = await new_agent(service.base_url, viewport={"width": 320, "height": 640})
     await agent.enter(tenant)
@@ -118,6 +123,7 @@ async def test_no_view_is_wider_than_a_small_phone(service: Service, new_agent: 
         "#/sources": ".source",
         "#/sources/new": ".vendor",
         f"#/sources/{source['id']}": ".settings-form",
+        f"#/sources/{vendor['id']}": ".setup",
         "#/payload-test": "textarea",
         "docs/vendor": "h1",
     }

@@ -7,6 +7,7 @@ const TRANSCRIPT = "Its calls have a transcript, a summary and a recording.";
  * @typedef {object} Vendor
  * @property {string} name
  * @property {string} brings what its calls have and what they lack
+ * @property {string} [place] where it is set up, unless at the vendor
  * @property {string[]} steps where to paste the address
  * @property {string} [code] a request that does it, with ADDRESS in place of the address
  * @property {string} eventsHint what to do with `events`
@@ -75,6 +76,7 @@ export const VENDORS = {
   },
   standard: {
     name: "Standard Webhooks",
+    place: "in your system",
     brings: "For a system of your own, which then needs no API key. Its calls have what it sends.",
     steps: [
       'Send `{"type": "call.completed", "timestamp": "…", "data": {…}}` by POST to this address. `data` is a call as in the guide for vendors; it may be sent alone, too.',
@@ -87,7 +89,7 @@ export const VENDORS = {
   },
   bland: {
     name: "Bland",
-    brings: "Its calls have a transcript and a summary, and a recording where you turn `record` on. Bland names no agent.",
+    brings: "Its calls have a transcript and a summary, and a recording where you turn `record` on. Bland names no agent: this source's name stands for it.",
     steps: ["Give this address as `webhook` when you send a call, and as the webhook of each inbound number."],
     eventsHint: "Leave `webhook_events` out: the report after the call comes without.",
     events: [],
@@ -131,7 +133,7 @@ export const VENDORS = {
 export const PROOFS = {
   standard: {
     name: "Standard Webhooks (recommended)",
-    text: "Type **HMAC**, algorithm `sha256`, signature header `webhook-signature` with the prefix `v1,`, timestamp header `webhook-timestamp`, message ID header `webhook-id`, payload format `{svix-id}.{timestamp}.{body}`, encoding `base64`, and the secret is base64: enter there what follows `whsec_`.",
+    text: "Type **HMAC**, algorithm `sha256`, signature header `webhook-signature`, prefix `v1,` and timestamp header `webhook-timestamp`, message ID header `webhook-id`, payload format `{svix-id}.{timestamp}.{body}`, encoding `base64`, and the secret is base64: enter there what follows `whsec_`.",
   },
   hmac: {
     name: "HMAC as Vapi suggests it",

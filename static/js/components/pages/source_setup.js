@@ -33,7 +33,7 @@ export function Setup({ source, latest, onToggle, reload }) {
         </p>
       </li>
       <li>
-        <h4>Enter it at ${vendor.name}</h4>
+        <h4>Enter it ${vendor.place ?? `at ${vendor.name}`}</h4>
         <ul class="setup-todo">
           ${vendor.steps.map((text) => html`<li key=${text}><${Words} text=${text} /></li>`)}
         </ul>

@@ -1,3 +1,4 @@
+import { count } from "../../format/number.js";
 import { relativeTime } from "../../format/time.js";
 import { kindName } from "../../format/vendors.js";
 import { deliveriesHref, newSourceHref, sourceHref, sourcesHref } from "../../route.js";
@@ -54,13 +55,14 @@ function SourceList() {
 }
 
 function Row({ source, nowMs }) {
-  const { id, name, kind, enabled, lastSeenAt } = source;
+  const { id, name, kind, enabled, lastSeenAt, refused = {} } = source;
+  const refusals = Object.values(refused).reduce((sum, times) => sum + times, 0);
   return html`<li class="source" data-source-id=${id}>
     <a class="source-link" href=${sourceHref(id)}>
       <bdi class="source-name">${name}</bdi>
       <span class="muted small">
         ${kindName(kind)} · <span class="status" data-verdict=${enabled ? "created" : "ignored"}>${enabled ? "Enabled" : "Disabled"}</span> ·
-        ${lastSeenAt ? ` last seen ${relativeTime(lastSeenAt, nowMs)}` : " not seen yet"}
+        ${lastSeenAt ? ` last seen ${relativeTime(lastSeenAt, nowMs)}` : " not seen yet"}${refusals > 0 && ` · ${count(refusals)} refused`}
       </span>
     </a>
     <a class="tool" href=${deliveriesHref({ source: id })} aria-label=${`Deliveries of ${name}`}>Deliveries</a>
