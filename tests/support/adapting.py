@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 
 from hypothesis import strategies as st
 
+from tether_rt.domain.fields import CALL_FIELDS
 from tether_rt.domain.source import Source, SourceSettings
 from tether_rt.ingest.vendors.parts import Adapted, Dead, Part
 from tether_rt.ingest.vendors.reading import Payload, Unusable
@@ -59,12 +60,15 @@ def adapted(adapt: Adapter, root: Any, source: Source = SOURCE) -> Adapted:
     except Unusable as reason:
         found = Dead(reason.code, str(reason), reason.place, None, tuple(payload.notes))
     for note in found.notes:
-        assert note.path is None or payload.at(note.path) is not None, f"{note} has a path that is not there"
+        is_there = note.path is None or note.note.startswith("left out") or payload.at(note.path) is not None
+        assert is_there, f"{note} has a path that is not there"
         assert note.path is not None or note.note, f"{note} says nothing"
     if isinstance(found, Part):
         named = {note.field for note in found.notes if note.field and not note.note.startswith("left out")}
         named |= {field.partition(".")[0] for field in named}
-        assert {*found.fields, *(f"outcome.{name}" for name in found.outcome)} <= named
+        filled = {field for field, value in found.fields.items() if value is not None}
+        assert not found.is_own_body or filled & set(CALL_FIELDS) <= named
+        assert found.is_own_body or {*found.fields, *(f"outcome.{name}" for name in found.outcome)} <= named
         assert found.is_own_body or not any(value is None for value in (*found.fields.values(), *found.outcome.values()))
     else:
         assert found.error

@@ -188,7 +188,7 @@ class Payload:
         elif self._left_out == MAX_LEFT_OUT + 1:
             self.notes.append(Note(None, None, f"more than these {MAX_LEFT_OUT} were left out"))
 
-    def said(self, field: str, note: str, path: str | None = None) -> None:
+    def said(self, field: str | None, note: str, path: str | None = None) -> None:
         """Note where a field came from that is not a plain copy of a value."""
         self.notes.append(Note(field, path, note))
 
