@@ -1,7 +1,8 @@
 """Recordings in Cloudflare R2, or another store that speaks S3.
 
-One client for the process. Whether R2 is away, slow, failing or denies access, every request to it ends within a deadline, and
-the caller gets one sentence that says which. The store's own words are logged, without credentials.
+An object that goes up in one request is put by `s3_put`; aioboto3 does everything else. Whether R2 is away, slow, failing or
+denies access, every request to it ends within a deadline, and the caller gets one sentence that says which. The store's own
+words are logged, without credentials.
 """
 
 from __future__ import annotations
@@ -22,10 +23,13 @@ from urllib.parse import urlsplit
 import aioboto3
 from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
+from aiohttp import ClientConnectionError, ClientSSLError, ServerDisconnectedError
 from aiohttp import ClientError as TransportError
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
+from botocore.httpsession import get_cert_path
 
 from tether_rt.errors import NotFound, TetherError, Unavailable
+from tether_rt.recordings.s3_put import S3Put
 from tether_rt.recordings.store import PIECE_BYTES, check_key
 from tether_rt.runtime.logs import log
 
@@ -48,7 +52,7 @@ WAIT_S: Final = 10.0
 _ASSEMBLE_S: Final = 20.0
 _CONNECT_S: Final = 1.5
 _CHECKED_FOR_S: Final = 5.0
-# Hashing this much, or writing it to a socket, takes the event loop about 0.1 ms; more is left to a thread.
+# Hashing this much takes the event loop about 0.1 ms; more is left to a thread.
 _INLINE_BYTES: Final = 64 * 1024
 
 
@@ -79,6 +83,7 @@ class R2Store:
         self._free_connections = asyncio.Semaphore(connections)
         self._open = AsyncExitStack()
         self._client: Any = None
+        self._puts = S3Put(self._endpoint_url, access_key_id, secret_access_key, bucket, _CONNECT_S)
         # The failure that the last `check` found, and until when (monotonic seconds) further checks return it.
         self._check_failure: Unavailable | None = None
         self._checked_until_s = 0.0
@@ -120,6 +125,7 @@ class R2Store:
         )
         self._client = await self._open.enter_async_context(client)
         self._client.meta.events.register("before-send.s3", _remove_expect)
+        await self._open.enter_async_context(self._puts.opened(get_cert_path(session.get_config_variable("ca_bundle") or True)))
 
     async def close(self) -> None:
         await self._open.aclose()
@@ -140,17 +146,19 @@ class R2Store:
 
     async def put(self, key: str, source: bytes | Path, content_type: str) -> None:
         """Upload. A file above `PART_BYTES` is streamed from disk in parts, so that its size does not matter to memory."""
-        target = {"Bucket": self._bucket, "Key": check_key(key)}
-        if isinstance(source, bytes):
-            large = len(source) > _INLINE_BYTES
-            await self._put_object(target, io.BytesIO(source) if large else source, len(source), content_type)
-            return
-        size_bytes = await asyncio.to_thread(os.path.getsize, source)
-        if size_bytes > self._part_bytes:
-            await self._put_parts(target, source, size_bytes, content_type)
+        check_key(key)
+        if isinstance(source, Path):
+            size_bytes = await asyncio.to_thread(os.path.getsize, source)
+            if size_bytes > self._part_bytes:
+                await self._put_parts({"Bucket": self._bucket, "Key": key}, source, size_bytes, content_type)
+                return
+            if size_bytes <= PIECE_BYTES:
+                source = await asyncio.to_thread(source.read_bytes)
         else:
-            with _FilePart(source, 0, size_bytes) as body:
-                await self._put_object(target, body, size_bytes, content_type)
+            size_bytes = len(source)
+        md5 = await _content_md5(source)
+        async with self._connection(), self._call("put", size_bytes):
+            await self._puts.put(key, source, size_bytes, content_type, md5)
 
     async def remove(self, key: str) -> None:
         """Delete the object: S3 answers the same if there is none."""
@@ -191,11 +199,6 @@ class R2Store:
                     yield piece
             finally:
                 body.close()
-
-    async def _put_object(self, target: dict[str, str], body: bytes | io.IOBase, size_bytes: int, content_type: str) -> None:
-        md5 = await _content_md5(body)
-        async with self._connection(), self._call("put", size_bytes):
-            await self._client.put_object(**target, Body=body, ContentType=content_type, ContentMD5=md5)
 
     async def _put_parts(self, target: dict[str, str], source: Path, size_bytes: int, content_type: str) -> None:
         # Not cancelled with this task: an upload that R2 has begun and whose id is not known could never be aborted.
@@ -276,13 +279,18 @@ def _failure(error: Exception) -> TetherError:
         if code == "NoSuchBucket" or (status == 404 and error.operation_name == "HeadBucket"):
             return Unavailable("The recording store has no such bucket; its operator must mend the settings.", 30)
         if status in (401, 403):
+            if code == "RequestTimeTooSkewed":
+                return Unavailable(
+                    "The recording store denies access: the server's clock is wrong; its operator must set it.", 30
+                )
             return Unavailable("The recording store denies access; its operator must mend the settings.", 30)
         if status == 429 or code == "SlowDown":
             return Unavailable("The recording store is overloaded; send the request again shortly.", 5)
         return Unavailable(f"The recording store failed (HTTP {status}); send the request again.", 5)
     if isinstance(error, TimeoutError | ConnectTimeoutError | ReadTimeoutError):
         return Unavailable("The recording store did not answer in time; send the request again.", 5)
-    if isinstance(error, EndpointConnectionError):
+    is_broken = isinstance(error, ServerDisconnectedError | ClientSSLError)
+    if isinstance(error, EndpointConnectionError | ClientConnectionError) and not is_broken:
         return Unavailable("The recording store cannot be reached just now; send the request again.", 5)
     return Unavailable("The connection to the recording store broke; send the request again.", 2)
 
@@ -326,15 +334,18 @@ def _file_parts(path: Path, size_bytes: int, part_bytes: int) -> Iterator[_FileP
         yield _FilePart(path, start, min(part_bytes, size_bytes - start))
 
 
-async def _content_md5(body: bytes | io.IOBase) -> str:
-    if isinstance(body, bytes):
+async def _content_md5(body: bytes | Path | io.IOBase) -> str:
+    if isinstance(body, bytes) and len(body) <= _INLINE_BYTES:
         return _md5(body)
     return await asyncio.to_thread(_md5, body)
 
 
-def _md5(body: bytes | io.IOBase) -> str:
+def _md5(body: bytes | Path | io.IOBase) -> str:
     """Return `Content-MD5` (RFC 1864): R2 refuses a body that does not match. It guards against accidents alone."""
     digest = hashlib.md5(usedforsecurity=False)
+    if isinstance(body, Path):
+        with body.open("rb") as file:
+            return _md5(file)
     if isinstance(body, bytes):
         digest.update(body)
     else:
