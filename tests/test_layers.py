@@ -129,7 +129,7 @@ def test_a_library_is_known_in_one_place(library: str, home: str) -> None:
 @pytest.mark.parametrize(
     "module",
     [
-        *(name for name in MODULES if name.startswith("domain.")),
+        *(name for name in MODULES if name.startswith(("domain.", "ingest.vendors."))),
         "errors",
         "auth.credentials",
         "http.headers",

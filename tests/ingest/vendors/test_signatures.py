@@ -25,7 +25,7 @@ from twilio.request_validator import RequestValidator
 
 from tests.support import signing
 from tether_rt.domain.source import SourceSettings
-from tether_rt.ingest.vendors.signatures import ED25519_BYTES, FORM_BYTES, SignedRequest, proof
+from tether_rt.ingest.vendors.signatures import MAX_ED25519_BYTES, MAX_FORM_BYTES, SignedRequest, proof
 
 VECTORS = json.loads((Path(__file__).parent / "samples" / "signatures.json").read_text())
 NOW_S = 1790000000.0
@@ -260,6 +260,25 @@ def test_a_repeated_header_proves_nothing_by_its_first() -> None:
         assert fault(kind, twice, body, [secret]) == "signature"
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "telnyx"])
+def test_every_secret_is_compared_in_constant_time(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[Any] = []
+    genuine = hmac.compare_digest
+
+    def noted(one: Any, two: Any) -> bool:
+        compared.extend((one, two))
+        return genuine(one, two)
+
+    monkeypatch.setattr(hmac, "compare_digest", noted)
+    kind, headers, body, secret, target = vector(name)
+    signature = headers[list(headers)[-1]]
+    assert fault(kind, headers, body, [secret], target=target) is None
+    assert re.split("[=,;](?!$)", signature)[-1].encode() in compared
+    compared.clear()
+    assert fault("vapi", {"X-Vapi-Secret": "b"}, body, ["a"], settings=SourceSettings(proof="secret")) == "signature"
+    assert {b"a", b"b"} <= set(compared)
+
+
 # ---------------------------------------------------------------------- ways of their own
 
 
@@ -305,12 +324,12 @@ def test_standard_webhooks_may_be_signed_by_several_with_either_algorithm_and_sv
 
 
 def test_what_needs_the_whole_body_has_a_limit() -> None:
-    body = b"x" * (ED25519_BYTES + 1)
+    body = b"x" * (MAX_ED25519_BYTES + 1)
     headers = signing.telnyx(signing.TELNYX_SEED, body, NOW_S)
     assert fault("telnyx", headers, body, [signing.TELNYX_PUBLIC_KEY]) == "too_large"
     headers = signing.telnyx(signing.TELNYX_SEED, body[1:], NOW_S)
     assert fault("telnyx", headers, body[1:], [signing.TELNYX_PUBLIC_KEY], pieces=[body[1:1000], body[1000:]]) is None
-    form = b"a=" + b"x" * FORM_BYTES
+    form = b"a=" + b"x" * MAX_FORM_BYTES
     assert fault("twilio", signing.twilio("t", form, PUBLIC_URL + TARGET), form, ["t"]) == "too_large"
     hmac_signed = signing.standard("whsec_AAAA", body, NOW_S)
     assert fault("standard", hmac_signed, body, ["whsec_AAAA"]) is None

@@ -28,13 +28,14 @@ Fault = Literal["signature", "stale", "too_large"]
 
 Buffer = bytes | bytearray | memoryview
 
-FORM_BYTES: Final = 64 * 1024
-"""How large a form of Twilio's may be: it is sorted before it is hashed. Twilio's own have a few KiB."""
-ED25519_BYTES: Final = 512 * 1024
-"""How large a body that is signed with Ed25519 may be: hashing it again for each key and signature takes a millisecond."""
-_FORM_FIELDS: Final = 1000
+MAX_FORM_BYTES: Final = 32 * 1024
+"""Of a form of Twilio's, which is sorted before it is hashed. Twilio's own have a few KiB."""
+MAX_ED25519_BYTES: Final = 256 * 1024
+"""Of a body that is signed with Ed25519: it is hashed once more for each key and signature."""
+_MAX_FIELDS: Final = 1000
 _SIGNATURES: Final = 4
 """How many signatures of one header are looked at: vendors send a second one while a secret is rotated."""
+_ED25519_SIGNATURES: Final = 2
 _BACK_S: Final = 300.0
 _AHEAD_S: Final = 300.0
 _ELEVENLABS_BACK_S: Final = 3600.0
@@ -191,7 +192,7 @@ class _Ed25519(_WholeBody):
     """Ed25519 over the body with something before it."""
 
     def __init__(self, keys: Iterable[bytes], given: Iterable[bytes], before: bytes) -> None:
-        super().__init__(ED25519_BYTES)
+        super().__init__(MAX_ED25519_BYTES)
         self._keys = [Ed25519PublicKey.from_public_bytes(key) for key in keys if len(key) == 32]
         self._given = list(given)
         self._before = before
@@ -213,7 +214,7 @@ class _Form(_WholeBody):
     """Twilio's HMAC over the address and the fields of a form, sorted."""
 
     def __init__(self, keys: Sequence[bytes], urls: Sequence[bytes], given: str, digest: str) -> None:
-        super().__init__(FORM_BYTES)
+        super().__init__(MAX_FORM_BYTES)
         self._keys = keys
         self._urls = urls
         self._given = given
@@ -233,7 +234,7 @@ def _sorted_fields(body: bytes) -> bytes | None:
     Names are sorted by code point (which is the order of their UTF-8), and so are the values of one name, each of which counts
     once. Blank values count.
     """
-    if body.count(b"&") >= _FORM_FIELDS:
+    if body.count(b"&") >= _MAX_FIELDS:
         return None
     pairs = {
         (_unquoted(name), _unquoted(value)) for name, _, value in (item.partition(b"=") for item in body.split(b"&") if item)
@@ -386,7 +387,7 @@ def _with_and_without_port(url: str) -> list[str]:
 
 def _query_value(target: str, name: str) -> str | None:
     try:
-        return parse_qs(target.partition("?")[2], max_num_fields=_FORM_FIELDS).get(name, [None])[0]
+        return parse_qs(target.partition("?")[2], max_num_fields=_MAX_FIELDS).get(name, [None])[0]
     except ValueError:
         return None
 
@@ -435,7 +436,7 @@ def _standard(case: _Case) -> Iterator[_Method | Fault]:
     before = _wire(f"{message_id}.{stamp}.")
     given = [item.partition(",") for item in signatures.split(maxsplit=2 * _SIGNATURES)]
     macs = [signature for version, _, signature in given if version == "v1"][:_SIGNATURES]
-    signed = [_of_base64(signature) or b"" for version, _, signature in given if version == "v1a"][:_SIGNATURES]
+    signed = [_of_base64(signature) or b"" for version, _, signature in given if version == "v1a"][:_ED25519_SIGNATURES]
     public = [_of_base64(secret.removeprefix("whpk_")) or b"" for secret in case.secrets if secret.startswith("whpk_")]
     yield _Mac(_decoded(case.secrets), macs, before=before, encode=_base64) if macs else "signature"
     if signed and public:
