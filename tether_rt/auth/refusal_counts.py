@@ -18,7 +18,7 @@ from tether_rt.runtime.logs import log
 _LOG: Final = logging.getLogger("tether.auth")
 RefusedCode = Literal["signature", "stale", "too_large", "disabled"]
 """Why: the signature is wrong or missing, or too old or too new; the body is too large; the source is disabled."""
-MAX_WAITING: Final = 20_000
+MAX_WAITING: Final = 2_000
 """Sources whose refusals wait to be stored; those of more are not counted."""
 _REST_S: Final = 1.0
 
