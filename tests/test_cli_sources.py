@@ -59,7 +59,7 @@ async def test_what_the_command_adds_is_a_source_like_any_other(operator: Operat
     own = {"recordings": "later", "agentIds": ["a", "b"], "toleranceS": 60, "numbers": ["+14165550100"]}
     assert shown["settings"].items() >= own.items()
     listed = {one["sourceId"]: one for one in await operator.tell("list", "--org", "Maple Dental")}
-    del shown["lastSeenAt"], listed[added["sourceId"]]["lastSeenAt"]  # may be stored in between
+    del shown["deliveries"], shown["lastSeenAt"], listed[added["sourceId"]]["lastSeenAt"]  # may be stored in between
     assert {"id": listed[added["sourceId"]].pop("sourceId"), **listed[added["sourceId"]]} == shown
 
 
@@ -73,6 +73,17 @@ async def test_a_vendors_source_has_an_address_instead_of_a_key(operator: Operat
     assert (shown["settings"]["proof"], shown["settings"]["publicUrl"]) == ("secret", "https://calls.example.com")
     refused = await operator.refused("rotate", added["sourceId"])
     assert refused.startswith("A source of the kind vapi has no API key: change its secrets instead")
+
+
+async def test_a_source_is_changed_by_what_is_named(operator: Operator) -> None:
+    given = ("--kind", "elevenlabs", "--number", "+14165550100", "--set", "agentIds=a,b")
+    (added,) = await operator.tell("add", "--org", "Maple Dental", "--name", "Before", *given)
+    change = ("change", added["sourceId"])
+    (changed,) = await operator.tell(*change, "--name", "After", "--secret", "one", "--secret", "two", "--set", "agentIds=c")
+    assert (changed["sourceId"], changed["name"], len(changed["secrets"])) == (added["sourceId"], "After", 2)
+    assert (changed["settings"]["agentIds"], changed["settings"]["numbers"]) == (["c"], ["+14165550100"])
+    assert await operator.tell(*change) == [changed]
+    assert (await operator.admin.get("/api/sources")).body["sources"][-1]["name"] == "After"
 
 
 async def test_a_secret_may_come_on_standard_input_and_then_no_list_of_processes_shows_it(operator: Operator) -> None:
@@ -128,6 +139,6 @@ async def test_what_is_wrong_with_a_source_is_said_in_one_sentence(operator: Ope
     assert "settings.toleranceS must be a number" in await operator.refused(*add, "--set", "toleranceS=long")
     assert "settings.colour is not a known field" in await operator.refused(*add, "--set", "colour=red")
     assert "settings.numbers[0] must" in await operator.refused(*add, "--number", "555 0100")
-    for command in ("rotate", "disable", "enable"):
+    for command in ("rotate", "disable", "enable", "change"):
         assert "There is no source with the id 'x'" in await operator.refused(command, "x")
     assert "overlapHours must be 720 or less" in await operator.refused("rotate", "x", "--overlap-hours", "721")

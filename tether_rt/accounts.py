@@ -134,9 +134,10 @@ async def rotate_source(database: Database, secret: str, source_id: str, overlap
     return rotated
 
 
-async def enable_source(database: Database, secret: str, source_id: str, enabled: bool) -> dict[str, Any]:
-    """Enable or disable a source and return it; raises `BadRequest` if there is no such source."""
-    changed = await _source_admin(database, secret).change(None, source_id, {"enabled": enabled})
+async def change_source(database: Database, secret: str, source_id: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Change a source as a `SourceChangeRequest` says and return it; raises `BadRequest` if there is no such source."""
+    load_contract().check("SourceChangeRequest", body)
+    changed = await _source_admin(database, secret).change(None, source_id, body)
     if changed is None:
         raise BadRequest(f"There is no source with the id {source_id!r}.")
     return changed

@@ -194,21 +194,46 @@ def source() -> None:
     """Manage where calls come from, beside the users' own API keys."""
 
 
+def _source_options(command: _Command) -> _Command:
+    """Add the options that say what a source is like, and those for the database."""
+    for decorate in reversed(
+        (
+            click.option(
+                "--secret",
+                "secrets",
+                multiple=True,
+                metavar="SECRET",
+                help="A secret of the vendor's webhooks; repeatable. -: a line of standard input, which ps does not show.",
+            ),
+            click.option(
+                "--number", "numbers", multiple=True, metavar="+E164", help="A number of the organization's own; repeatable."
+            ),
+            click.option(
+                "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="A setting of the source; repeatable."
+            ),
+            settings_options(*(name for name in _DATABASE if name != "secret")),
+            _option(next(row for row in SETTINGS if row.name == "secret"), "--tether-secret"),
+        )
+    ):
+        command = decorate(command)
+    return command
+
+
+def _source_body(secrets: Sequence[str], numbers: Sequence[str], assignments: Sequence[str]) -> dict[str, Any]:
+    """Return what `_source_options` say, as the contract has it but unchecked."""
+    body: dict[str, Any] = {"settings": source_settings(assignments)}
+    if numbers:
+        body["settings"]["numbers"] = [*body["settings"].get("numbers", []), *numbers]
+    if secrets:
+        body["secrets"] = [_line("secret") if given == "-" else given for given in secrets]
+    return body
+
+
 @source.command("add", context_settings=_SOURCE_SECRET)
 @click.option("--org", "organization", required=True, metavar="NAME", help="Organization, which must exist.")
 @click.option("--name", required=True, metavar="NAME", help="What the source is called.")
 @click.option("--kind", default=API_KIND, metavar="KIND", show_default=True, help=f"How it sends calls: {', '.join(KINDS)}.")
-@click.option(
-    "--secret",
-    "secrets",
-    multiple=True,
-    metavar="SECRET",
-    help="A secret of the vendor's webhooks; repeatable. -: a line of standard input, which no list of processes shows.",
-)
-@click.option("--number", "numbers", multiple=True, metavar="+E164", help="A number of the organization's own; repeatable.")
-@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="A setting of the source; repeatable.")
-@settings_options(*(name for name in _DATABASE if name != "secret"))
-@_option(next(row for row in SETTINGS if row.name == "secret"), "--tether-secret")
+@_source_options
 def add_source(
     *,
     organization: str,
@@ -223,15 +248,32 @@ def add_source(
     from tether_rt import accounts
     from tether_rt.mongo.sources import source_of
 
-    own = source_settings(assignments)
-    if numbers:
-        own["numbers"] = [*own.get("numbers", []), *numbers]
-    body: dict[str, Any] = {"name": name, "kind": kind, "settings": own}
-    if secrets:
-        body["secrets"] = [_line("secret") if given == "-" else given for given in secrets]
+    body = {"name": name, "kind": kind, **_source_body(secrets, numbers, assignments)}
     added = _in_database(Settings.from_values(values), accounts.add_source, organization, body)
     own_door = {"apiKey": added.api_key} if added.api_key else {"webhookPath": source_of(added.source).webhook_path}
     _print_source(added.source, kind=kind, **own_door)
+
+
+@source.command("change", context_settings=_SOURCE_SECRET)
+@click.argument("source_id", metavar="ID")
+@click.option("--name", metavar="NAME", help="What the source is called from now on.")
+@_source_options
+def change_source(
+    *,
+    source_id: str,
+    name: str | None,
+    secrets: tuple[str, ...],
+    numbers: tuple[str, ...],
+    assignments: tuple[str, ...],
+    **values: Any,
+) -> None:
+    """Change a source and print it as one line of JSON. Secrets and numbers replace all that are there."""
+    from tether_rt import accounts
+
+    body = _source_body(secrets, numbers, assignments)
+    if name is not None:
+        body["name"] = name
+    _print_shown(_in_database(Settings.from_values(values), accounts.change_source, source_id, body))
 
 
 @source.command("list")
@@ -240,10 +282,9 @@ def add_source(
 def list_sources(*, organization: str, **values: Any) -> None:
     """Print one line of JSON for each source of an organization, the oldest first."""
     from tether_rt import accounts
-    from tether_rt.domain.call import iso_ms
 
     for one in _in_database(Settings.from_values(values), accounts.sources, organization):
-        click.echo(json.dumps({"sourceId": one.pop("id"), **one}, default=iso_ms))
+        _print_shown(one)
 
 
 @source.command()
@@ -267,7 +308,7 @@ def rotate(*, source_id: str, overlap_hours: float, **values: Any) -> None:
 @click.argument("source_id", metavar="ID")
 @settings_options(*_DATABASE)
 def disable(*, source_id: str, **values: Any) -> None:
-    """Stop the API keys of a source, within 5 seconds everywhere."""
+    """Stop a source, its API keys and its webhooks, within 5 seconds everywhere."""
     _enable(source_id, False, values)
 
 
@@ -275,15 +316,21 @@ def disable(*, source_id: str, **values: Any) -> None:
 @click.argument("source_id", metavar="ID")
 @settings_options(*_DATABASE)
 def enable(*, source_id: str, **values: Any) -> None:
-    """Let the API keys of a source hold again that have not ended."""
+    """Let a source go on: its webhooks, and those of its API keys that have not ended."""
     _enable(source_id, True, values)
 
 
 def _enable(source_id: str, enabled: bool, values: dict[str, Any]) -> None:
     from tether_rt import accounts
 
-    changed = _in_database(Settings.from_values(values), accounts.enable_source, source_id, enabled)
+    changed = _in_database(Settings.from_values(values), accounts.change_source, source_id, {"enabled": enabled})
     click.echo(json.dumps({"sourceId": changed["id"], "organizationId": changed["organizationId"], "enabled": enabled}))
+
+
+def _print_shown(source: dict[str, Any]) -> None:
+    from tether_rt.domain.call import iso_ms
+
+    click.echo(json.dumps({"sourceId": source.pop("id"), **source}, default=iso_ms))
 
 
 def _print_source(source: SourceDocument, **more: str | None) -> None:
