@@ -74,7 +74,7 @@ from tether_rt.mongo.waveforms import Waveforms
 from tether_rt.mongo.wire.loop_connection import LoopConnection
 from tether_rt.recordings.disk import DiskStore
 from tether_rt.recordings.fetch.fetcher import RecordingFetcher
-from tether_rt.recordings.fetch.limits import Limits
+from tether_rt.recordings.fetch.limits import FEW_SLOTS, SLOTS, Limits
 from tether_rt.recordings.intake import RecordingIntake
 from tether_rt.recordings.spool import Spool
 from tether_rt.recordings.store import RecordingStore
@@ -125,7 +125,8 @@ class App:
         settings = self.settings
         keyring = Keyring(settings.resolve_secret())
         contract = load_contract()
-        self.max_connections, max_dashboards = fit_open_files(settings.max_connections, settings.max_dashboards)
+        files = fit_open_files(settings.max_connections, settings.max_dashboards)
+        self.max_connections = files.connections
 
         if self.private_mongod is not None:
             self._database_closers.append(("mongod", self.private_mongod.stop))
@@ -157,7 +158,7 @@ class App:
             database,
             self.identity,
             self.metrics,
-            max_dashboards=max_dashboards,
+            max_dashboards=files.dashboards,
             max_dashboards_per_user=settings.max_dashboards_per_user,
         )
         self._closers.append(("hub", self.hub.close))
@@ -176,7 +177,10 @@ class App:
         self._closers.append(("spool", spool.close))
         await spool.start()
         limits = Limits(size_bytes=settings.max_recording_mb * _MEGABYTE)
-        fetcher = RecordingFetcher(spool, settings.private_recording_hosts, limits, self._observe_failed_fetch)
+        slots = SLOTS if files.many_fetches else FEW_SLOTS
+        fetcher = RecordingFetcher(spool, settings.private_recording_hosts, limits, self._observe_failed_fetch, slots=slots)
+        self.metrics.fetches_active.set_function(lambda: fetcher.slots.held)
+        self.metrics.fetches_waiting.set_function(lambda: fetcher.slots.waiting)
         uploads = Uploads(settings.data_dir / "uploads", self.recordings, RecordingKeys(database).named)
         self._closers.append(("uploads", uploads.close))
         await uploads.start()

@@ -6,34 +6,44 @@ import errno
 import logging
 import resource
 import socket
-from typing import Final
+from typing import Final, NamedTuple
 
 from tether_rt.runtime.logs import log
 
 _OWN_FILES: Final = 320
 """Descriptors that are neither connections nor dashboards: MongoDB, R2, files, the interpreter's own, 64 connections that are
-being refused."""
+being refused, and some fetches of recordings."""
+_FETCH_FILES: Final = 384
+"""Descriptors of many fetches, each with a socket and perhaps a file."""
 
 _logger = logging.getLogger("tether.http")
 
 
-def fit_open_files(max_connections: int, max_dashboards: int) -> tuple[int, int]:
-    """Raise the soft limit on open files as far as the hard limit allows; return how many of each fit, at least 1.
+class OpenFiles(NamedTuple):
+    """How many connections and dashboards fit, at least one of each, and whether many fetches fit beside them."""
+
+    connections: int
+    dashboards: int
+    many_fetches: bool
+
+
+def fit_open_files(max_connections: int, max_dashboards: int) -> OpenFiles:
+    """Raise the soft limit on open files as far as the hard limit allows; return what fits.
 
     If not all fit, connections get half of what there is, or more if the dashboards do not need the other half.
     """
     wanted = max_connections + max_dashboards
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = wanted + _OWN_FILES
+    needed = wanted + _OWN_FILES + _FETCH_FILES
     if soft < needed:
         soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     possible = min(wanted, max(2, soft - _OWN_FILES))
     if possible == wanted:
-        return max_connections, max_dashboards
+        return OpenFiles(max_connections, max_dashboards, soft >= needed)
     log(_logger, logging.WARNING, "few_open_files", wanted=wanted, possible=possible)
     connections = min(max_connections, max(possible // 2, possible - max_dashboards))
-    return connections, possible - connections
+    return OpenFiles(connections, possible - connections, many_fetches=False)
 
 
 def bind(host: str, port: int) -> list[socket.socket]:

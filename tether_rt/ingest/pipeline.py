@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from tether_rt.domain.call import CompletedCall, Recording, external_call_id
 from tether_rt.domain.fingerprint import EXTRA, differing_fields
@@ -26,11 +26,13 @@ from tether_rt.ingest.later_recordings import LaterRecordings
 from tether_rt.mongo.batch_plan import Created, Duplicate, Entry, Outcome
 from tether_rt.mongo.calls import call_elements
 from tether_rt.mongo.client import new_id
-from tether_rt.recordings.fetch.limits import WAIT_S
 from tether_rt.recordings.fetch.slots import KeyedSemaphore
 from tether_rt.recordings.intake import RecordingIntake
 from tether_rt.recordings.uploads import Uploads
 from tether_rt.runtime.deadlines import Deadline
+
+SENT_AGAIN_WAIT_S: Final = 10.0
+"""How long a call that is sent again waits for its recording, which is being fetched."""
 
 Body = dict[str, Any]
 
@@ -73,7 +75,7 @@ class Pipeline:
         self._stored = stored
         self._announce = announce
         self._words_at_once = words_at_once
-        self._fetching = KeyedSemaphore(MAX_WAITING_CALLS, 1, WAIT_S)
+        self._fetching = KeyedSemaphore(MAX_WAITING_CALLS, 1, SENT_AGAIN_WAIT_S)
 
     async def take(
         self, raw: bytearray, source: Source, deadline: Deadline, call_id: str | None = None, *, later: bool = False

@@ -54,6 +54,8 @@ class Metrics:
         self.fetches_failed = Counter(
             "tether_fetches_failed", "Attempts to fetch a recording that failed, by code", ["code"], registry=registry
         )
+        self.fetches_active = Gauge("tether_fetches_active", "Recordings being fetched just now", registry=registry)
+        self.fetches_waiting = Gauge("tether_fetches_waiting", "Fetches that wait for a slot", registry=registry)
         self.later_recordings = Counter(
             "tether_later_recordings",
             "Attempts at recordings that are fetched later, by outcome: stored, again, failed, away",

@@ -22,6 +22,7 @@ from tests.support.small_disk import small_disk
 from tests.support.vendor import Answer, Vendor, body, head, in_turn, raw, redirect, repeated, status, vendor_server
 from tests.support.waiting import eventually
 from tether_rt.errors import BadRequest, FetchFailed, Unavailable
+from tether_rt.recordings.fetch.fair_slots import SlotLimits
 from tether_rt.recordings.fetch.fetcher import RecordingFetcher
 from tether_rt.recordings.fetch.limits import Limits
 from tether_rt.recordings.fetch.slots import KeyedSemaphore
@@ -195,6 +196,7 @@ async def test_the_time_for_everything_is_bounded(vendor: Vendor, spool: Spool) 
     assert "too slowly" in await refusal(fetcher, spool, slow)
 
 
+FEW = SlotLimits(total=8, per_organization=6, per_host=8, waiting=100, waiting_per_organization=50, wait_s=10.0)
 NOT_YET = [403, 404, 408, 425, 429, 500, 502, 503]
 
 
@@ -253,7 +255,7 @@ async def test_what_cannot_get_better_is_refused_at_once(answer: Answer, code: s
 
 
 async def test_no_slot_is_held_between_two_attempts(vendor: Vendor, spool: Spool) -> None:
-    fetcher = RecordingFetcher(spool, [vendor.host])
+    fetcher = RecordingFetcher(spool, [vendor.host], slots=FEW)
     late = vendor.serve("/late", in_turn(*[status(404)] * 20, body(RECORDING)))
     waiting = [asyncio.create_task(fetch(fetcher, spool, late)) for _ in range(20)]  # more than an organization's slots
     await eventually(lambda: len(vendor.requests) >= 20)  # each has been told that it is not there yet

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tether_rt.errors import Code, FetchFailed
+from tether_rt.errors import Code, FetchFailed, Unavailable
 
 RETRY_AFTER_S: Final = 30
 """What a vendor is asked to wait for a host that passes no time of its own."""
@@ -59,6 +59,12 @@ def not_in_time() -> FetchFailed:
 def too_slow() -> FetchFailed:
     """Return the failure of a host that sends less than `Limits.window_bytes`."""
     return failed("its host sends it too slowly", may_get_better=True)
+
+
+def gave_way() -> Unavailable:
+    """Return the failure of a slow host whose slot another organization waits for. It is no attempt that counts."""
+    sentence = "recording could not be fetched yet: its host is slow, and others wait; send the call again shortly."
+    return Unavailable(sentence, 5, limit="fetches", field="recording")
 
 
 def too_large(max_bytes: int) -> FetchFailed:

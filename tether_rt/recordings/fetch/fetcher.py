@@ -26,10 +26,10 @@ from tornado.util import TimeoutError as TornadoTimeoutError
 
 from tether_rt.errors import BadRequest, FetchFailed
 from tether_rt.recordings.fetch.failures import RETRY_AFTER_S, failed, not_in_time, of_status, passing, too_large, too_slow
-from tether_rt.recordings.fetch.limits import MAX_FETCHES, MAX_FETCHES_PER_ORGANIZATION, WAIT_S, Limits
+from tether_rt.recordings.fetch.fair_slots import FairSlots, SlotLimits
+from tether_rt.recordings.fetch.limits import SLOTS, Limits
 from tether_rt.recordings.fetch.resolver import FixedResolver, Lookup, SystemResolver, is_own_address
 from tether_rt.recordings.fetch.response import HostResponse
-from tether_rt.recordings.fetch.slots import KeyedSemaphore
 from tether_rt.recordings.fetch.url_policy import Address, Target, is_public, judge_url, listed_hosts, not_public, redirected
 from tether_rt.recordings.spool import Spool, SpooledFile, SpoolWriter
 from tether_rt.recordings.store import PIECE_BYTES
@@ -55,6 +55,7 @@ class RecordingFetcher:
         *,
         lookup: Lookup | None = None,
         tls: ssl.SSLContext | None = None,
+        slots: SlotLimits = SLOTS,
     ) -> None:
         """Take the operator's `host:port` pairs that are allowed although not public; raises `ConfigError` for a bad one.
 
@@ -67,7 +68,7 @@ class RecordingFetcher:
         self._observe = observe
         self._lookup = lookup or SystemResolver().lookup
         self._tls = tls or ssl.create_default_context()
-        self._slots = KeyedSemaphore(MAX_FETCHES, MAX_FETCHES_PER_ORGANIZATION, WAIT_S)
+        self.slots = FairSlots(slots)
 
     def judge(self, url: str) -> None:
         """Raise `BadRequest` with the reason for a URL that is never fetched (`url_policy`); no name is looked up."""
@@ -100,25 +101,23 @@ class RecordingFetcher:
         `Unavailable` for what lies with this server: the disk fails, or too many fetches or look-ups are under way. After a
         `FetchFailed` the file is empty again, and the same `writer` takes another attempt.
         """
-        async with self._slots.slot(organization_id):
-            try:
-                return await self._in_time(url, writer)
-            except FetchFailed as failure:
-                self._observe(failure)
-                # The disk has room for as many as there are slots.
-                await self._spool.run(writer.restart)
-                raise
+        try:
+            return await self._in_time(url, organization_id, writer)
+        except FetchFailed as failure:
+            self._observe(failure)
+            await self._spool.run(writer.restart)
+            raise
 
-    async def _in_time(self, url: str, writer: SpoolWriter) -> SpooledFile:
+    async def _in_time(self, url: str, organization_id: str, writer: SpoolWriter) -> SpooledFile:
         try:
             async with asyncio.timeout(self._limits.total_s):
-                return await self._follow(url, writer)
+                return await self._follow(url, organization_id, writer)
         except TimeoutError as error:
             raise too_slow() from error
 
-    async def _follow(self, url: str, writer: SpoolWriter) -> SpooledFile:
+    async def _follow(self, url: str, organization_id: str, writer: SpoolWriter) -> SpooledFile:
         target = self._judge(url)
-        location = await self._get(target, writer)
+        location = await self._get(target, organization_id, writer)
         redirects = 0
         while location is not None:
             redirects += 1
@@ -126,7 +125,7 @@ class RecordingFetcher:
                 raise failed(f"more than {self._limits.redirects} redirects")
             try:
                 target = self._judge(location, target)
-                location = await self._get(target, writer)
+                location = await self._get(target, organization_id, writer)
             except FetchFailed as failure:
                 failure.args = (f"{failure} (after a redirect)",)
                 raise
@@ -138,9 +137,17 @@ class RecordingFetcher:
         except BadRequest as refusal:
             raise FetchFailed(str(refusal), "recording_address_refused", may_get_better=False) from refusal
 
-    async def _get(self, target: Target, writer: SpoolWriter) -> str | None:
-        """Write what is at `target` to `writer`'s file, or return where its host redirects to."""
-        response = HostResponse(await self._connect(target, await self._addresses(target)), self._limits)
+    async def _get(self, target: Target, organization_id: str, writer: SpoolWriter) -> str | None:
+        """Write what is at `target` to `writer`'s file, or return where its host redirects to.
+
+        Each hop waits for a slot of its own: the limit of a host holds for those who are redirected to it, too.
+        """
+        async with self.slots.slot(organization_id, target.host):
+            return await self._get_in_slot(target, organization_id, writer)
+
+    async def _get_in_slot(self, target: Target, organization_id: str, writer: SpoolWriter) -> str | None:
+        stream = await self._connect(target, await self._addresses(target))
+        response = HostResponse(stream, self._limits, lambda: self.slots.must_yield(organization_id))
         try:
             head = await response.head(target)
             headers = {name: value.decode("latin-1") for name, value in head.headers}

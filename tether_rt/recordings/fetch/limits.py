@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
+
+from tether_rt.recordings.fetch.fair_slots import SlotLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +23,31 @@ class Limits:
     window_s: float = 10.0
     window_bytes: int = 80 * 1000
     """At least this many bytes must arrive in every `window_s`: 8 kB/s, the rate of a telephone line."""
+    share_s: float = 2.0
+    share_bytes: int = 64 * 1000
+    """What must arrive in every `share_s` while another organization waits and this one holds more than its share of slots."""
     header_bytes: int = 32 * 1024
     retry_s: float = 10.0
     """How long after the first attempt another one may begin while the vendor's request waits; 0.0: there is only one."""
 
 
-MAX_FETCHES: Final = 32
-"""Fetches at once: each holds a socket, a file and about 1 MiB."""
-MAX_FETCHES_PER_ORGANIZATION: Final = 8
-WAIT_S: Final = 10.0
-"""How long an attempt waits for a slot, first of its organization's and then of all."""
+MAX_FETCHES: Final = 192
+"""Fetches at once: each holds a socket, and a file or the recording itself. With 50 of them, a vendor whose host answers after
+300 ms has 150 recordings a second."""
+MAX_FETCHES_OF_ONE: Final = 128
+MAX_FETCHES_FROM_HOST: Final = 96
+MAX_WAITING: Final = 2048
+MAX_WAITING_OF_ONE: Final = 1024
+WAIT_S: Final = 20.0
+"""How long a fetch waits for its slot."""
+
+SLOTS: Final = SlotLimits(
+    total=MAX_FETCHES,
+    per_organization=MAX_FETCHES_OF_ONE,
+    per_host=MAX_FETCHES_FROM_HOST,
+    waiting=MAX_WAITING,
+    waiting_per_organization=MAX_WAITING_OF_ONE,
+    wait_s=WAIT_S,
+)
+FEW_SLOTS: Final = replace(SLOTS, total=32, per_organization=16, per_host=16)
+"""Where the limit on open files is low."""

@@ -6,13 +6,14 @@ h11 knows HTTP/1.1 as hosts really speak it: chunk extensions, trailers, a statu
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 import h11
 from tornado.iostream import IOStream, StreamClosedError
 
-from tether_rt.errors import FetchFailed
-from tether_rt.recordings.fetch.failures import broke_off, not_http, not_in_time, too_slow
+from tether_rt.errors import TetherError
+from tether_rt.recordings.fetch.failures import broke_off, gave_way, not_http, not_in_time, too_slow
 from tether_rt.recordings.fetch.limits import Limits
 from tether_rt.recordings.fetch.url_policy import Target
 from tether_rt.recordings.store import PIECE_BYTES
@@ -27,14 +28,18 @@ _EVENTS_AT_ONCE: Final = 100
 class HostResponse:
     """One request to a host and its answer, on a connection of its own.
 
-    A timer closes the connection when the host is too slow. Every method raises `FetchFailed` with the reason.
+    Timers close the connection when the host is too slow. Every method raises `FetchFailed` with the reason, and `Unavailable`
+    when a slow host has to give way.
     """
 
-    def __init__(self, stream: IOStream, limits: Limits) -> None:
+    def __init__(self, stream: IOStream, limits: Limits, must_yield: Callable[[], bool] = lambda: False) -> None:
+        """`must_yield` says whether a slow host has to give way to others."""
         self._stream = stream
         self._limits = limits
+        self._must_yield = must_yield
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=limits.header_bytes)
         self._timer: asyncio.TimerHandle | None = None
+        self._share_timer: asyncio.TimerHandle | None = None
         self._first_bytes = b""
         # h11 limits the headers while they are incomplete, so they are read in small pieces.
         self._read_bytes = _HEAD_PIECE_BYTES
@@ -59,6 +64,7 @@ class HostResponse:
             ],
         )
         self._timer = asyncio.get_running_loop().call_later(self._limits.headers_s, self._stop, not_in_time())
+        self._watch_share()
         sent = (self._http.send(request) or b"") + (self._http.send(h11.EndOfMessage()) or b"")
         try:
             # Not awaited: a host may answer without reading.
@@ -79,12 +85,12 @@ class HostResponse:
         if isinstance(event, h11.Data):
             self._body_bytes += len(event.data)
             return bytes(event.data)
-        self._cancel_timer()
+        self._cancel_timers()
         return b""
 
     def close(self) -> None:
         """Close the connection; idempotent."""
-        self._cancel_timer()
+        self._cancel_timers()
         self._stream.close()
 
     async def _next_event(self) -> object:
@@ -115,14 +121,15 @@ class HostResponse:
         self._first_bytes = self._first_bytes or data[:5]
         return data
 
-    def _closed(self, error: StreamClosedError) -> FetchFailed:
-        return error.real_error if isinstance(error.real_error, FetchFailed) else broke_off()
+    def _closed(self, error: StreamClosedError) -> TetherError:
+        return error.real_error if isinstance(error.real_error, TetherError) else broke_off()
 
-    def _stop(self, failure: FetchFailed) -> None:
-        self._stream.close((FetchFailed, failure, None))
+    def _stop(self, failure: TetherError) -> None:
+        self._stream.close((type(failure), failure, None))
 
     def _watch_pace(self, before_bytes: int) -> None:
-        self._cancel_timer()
+        if self._timer is not None:
+            self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(self._limits.window_s, self._judge_pace, before_bytes)
 
     def _judge_pace(self, before_bytes: int) -> None:
@@ -131,7 +138,16 @@ class HostResponse:
         else:
             self._watch_pace(self._body_bytes)
 
-    def _cancel_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def _watch_share(self) -> None:
+        self._share_timer = asyncio.get_running_loop().call_later(self._limits.share_s, self._judge_share, self._body_bytes)
+
+    def _judge_share(self, before_bytes: int) -> None:
+        if self._must_yield() and not self.is_writing and self._body_bytes - before_bytes < self._limits.share_bytes:
+            self._stop(gave_way())
+        else:
+            self._watch_share()
+
+    def _cancel_timers(self) -> None:
+        for timer in (self._timer, self._share_timer):
+            if timer is not None:
+                timer.cancel()
