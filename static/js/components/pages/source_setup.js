@@ -1,7 +1,8 @@
-import { exactTime, relativeTime } from "../../format/time.js";
+import { exactTime, relativeTime, timeOfDay } from "../../format/time.js";
 import { PROOFS, VENDORS } from "../../format/vendors.js";
 import { reasonOf } from "../../format/verdicts.js";
 import { callHref, deliveryHref } from "../../route.js";
+import { VERDICTS } from "../../search/delivery_filter.js";
 import { html, useEffect, useNow, useState } from "../../ui.js";
 import { Copy } from "./copy.js";
 import { SecretForm } from "./source_secrets.js";
@@ -65,37 +66,42 @@ function Code({ text, name }) {
     <p><${Copy} text=${text} label="Copy request" /></p>`;
 }
 
-// What came last: a delivery, or a request that was refused because nothing proved its origin.
+// What came last: a delivery, or a request that was refused because nothing proved its origin. Screen readers are told of it
+// once, without the time that goes on.
 function Arrivals({ source, latest }) {
   const nowMs = useNow(CLOCK_MS);
-  const { lastRefusedAt = null, refused = {}, secrets, enabled } = source;
+  const { lastRefusedAt = null } = source;
   const isRefusal = lastRefusedAt !== null && (latest === null || lastRefusedAt > latest.at);
-  const causes = Object.keys(refused);
-  return html`<div class="arrivals" role="status">
+  const [at, verdict, reason] = isRefusal
+    ? [lastRefusedAt, "refused", refusalReason(source)]
+    : [latest?.at, latest?.verdict, latest && reasonOf(latest)];
+  const isReady = source.enabled && source.secrets.length > 0;
+  return html`<div class="arrivals">
+    <p class="visually-hidden" role="status">${at && `${VERDICTS[verdict] ?? verdict}, ${timeOfDay(at)}. ${reason}`}</p>
     ${
-      isRefusal
-        ? html`<p><${Verdict} verdict="refused" /> <time class="muted" datetime=${lastRefusedAt} title=${exactTime(lastRefusedAt)}>${relativeTime(lastRefusedAt, nowMs)}</time></p>
-            <p>${secrets.length === 0 ? "There is no secret yet, so nothing can be proven." : causes.length === 1 ? reasonOf({ code: causes[0] }) : "Nothing proved that it came from the vendor: the causes are below."}</p>`
-        : latest !== null && html`<${Latest} latest=${latest} nowMs=${nowMs} />`
+      at &&
+      html`<p>
+          <${Verdict} verdict=${verdict} /> <time class="muted" datetime=${at} title=${exactTime(at)}>${relativeTime(at, nowMs)}</time>
+          ${!isRefusal && html` · <a href=${deliveryHref(latest.id)}>View delivery</a>`}
+          ${!isRefusal && latest.callId && html` · <a href=${callHref(latest.callId)}>View call</a>`}
+        </p>
+        ${reason && html`<p>${reason}</p>`}`
     }
     <p class="muted arrivals-waiting">
-      ${enabled && secrets.length > 0 && html`<span class="arrivals-pulse" aria-hidden="true"></span>`}
-      ${waitingFor(enabled, secrets, latest)}
+      ${isReady && html`<span class="arrivals-pulse" aria-hidden="true"></span>`}
+      ${waitingFor(source, latest)}
     </p>
   </div>`;
 }
 
-function waitingFor(isEnabled, secrets, latest) {
-  if (!isEnabled) return "The source is disabled: everything is refused.";
-  if (secrets.length === 0) return "Until there is a secret, everything is refused.";
-  return latest === null ? "Waiting for the first delivery. Make a call, or send a test from the vendor's console." : "Waiting for the next one.";
+function refusalReason({ secrets, refused }) {
+  const causes = Object.keys(refused);
+  if (secrets.length === 0) return "There is no secret yet, so nothing can be proven.";
+  return causes.length === 1 ? reasonOf({ code: causes[0] }) : "Nothing proved that it came from the vendor: the causes are below.";
 }
 
-function Latest({ latest, nowMs }) {
-  const { id, at, verdict, callId } = latest;
-  return html`<p>
-      <${Verdict} verdict=${verdict} /> <time class="muted" datetime=${at} title=${exactTime(at)}>${relativeTime(at, nowMs)}</time>
-      ${" · "}<a href=${deliveryHref(id)}>View delivery</a>${callId && html` · <a href=${callHref(callId)}>View call</a>`}
-    </p>
-    ${reasonOf(latest) && html`<p>${reasonOf(latest)}</p>`}`;
+function waitingFor({ enabled, secrets }, latest) {
+  if (!enabled) return "The source is disabled: everything is refused.";
+  if (secrets.length === 0) return "Until there is a secret, everything is refused.";
+  return latest === null ? "Waiting for the first delivery. Make a call, or send a test from the vendor's console." : "Waiting for the next one.";
 }
