@@ -51,8 +51,10 @@ from tether_rt.ingest.endpoint import AmendEndpoint, IngestEndpoint
 from tether_rt.ingest.group_commit import GroupCommit
 from tether_rt.ingest.later_recordings import LaterRecordings, Schedule
 from tether_rt.ingest.pipeline import Pipeline
-from tether_rt.ingest.replay import Replays, Take, take_call, take_change
+from tether_rt.ingest.replay import Replays, Take, take_call, take_change, take_event
 from tether_rt.ingest.validate_endpoint import ValidateEndpoint
+from tether_rt.ingest.webhook_endpoint import BearerWebhookEndpoint, DryRunEndpoint, WebhookEndpoint
+from tether_rt.ingest.webhooks import Webhooks
 from tether_rt.mongo import client as store
 from tether_rt.mongo.abandoned_transactions import AbandonedTransactions
 from tether_rt.mongo.amendable_calls import AmendableCalls
@@ -229,17 +231,38 @@ class App:
         self.delivery_keeper = DeliveryKeeper(self.deliveries, self.delivery_bodies, keyring, self.metrics)
         self.supervisor.add("deliveries", self.delivery_keeper.run)
         amending = Amending(bodies, AmendableCalls(database), intake, uploads, self.group_commit, self.waveforms.announce)
-        takes: dict[Kind, Take] = {"ingest": take_call(pipeline, self.calls), "amend": take_change(amending)}
+        self.webhooks = Webhooks(
+            self.deliveries,
+            self.delivery_bodies,
+            AmendableCalls(database),
+            intake,
+            uploads,
+            self.later_recordings,
+            self.group_commit,
+            pipeline,
+            self.identity.source_by_id,
+            self.recordings.remove,
+            self.metrics,
+            self.waveforms.announce,
+        )
+        self.supervisor.add("webhooks", self.webhooks.run)
+        takes: dict[Kind, Take] = {
+            "ingest": take_call(pipeline, self.calls),
+            "amend": take_change(amending),
+            "webhook": take_event(self.webhooks),
+        }
         self.replays = Replays(self.deliveries, self.delivery_bodies, takes, self.identity.source_by_id, self.web.budget)
-        self.routes = self._routes(keyring, contract, pipeline, amending)
+        self.routes = self._routes(keyring, contract, pipeline, amending, spool)
         self.tornado = RouteTable(self.web, self.routes)
 
-    def _routes(self, keyring: Keyring, contract: Any, pipeline: Pipeline, amending: Amending) -> list[Route]:
+    def _routes(self, keyring: Keyring, contract: Any, pipeline: Pipeline, amending: Amending, spool: Spool) -> list[Route]:
         calls_part = {"calls": self.calls}
         history_part = {"history": self.history}
         people_part = {"people": self.people, "contract": contract}
         sources_part = {"sources": self.source_admin, "contract": contract}
         deliveries_part = {"deliveries": self.deliveries}
+        max_audio_bytes = self.settings.max_recording_mb * _MEGABYTE
+        webhook_part = {"webhooks": self.webhooks, "spool": spool, "max_audio_bytes": max_audio_bytes}
         links = recordings.RecordingLinks(self.recordings, keyring)
         assets = StaticFiles(static_folder())
         page = {"assets": assets, "policy": static_pages.page_policy(getattr(self.recordings, "origin", ""))}
@@ -265,6 +288,9 @@ class App:
                 {"amending": amending, "deliveries": self.delivery_keeper},
             ),
             ("/api/calls/validate", ValidateEndpoint, {"pipeline": pipeline, "deliveries": self.delivery_keeper}),
+            ("/api/webhook/elevenlabs", BearerWebhookEndpoint, webhook_part),
+            ("/api/webhook/{vendor}/dry-run", DryRunEndpoint, {"webhooks": self.webhooks, "deliveries": self.delivery_keeper}),
+            ("/api/webhook/{vendor}/{sourceId}", WebhookEndpoint, webhook_part),
             ("/api/auth/login", sessions.LoginHandler, {"contract": contract}),
             ("/api/auth/verify-token", sessions.VerifyTokenHandler, {}),
             ("/api/auth/logout", sessions.LogoutHandler, {"hub": self.hub}),

@@ -57,7 +57,7 @@ def missed(**changes: Any) -> dict[str, Any]:
     number = next(_unique)
     call = {
         "direction": "inbound",
-        "fromNumber": f"+1416555{number % 10000:04d}",
+        "fromNumber": f"+1416555{1000 + number % 9000}",
         "toNumber": "+14165550100",
         "duration": 0,
         "status": "no-answer",

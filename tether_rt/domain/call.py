@@ -79,6 +79,12 @@ class CompletedCall(NamedTuple):
     """The start as it was sent where it lies more than two days ahead; `start_time` is the time of receipt then."""
     warnings: tuple[CallWarning, ...] = ()
     """What is odd about it."""
+    outcome: dict[str, Any] | None = None
+    """What a vendor's webhook says came of it: `success`, `sentiment`, `score`, `cost`, `endedReason`, `voicemail`."""
+    missing: tuple[str, ...] = ()
+    """Fields that a completed call of a webhook lacks and is not expected to get."""
+    delivery_ids: tuple[str, ...] = ()
+    """The deliveries of webhooks that made it."""
 
     @property
     def from_withheld(self) -> bool:
@@ -97,7 +103,7 @@ def completed_call(body: dict[str, Any], source: Source, *, now: datetime, finge
     `now` (aware, UTC) stands in for a missing `callStartTime`. Raises `BadRequest` with the field's name for the rules the
     schema cannot say: required when completed, numbers, times a calendar cannot hold. `rule_faults` finds all of them.
     """
-    if body["status"] == "completed":
+    if body["status"] == "completed" and source.takes_contract:
         for name in REQUIRED_WHEN_COMPLETED:
             _require_when_completed(body, name)
     duration_s = _duration_s(body)

@@ -19,8 +19,8 @@ FAILED: Final[tuple[Verdict, ...]] = ("refused", "dead")
 SETTLED: Final[tuple[Verdict, ...]] = ("created", "merged")
 """What a later replay, which brings nothing new, leaves as it is."""
 
-Kind = Literal["ingest", "amend"]
-"""Which request it was: `POST` or `PATCH` of `/api/calls/ingest`."""
+Kind = Literal["ingest", "amend", "webhook"]
+"""Which request it was: `POST` or `PATCH` of `/api/calls/ingest`, or a vendor's webhook."""
 
 KEPT_FOR: Final = timedelta(days=7)
 DEAD_KEPT_FOR: Final = timedelta(days=30)

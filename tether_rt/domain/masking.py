@@ -15,7 +15,11 @@ MAX_TEXT_CHARS: Final = 2_000
 MAX_VALUES: Final = 20_000
 MAX_CHARS: Final = 256 * 1024
 """Of a body's values, so many are shown and so many characters; the others are left out."""
+MAX_KEPT_TEXT_CHARS: Final = 64 * 1024
+MAX_KEPT_CHARS: Final = 2 * 1024 * 1024
+"""The same of a payload that is kept with a call."""
 MAX_DEPTH: Final = 60
+_MAX_INTEGER: Final = (1 << 63) - 1
 _MAX_NAME_CHARS: Final = 200
 _MIN_BASE64_CHARS: Final = 256
 _SHOWN_BASE64_CHARS: Final = 16
@@ -58,7 +62,15 @@ _NAMED: Final = re.compile(
 
 def masked(value: Any) -> Any:
     """Return a JSON value as it may be shown."""
-    return _Walk().shown(value, 0)
+    return _Walk(MAX_CHARS, MAX_TEXT_CHARS).shown(value, 0)
+
+
+def masked_payload(value: Any) -> Any:
+    """Return a vendor's payload as it is kept with a call: its secrets masked, its texts whole up to `MAX_KEPT_TEXT_CHARS`.
+
+    What BSON cannot hold is made text: integers past 64 bits, and NUL in names.
+    """
+    return _Walk(MAX_KEPT_CHARS, MAX_KEPT_TEXT_CHARS).shown(value, 0)
 
 
 def masked_text(text: str, most_chars: int = MAX_TEXT_CHARS) -> str:
@@ -106,15 +118,16 @@ def is_secret_name(name: str) -> bool:
 class _Walk:
     """One walk over a value, which counts what it has shown."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_chars: int, most_text_chars: int) -> None:
         self._values_left = MAX_VALUES
-        self._chars_left = MAX_CHARS
+        self._chars_left = most_chars
+        self._most_text_chars = most_text_chars
 
     @property
     def _is_over(self) -> bool:
         return self._values_left <= 0 or self._chars_left <= 0
 
-    def _text(self, text: str, most_chars: int = MAX_TEXT_CHARS) -> str:
+    def _text(self, text: str, most_chars: int) -> str:
         shown = masked_text(text, most_chars)
         self._chars_left -= len(shown)
         return shown
@@ -122,7 +135,9 @@ class _Walk:
     def shown(self, value: Any, depth: int) -> Any:
         self._values_left -= 1
         if isinstance(value, str):
-            return self._text(value)
+            return self._text(value, self._most_text_chars)
+        if isinstance(value, int) and abs(value) > _MAX_INTEGER:
+            return str(value)
         if not isinstance(value, dict | list):
             return value
         if depth >= MAX_DEPTH:
@@ -144,7 +159,7 @@ class _Walk:
             if self._is_over:
                 return {**shown, _LEFT_OUT: _LEFT_OUT}
             is_secret = is_secret_name(name) or (names_secret and name.lower() == "value")
-            label = self._text(name, _MAX_NAME_CHARS)
+            label = self._text(name, _MAX_NAME_CHARS).replace("\0", "")
             shown[label] = _masked_secret(item) if is_secret else self.shown(item, depth + 1)
         return shown
 

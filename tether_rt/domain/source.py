@@ -24,6 +24,9 @@ Proof = Literal["hmac", "secret", "standard"]
 MAX_SECRETS: Final = 5
 """Of one source: old and new ones hold together while they are being replaced."""
 
+STANDARD_KIND: Final = "standard"
+"""The kind of a source that sends the contract's own body in a signed webhook (Standard Webhooks)."""
+
 OVERLAP_HOURS: Final = 24.0
 """How long the key before a new one holds, unless a request says otherwise."""
 
@@ -60,6 +63,11 @@ class Source:
     name: str
     kind: SourceKind = API_KIND
     settings: SourceSettings = field(default_factory=SourceSettings)
+
+    @property
+    def takes_contract(self) -> bool:
+        """Whether its calls must have all that the contract asks for; most vendors' webhooks never have some of that."""
+        return self.kind in (API_KIND, STANDARD_KIND)
 
     @property
     def provider(self) -> str:

@@ -6,9 +6,10 @@ otherwise it is read and worked out again. So large values are read, compared an
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from tether_rt.domain.amendment import MAX_RECORDINGS, changed_fields, merged_warnings, naming_faults, values_of
 from tether_rt.domain.call import CompletedCall, Recording
@@ -28,6 +29,18 @@ from tether_rt.runtime.deadlines import Deadline
 
 _FOUND_BY: Final = frozenset(("transcript", "summary", "agentName", "callerName"))
 """What a call is found by."""
+
+
+class Also(NamedTuple):
+    """What a change sets beside the fields of the contract: fields of the call's document, and how they are called."""
+
+    values: Mapping[str, Any] = MappingProxyType({})
+    changed: Sequence[str] = ()
+    sealed_url: str | None = None
+    """The encrypted address of a recording that is to be fetched later."""
+
+
+NOTHING_ELSE: Final = Also()
 
 
 class Amending:
@@ -69,7 +82,7 @@ class Amending:
             recording = await self._recordings.take(read.recording, source.organization_id, own_id, is_first=False)
         with self._uploads.deciding(recording.key if recording is not None else None) as upload:
             while True:
-                amendment = await read.run(_amendment, call, merged, read.body, recording, source)
+                amendment = await read.run(amendment_of, call, merged, read.body, recording, source)
                 if amendment is None:
                     return Amended(call.document["_id"], ())
                 outcome = await self._group_commit.submit(amendment, deadline.remaining_s)
@@ -99,8 +112,13 @@ def _require_room(call: AmendableCall) -> None:
         raise BadRequest(said, code="out_of_range", field="recording")
 
 
-def _amendment(
-    stored: AmendableCall, merged: CompletedCall, patch: dict[str, Any], recording: Recording | None, source: Source
+def amendment_of(
+    stored: AmendableCall,
+    merged: CompletedCall,
+    patch: Mapping[str, Any],
+    recording: Recording | None,
+    source: Source,
+    also: Also = NOTHING_ELSE,
 ) -> Amendment | None:
     """Return the change of the stored call to what it is to be, or None when it is that already."""
     before = stored.values
@@ -113,9 +131,10 @@ def _amendment(
         changed.append("recording")
         history["recording"] = {**recordings[-1]} if recordings else None
         recordings = [*recordings, recording_document(recording)]
+    changed += also.changed
     if not changed:
         return None
-    content = stored.content(merged, changed)
+    content = {**stored.content(merged, changed), **also.values}
     unset = []
     if added is not None:
         content["recordings"] = recordings
@@ -147,12 +166,13 @@ def _amendment(
         contact_id=stored.document["contactId"],
         caller_name=merged.caller_name if "callerName" in changed else None,
         expected_change=change_number(stored.document),
+        sealed_url=also.sealed_url,
         weight_bytes=len(stored_elements(content)) + len(stored_elements(history)),
     )
 
 
 def _warnings(
-    stored: AmendableCall, merged: CompletedCall, patch: dict[str, Any], recording: Any
+    stored: AmendableCall, merged: CompletedCall, patch: Mapping[str, Any], recording: Any
 ) -> list[dict[str, str | None]]:
     judged_by = {"turns_outside_call": stored.has_transcript, "start_in_future": "callStartTime" in patch}
     unjudged = [code for code, is_judged in judged_by.items() if not is_judged]

@@ -80,13 +80,16 @@ class DeliveryBodies:
         self._store = store
         self._spool = spool
 
-    async def add(self, bodies: Sequence[Body]) -> None:
-        """Store the bodies. One whose file the recording store does not take counts as not kept."""
+    async def add(self, bodies: Sequence[Body], *, must_be_whole: bool = False) -> None:
+        """Store the bodies. One whose file the recording store does not take counts as not kept.
+
+        With `must_be_whole`, `Unavailable` is raised for that.
+        """
         if bodies:
             await self._deliveries.add_bodies(await asyncio.to_thread(self._documents, bodies))
         for body in bodies:
             if body.file.end:
-                await self._put_file(body)
+                await self._put_file(body, must_be_whole=must_be_whole)
 
     async def remove_file(self, organization_id: str, delivery_id: str) -> None:
         """Remove the file of a delivery that has one."""
@@ -126,13 +129,15 @@ class DeliveryBodies:
 
     # ------------------------------------------------------------------ in threads, but for `_put_file`
 
-    async def _put_file(self, body: Body) -> None:
+    async def _put_file(self, body: Body, *, must_be_whole: bool) -> None:
         try:
             async with self._spool.writing() as writer:
                 await self._spool.run(self._seal_into, writer, body)
                 key = delivery_key(body.organization_id, body.delivery_id)
                 await self._store.put(key, writer.finish().path, "application/octet-stream")
         except Unavailable as error:
+            if must_be_whole:
+                raise
             log(_LOG, logging.WARNING, "delivery_body_not_kept", deliveryId=body.delivery_id, reason=str(error))
 
     def _seal_into(self, writer: SpoolWriter, body: Body) -> None:

@@ -23,6 +23,7 @@ from tether_rt.ingest.amending import Amending
 from tether_rt.ingest.deliveries import KEPT_STATUSES
 from tether_rt.ingest.delivery_bodies import DeliveryBodies
 from tether_rt.ingest.pipeline import Pipeline
+from tether_rt.ingest.webhooks import Webhooks
 from tether_rt.mongo.batch_plan import Created
 from tether_rt.mongo.calls import Calls
 from tether_rt.mongo.client import new_id
@@ -64,6 +65,15 @@ def take_change(amending: Amending) -> Take:
     async def take(raw: bytearray, source: Source, delivery: DeliveryDocument) -> Result:
         amended = await amending.take(raw, source, delivery.get("target"), Deadline())
         return Result("merged", call_id=amended.call_id)
+
+    return take
+
+
+def take_event(webhooks: Webhooks) -> Take:
+    """Return what replays a vendor's event."""
+
+    async def take(raw: bytearray, source: Source, delivery: DeliveryDocument) -> Result:
+        return await webhooks.replay(raw, source, delivery)
 
     return take
 

@@ -18,14 +18,10 @@ from tether_rt.ingest.pipeline import Pipeline, Rehearsal
 from tether_rt.mongo.calls import UNSHOWN, call_content
 
 
-class ValidateEndpoint(SourceEndpoint):
-    """Rehearses a call: for the source of an API key, or for a signed-in user as that user's own key."""
+class RehearsalEndpoint(SourceEndpoint):
+    """Rehearses something: for the source of an API key, or for a signed-in user as that user's own key."""
 
     methods = ("POST",)
-
-    def __init__(self, exchange: Exchange, pipeline: Pipeline, deliveries: DeliveryKeeper) -> None:
-        super().__init__(exchange, deliveries)
-        self._pipeline = pipeline
 
     async def find_source(self) -> Source:
         """Return the source of the API key, or of the session's user; raises `Unauthorized`, and `Forbidden` as sessions do."""
@@ -43,6 +39,14 @@ class ValidateEndpoint(SourceEndpoint):
     def refused(self, error: TetherError) -> None:
         """Keep nothing: a rehearsal is no delivery."""
 
+
+class ValidateEndpoint(RehearsalEndpoint):
+    """Rehearses a call."""
+
+    def __init__(self, exchange: Exchange, pipeline: Pipeline, deliveries: DeliveryKeeper) -> None:
+        super().__init__(exchange, deliveries)
+        self._pipeline = pipeline
+
     async def respond(self) -> Response:
         """Say what would become of the call."""
         body = self.take_body()
@@ -58,7 +62,7 @@ def _shown(rehearsal: Rehearsal) -> dict[str, Any]:
         "verdict": rehearsal.verdict,
         "errors": [fault._asdict() for fault in rehearsal.faults],
         "warnings": [warning._asdict() for warning in call.warnings] if call is not None else [],
-        "call": _call(call) if call is not None else None,
+        "call": shown_call(call) if call is not None else None,
         "events": list(event_names(has_recording=has_recording)) if call is not None else [],
     }
     if duplicate is not None:
@@ -68,7 +72,7 @@ def _shown(rehearsal: Rehearsal) -> dict[str, Any]:
     return shown
 
 
-def _call(call: CompletedCall) -> dict[str, Any]:
+def shown_call(call: CompletedCall) -> dict[str, Any]:
     """Return a call as it would be shown, without what only storing it makes: ids, times, its recording."""
     content = {name: value for name, value in call_content(call, None, is_indexed=False).items() if name not in UNSHOWN}
     own = {"sourceId": call.source_id, "historic": call.is_historic, "warnings": content.get("warnings", [])}

@@ -56,6 +56,8 @@ class Amendment:
     """The number of the call's last change (`change_number`) for which `change` was made; None: it fits any."""
     weight_bytes: int = 16 * 1024
     """About what it takes in a transaction."""
+    sealed_url: str | None = None
+    """The encrypted address of a recording that is to be fetched later, if anything is changed."""
     amendment_id: str = field(default_factory=new_id)
 
 

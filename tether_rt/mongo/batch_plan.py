@@ -44,6 +44,11 @@ class Entry(NamedTuple):
         return self.call.organization_id
 
     @property
+    def source_id(self) -> str:
+        """The source that the call came from."""
+        return self.call.source_id
+
+    @property
     def weight_bytes(self) -> int:
         """About what the call takes in a transaction."""
         return len(self.elements)
@@ -127,7 +132,7 @@ class Plan:
         self.calls: list[Spliced] = []
         self.events: list[Event] = []
         self.messages: list[Document] = []
-        self._pending: list[Entry] = []
+        self._pending: list[Entry | Amendment] = []
         """Those whose recordings are to be fetched later."""
         self._contacts: dict[str, _Contact] = {}
         """By number: the stored ones, and those that the batch makes."""
@@ -181,6 +186,8 @@ class Plan:
         outcome = call.amend(amendment, name)
         if contact is not None and name is not None and isinstance(outcome, Amended) and outcome.changed:
             contact.name = name
+        if amendment.sealed_url is not None and isinstance(outcome, Amended) and outcome.changed:
+            self._pending.append(amendment)
         return outcome
 
     def _add(self, entry: Entry) -> CallIds:
@@ -248,7 +255,8 @@ class Plan:
             insert("conversations", conversations),
             insert("calls", self.calls),
             insert("messages", self.messages),
-            insert("pending_recordings", [_pending_document(entry, at) for entry in self._pending]),
+            # One that was given up may still be there.
+            update("pending_recordings", [_pending_update(item, at) for item in self._pending]),
             *self._amending_commands(),
         ]
         if more := len(self.events) - self.event_count:
@@ -344,16 +352,18 @@ def _resolve_duplicates(
                 stored[entry.key] = StoredCall(entry.call_id, entry.call.fingerprint)
 
 
-def _pending_document(entry: Entry, at: datetime) -> Document:
-    """Return the document of `pending_recordings` for a new call; it is due at once."""
-    return {
-        "_id": entry.call_id,
-        "organizationId": entry.organization_id,
-        "url": entry.sealed_url,
+def _pending_update(item: Entry | Amendment, at: datetime) -> Document:
+    """Return the update that makes the document of `pending_recordings` of a call; it is due at once."""
+    document = {
+        "_id": item.call_id,
+        "organizationId": item.organization_id,
+        "sourceId": item.source_id,
+        "url": item.sealed_url,
         "attempts": 0,
         "nextAt": at,
         "createdAt": at,
     }
+    return {"q": {"_id": item.call_id}, "u": document, "upsert": True}
 
 
 def segment_document(organization_id: str, last: int, events: Sequence[Event], at: datetime) -> Document:

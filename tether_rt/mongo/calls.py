@@ -17,7 +17,9 @@ from tether_rt.mongo.client import CODEC, Database, Document
 from tether_rt.mongo.documents import CallContent, CallDocument, Collections, RecordingDocument
 from tether_rt.mongo.wire.op_msg import Spliced, elements
 
-UNSHOWN: Final = {"terms": 0, "numbers": 0, "newTerms": 0, "fingerprint": 0, "unindexed": 0, "lastChange": 0, "told": 0}
+UNSHOWN: Final = dict.fromkeys(
+    ("terms", "numbers", "newTerms", "fingerprint", "unindexed", "lastChange", "told", "deliveries"), 0
+)
 """A projection without the fields that nobody outside needs."""
 
 
@@ -77,6 +79,10 @@ def call_content(
         content["providerCallId"] = call.external_call_id
     if call.from_withheld:
         content["fromWithheld"] = True
+    if call.delivery_ids:
+        content["deliveries"] = list(call.delivery_ids)
+        content["outcome"] = call.outcome or {}
+        content["missing"] = list(call.missing)
     return content
 
 

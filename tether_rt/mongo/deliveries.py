@@ -24,7 +24,7 @@ from tether_rt.domain.delivery import (
     expires_at,
 )
 from tether_rt.mongo.client import Database, Document
-from tether_rt.mongo.documents import BodyDocument, Collections, DeliveryDocument
+from tether_rt.mongo.documents import AttemptDocument, BodyDocument, Collections, DeliveryDocument
 
 MOST_COUNTED: Final = 10_000
 """A list's `total` is counted up to here."""
@@ -166,6 +166,36 @@ class Deliveries:
         await self.remove_bodies(delivery_ids)
         await self._deliveries.delete_many({"_id": {"$in": list(delivery_ids)}})
 
+    # ------------------------------------------------------------------ vendors' webhooks
+
+    async def add_webhook(self, delivery: DeliveryDocument) -> None:
+        """Add the delivery of a webhook."""
+        await self._deliveries.insert_one(delivery)
+
+    async def waiting(self, source_id: str, call_key: str, most: int) -> list[DeliveryDocument]:
+        """Return the deliveries of a source that wait for other parts of the call with this key, the oldest first."""
+        own = {"sourceId": source_id, "callKey": call_key, "nextAt": {"$exists": True}}
+        return await self._deliveries.find(own).sort("at").limit(most).to_list(None)
+
+    async def next_due(self, now: datetime, again_at: datetime) -> DeliveryDocument | None:
+        """Return a waiting delivery that is to be looked at, or None; it is looked at next time `again_at`."""
+        query = {"nextAt": {"$lte": now}}
+        return await self._deliveries.find_one_and_update(query, {"$set": {"nextAt": again_at}}, sort=[("nextAt", 1)])
+
+    async def wait_on(self, delivery_id: str, code: str, until: datetime) -> None:
+        """Note why a delivery waits, and when it is looked at again."""
+        still = {"_id": delivery_id, "nextAt": {"$exists": True}}
+        await self._deliveries.update_one(still, {"$set": {"code": code, "nextAt": until, "attempts.0.code": code}})
+
+    async def settle(self, delivery: DeliveryDocument, result: Result) -> None:
+        """Note what became of a delivery that waited; it waits no more. One that was settled by now stays as it is."""
+        shown = result._asdict()
+        changed: Document = {name: shown[name] for name in ("verdict", "code", "field", "error")}
+        first = {f"attempts.0.{name}": value for name, value in {**changed, "callId": result.call_id}.items()}
+        changed |= {"callId": result.call_id, "expiresAt": expires_at(delivery["at"], result.verdict)}
+        still = {"_id": delivery["_id"], "nextAt": {"$exists": True}}
+        await self._deliveries.update_one(still, {"$set": {**changed, **first}, "$unset": {"nextAt": ""}})
+
     # ------------------------------------------------------------------ read by people
 
     async def page(self, organization_id: str, chosen: DeliveryFilter, *, limit: int, before: str | None = None) -> Page | None:
@@ -254,7 +284,7 @@ class Deliveries:
 
     async def note_attempt(self, delivery: DeliveryDocument, result: Result, at: datetime, by: str) -> None:
         """Write what became of a replay into its delivery. That nothing was new leaves a `SETTLED` verdict as it is."""
-        pushed = _attempts([_attempt(result, at, by)], 1)
+        pushed = _attempts([attempt_of(result, at, by)], 1)
         changed: Document = {}
         if not (result.verdict == "duplicate" and delivery["verdict"] in SETTLED):
             shown = result._asdict()
@@ -287,7 +317,7 @@ def _refused(refusal: Refusal) -> UpdateOne:
         "hasFile": refusal.has_file,
         "notes": [],
     }
-    attempts = _attempts([_attempt(result, refusal.at, SENDER)], refusal.times)
+    attempts = _attempts([attempt_of(result, refusal.at, SENDER)], refusal.times)
     return UpdateOne({"_id": refusal.delivery_id}, {"$set": always, "$setOnInsert": first, **attempts}, upsert=True)
 
 
@@ -295,11 +325,12 @@ def _errors(result: Result) -> list[Document]:
     return [fault._asdict() for fault in result.faults]
 
 
-def _attempts(attempts: Iterable[Document], times: int) -> Document:
+def _attempts(attempts: Iterable[AttemptDocument], times: int) -> Document:
     return {"$push": {"attempts": {"$each": list(attempts), "$slice": -MAX_ATTEMPTS}}, "$inc": {"times": times}}
 
 
-def _attempt(result: Result, at: datetime, by: str) -> Document:
+def attempt_of(result: Result, at: datetime, by: str) -> AttemptDocument:
+    """Return an attempt of a delivery as it is stored."""
     return {
         "at": at,
         "verdict": result.verdict,

@@ -211,6 +211,8 @@ class CallContent(_Numbers):
 
     `from` is None, and `fromWithheld` True, when the caller withheld the number.
     `recordingStatus` is absent unless the recording was to be fetched later.
+    `deliveries` are those of a vendor's webhooks that brought something of it, the one that completed it first; only a call of
+    webhooks has them, with what the vendor says came of it (`outcome`) and what it lacks (`missing`).
     `terms` and `numbers` are its search terms once they are indexed, `newTerms` those that are still to be (`search_index`).
     """
 
@@ -236,6 +238,9 @@ class CallContent(_Numbers):
     fromWithheld: NotRequired[bool]
     fingerprint: str
     warnings: NotRequired[list[WarningDocument]]
+    outcome: NotRequired[dict[str, Any]]
+    missing: NotRequired[list[str]]
+    deliveries: NotRequired[list[str]]
     callStartTime: NotRequired[datetime]
     terms: NotRequired[list[str]]
     numbers: NotRequired[list[str]]
@@ -271,11 +276,14 @@ class CallDocument(CallContent):
 class PendingRecordingDocument(TypedDict):
     """A recording that is still to be fetched; the id is its call's. `url` is encrypted (`Keyring.unseal`).
 
+    `sourceId` is absent in documents of earlier versions.
+
     `nextAt` is when it is tried next, None for one that was given up, which `expiresAt` then. `holder` is who tries it now.
     """
 
     _id: str
     organizationId: str
+    sourceId: NotRequired[str | None]
     url: str
     attempts: int
     nextAt: datetime | None
@@ -337,6 +345,8 @@ class DeliveryDocument(TypedDict):
     """Something that a source sent, and what became of it. `target` is the call that the address named, if it named one.
 
     `bytes` is the size of what was sent, `keptBytes` that of what was kept of it; `hasFile` says if a part of that is a file.
+    A webhook's has the vendor's id of its call (`callKey`), and while it waits, when it is looked at again (`nextAt`). `audio`
+    is the recording that it carried.
     """
 
     _id: str
@@ -360,6 +370,9 @@ class DeliveryDocument(TypedDict):
     hasFile: bool
     expiresAt: datetime
     lease: NotRequired[LeaseDocument]
+    callKey: NotRequired[str]
+    nextAt: NotRequired[datetime]
+    audio: NotRequired[RecordingDocument]
 
 
 class BodyDocument(TypedDict):

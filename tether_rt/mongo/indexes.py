@@ -87,6 +87,11 @@ _INDEXES: Final[dict[str, list[IndexModel]]] = {
         ),
         IndexModel([("organizationId", ASCENDING), ("verdict", ASCENDING), ("code", ASCENDING), ("at", DESCENDING)]),
         IndexModel([("organizationId", ASCENDING), ("callId", ASCENDING)]),
+        IndexModel(
+            [("sourceId", ASCENDING), ("callKey", ASCENDING), ("at", ASCENDING)],
+            partialFilterExpression={"nextAt": {"$exists": True}},
+        ),
+        IndexModel([("nextAt", ASCENDING)], sparse=True),
         IndexModel([("expiresAt", ASCENDING)], expireAfterSeconds=0),
     ],
     "delivery_bodies": [

@@ -84,6 +84,10 @@ class Metrics:
         )
         for cause in ("rate", "queue", "failed"):
             self.deliveries_dropped.labels(cause)
+        self.webhooks = Counter(
+            "tether_webhooks", "Vendors' webhooks by vendor and by what became of them at first", ["vendor", "verdict"],
+            registry=registry,
+        )  # fmt: skip
         self.delivery_bytes = Counter("tether_delivery_bytes", "Bytes of bodies of refused requests kept", registry=registry)
         self.deliveries_waiting = Gauge("tether_deliveries_waiting", "Refused requests waiting to be kept", registry=registry)
         self.deliveries_waiting_bytes = Gauge(

@@ -67,7 +67,13 @@ def test_a_silent_user_makes_no_turn() -> None:
 
 def test_audio_is_a_part_without_facts() -> None:
     made = part(adapt, AUDIO)
-    assert (made.call_key, made.name, made.has_facts, made.audio, dict(made.fields)) == (CALL_KEY, "recording", False, True, {})
+    assert (made.call_key, made.name, made.has_facts, made.audio, dict(made.fields)) == (
+        CALL_KEY,
+        "recording",
+        False,
+        "lifted out",
+        {},
+    )
     assert dead(adapt, changed(AUDIO, data__full_audio=None)) == ("recording_unusable", "data.full_audio")
 
 

@@ -73,7 +73,7 @@ def assemble(parts: Sequence[Arrived], now: datetime) -> Assembled | Waits:
     for one in parts:
         more = lacking(fields, one.part.fields)
         more_outcome = lacking(outcome, one.part.outcome)
-        if one is not facts and (more or more_outcome or (one.part.audio and not _has_sound(fields, brought))):
+        if one is not facts and (more or more_outcome or (one.part.audio is not None and not _has_sound(fields, brought))):
             fields |= more
             outcome |= more_outcome
             brought.append(one)
@@ -106,4 +106,4 @@ def _is_complete(facts: Arrived, parts: Sequence[Arrived]) -> bool:
 
 
 def _has_sound(fields: Mapping[str, Any], brought: Sequence[Arrived]) -> bool:
-    return "recording" in fields or any(one.part.audio for one in brought)
+    return "recording" in fields or any(one.part.audio is not None for one in brought)

@@ -72,7 +72,7 @@ def _audio(payload: Payload, base: str, call_key: str) -> Part:
     if text(payload.at(path)) is None:
         raise Unusable("recording_unusable", f"{path} must be the audio of the whole call in base64", path)
     payload.said("recording", "the audio of the whole call", path)
-    return Part(call_key, "recording", {}, audio=True, notes=tuple(payload.notes))
+    return Part(call_key, "recording", {}, audio=payload.at(path), notes=tuple(payload.notes))
 
 
 def _failure(payload: Payload, base: str, call_key: str) -> Part:

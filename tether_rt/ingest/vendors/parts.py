@@ -60,8 +60,8 @@ class Part:
     """Why it waits where it does."""
     expects: frozenset[str] = frozenset()
     """Fields that a later part is expected to bring."""
-    audio: bool = False
-    """Whether the event carried the call's audio itself."""
+    audio: str | None = None
+    """The call's audio in base64, or what stands in its place where that was lifted out of the body."""
     is_own_body: bool = False
     """Whether `fields` are a body of our own contract, and are judged as strictly."""
     notes: tuple[Note, ...] = ()
