@@ -23,7 +23,7 @@ from tether_rt.domain import phone
 from tether_rt.domain.call import completed_call
 from tether_rt.domain.contract import load_contract
 from tether_rt.domain.events import CHANGE_EVENT_NAMES, EVENT_NAMES, MAX_NAME_CHARS, MAX_SUMMARY_CHARS
-from tether_rt.domain.source import Source
+from tether_rt.domain.source import API_KIND, KINDS, Source
 from tether_rt.http import json_body
 from tether_rt.hub import hub, protocol, wire
 from tether_rt.ingest import group_commit, storable
@@ -237,6 +237,15 @@ def refusals() -> Iterator[str]:
                 # No query parameter is required at the vendor's door.
                 yield from (word for word in words if len(word) > 5 and not word.startswith("Missing query parameter"))
     yield from phone._REASONS.values()
+
+
+def test_every_vendor_has_a_page_with_its_kind() -> None:
+    pages = {path.stem for path in (ROOT / "docs" / "vendors").glob("*.md")} - {"README"}
+    assert pages == {*KINDS} - {API_KIND}
+    index = text_of("docs/vendors/README.md")
+    for kind in pages:
+        assert f"]({kind}.md)" in index
+        assert f"--kind {kind} " in text_of(f"docs/vendors/{kind}.md").replace("\n", " ")
 
 
 def test_the_protocols_page_has_every_message_field_and_close_code() -> None:
