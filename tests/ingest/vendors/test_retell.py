@@ -50,6 +50,10 @@ def test_turns_begin_with_their_first_word_and_keep_their_words() -> None:
     assert turns[4]["extra"]["words"][0] == {"word": "You're ", "start": 12.8, "end": 13.333}
     wordless = part(adapt, changed(ANALYZED, call__transcript_object=[{"role": "agent", "content": "Hello.", "words": []}]))
     assert wordless.fields["transcript"] == [{"role": "agent", "message": "Hello."}]
+    words = [None, {"word": "Hel", "start": "x"}, {"word": "lo", "start": 1, "end": -1, "more": 1}, {"word": " "}]
+    odd = part(adapt, changed(ANALYZED, call__transcript_object=[{"role": "agent", "content": "Hello.", "words": words}]))
+    [turn] = odd.fields["transcript"]
+    assert turn == {"role": "agent", "message": "Hello.", "timestamp": 1, "extra": {"words": [{"word": "lo", "start": 1}]}}
 
 
 TOOLS: list[dict[str, Any]] = [

@@ -331,10 +331,23 @@ def role(value: Any) -> str | None:
 
 
 def turn(speaker: str, message: str, at_s: float | None = None, **extra: Any) -> dict[str, Any]:
-    """Return a turn of a transcript; what is in `extra` and not empty is kept beside it under that name, its secrets masked."""
-    kept = {key: masked(value) for key, value in extra.items() if value not in (None, [], {}, "")}
+    """Return a turn of a transcript; what is in `extra` and not empty is kept beside it under that name.
+
+    Its secrets are masked, but in `words`, which were said like the message (`spoken_words`).
+    """
+    kept = {key: value if key == "words" else masked(value) for key, value in extra.items() if value not in (None, [], {}, "")}
     timed = {"timestamp": at_s} if at_s is not None and at_s >= 0 else {}
     return {"role": speaker, "message": message, **timed, **({"extra": kept} if kept else {})}
+
+
+def spoken_words(value: Any) -> list[dict[str, Any]]:
+    """Return the words of a turn as `{word, start, end}` in seconds; what is no word with a beginning is left out."""
+    found = [
+        {"word": item.get("word"), "start": number(item.get("start")), "end": number(item.get("end"))}
+        for item in (value if isinstance(value, list) else ())
+        if isinstance(item, Mapping)
+    ]
+    return [known(**word) for word in found if text(word["word"]) is not None and word["start"] is not None]
 
 
 def turns(

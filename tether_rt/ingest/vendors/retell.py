@@ -23,6 +23,7 @@ from tether_rt.ingest.vendors.reading import (
     parties,
     role,
     seconds_between,
+    spoken_words,
     text,
     truth,
     turn,
@@ -174,10 +175,9 @@ def _turn(item: Mapping[str, Any], before: list[dict[str, Any]]) -> dict[str, An
     if speaker is None or message is None:
         _add_tool(item, before)
         return None
-    words = item.get("words")
-    timed = [word for word in words if isinstance(word, Mapping)] if isinstance(words, list) else []
-    starts, ends = (number(timed[0].get("start")), number(timed[-1].get("end"))) if timed else (None, None)
-    return turn(speaker, message, starts, endTimestamp=ends, words=timed)
+    words = spoken_words(item.get("words"))
+    starts, ends = (words[0]["start"], words[-1].get("end")) if words else (None, None)
+    return turn(speaker, message, starts, endTimestamp=ends, words=words)
 
 
 def _add_tool(item: Mapping[str, Any], before: list[dict[str, Any]]) -> None:
