@@ -23,7 +23,7 @@ from tether_rt.mongo.mongod_process import find_binary
 
 FOLDER: Final = Path(__file__).parent / "results"
 SCENARIOS: Final = (
-    "store", "addresses", "later", "flooding", "processes",
+    "store", "addresses", "later", "flooding", "processes", "search",
     "ingest", "fanout", "latency", "memory", "growth", "start", "browser",
 )  # fmt: skip
 """In the order of the page: first the shapes in which the server is used."""

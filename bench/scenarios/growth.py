@@ -51,7 +51,7 @@ def run(lab: Lab, scale: Scale) -> Report:
 def _stored(lab: Lab, scope: ExitStack, scale: Scale, report: Report) -> None:
     queries = Table("Queries, one after another", ("calls stored", "query"), {"p50_ms": 1, "p99_ms": 1})
     ingest = Table(f"Ingest at {_CONNECTIONS} connections", ("calls stored",), COLUMNS)
-    targets = {count: _filled(lab, scope, count) for count in (0, *scale.stored)}
+    targets = {count: filled(lab, scope, count, f"stored-{count}") for count in (0, *scale.stored)}
     for name, path in _QUERIES.items():
         for count in scale.rounds(scale.stored):
             times = _times_ms(targets[count], path, scale.queries)
@@ -67,8 +67,8 @@ def _stored(lab: Lab, scope: ExitStack, scale: Scale, report: Report) -> None:
     report.goals.append(Goal.at_least(f"ingest with {most:,} calls stored against none, calls/s", 0.9, ratio))
 
 
-def _filled(lab: Lab, scope: ExitStack, count: int) -> Target:
-    database = f"stored-{count}"
+def filled(lab: Lab, scope: ExitStack, count: int, database: str) -> Target:
+    """Start a server that has so many calls of one organization."""
     user = add_organizations(lab.mongodb_uri, database, 1)[0]
     if count:
         began_s = time.monotonic()
