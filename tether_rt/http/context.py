@@ -12,6 +12,7 @@ from tether_rt.errors import TetherError, Unavailable
 from tether_rt.http.headers import Headers, Networks, remote_address
 from tether_rt.runtime.logs import log
 from tether_rt.runtime.metrics import Metrics
+from tether_rt.runtime.round_robin import RoundRobin
 
 WRITE_DEADLINE_S: Final = 30.0
 PACE_WINDOW_S: Final = 10.0
@@ -56,6 +57,8 @@ class HttpContext:
     """In how much time a body has to make progress (`request_body`)."""
     draining: bool = False
     """Set when the server stops: from then on, requests are answered 503."""
+    turns: RoundRobin = field(default_factory=RoundRobin)
+    """By organization: one that floods does not make the others wait until all its requests are answered."""
     active: set[object] = field(default_factory=set)
     """Requests whose headers were read and whose answer is not out."""
     _proxy_noted: bool = False

@@ -146,6 +146,8 @@ class Endpoint(HTTPMessageDelegate):
 
     async def _answer(self) -> None:
         try:
+            if self.exchange.organization_id is not None:
+                await self.context.turns.turn(self.exchange.organization_id)
             response = self._refusal or await self.respond()
         except Exception as error:
             response = self._response_to(error)
