@@ -141,7 +141,7 @@ class Payload:
     def take(self, field: str, *paths: str, read: Callable[[Any], _T | None], note: str = "") -> _T | None:
         """Return what `read` makes of the first path whose value it can read, and note that; None if there is none.
 
-        A value that `read` returns None for is noted as left out, unless it is null or not there.
+        A value that `read` returns None for is noted as left out, unless it is null, empty or not there.
         """
         for path in paths:
             value = self.at(path)
@@ -151,7 +151,7 @@ class Payload:
             if found is not None:
                 self.notes.append(Note(field, path, note))
                 return found
-            if value != "":
+            if value not in ("", [], {}):
                 self.left_out(path, "its value is not of the kind that is expected here", field)
         return None
 
@@ -246,9 +246,11 @@ def direction(value: Any) -> str | None:
     return _DIRECTIONS.get(value.strip().lower()) if isinstance(value, str) else None
 
 
-def directed(payload: Payload, source: Source, path: str, from_path: str, to_path: str) -> str:
+def directed(
+    payload: Payload, source: Source, path: str, from_path: str, to_path: str, *, read: Callable[[Any], str | None] = direction
+) -> str:
     """Return the direction: the vendor's word, else what the source's own numbers tell; raises `Unusable` if neither does."""
-    found = payload.take("direction", path, read=direction)
+    found = payload.take("direction", path, read=read)
     if found is None:
         found = own_side(source, payload.at(from_path), payload.at(to_path))
         if found is None:

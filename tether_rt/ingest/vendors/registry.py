@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 from tether_rt.domain.source import Source
 from tether_rt.errors import BadRequest
 from tether_rt.http.json_body import parse
-from tether_rt.ingest.vendors import elevenlabs, retell, standard, twilio, vapi
+from tether_rt.ingest.vendors import bland, elevenlabs, retell, standard, twilio, vapi
 from tether_rt.ingest.vendors.parts import Adapted, Dead
 from tether_rt.ingest.vendors.reading import Payload, Unusable
 
@@ -43,6 +43,7 @@ VENDORS: Final[Mapping[str, Vendor]] = MappingProxyType(
         "vapi": Vendor(vapi.adapt, recording_hosts=("vapi.ai",)),
         "twilio": Vendor(twilio.adapt, parse_form, recording_hosts=("twilio.com",)),
         "standard": Vendor(standard.adapt),
+        "bland": Vendor(bland.adapt, recording_hosts=("bland.ai",)),
     }
 )
 
