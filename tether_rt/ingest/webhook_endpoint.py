@@ -34,7 +34,7 @@ _NO_SOURCE: Final = "There is no source with this address: copy the address from
 _SENTENCES: Final[dict[Fault, str]] = {
     "signature": "The signature of this request is missing or does not hold: check the secret of the source.",
     "stale": "The signature of this request is too old, or its time lies ahead: check the clock, and the source's tolerance.",
-    "too_large": "The body is too large for a signed form.",
+    "too_large": "The body is too large for its signature, which covers all of it at once.",
 }
 
 
@@ -117,10 +117,12 @@ class WebhookEndpoint(Endpoint):
         streamed = await self._audio.finish()
         return Event(source, self.exchange.request_id, streamed.rest, streamed.size_bytes, streamed, webhook_id)
 
-    def _unproven(self, fault: Fault) -> Unauthorized:
+    def _unproven(self, fault: Fault) -> TetherError:
         assert self._source is not None, "it was found"
-        self.context.identity.refusal_counts.note(self._source.id, fault)
         labelled(self.context.metrics.webhooks, self._vendor, "refused").inc()
+        if fault == "too_large":
+            return TooLarge(_SENTENCES[fault])  # counted by `refused`
+        self.context.identity.refusal_counts.note(self._source.id, fault)
         return Unauthorized(_SENTENCES[fault])
 
 
