@@ -18,7 +18,7 @@ import pytest
 from aiohttp import web
 
 from tests.conftest import settings_on
-from tests.support.documents import blocks, rows
+from tests.support.documents import FENCE, blocks, rows, text_of
 from tests.support.service import PASSWORD, Service, Tenant, missed, running, sample
 from tests.support.waiting import eventually
 from tether_rt.auth.credentials import password_matches
@@ -140,6 +140,24 @@ async def test_the_first_call_of_a_page_is_stored_once(alone: Service, document:
     assert again == {"success": True, "deduplicated": True, "callId": first["callId"]}
 
 
+async def test_the_program_that_signs_by_standard_webhooks_gets_a_call_through(alone: Service, tmp_path: Path) -> None:
+    page = re.sub(r"^ {3}", "", text_of("docs/vendors/standard.md"), flags=re.MULTILINE)
+    command, body, code = (code for _, code in FENCE.findall(page))
+    tenant = await alone.tenant(role="admin")
+    make, add = command.splitlines()
+    assert add.endswith("< secret.txt")
+    secret = await shell(make.replace(" > secret.txt", ""))
+    (tmp_path / "secret.txt").write_text(secret)
+    source = await tenant.post("/api/sources", {"name": "Own system", "kind": "standard", "secrets": [secret]})
+    address = f"{tenant.base_url}{source.body['webhookPath']}"
+    code = re.sub(r'ADDRESS = ".*"', f"ADDRESS = {address!r}", code).replace("secret.txt", str(tmp_path / "secret.txt"))
+    async with program(tmp_path, f"{code}\nsend({json.loads(body)['data']!r})\n") as process:
+        _, errors = await process.communicate()
+    assert (process.returncode, errors) == (0, b"")
+    (call,) = (await tenant.get("/api/calls/history")).body["calls"]
+    assert (call["sourceName"], call["to"], call["status"]) == ("Own system", "+14155550177", "no-answer")
+
+
 async def test_the_password_command_prints_a_hash_that_signs_in() -> None:
     command = next(code for code in blocks("docs/deployment.md", "bash") if "hash_password" in code)
     command = command.replace("python -c", f"{sys.executable} -c")
@@ -156,6 +174,8 @@ async def test_stored_documents_have_the_fields_of_the_architecture_page(alone: 
     later = sample(recording="https://nowhere.invalid/call.mp3")
     assert (await tenant.post_call(later, headers={"Prefer": "respond-async"})).status == 201
     assert (await tenant.post("/api/sources", {"name": "Booking agent"})).status == 201
+    vendors = {"name": "Voice agents", "kind": "retell", "secrets": ["key_1"]}
+    assert (await tenant.post("/api/sources", vendors)).status == 201
     assert (await tenant.post_call(missed(status="answered"))).status == 400
 
     async def the_refusal_is_kept() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import uuid
 from typing import Any
 
@@ -10,9 +11,11 @@ import bson
 import pytest
 
 from tests.api.test_sources import send
+from tests.support import signing
 from tests.support.service import SECRET as SERVER_SECRET
 from tests.support.service import Service, Tenant
 from tests.support.waiting import eventually
+from tests.support.webhooks import SECRETS, body_of, vendors_door
 from tether_rt.auth.credentials import Keyring
 from tether_rt.domain.source import KINDS, MAX_SECRETS
 from tether_rt.runtime.deadlines import Deadline
@@ -169,26 +172,63 @@ async def test_another_organizations_source_does_not_exist(admin: Tenant, servic
     assert await secrets_of(service_on_disk, source) == (SECRET,)
 
 
-async def test_refusals_are_counted_by_code(admin: Tenant, service_on_disk: Service) -> None:
-    source = await added(admin)
-    counts = service_on_disk.server.app.identity.refusal_counts
-    for code in ("signature", "stale", "signature"):
-        counts.note(source["id"], code)
-
-    async def refused() -> dict[str, int]:
-        refused: dict[str, int] = (await send(admin, "GET", f"/{source['id']}")).body["source"]["refused"]
-        return refused
+async def test_what_is_refused_without_proof_is_counted_by_code_and_not_kept(admin: Tenant) -> None:
+    door = await vendors_door(admin, "retell")
+    body = body_of("retell-call_ended-no_answer.json")
+    stale = signing.retell(SECRETS["retell"], body, time.time() - 301)
+    wrong = signing.retell("another secret", body, time.time())
+    answers = [await admin.request("POST", door.path, data=body, headers=headers) for headers in (wrong, {}, stale, wrong)]
+    await send(admin, "PATCH", f"/{door.source_id}", {"enabled": False})
+    answers.append(await door.send(body))
+    assert [answer.status for answer in answers] == [401, 401, 401, 401, 404]
 
     async def are_counted() -> bool:
-        return await refused() == {"signature": 2, "stale": 1}
+        shown = (await send(admin, "GET", f"/{door.source_id}")).body["source"]
+        return bool(shown["refused"] == {"signature": 3, "stale": 1, "disabled": 1} and shown["lastRefusedAt"])
 
     await eventually(are_counted)
-    counts.note(source["id"], "signature")
+    shown = (await send(admin, "GET", f"/{door.source_id}")).body["source"]
+    assert (shown["lastSeenAt"], shown["deliveries"], await door.deliveries()) == (None, {}, [])
 
-    async def is_counted() -> bool:
-        return await refused() == {"signature": 3, "stale": 1}
 
-    await eventually(is_counted)
+async def test_a_proven_webhook_is_seen_and_its_verdict_counted(admin: Tenant) -> None:
+    door = await vendors_door(admin, "retell")
+    for _ in range(2):
+        await door.receive("retell-call_ended-no_answer.json")
+
+    async def is_seen() -> bool:
+        shown = (await send(admin, "GET", f"/{door.source_id}")).body["source"]
+        return bool(shown["lastSeenAt"] and shown["deliveries"] == {"created": 1, "duplicate": 1})
+
+    await eventually(is_seen)
+    assert (await send(admin, "GET", f"/{door.source_id}")).body["source"]["refused"] == {}
+
+
+async def test_webhooks_are_taken_with_the_old_and_the_new_secret_and_then_with_the_new_alone(admin: Tenant) -> None:
+    door = await vendors_door(admin, "retell")
+    body = body_of("retell-call_started.json")
+    old, new = SECRETS["retell"], "key_new"
+
+    async def statuses() -> list[int]:
+        signed = [signing.retell(secret, body, time.time()) for secret in (old, new)]
+        return [(await admin.request("POST", door.path, data=body, headers=headers)).status for headers in signed]
+
+    assert await statuses() == [200, 401]
+    for secrets, expected in (([old, new], [200, 200]), ([new], [401, 200])):
+        await send(admin, "PATCH", f"/{door.source_id}", {"secrets": secrets})
+        assert await statuses() == expected
+
+
+async def test_an_elevenlabs_secret_is_a_bearer_token(admin: Tenant) -> None:
+    source = await added(admin)
+    body = body_of("elevenlabs-post_call_transcription.json")
+    statuses = {}
+    for token in (SECRET, NEW_SECRET, admin.api_key, ""):
+        answer = await admin.request("POST", "/api/webhook/elevenlabs", token=token, data=body)
+        statuses[token] = answer.status
+    assert statuses == {SECRET: 200, NEW_SECRET: 401, admin.api_key: 401, "": 401}
+    (listed,) = (await admin.get(f"/api/deliveries?source={source['id']}")).body["deliveries"]
+    assert listed["verdict"] == "created"
 
 
 async def test_a_vendors_source_has_no_key_to_rotate_and_one_with_keys_no_secrets(admin: Tenant) -> None:
