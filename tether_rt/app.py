@@ -180,7 +180,8 @@ class App:
         await spool.start()
         limits = Limits(size_bytes=settings.max_recording_mb * _MEGABYTE)
         slots = SLOTS if files.many_fetches else FEW_SLOTS
-        fetcher = RecordingFetcher(spool, settings.private_recording_hosts, limits, self._observe_failed_fetch, slots=slots)
+        fetcher = RecordingFetcher(settings.private_recording_hosts, limits, self._observe_failed_fetch, slots=slots)
+        self._closers.append(("fetcher", fetcher.close))
         self.metrics.fetches_active.set_function(lambda: fetcher.slots.held)
         self.metrics.fetches_waiting.set_function(lambda: fetcher.slots.waiting)
         uploads = Uploads(settings.data_dir / "uploads", self.recordings, RecordingKeys(database).named)

@@ -31,7 +31,7 @@ async def spool(tmp_path: Path) -> AsyncIterator[Spool]:
 
 @pytest.fixture
 def fetcher(spool: Spool, vendor: Vendor) -> RecordingFetcher:
-    return RecordingFetcher(spool, [vendor.host], LONG_LIMITS)
+    return RecordingFetcher([vendor.host], LONG_LIMITS)
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ class Place:
         self.spool_folder = folder / "spool"
         self.spool = Spool(self.spool_folder)
         self.seen: list[tuple[str, int]] = []
-        fetcher = RecordingFetcher(self.spool, [vendor.host], Limits(window_s=0.5, retry_s=0.1))
+        fetcher = RecordingFetcher([vendor.host], Limits(window_s=0.5, retry_s=0.1))
         self.uploads = Uploads(folder / "uploads", store, no_call)
         self.intake = RecordingIntake(
             self.uploads, fetcher, self.spool, lambda: "d" * 24, lambda kind, size, seconds: self.seen.append((kind, size))
@@ -285,7 +285,7 @@ async def main():
     spool = Spool(folder_path / "spool")
     await store.start()
     await spool.start()
-    fetcher = RecordingFetcher(spool, [host])
+    fetcher = RecordingFetcher([host])
     uploads = Uploads(folder_path / "uploads", store, None)
     await uploads.start()
     intake = RecordingIntake(uploads, fetcher, spool, lambda: "d" * 24)

@@ -110,8 +110,8 @@ class RecordingIntake:
         `Unavailable` when the store, the disk or all slots are away. Nothing is left behind then.
         """
         began_s = time.perf_counter()
-        async with self._spool.writing() as writer:
-            source = _from_file("url", await self._fetcher.attempt(url, organization_id, writer))
+        async with self._spool.receiving() as receiver:
+            source = _Source("url", *await self._fetcher.attempt(url, organization_id, receiver))
             place = _Place(organization_id, call_id, secrets.randbelow(_NUMBERS))
             return await self._store_source(source, place, began_s)
 
@@ -122,7 +122,7 @@ class RecordingIntake:
         when the store or the disk is away. Nothing is left behind then; the file is its owner's to remove.
         """
         place = _Place(organization_id, call_id, secrets.randbelow(_NUMBERS))
-        return await self._store_source(_from_file("inline", file), place, time.perf_counter())
+        return await self._store_source(_from_file(file), place, time.perf_counter())
 
     async def examine(self, text: str | LargeText) -> Examined | None:
         """Return what a recording in base64 is, and None for the address of one, which is not fetched; nothing is stored.
@@ -132,7 +132,7 @@ class RecordingIntake:
         try:
             if not isinstance(text, str) or (len(text) >= _SPOOL_CHARS and _url(text) is None):
                 async with self._spool.writing() as writer:
-                    return await self._examined(_from_file("inline", await self._spool.run(_decode_into, writer, text)))
+                    return await self._examined(_from_file(await self._spool.run(_decode_into, writer, text)))
             url = _url(text)
             if url is None:
                 return await self._examined(await self._decode(text))
@@ -146,11 +146,12 @@ class RecordingIntake:
         url = _url(text) if isinstance(text, str) else None
         if isinstance(text, str) and url is None and len(text) < _SPOOL_CHARS:
             return await self._store_source(await self._decode(text), place, began_s)
+        if url is not None:
+            async with self._spool.receiving() as receiver:
+                source = _Source("url", *await self._fetcher.fetch(url, place.organization_id, receiver))
+                return await self._store_source(source, place, began_s)
         async with self._spool.writing() as writer:
-            if url is not None:
-                source = _from_file("url", await self._fetcher.fetch(url, place.organization_id, writer))
-            else:
-                source = _from_file("inline", await self._spool.run(_decode_into, writer, text))
+            source = _from_file(await self._spool.run(_decode_into, writer, text))
             return await self._store_source(source, place, began_s)
 
     async def _examined(self, source: _Source) -> Examined:
@@ -225,5 +226,5 @@ def _empty() -> BadRequest:
     return BadRequest("recording is empty")
 
 
-def _from_file(kind: str, file: SpooledFile) -> _Source:
-    return _Source(kind, file.path, file.size_bytes, file.sha256, file.head)
+def _from_file(file: SpooledFile) -> _Source:
+    return _Source("inline", file.path, file.size_bytes, file.sha256, file.head)

@@ -1,4 +1,6 @@
-"""Spool files: recordings on their way from a vendor into the store, on disk, so that their size does not matter to memory.
+"""Recordings on their way from a vendor into the store: in spool files, so that their size does not matter to memory.
+
+A small one that is fetched stays in memory, within a bound for all of them.
 
 Each spool file is removed at the end of its `async with` block; what a killed process leaves is swept at the next start.
 """
@@ -12,12 +14,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, ParamSpec, TypeVar
+from typing import Final, NamedTuple, ParamSpec, TypeVar
 
 from tether_rt.errors import Unavailable
 from tether_rt.recordings import partial_files
 from tether_rt.recordings.audio_type import HEAD_BYTES
 from tether_rt.recordings.file_threads import HUNG_AFTER_S, FileThreads
+from tether_rt.recordings.store import PIECE_BYTES
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -25,6 +28,11 @@ T = TypeVar("T")
 # Decoding and hashing share the cores with the event loop. With four threads on two cores, in a flood of large bodies,
 # everybody else waited twice as long, and the flood was over no sooner.
 _THREADS: Final = max(2, min(4, os.cpu_count() or 2))
+
+MEMORY_BYTES: Final = 1024 * 1024
+"""Up to this size a recording that is fetched stays in memory: a file costs as much as all the rest of a small one."""
+MAX_MEMORY_BYTES: Final = 32 * 1024 * 1024
+"""So much of those in all; past it, they go into files."""
 
 MAX_STREAMED: Final = 16
 """How many recordings may be decoded at once while their requests arrive: each takes its size on the disk."""
@@ -103,14 +111,102 @@ class SpoolWriter:
             self._descriptor = None
 
 
+class Received(NamedTuple):
+    """A complete recording that was received, in memory or in a spool file; `head` as in `SpooledFile`."""
+
+    content: bytes | Path
+    size_bytes: int
+    sha256: str
+    head: bytes
+
+
+class Receiver:
+    """Takes a recording while it arrives, and hashes it: in memory while it is small and there is room, else in a spool file.
+
+    `flush` and `finish` wait for the disk where the recording is in a file.
+    """
+
+    def __init__(self, spool: Spool) -> None:
+        self.size_bytes = 0
+        self._spool = spool
+        self._pieces: list[bytes] = []
+        self._pieces_bytes = 0
+        self._reserved_bytes = 0
+        self._sha256 = hashlib.sha256()
+        self._writer: SpoolWriter | None = None
+        """Of the spool file; None while the recording is in memory."""
+
+    def expect(self, size_bytes: int) -> None:
+        """Note how large the recording will be: a large one goes into a file from its first byte."""
+        if size_bytes > MEMORY_BYTES and self._writer is None:
+            self._writer = self._spool.unbounded_writer()
+
+    def keep(self, piece: bytes) -> bool:
+        """Take the next piece; return False if `flush` is to be called before the next one."""
+        self.size_bytes += len(piece)
+        self._pieces.append(piece)
+        self._pieces_bytes += len(piece)
+        if self._writer is not None:
+            return self._pieces_bytes < PIECE_BYTES
+        if self.size_bytes > MEMORY_BYTES or not self._spool.reserve(len(piece)):
+            return False
+        self._reserved_bytes += len(piece)
+        self._sha256.update(piece)
+        return True
+
+    async def flush(self) -> None:
+        """Write what is in memory into the file; raises `Unavailable`."""
+        if self._writer is None:
+            self._writer = self._spool.unbounded_writer()
+        pieces = self._take_pieces()
+        await self._spool.run(self._writer.write, pieces)
+
+    async def restart(self) -> None:
+        """Forget what was received; raises `Unavailable`."""
+        self._take_pieces()
+        self.size_bytes = 0
+        self._sha256 = hashlib.sha256()
+        if self._writer is not None:
+            await self._spool.run(self._writer.restart)
+
+    async def finish(self) -> Received:
+        """Return the recording, which is not empty; raises `Unavailable`. It lasts until `close`."""
+        if self._writer is None:
+            content = b"".join(self._pieces)
+            self._pieces = [content]
+            return Received(content, self.size_bytes, self._sha256.hexdigest(), content[:HEAD_BYTES])
+        if self._pieces:
+            await self.flush()
+        file = await self._spool.run(self._writer.finish)
+        return Received(file.path, file.size_bytes, file.sha256, file.head)
+
+    def close(self) -> None:
+        """Let go of the recording; idempotent. Does not wait for the disk."""
+        self._take_pieces()
+        if self._writer is not None:
+            self._spool.discard(self._writer)
+
+    def _take_pieces(self) -> bytes:
+        data = b"".join(self._pieces)
+        self._pieces.clear()
+        self._pieces_bytes = 0
+        self._spool.release(self._reserved_bytes)
+        self._reserved_bytes = 0
+        return data
+
+
 class Spool:
     """The directory of spool files and the threads that write them.
 
     Put it on the file system of `DiskStore`, so that a complete file is moved and not copied.
     """
 
-    def __init__(self, directory: Path, hung_after_s: float = HUNG_AFTER_S) -> None:
+    def __init__(
+        self, directory: Path, hung_after_s: float = HUNG_AFTER_S, *, max_memory_bytes: int = MAX_MEMORY_BYTES
+    ) -> None:
         self._directory = directory
+        self._max_memory_bytes = max_memory_bytes
+        self._memory_bytes = 0
         self._streamed: set[SpoolWriter] = set()
         self._threads = FileThreads(_THREADS, "tether-spool", hung_after_s)
 
@@ -129,6 +225,30 @@ class Spool:
             yield writer
         finally:
             self.discard(writer)
+
+    @asynccontextmanager
+    async def receiving(self) -> AsyncIterator[Receiver]:
+        """Yield a receiver, and let go of its recording at the end of the block, unless the store has moved its file."""
+        receiver = Receiver(self)
+        try:
+            yield receiver
+        finally:
+            receiver.close()
+
+    def reserve(self, size_bytes: int) -> bool:
+        """Take memory for a small recording; return False if there is no room."""
+        if self._memory_bytes + size_bytes > self._max_memory_bytes:
+            return False
+        self._memory_bytes += size_bytes
+        return True
+
+    def release(self, size_bytes: int) -> None:
+        """Give memory back."""
+        self._memory_bytes -= size_bytes
+
+    def unbounded_writer(self) -> SpoolWriter:
+        """Return the writer of a new spool file, for an owner that bounds how many there are, and must `discard` it."""
+        return SpoolWriter(self._directory)
 
     def new_writer(self) -> SpoolWriter:
         """Return the writer of a new spool file, for work that is no block; its owner must `discard` it.

@@ -11,7 +11,7 @@ from tests.support import audio
 from tether_rt.errors import BadRequest, Unavailable
 from tether_rt.recordings.fetch.fetcher import RecordingFetcher
 from tether_rt.recordings.fetch.limits import Limits
-from tether_rt.recordings.spool import Spool, SpooledFile
+from tether_rt.recordings.spool import Received, Spool
 
 ORGANIZATION = "a" * 24
 RECORDING = audio.mp3()
@@ -21,10 +21,10 @@ QUICK = Limits(size_bytes=1_000_000, retry_s=0, connect_s=1, headers_s=0.3, wind
 SLOWNESS = ("too slowly", "did not answer in time")
 
 
-async def fetch(fetcher: RecordingFetcher, spool: Spool, url: str) -> tuple[SpooledFile, bytes]:
-    async with spool.writing() as writer:
-        file = await fetcher.fetch(url, ORGANIZATION, writer)
-        return file, file.path.read_bytes()
+async def fetch(fetcher: RecordingFetcher, spool: Spool, url: str) -> tuple[Received, bytes]:
+    async with spool.receiving() as receiver:
+        received = await fetcher.fetch(url, ORGANIZATION, receiver)
+        return received, received.content if isinstance(received.content, bytes) else received.content.read_bytes()
 
 
 async def refusal(fetcher: RecordingFetcher, spool: Spool, url: str) -> str:

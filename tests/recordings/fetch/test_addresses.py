@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("no_vendor_makes_us_log_an_error")
 
 
 async def test_a_name_that_does_not_exist_is_reported(spool: Spool) -> None:
-    fetcher = RecordingFetcher(spool, limits=LONG_LIMITS)
+    fetcher = RecordingFetcher(limits=LONG_LIMITS)
     assert await refusal(fetcher, spool, "http://no.such.name.invalid/x") == (
         "recording could not be fetched: no.such.name.invalid was not found"
     )
@@ -35,7 +35,7 @@ async def test_a_name_server_that_hangs_is_given_up(spool: Spool) -> None:
         await asyncio.sleep(3600)
         return []
 
-    fetcher = RecordingFetcher(spool, limits=Limits(connect_s=0.1), lookup=hanging)
+    fetcher = RecordingFetcher(limits=Limits(connect_s=0.1), lookup=hanging)
     assert "vendor.example was not found" in await refusal(fetcher, spool, "http://vendor.example/")
 
 
@@ -91,7 +91,7 @@ async def test_dns_that_changes_its_answer_gains_nothing(vendor: Vendor, spool: 
     vendor.serve("/1", redirect("http://rebind.example/2"))
     vendor.serve("/2", redirect("http://rebind.example/3"))
     vendor.serve("/3", body(b"secret"))
-    fetcher = RecordingFetcher(spool, limits=LONG_LIMITS)
+    fetcher = RecordingFetcher(limits=LONG_LIMITS)
     assert "not public" in await refusal(fetcher, spool, "http://rebind.example/1")
     assert net.connected == [PUBLIC, OTHER]
     assert [request.target for request in vendor.requests] == ["/1", "/2"]
@@ -101,7 +101,7 @@ async def test_the_addresses_that_were_checked_are_the_ones_connected_to(vendor:
     """Whatever the name resolves to by then."""
     net.names["vendor.example"] = [[PUBLIC], ["127.0.0.1"]]
     vendor.serve("/", body(RECORDING))
-    _, content = await fetch(RecordingFetcher(spool, limits=LONG_LIMITS), spool, "http://vendor.example/")
+    _, content = await fetch(RecordingFetcher(limits=LONG_LIMITS), spool, "http://vendor.example/")
     assert content == RECORDING
     assert net.looked_up == ["vendor.example"]
     assert net.connected == [PUBLIC]
@@ -112,7 +112,7 @@ async def test_a_name_that_leads_to_what_is_not_public_is_never_connected_to(
     kind: str, vendor: Vendor, spool: Spool, net: Network
 ) -> None:
     net.names["vendor.example"] = [CORPUS["names"][kind]]
-    fetcher = RecordingFetcher(spool, limits=LONG_LIMITS)
+    fetcher = RecordingFetcher(limits=LONG_LIMITS)
     assert await refusal(fetcher, spool, "http://vendor.example/") == "recording points to an address that is not public"
     assert net.connected == []
     assert vendor.connections == 0
@@ -120,7 +120,7 @@ async def test_a_name_that_leads_to_what_is_not_public_is_never_connected_to(
 
 async def test_addresses_that_are_not_public_are_never_connected_to(vendor: Vendor, spool: Spool) -> None:
     """With nothing in between: the system's names, real sockets."""
-    fetcher = RecordingFetcher(spool, limits=LONG_LIMITS)
+    fetcher = RecordingFetcher(limits=LONG_LIMITS)
     for host in ("127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "127.1", "0.0.0.0", "localhost."):
         assert await refusal(fetcher, spool, f"http://{host}:{vendor.port}/")
         assert await refusal(fetcher, spool, f"http://{host}/")
@@ -131,7 +131,7 @@ async def test_the_next_address_is_tried_when_one_does_not_answer(vendor: Vendor
     async def two(host: str) -> list[Address]:
         return [ip_address("::1"), ip_address("127.0.0.1")]
 
-    fetcher = RecordingFetcher(spool, [f"vendor.example:{vendor.port}"], LONG_LIMITS, lookup=two)
+    fetcher = RecordingFetcher([f"vendor.example:{vendor.port}"], LONG_LIMITS, lookup=two)
     vendor.serve("/", body(RECORDING))
     _, content = await fetch(fetcher, spool, f"http://vendor.example:{vendor.port}/")
     assert content == RECORDING

@@ -211,13 +211,13 @@ SHORT = Limits(retry_s=0, share_s=0.2, share_bytes=2000)
 
 
 async def fetch_for(fetcher: RecordingFetcher, spool: Spool, url: str, organization_id: str) -> int:
-    async with spool.writing() as writer:
-        return (await fetcher.fetch(url, organization_id, writer)).size_bytes
+    async with spool.receiving() as receiver:
+        return (await fetcher.fetch(url, organization_id, receiver)).size_bytes
 
 
 @pytest.mark.parametrize("first", [head(200), b""], ids=["in its body", "before its answer"])
 async def test_a_host_that_drips_gives_way_when_another_organization_waits(vendor: Vendor, spool: Spool, first: bytes) -> None:
-    fetcher = RecordingFetcher(spool, [vendor.host], SHORT, slots=FEW)
+    fetcher = RecordingFetcher([vendor.host], SHORT, slots=FEW)
     drip = vendor.serve("/drip", repeated(first, b"H" if not first else b"x", pause_s=0.02))
     dripping = [asyncio.create_task(fetch_for(fetcher, spool, drip, A)) for _ in range(8)]
     await eventually(lambda: len(vendor.requests) == 4)
@@ -251,7 +251,7 @@ async def test_a_host_to_which_others_redirect_has_the_slots_of_one_host(vendor:
     for number in range(10):
         vendor.serve(f"/{number}", status(302, Location=vendor.url("/there")))
         urls.append(f"http://{hosts[number % 2]}/{number}")
-    fetcher = RecordingFetcher(spool, hosts, Limits(retry_s=0), slots=limits)
+    fetcher = RecordingFetcher(hosts, Limits(retry_s=0), slots=limits)
     sizes = await asyncio.gather(*(fetch_for(fetcher, spool, url, A) for url in urls))
     assert set(sizes) == {len(RECORDING)}
     assert most <= 2

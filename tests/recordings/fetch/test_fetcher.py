@@ -88,7 +88,6 @@ async def test_nothing_of_ours_is_sent(vendor: Vendor, fetcher: RecordingFetcher
             "user-agent": "tether-rt",
             "accept": "audio/*, */*;q=0.5",
             "accept-encoding": "identity",
-            "connection": "close",
         }
 
 
@@ -184,12 +183,12 @@ async def test_each_hop_is_judged_again(to: str, reason: str, vendor: Vendor, fe
 async def test_a_vendor_that_does_not_deliver_is_cut_off_with_the_reason(
     answer: Answer, reason: str, vendor: Vendor, spool: Spool
 ) -> None:
-    fetcher = RecordingFetcher(spool, [vendor.host], QUICK if reason in SLOWNESS else LONG_LIMITS)
+    fetcher = RecordingFetcher([vendor.host], QUICK if reason in SLOWNESS else LONG_LIMITS)
     assert reason in await refusal(fetcher, spool, vendor.serve("/", answer))
 
 
 async def test_the_time_for_everything_is_bounded(vendor: Vendor, spool: Spool) -> None:
-    fetcher = RecordingFetcher(spool, [vendor.host], Limits(total_s=0.5, window_s=0.1, window_bytes=10, retry_s=0))
+    fetcher = RecordingFetcher([vendor.host], Limits(total_s=0.5, window_s=0.1, window_bytes=10, retry_s=0))
     url = vendor.serve("/", repeated(head(200), bytes(100), pause_s=0.01))
     assert "too slowly" in await refusal(fetcher, spool, url)
     slow = vendor.serve("/slow", raw(b"", head(302, Location="/slow"), pause_s=0.2))
@@ -202,7 +201,7 @@ NOT_YET = [403, 404, 408, 425, 429, 500, 502, 503]
 
 @pytest.mark.parametrize("code", NOT_YET)
 async def test_a_host_that_is_not_ready_is_asked_again(code: int, vendor: Vendor, spool: Spool) -> None:
-    fetcher = RecordingFetcher(spool, [vendor.host])
+    fetcher = RecordingFetcher([vendor.host])
     url = vendor.serve("/", in_turn(status(code), raw(head(200, Content_Length=10_000) + RECORDING[:5000]), body(RECORDING)))
     assert (await fetch(fetcher, spool, url))[1] == RECORDING
     assert len(vendor.requests) == 3
@@ -210,7 +209,7 @@ async def test_a_host_that_is_not_ready_is_asked_again(code: int, vendor: Vendor
 
 @pytest.mark.parametrize("code", NOT_YET)
 async def test_a_host_that_does_not_get_ready_is_given_up_in_time(code: int, vendor: Vendor, spool: Spool) -> None:
-    fetcher = RecordingFetcher(spool, [vendor.host], Limits(retry_s=1))
+    fetcher = RecordingFetcher([vendor.host], Limits(retry_s=1))
     with pytest.raises(BadRequest if code in (403, 404) else Unavailable, match=f"answered {code}") as refused:
         await fetch(fetcher, spool, vendor.serve("/", status(code)))
     expected = {403: "recording_forbidden", 404: "recording_not_found"}.get(code, "recording_unavailable")
@@ -220,7 +219,7 @@ async def test_a_host_that_does_not_get_ready_is_given_up_in_time(code: int, ven
 
 
 async def test_a_host_that_says_when_to_come_again_is_believed(vendor: Vendor, spool: Spool) -> None:
-    fetcher = RecordingFetcher(spool, [vendor.host])
+    fetcher = RecordingFetcher([vendor.host])
     began = asyncio.get_running_loop().time()
     await fetch(fetcher, spool, vendor.serve("/", in_turn(status(503, Retry_After=2), body(RECORDING))))
     assert asyncio.get_running_loop().time() - began >= 2
@@ -243,10 +242,10 @@ async def test_a_host_that_says_when_to_come_again_is_believed(vendor: Vendor, s
     ],
 )
 async def test_what_cannot_get_better_is_refused_at_once(answer: Answer, code: str, vendor: Vendor, spool: Spool) -> None:
-    fetcher = RecordingFetcher(spool, [vendor.host], Limits(size_bytes=1_000_000))
-    async with spool.writing() as writer:
+    fetcher = RecordingFetcher([vendor.host], Limits(size_bytes=1_000_000))
+    async with spool.receiving() as receiver:
         with pytest.raises(FetchFailed) as failed:
-            await fetcher.attempt(vendor.serve("/", answer), ORGANIZATION, writer)
+            await fetcher.attempt(vendor.serve("/", answer), ORGANIZATION, receiver)
     assert (failed.value.code, failed.value.may_get_better) == (code, False)
     with pytest.raises(BadRequest) as refused:
         await fetch(fetcher, spool, vendor.url("/"))
@@ -255,7 +254,7 @@ async def test_what_cannot_get_better_is_refused_at_once(answer: Answer, code: s
 
 
 async def test_no_slot_is_held_between_two_attempts(vendor: Vendor, spool: Spool) -> None:
-    fetcher = RecordingFetcher(spool, [vendor.host], slots=FEW)
+    fetcher = RecordingFetcher([vendor.host], slots=FEW)
     late = vendor.serve("/late", in_turn(*[status(404)] * 20, body(RECORDING)))
     waiting = [asyncio.create_task(fetch(fetcher, spool, late)) for _ in range(20)]  # more than an organization's slots
     await eventually(lambda: len(vendor.requests) >= 20)  # each has been told that it is not there yet
@@ -276,7 +275,7 @@ async def test_an_end_of_tls_without_a_goodbye_is_no_end_of_a_recording(spool: S
 
     async with vendor_server(tls=server) as vendor:
         url = f"https://vendor.example:{vendor.port}"
-        fetcher = RecordingFetcher(spool, [f"vendor.example:{vendor.port}"], LONG_LIMITS, lookup=loopback, tls=client)
+        fetcher = RecordingFetcher([f"vendor.example:{vendor.port}"], LONG_LIMITS, lookup=loopback, tls=client)
         vendor.serve("/half", half)
         assert "broke off" in await refusal(fetcher, spool, f"{url}/half")
         vendor.serve("/whole", raw(head(200) + RECORDING))
@@ -286,7 +285,7 @@ async def test_an_end_of_tls_without_a_goodbye_is_no_end_of_a_recording(spool: S
 async def test_a_port_where_nobody_listens_is_reported(fetcher: RecordingFetcher, spool: Spool, vendor: Vendor) -> None:
     async with vendor_server() as gone:
         url, host = gone.url("/"), gone.host
-    sentence = await refusal(RecordingFetcher(spool, [host], LONG_LIMITS), spool, url)
+    sentence = await refusal(RecordingFetcher([host], LONG_LIMITS), spool, url)
     assert "refuses the connection or is not reachable" in sentence
 
 
@@ -300,18 +299,16 @@ async def test_https_is_fetched_when_the_certificate_holds(spool: Spool, tmp_pat
         vendor.serve("/", body(RECORDING))
         url = f"https://vendor.example:{vendor.port}/"
         listed = [f"vendor.example:{vendor.port}", f"other.example:{vendor.port}"]
-        trusting = RecordingFetcher(spool, listed, LONG_LIMITS, lookup=loopback, tls=client)
+        trusting = RecordingFetcher(listed, LONG_LIMITS, lookup=loopback, tls=client)
         assert (await fetch(trusting, spool, url))[1] == RECORDING
         other = url.replace("vendor.example", "other.example")
         assert "certificate does not hold" in await refusal(trusting, spool, other)
-        assert "certificate does not hold" in await refusal(
-            RecordingFetcher(spool, listed, LONG_LIMITS, lookup=loopback), spool, url
-        )
+        assert "certificate does not hold" in await refusal(RecordingFetcher(listed, LONG_LIMITS, lookup=loopback), spool, url)
 
 
 async def test_https_at_a_port_without_it_is_reported(spool: Spool) -> None:
     async with vendor_server() as silent:
-        fetcher = RecordingFetcher(spool, [silent.host], QUICK)
+        fetcher = RecordingFetcher([silent.host], QUICK)
         assert "did not answer in time" in await refusal(fetcher, spool, f"https://{silent.host}/")
     greeted = asyncio.Event()
 
@@ -326,7 +323,7 @@ async def test_https_at_a_port_without_it_is_reported(spool: Spool) -> None:
 
     async with await asyncio.start_server(greet, "127.0.0.1", 0) as greeter:
         host = f"127.0.0.1:{greeter.sockets[0].getsockname()[1]}"
-        fetcher = RecordingFetcher(spool, [host], LONG_LIMITS)
+        fetcher = RecordingFetcher([host], LONG_LIMITS)
         assert "does not speak HTTPS" in await refusal(fetcher, spool, f"https://{host}/")
         await asyncio.wait_for(greeted.wait(), 10)
 
@@ -336,7 +333,7 @@ async def test_a_full_disk_is_503_and_not_the_vendors_fault(vendor: Vendor, tmp_
     with small_disk(tmp_path / "small", 1_000_000) as folder:
         spool = Spool(folder)
         await spool.start()
-        fetcher = RecordingFetcher(spool, [vendor.host])
+        fetcher = RecordingFetcher([vendor.host])
         with pytest.raises(Unavailable, match="full"):
             await fetch(fetcher, spool, url)
         await spool.close()
@@ -417,7 +414,7 @@ def test_any_answer_is_a_recording_or_a_reason(tmp_path: Path, garbage: bytes, s
         async with vendor_server() as vendor:
             url = vendor.serve("/", raw(start + garbage))
             with contextlib.suppress(BadRequest, Unavailable):
-                await fetch(RecordingFetcher(spool, [vendor.host], LONG_LIMITS), spool, url)
+                await fetch(RecordingFetcher([vendor.host], LONG_LIMITS), spool, url)
         await spool.close()
 
     asyncio.run(one())

@@ -1,4 +1,4 @@
-"""Fetches a recording from a URL that a vendor sent, into a spool file.
+"""Fetches a recording from a URL that a vendor sent.
 
 Guarantees, whatever the vendor's host does:
 
@@ -18,21 +18,20 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterable
+from contextlib import AsyncExitStack
 from typing import Final
 
 from tornado.iostream import IOStream
-from tornado.tcpclient import TCPClient
-from tornado.util import TimeoutError as TornadoTimeoutError
 
 from tether_rt.errors import BadRequest, FetchFailed
-from tether_rt.recordings.fetch.failures import RETRY_AFTER_S, failed, not_in_time, of_status, passing, too_large, too_slow
+from tether_rt.recordings.fetch.connections import HostConnections
+from tether_rt.recordings.fetch.failures import RETRY_AFTER_S, failed, of_status, too_large, too_slow
 from tether_rt.recordings.fetch.fair_slots import FairSlots, SlotLimits
-from tether_rt.recordings.fetch.limits import SLOTS, Limits
-from tether_rt.recordings.fetch.resolver import FixedResolver, Lookup, SystemResolver, is_own_address
+from tether_rt.recordings.fetch.limits import FILE_SLOTS, SLOTS, Limits
+from tether_rt.recordings.fetch.resolver import Lookup, SystemResolver, is_own_address
 from tether_rt.recordings.fetch.response import HostResponse
 from tether_rt.recordings.fetch.url_policy import Address, Target, is_public, judge_url, listed_hosts, not_public, redirected
-from tether_rt.recordings.spool import Spool, SpooledFile, SpoolWriter
-from tether_rt.recordings.store import PIECE_BYTES
+from tether_rt.recordings.spool import Received, Receiver
 from tether_rt.runtime.backoff import Backoff
 
 _PASSES_SOON: Final = frozenset({"recording_not_found", "recording_forbidden", "recording_unavailable"})
@@ -48,7 +47,6 @@ class RecordingFetcher:
 
     def __init__(
         self,
-        spool: Spool,
         private_hosts: Iterable[str] = (),
         limits: Limits | None = None,
         observe: Callable[[FetchFailed], None] = lambda failure: None,
@@ -62,20 +60,24 @@ class RecordingFetcher:
         `observe` is called with the failure of each attempt. `lookup` resolves names, by default as the system does. `tls` is
         for an operator's own certificate authority.
         """
-        self._spool = spool
         self._listed = listed_hosts(private_hosts)
         self._limits = limits or Limits()
         self._observe = observe
         self._lookup = lookup or SystemResolver().lookup
-        self._tls = tls or ssl.create_default_context()
+        self._connections = HostConnections(tls or ssl.create_default_context(), self._limits.connect_s)
+        self._file_slots = FairSlots(FILE_SLOTS)
         self.slots = FairSlots(slots)
+
+    async def close(self) -> None:
+        """Close kept connections; idempotent."""
+        self._connections.close()
 
     def judge(self, url: str) -> None:
         """Raise `BadRequest` with the reason for a URL that is never fetched (`url_policy`); no name is looked up."""
         judge_url(url, self._listed)
 
-    async def fetch(self, url: str, organization_id: str, writer: SpoolWriter) -> SpooledFile:
-        """Fetch `url` into `writer`'s file and return it; try again while that may help, until `Limits.retry_s` are over.
+    async def fetch(self, url: str, organization_id: str, receiver: Receiver) -> Received:
+        """Fetch `url` into `receiver` and return it; try again while that may help, until `Limits.retry_s` are over.
 
         No slot is held between two attempts. Raises `BadRequest` with the reason when the URL is refused or its host does not
         deliver; `Unavailable` when the host will probably do so later, when the disk fails, or when too many fetches or
@@ -85,7 +87,7 @@ class RecordingFetcher:
         tries = 0
         while True:
             try:
-                return await self.attempt(url, organization_id, writer)
+                return await self.attempt(url, organization_id, receiver)
             except FetchFailed as failure:
                 tries += 1
                 wait_s = max(_BETWEEN_TRIES.wait_s(tries), failure.retry_after_s or 0)
@@ -94,30 +96,30 @@ class RecordingFetcher:
                     raise failure.answer(RETRY_AFTER_S) from failure
             await asyncio.sleep(wait_s)
 
-    async def attempt(self, url: str, organization_id: str, writer: SpoolWriter) -> SpooledFile:
-        """Fetch `url` once into `writer`'s file and return it.
+    async def attempt(self, url: str, organization_id: str, receiver: Receiver) -> Received:
+        """Fetch `url` once into `receiver` and return it.
 
         Raises `FetchFailed` for what lies with the URL or its host: see there whether another attempt may help. Raises
         `Unavailable` for what lies with this server: the disk fails, or too many fetches or look-ups are under way. After a
-        `FetchFailed` the file is empty again, and the same `writer` takes another attempt.
+        `FetchFailed` the receiver is empty again and takes another attempt.
         """
         try:
-            return await self._in_time(url, organization_id, writer)
+            return await self._in_time(url, organization_id, receiver)
         except FetchFailed as failure:
             self._observe(failure)
-            await self._spool.run(writer.restart)
+            await receiver.restart()
             raise
 
-    async def _in_time(self, url: str, organization_id: str, writer: SpoolWriter) -> SpooledFile:
+    async def _in_time(self, url: str, organization_id: str, receiver: Receiver) -> Received:
         try:
             async with asyncio.timeout(self._limits.total_s):
-                return await self._follow(url, organization_id, writer)
+                return await self._follow(url, organization_id, receiver)
         except TimeoutError as error:
             raise too_slow() from error
 
-    async def _follow(self, url: str, organization_id: str, writer: SpoolWriter) -> SpooledFile:
+    async def _follow(self, url: str, organization_id: str, receiver: Receiver) -> Received:
         target = self._judge(url)
-        location = await self._get(target, organization_id, writer)
+        location = await self._get(target, organization_id, receiver)
         redirects = 0
         while location is not None:
             redirects += 1
@@ -125,11 +127,11 @@ class RecordingFetcher:
                 raise failed(f"more than {self._limits.redirects} redirects")
             try:
                 target = self._judge(location, target)
-                location = await self._get(target, organization_id, writer)
+                location = await self._get(target, organization_id, receiver)
             except FetchFailed as failure:
                 failure.args = (f"{failure} (after a redirect)",)
                 raise
-        return await self._spool.run(writer.finish)
+        return await receiver.finish()
 
     def _judge(self, url: str, redirecting: Target | None = None) -> Target:
         try:
@@ -137,27 +139,52 @@ class RecordingFetcher:
         except BadRequest as refusal:
             raise FetchFailed(str(refusal), "recording_address_refused", may_get_better=False) from refusal
 
-    async def _get(self, target: Target, organization_id: str, writer: SpoolWriter) -> str | None:
-        """Write what is at `target` to `writer`'s file, or return where its host redirects to.
+    async def _get(self, target: Target, organization_id: str, receiver: Receiver) -> str | None:
+        """Write what is at `target` to `receiver`, or return where its host redirects to.
 
         Each hop waits for a slot of its own: the limit of a host holds for those who are redirected to it, too.
         """
         async with self.slots.slot(organization_id, target.host):
-            return await self._get_in_slot(target, organization_id, writer)
+            return await self._get_in_slot(target, organization_id, receiver)
 
-    async def _get_in_slot(self, target: Target, organization_id: str, writer: SpoolWriter) -> str | None:
-        stream = await self._connect(target, await self._addresses(target))
-        response = HostResponse(stream, self._limits, lambda: self.slots.must_yield(organization_id))
+    async def _get_in_slot(self, target: Target, organization_id: str, receiver: Receiver) -> str | None:
+        addresses = await self._addresses(target)
+        kept = self._connections.take(target, addresses)
+        if kept is not None:
+            response = self._response(kept, organization_id)
+            try:
+                return await self._exchange(response, kept, target, organization_id, receiver, is_kept=True)
+            except FetchFailed:
+                if not response.is_stale:  # a GET that was not answered may be sent again (RFC 9110 section 9.2.2)
+                    raise
+        stream = await self._connections.connect(target, addresses)
+        return await self._exchange(self._response(stream, organization_id), stream, target, organization_id, receiver)
+
+    def _response(self, stream: IOStream, organization_id: str) -> HostResponse:
+        return HostResponse(stream, self._limits, lambda: self.slots.must_yield(organization_id))
+
+    async def _exchange(
+        self,
+        response: HostResponse,
+        stream: IOStream,
+        target: Target,
+        organization_id: str,
+        receiver: Receiver,
+        *,
+        is_kept: bool = False,
+    ) -> str | None:
         try:
-            head = await response.head(target)
+            head = await response.head(target, is_kept=is_kept)
             headers = {name: value.decode("latin-1") for name, value in head.headers}
             if head.status_code in _REDIRECTS and b"location" in headers:
                 return _utf8(headers[b"location"])
             self._require_recording(head.status_code, headers)
-            await self._save(response, writer)
+            receiver.expect(int(headers.get(b"content-length", 0)))
+            await self._save(response, target, organization_id, receiver)
             return None
         finally:
-            response.close()
+            if response.end():
+                self._connections.keep(target, stream)
 
     def _require_recording(self, status: int, headers: dict[bytes, str]) -> None:
         if status != 200:
@@ -168,23 +195,24 @@ class RecordingFetcher:
         if int(headers.get(b"content-length", 0)) > self._limits.size_bytes:
             raise too_large(self._limits.size_bytes)
 
-    async def _save(self, response: HostResponse, writer: SpoolWriter) -> None:
-        size_bytes = 0
-        # Small pieces of a slow host are gathered, so that a thread is not started for each packet.
-        pending = bytearray()
-        while piece := await response.piece():
-            size_bytes += len(piece)
-            if size_bytes > self._limits.size_bytes:
-                raise too_large(self._limits.size_bytes)
-            pending += piece
-            if len(pending) >= PIECE_BYTES:
+    async def _save(self, response: HostResponse, target: Target, organization_id: str, receiver: Receiver) -> None:
+        async with AsyncExitStack() as file_slot:
+            has_slot = False
+            while piece := await response.piece():
+                # Small pieces of a slow host are gathered, so that a thread is not started for each packet.
+                is_kept = receiver.keep(piece)
+                if receiver.size_bytes > self._limits.size_bytes:
+                    raise too_large(self._limits.size_bytes)
+                if is_kept:
+                    continue
                 response.is_writing = True
-                await self._spool.run(writer.write, bytes(pending))
+                if not has_slot:
+                    await file_slot.enter_async_context(self._file_slots.slot(organization_id, target.host))
+                    has_slot = True
+                await receiver.flush()
                 response.is_writing = False
-                pending.clear()
-        if not size_bytes:
+        if not receiver.size_bytes:
             raise failed("its host sent nothing", may_get_better=True)
-        await self._spool.run(writer.write, bytes(pending))
 
     async def _addresses(self, target: Target) -> list[Address]:
         if target.address is not None:
@@ -200,31 +228,6 @@ class RecordingFetcher:
         if not target.is_listed and not all(is_public(address) and not is_own_address(address) for address in addresses):
             raise FetchFailed(str(not_public()), "recording_address_refused", may_get_better=False)
         return addresses
-
-    async def _connect(self, target: Target, addresses: list[Address]) -> IOStream:
-        client = TCPClient(resolver=FixedResolver(addresses))
-        try:
-            stream = await client.connect(
-                target.host,
-                target.port,
-                ssl_options=self._tls if target.scheme == "https" else None,
-                max_buffer_size=4 * PIECE_BYTES,
-                timeout=self._limits.connect_s,
-            )
-        except ssl.SSLCertVerificationError as error:
-            raise failed("its host's certificate does not hold") from error
-        except ssl.SSLError as error:
-            raise failed("its host does not speak HTTPS there") from error
-        except TornadoTimeoutError as error:
-            raise not_in_time() from error
-        except OSError as error:
-            raise passing("its host refuses the connection or is not reachable") from error
-        finally:
-            client.close()
-        if isinstance(stream.socket, ssl.SSLSocket):
-            # An end of the connection without `close_notify` is to be an error, and not the end of the recording.
-            stream.socket.suppress_ragged_eofs = False  # type: ignore[attr-defined]  # a parameter that TCPClient does not pass
-        return stream
 
 
 def _utf8(header: str) -> str:

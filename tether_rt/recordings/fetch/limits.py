@@ -51,3 +51,7 @@ SLOTS: Final = SlotLimits(
 )
 FEW_SLOTS: Final = replace(SLOTS, total=32, per_organization=16, per_host=16)
 """Where the limit on open files is low."""
+MAX_FILES: Final = 64
+"""Recordings above `spool.MEMORY_BYTES` that arrive at once: each takes its size on the disk."""
+MAX_FILES_OF_ONE: Final = 32
+FILE_SLOTS: Final = replace(SLOTS, total=MAX_FILES, per_organization=MAX_FILES_OF_ONE, per_host=MAX_FILES)
