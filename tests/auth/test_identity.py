@@ -9,10 +9,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.support.proxy import Proxy
 from tests.support.service import SECRET, add_user
 from tether_rt import accounts
 from tether_rt.auth.credentials import Keyring, SessionClaims
 from tether_rt.auth.identity import MAX_WAITING, Identity, LookupCache
+from tether_rt.auth.source_admin import SourceAdmin
 from tether_rt.domain.source import Source
 from tether_rt.errors import Unavailable
 from tether_rt.mongo import client as store
@@ -242,3 +244,49 @@ async def test_a_text_that_is_no_token_or_key_needs_no_query(database: store.Dat
     assert await asked.caller(token[:-1], Deadline()) is None
     await database.command("profile", 0)
     assert await database["system.profile"].count_documents({"op": "query"}) == 0
+
+
+async def vendors_source(database: store.Database) -> str:
+    """Add an ElevenLabs source and return its id."""
+    body = {"name": "Voice agents", "kind": "elevenlabs", "secrets": ["wsec_1"]}
+    return (await SourceAdmin(Sources(database), Keyring(SECRET)).add(store.new_id(), None, body)).source["_id"]
+
+
+async def test_a_vendors_secrets_are_read_by_every_process_within_seconds(database: store.Database) -> None:
+    now_s = 0.0
+    identity = identity_with(database)
+    elsewhere = Identity(
+        Users(database), Sources(database), Sessions(database), Keyring(SECRET), clock=lambda: now_s
+    )  # another process
+    source_id = await vendors_source(database)
+    admin = SourceAdmin(Sources(database), Keyring(SECRET), identity.forget)
+    for asked in (identity, elsewhere):
+        assert await asked.elevenlabs_source("wsec_1", Deadline()) is not None
+    await admin.change(None, source_id, {"secrets": ["wsec_2"]})
+    now_s = 4.0
+    for asked in (identity, elsewhere):
+        found = await asked.vendor_source("elevenlabs", source_id, Deadline())
+        assert found is not None
+        assert found.secrets == ("wsec_2",)
+        assert "wsec_2" not in repr(found)
+        assert await asked.elevenlabs_source("wsec_1", Deadline()) is None
+
+
+async def test_secrets_sealed_with_another_secret_prove_nothing_and_the_log_says_so(
+    database: store.Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    source_id = await vendors_source(database)
+    moved = identity_with(database, "another secret, after a move without the old one")
+    found = await moved.vendor_source("elevenlabs", source_id, Deadline())
+    assert found is not None
+    assert found.secrets == ()
+    assert [record.message for record in caplog.records if record.name == "tether.auth"] == ["source_secrets_unreadable"]
+
+
+async def test_what_is_no_id_is_not_looked_up(proxied: store.Database, proxy: Proxy) -> None:
+    identity = identity_with(proxied)
+    await proxy.refuse()
+    for text in ("", "x", "F" * 24, "f" * 25, "f" * 23 + "\n"):
+        assert await identity.vendor_source("retell", text, Deadline()) is None
+    with pytest.raises(store.DriverError):
+        await identity.vendor_source("retell", "f" * 24, Deadline())
