@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 from tether_rt.domain.source import Source
 from tether_rt.errors import BadRequest
 from tether_rt.http.json_body import parse
-from tether_rt.ingest.vendors import bland, elevenlabs, retell, standard, twilio, vapi
+from tether_rt.ingest.vendors import bland, elevenlabs, quo, retell, standard, telnyx, twilio, vapi
 from tether_rt.ingest.vendors.parts import Adapted, Dead
 from tether_rt.ingest.vendors.reading import Payload, Unusable
 
@@ -44,6 +44,8 @@ VENDORS: Final[Mapping[str, Vendor]] = MappingProxyType(
         "twilio": Vendor(twilio.adapt, parse_form, recording_hosts=("twilio.com",)),
         "standard": Vendor(standard.adapt),
         "bland": Vendor(bland.adapt, recording_hosts=("bland.ai",)),
+        "telnyx": Vendor(telnyx.adapt, recording_hosts=("telnyx.com",)),
+        "quo": Vendor(quo.adapt, recording_hosts=("quo.com", "openphone.com")),
     }
 )
 
