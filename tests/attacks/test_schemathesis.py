@@ -51,6 +51,7 @@ SCHEMA = schemathesis.openapi.from_dict(
                 accepted_by_more_than_the_schema("post_calls_ingest"),
                 # What is wrong with a body is its answer.
                 {"include-operation-id": "post_calls_validate", "checks": {"negative_data_rejection": {"enabled": False}}},
+                {"include-operation-id": "post_webhook_dry_run", "checks": {"negative_data_rejection": {"enabled": False}}},
                 accepted_by_more_than_the_schema("patch_calls_ingest"),
                 accepted_by_more_than_the_schema("patch_calls_ingest_by_id"),
                 accepted_by_more_than_the_schema("post_sources"),
@@ -203,8 +204,16 @@ def test_every_operation_succeeds_as_the_contract_says(site: Site) -> None:
     ask("get_sources_by_id", **of_source)
     ask("patch_sources_by_id", **of_source, body={"enabled": False})
     ask("post_sources_rotate", **of_source, body={"overlapHours": 1})
+    event = {"message": {"type": "status-update", "call": {"id": "one"}}}
+    vapi = {"name": "Vapi", "kind": "vapi", "secrets": ["a secret of Vapi's"], "settings": {"proof": "secret"}}
+    vendors = {"vendor": "vapi", "sourceId": ask("post_sources", body=vapi).json()["source"]["id"]}
+    ask("post_webhook", path_parameters=vendors, headers={"X-Vapi-Secret": "a secret of Vapi's"}, body=event)
+    ask("post_webhook_dry_run", path_parameters={"vendor": "vapi"}, query={"source": vendors["sourceId"]}, body=event)
+    secret = uuid.uuid4().hex
+    ask("post_sources", body={"name": "ElevenLabs", "kind": "elevenlabs", "secrets": [secret]})
+    ask("post_webhook_elevenlabs", headers={"Authorization": f"Bearer {secret}"}, body={"type": "another"})
     site.http.post(site.url + "/api/calls/ingest", json={}, headers=site.headers("post_calls_ingest"))
-    while not (kept := ask("get_deliveries").json()["deliveries"]):  # it is kept after its answer
+    while not (kept := ask("get_deliveries", query={"verdict": "refused"}).json()["deliveries"]):  # it is kept after its answer
         time.sleep(0.05)
     of_delivery = {"path_parameters": {"deliveryId": kept[0]["id"]}}
     for operation_id in ("get_deliveries_by_id", "get_deliveries_by_id_body", "post_deliveries_by_id_replay"):
