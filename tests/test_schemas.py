@@ -104,7 +104,9 @@ def test_every_operation_says_who_may_use_it_and_what_can_go_wrong(operation_id:
         assert "401" in statuses
     if "sessionCookie" in schemes:
         assert "403" in statuses
-    if "requestBody" in operation:
+    if operation_id.startswith("post_webhook"):  # a body in a vendor's own shape, of any type
+        assert {"400", "413"} <= statuses
+    elif "requestBody" in operation:
         assert {"400", "413", "415"} <= statuses
         assert operation["requestBody"]["required"] is True
         assert list(operation["requestBody"]["content"]) == ["application/json"]
@@ -197,8 +199,8 @@ def test_schemas_use_only_keywords_that_are_worded_and_formats_that_are_enforced
 
 
 def test_requests_say_plainly_what_a_pattern_or_a_choice_means() -> None:
-    for operation in OPERATIONS.values():
-        if "requestBody" not in operation:
+    for operation_id, operation in OPERATIONS.items():
+        if "requestBody" not in operation or operation_id.startswith("post_webhook"):
             continue
         schemas = list(keywords_of(SCHEMAS[schema_name(operation["requestBody"]["content"]["application/json"])]))
         choices = [choice for schema in schemas for choice in schema.get("anyOf", ())]
