@@ -59,6 +59,8 @@ CALLS = {
     "retell": ["retell-call_ended.json", "retell-call_analyzed.json"],
     "retell, no answer": ["retell-call_ended-no_answer.json", "retell-call_analyzed-no_answer.json"],
     "twilio": ["twilio-status-completed.txt", "twilio-recording-completed.txt"],
+    "telnyx": [f"telnyx-call.{event}.json" for event in ("initiated", "hangup", "recording.saved")],
+    "quo": [f"quo-call.{event}completed.json" for event in ("", "recording.", "transcript.", "summary.")],
 }
 """Events of one call, in the order in which they are sent."""
 
