@@ -143,6 +143,7 @@ async def test_a_store_that_fails_refuses_recordings_with_503_and_nothing_is_hal
 
 
 async def test_a_slow_store_delays_nobody_who_does_not_need_it(bucket: FaultyStore, mongodb_uri: str, tmp_path: Path) -> None:
+    """Uploads of one organization overlap, its other calls go on, and no call is there before its recording."""
     async with program(tmp_path, mongodb_uri, variables=bucket.variables) as running:
         tenant = await running.tenant()
         vendor = running.vendor(tenant)
@@ -150,7 +151,9 @@ async def test_a_slow_store_delays_nobody_who_does_not_need_it(bucket: FaultySto
         slow = [asyncio.create_task(vendor.post(voiced(SIZES[0]))) for _ in range(20)]
         others = await asyncio.gather(*(vendor.post(missed()) for _ in range(20)))
         assert {status for status, _ in others} == {201}
+        await eventually(lambda: bucket.held >= len(slow))
         assert not any(task.done() for task in slow)
+        assert len((await verify(running.database, vendor.ledger)).calls) == len(others)
         bucket.forwards.set()
         assert {status for status, _ in await asyncio.gather(*slow)} == {201}
         await verify(running.database, vendor.ledger, tenant)

@@ -25,6 +25,8 @@ class FaultyStore:
         self.forwards = asyncio.Event()
         """Requests are held until this is set."""
         self.forwards.set()
+        self.held = 0
+        """How many requests are held now."""
         self.port = 0
         self._server: asyncio.Server | None = None
         self._busy: set[asyncio.Task[None]] = set()
@@ -92,7 +94,11 @@ class FaultyStore:
         if self.is_silent:
             await reader.read()
             return
-        await self.forwards.wait()
+        self.held += 1
+        try:
+            await self.forwards.wait()
+        finally:
+            self.held -= 1
         if self.status is None:
             headers["connection"] = "close"
             head = "\r\n".join([first, *(f"{name}: {value}" for name, value in headers.items()), "", ""])
