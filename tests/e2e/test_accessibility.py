@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,21 @@ pytestmark = on_disk
 
 AXE: Final = (Path(__file__).parents[2] / "static/node_modules/axe-core/axe.min.js").read_text()
 RULES: Final = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
+
+
+UNREACHED: Final = {
+    "event": "call_ended",
+    "call": {
+        "call_id": "call_9a32d5e10c8f4b46b7c2d3e4f506",
+        "call_type": "phone_call",
+        "direction": "outbound",
+        "from_number": "+14155550118",
+        "to_number": "+14155550177",
+        "disconnection_reason": "dial_no_answer",
+        "an odd name without any end" * 9: "x" * 300,
+    },
+}
+"""A webhook of Retell's about a call that nobody took."""
 
 
 async def _violations(page: Page) -> list[str]:
@@ -75,6 +91,12 @@ async def _views(agent: Agent, tenant: Tenant) -> list[str]:
     wrong.extend(f"secrets: {one}" for one in await _violations(page))
     await look("sources", at="/#/sources", sign=".source")
     await look("payload test", at="/#/payload-test", sign="textarea")
+    await page.get_by_label("Vendor").select_option("Retell")
+    await page.get_by_role("textbox", name="Payload").fill(json.dumps(UNREACHED))
+    await page.get_by_role("button", name="Test", exact=True).click()
+    await page.locator(".trail-note").first.focus()
+    await expect(page.locator(".body-line[data-marked]")).to_be_visible()
+    wrong.extend(f"tested payload: {one}" for one in await _violations(page))
     await look("guide", at="/docs/vendor", sign="h1")
     return wrong
 
@@ -132,6 +154,12 @@ async def test_no_view_is_wider_than_a_small_phone(service: Service, new_agent: 
         await expect(agent.page.locator(sign).first).to_be_visible()
         await agent.painted()
         assert await agent.page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), path
+    await agent.open("/#/payload-test")
+    await agent.page.get_by_label("Vendor").select_option("Retell")
+    await agent.page.get_by_role("textbox", name="Payload").fill(json.dumps(UNREACHED))
+    await agent.page.get_by_role("button", name="Test", exact=True).click()
+    await expect(agent.page.locator(".trail-note").first).to_be_visible()
+    assert await agent.page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), "a tested payload"
 
 
 async def test_new_calls_are_announced_together_and_not_often(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:

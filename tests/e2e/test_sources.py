@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import base64
 import re
+import time
 from dataclasses import replace
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
 from playwright.async_api import expect
 
 from tests.e2e.conftest import NewAgent, on_disk
-from tests.support.service import Service, missed
+from tests.support.service import Answer, Service, Tenant, missed
+from tests.support.signing import SIGNERS
 
 pytestmark = on_disk
 
+SAMPLES: Final = Path(__file__).parents[1] / "ingest/vendors/samples"
 SECRET: Final = "whsec_AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA="
 VENDORS: Final = {
     "elevenlabs": ("ElevenLabs", "audio", "Webhook secret"),
@@ -165,3 +169,47 @@ async def test_settings_of_a_vendors_source_are_saved_and_wrong_ones_are_named(s
     await expect(page.get_by_text("Saved")).to_be_visible()
     settings = (await admin.get(f"/api/sources/{added['id']}")).body["source"]["settings"]
     assert (settings["publicUrl"], settings["fetchPasswordSet"]) == (None, True), "an empty password stays as it was"
+
+
+async def _post(admin: Tenant, source: dict[str, Any], body: bytes, secret: str) -> Answer:
+    headers = {"Content-Type": "application/json", **SIGNERS[source["kind"]](secret, body, time.time())}
+    return await admin.request("POST", source["webhookPath"], data=body, headers=headers)
+
+
+async def test_the_first_delivery_is_seen_to_arrive(service: Service, new_agent: NewAgent) -> None:
+    admin = await service.tenant(role="admin")
+    added = {"name": "Front desk", "kind": "elevenlabs", "secrets": ["wsec_right"]}
+    source = (await admin.post("/api/sources", added)).body["source"]
+    agent = await new_agent(service.base_url)
+    await agent.enter(admin, f"/#/sources/{source['id']}")
+    page = agent.page
+    arrivals = page.locator(".arrivals")
+    await expect(arrivals).to_contain_text("Waiting for the first delivery.")
+    body = (SAMPLES / "elevenlabs-post_call_transcription.json").read_bytes()
+
+    assert (await _post(admin, source, body, "wsec_wrong")).status == 401
+    await expect(arrivals).to_contain_text("Refused")
+    await expect(arrivals).to_contain_text("The signature was wrong or missing.")
+    await expect(page.get_by_role("heading", name="Refused at the door")).to_be_visible()
+
+    answer = await _post(admin, source, body, "wsec_right")
+    assert answer.status == 200
+    await expect(arrivals).to_contain_text("New call")
+    await expect(page.locator(".delivery-facts")).to_contain_text("New call")
+    await expect(page.get_by_role("list", name="Recent deliveries").get_by_role("listitem")).to_have_count(1)
+
+    await arrivals.get_by_role("link", name="View call").click()
+    call = page.get_by_test_id("call")
+    await expect(call).to_contain_text("Outbound call to (415) 555-0142")
+    await expect(call.get_by_test_id("outcome")).to_contain_text("Ended because of")
+    tools = call.locator(".turn-tools").first
+    await tools.get_by_text("lookup_delivery").click()
+    await expect(tools).to_contain_text("+14155550142")
+
+    await agent.open(f"/#/deliveries?source={source['id']}")
+    await page.locator(".delivery-link").click()
+    await expect(page.get_by_role("heading", name="Webhook from Front desk")).to_be_focused()
+    row = page.locator(".trail-note", has_text="toNumber")
+    await expect(row).to_be_enabled()
+    await row.focus()
+    await expect(page.locator(".body-line[data-marked]")).to_have_text('"external_number": "+14155550142",')

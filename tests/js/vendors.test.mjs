@@ -43,7 +43,7 @@ test("an outcome shows what the vendor said, whatever its form", () => {
     ["Successful", "No"],
     ["Sentiment", "Positive"],
     ["Score", "0"],
-    ["Cost", '{"usd":1}'],
+    ["Cost, in the vendor's unit", '{"usd":1}'],
     ["Voicemail", "A machine answered"],
   ]);
   for (const nothing of [undefined, null, {}, { voicemail: false }]) assert.deepEqual(outcomeFacts(nothing), []);

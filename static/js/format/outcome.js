@@ -4,7 +4,7 @@ const LABELS = {
   success: "Successful",
   sentiment: "Sentiment",
   score: "Score",
-  cost: "Cost",
+  cost: "Cost, in the vendor's unit",
   endedReason: "Ended because of",
   voicemail: "Voicemail",
 };

@@ -127,7 +127,7 @@ function Result({ result }) {
         <h3 id="payload-title">Payload</h3>
         ${
           lines
-            ? html`<${JsonBody} lines=${lines} wrong=${NOTHING_WRONG} label="Payload" />`
+            ? html`<${JsonBody} lines=${lines} wrong=${NOTHING_WRONG} label="Payload, line by line" />`
             : html`<p class="muted">It cannot be read.</p>`
         }
       </section>

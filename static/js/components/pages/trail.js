@@ -15,7 +15,9 @@ export function Trail({ notes, lines, body }) {
     return notes.map(({ path }) => (path ? find(path) : null));
   }, [notes, lines]);
   useEffect(() => mark(body.current, ranges[at] ?? null), [at, ranges]);
-  const leave = ({ relatedTarget }) => body.current.contains(relatedTarget) || setAt(null);
+  // A place that has been gone to stays marked. Scrolling there moves rows below the pointer, which is no pointing.
+  const leave = (focused) => body.current.contains(focused) || setAt(null);
+  const point = ({ movementX, movementY }, index) => (movementX || movementY) && setAt(index);
   const go = (range) => {
     const line = linesOf(body.current)[range[0]];
     if (!line) return;
@@ -23,7 +25,7 @@ export function Trail({ notes, lines, body }) {
     line.scrollIntoView({ block: "center" });
     line.focus({ preventScroll: true });
   };
-  return html`<ul class="trail" role="list" onPointerLeave=${() => setAt(null)}>
+  return html`<ul class="trail" role="list" onPointerLeave=${() => leave(document.activeElement)}>
     ${notes.map((note, index) => {
       const range = ranges[index];
       return html`<li key=${index}>
@@ -33,9 +35,9 @@ export function Trail({ notes, lines, body }) {
           data-kind=${note.field ? "field" : "left-out"}
           data-now=${index === at ? "" : null}
           disabled=${range === null}
-          onPointerEnter=${() => setAt(index)}
+          onPointerMove=${(event) => point(event, index)}
           onFocus=${() => setAt(index)}
-          onBlur=${leave}
+          onBlur=${({ relatedTarget }) => leave(relatedTarget)}
           onClick=${() => go(range)}
         >
           <span class="trail-field">${note.field ?? html`<span class="muted">not used</span>`}</span>
