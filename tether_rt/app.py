@@ -201,6 +201,7 @@ class App:
             keyring,
             self.metrics,
             self.waveforms.announce,
+            self.identity.source_by_id,
             self._schedule,
         )
         self.supervisor.add("later recordings", self.later_recordings.run)

@@ -27,6 +27,8 @@ MAX_SECRETS: Final = 5
 STANDARD_KIND: Final = "standard"
 """The kind of a source that sends the contract's own body in a signed webhook (Standard Webhooks)."""
 
+EXTERNAL: Final = "external"
+"""What calls of a source of the kind `api` have as `provider`."""
 OVERLAP_HOURS: Final = 24.0
 """How long the key before a new one holds, unless a request says otherwise."""
 
@@ -72,7 +74,7 @@ class Source:
     @property
     def provider(self) -> str:
         """What its calls and their events have as `provider`."""
-        return "external" if self.kind == API_KIND else self.kind
+        return EXTERNAL if self.kind == API_KIND else self.kind
 
     @property
     def webhook_path(self) -> str | None:

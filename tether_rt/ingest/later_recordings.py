@@ -16,7 +16,7 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -24,14 +24,17 @@ from typing import Any, Final
 from tether_rt.auth.credentials import Keyring
 from tether_rt.domain.call import Recording
 from tether_rt.domain.events import call_updated, fetch_messages, recording_failed, recording_ready
+from tether_rt.domain.source import Source
 from tether_rt.domain.warnings import recording_warnings
 from tether_rt.errors import BadRequest, FetchFailed, NotFound, Unavailable
 from tether_rt.ingest.group_commit import GroupCommit
+from tether_rt.ingest.vendors.registry import VENDORS
 from tether_rt.mongo.amendments import Amended, Amendment, Change, ids_of
 from tether_rt.mongo.calls import recording_document
 from tether_rt.mongo.client import DriverError, unavailable
 from tether_rt.mongo.documents import CallDocument, PendingRecordingDocument, RecordingErrorDocument
 from tether_rt.mongo.pending_recordings import PendingRecordings
+from tether_rt.recordings.fetch.credentials import Credentials
 from tether_rt.recordings.intake import RecordingIntake
 from tether_rt.recordings.uploads import Uploads
 from tether_rt.runtime.logs import log
@@ -44,6 +47,8 @@ MAX_WAITING_OF_ONE: Final = 10_000
 """Recordings of one organization that may wait to be fetched. With more, further calls with an address are refused: their
 vendor keeps them, and hears of it at once."""
 _COUNTED_FOR_S: Final = 5.0
+FindSource = Callable[[str, str], Awaitable[Source | None]]
+"""Returns an organization's source by its id."""
 _LOG: Final = logging.getLogger("tether.recordings")
 
 
@@ -82,6 +87,7 @@ class LaterRecordings:
         keyring: Keyring,
         metrics: Metrics,
         announce: Callable[[Recording], None],
+        find_source: FindSource,
         schedule: Schedule,
     ) -> None:
         """`announce` is called with each recording once it is durable and committed."""
@@ -92,6 +98,7 @@ class LaterRecordings:
         self._keyring = keyring
         self._metrics = metrics
         self._announce = announce
+        self._find_source = find_source
         self._schedule = schedule
         self._waiting: dict[str, _Count] = {}
         """By organization, for those that have sent a call lately."""
@@ -249,7 +256,8 @@ class LaterRecordings:
             sentence = "recording could not be fetched: its address was encrypted with another secret of the server"
             return FetchFailed(sentence, "recording_not_fetched", may_get_better=False)
         try:
-            return await self._intake.fetch_once(url, claimed["organizationId"], claimed["_id"])
+            credentials = await self._credentials(claimed)
+            return await self._intake.fetch_once(url, claimed["organizationId"], claimed["_id"], credentials)
         except FetchFailed as failure:
             return failure
         except BadRequest as refusal:
@@ -260,6 +268,16 @@ class LaterRecordings:
             _log_unexpected(claimed)
             sentence = "recording could not be fetched: something went wrong here"
             return FetchFailed(sentence, "internal_error", may_get_better=True)
+
+    async def _credentials(self, claimed: PendingRecordingDocument) -> Credentials | None:
+        """Return what the call's source fetches its vendor's recordings with, None for most."""
+        source_id = claimed.get("sourceId")
+        source = await self._find_source(claimed["organizationId"], source_id) if source_id is not None else None
+        if source is None or source.kind not in VENDORS or source.settings.sealed_fetch_password is None:
+            return None
+        password = self._keyring.unseal(source.settings.sealed_fetch_password)
+        hosts = VENDORS[source.kind].recording_hosts
+        return Credentials(hosts, source.settings.fetch_user, password) if password is not None else None
 
     async def _settle(self, claimed: PendingRecordingDocument, result: Recording | FetchFailed | None) -> None:
         organization_id, call_id, attempts = claimed["organizationId"], claimed["_id"], claimed["attempts"]

@@ -26,7 +26,7 @@ from tether_rt.errors import BadRequest, TetherError, Unavailable
 from tether_rt.ingest.amending import Also, amendment_of
 from tether_rt.ingest.delivery_bodies import Body, DeliveryBodies, file_part
 from tether_rt.ingest.group_commit import MAX_WAITING_CALLS, GroupCommit
-from tether_rt.ingest.later_recordings import LaterRecordings
+from tether_rt.ingest.later_recordings import FindSource, LaterRecordings
 from tether_rt.ingest.pipeline import Pipeline
 from tether_rt.ingest.vendors.assembly import Arrived, Assembled, Waits, assemble, lacking, missing_of
 from tether_rt.ingest.vendors.parts import Dead, Ignored, Part
@@ -55,9 +55,6 @@ POLL_S: Final = 1.0
 _IN_THREAD_BYTES: Final = 64 * 1024
 _MAX_NOTES: Final = 500
 _LOG: Final = logging.getLogger("tether.webhooks")
-
-FindSource = Callable[[str, str], Awaitable[Source | None]]
-"""Returns an organization's source by its id."""
 
 
 class Event(NamedTuple):

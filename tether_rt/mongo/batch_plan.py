@@ -17,6 +17,7 @@ from tether_rt.domain.events import CallIds, Event, call_events, count_events, e
 from tether_rt.domain.fingerprint import same_content
 from tether_rt.domain.names import better_name
 from tether_rt.domain.phone import same_telephone
+from tether_rt.domain.source import EXTERNAL
 from tether_rt.domain.warnings import CallWarning
 from tether_rt.mongo.amendments import Amended, AmendedCall, Amendment, AmendmentOutcome, Missing
 from tether_rt.mongo.calls import call_document
@@ -44,9 +45,9 @@ class Entry(NamedTuple):
         return self.call.organization_id
 
     @property
-    def source_id(self) -> str:
-        """The source that the call came from."""
-        return self.call.source_id
+    def source_id(self) -> str | None:
+        """The source whose credentials its recording may need: None for those that have none."""
+        return self.call.source_id if self.call.provider != EXTERNAL else None
 
     @property
     def weight_bytes(self) -> int:

@@ -16,6 +16,7 @@ from tether_rt.recordings.audio_type import HEAD_BYTES, AudioType, sniff
 from tether_rt.recordings.base64_audio import decode_base64, decode_pieces, named
 from tether_rt.recordings.duration import duration_s
 from tether_rt.recordings.embedded_recording import LargeText
+from tether_rt.recordings.fetch.credentials import Credentials
 from tether_rt.recordings.fetch.fetcher import RecordingFetcher
 from tether_rt.recordings.fetch.url_policy import MAX_URL_CHARS
 from tether_rt.recordings.spool import Spool, SpooledFile, SpoolWriter
@@ -101,7 +102,9 @@ class RecordingIntake:
         except BadRequest as refusal:
             raise named(refusal) from refusal
 
-    async def fetch_once(self, url: str, organization_id: str, call_id: str) -> Recording:
+    async def fetch_once(
+        self, url: str, organization_id: str, call_id: str, credentials: Credentials | None = None
+    ) -> Recording:
         """Fetch a recording of a stored call with one attempt and store it; return it once it is durable.
 
         Commit it with `Uploads.deciding`.
@@ -111,7 +114,7 @@ class RecordingIntake:
         """
         began_s = time.perf_counter()
         async with self._spool.receiving() as receiver:
-            source = _Source("url", *await self._fetcher.attempt(url, organization_id, receiver))
+            source = _Source("url", *await self._fetcher.attempt(url, organization_id, receiver, credentials))
             place = _Place(organization_id, call_id, secrets.randbelow(_NUMBERS))
             return await self._store_source(source, place, began_s)
 

@@ -19,12 +19,14 @@ import ssl
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Final
 
 from tornado.iostream import IOStream
 
 from tether_rt.errors import BadRequest, FetchFailed
 from tether_rt.recordings.fetch.connections import HostConnections
+from tether_rt.recordings.fetch.credentials import Credentials
 from tether_rt.recordings.fetch.failures import RETRY_AFTER_S, failed, of_status, too_large, too_slow
 from tether_rt.recordings.fetch.fair_slots import FairSlots, SlotLimits
 from tether_rt.recordings.fetch.limits import FILE_SLOTS, SLOTS, Limits
@@ -96,29 +98,31 @@ class RecordingFetcher:
                     raise failure.answer(RETRY_AFTER_S) from failure
             await asyncio.sleep(wait_s)
 
-    async def attempt(self, url: str, organization_id: str, receiver: Receiver) -> Received:
-        """Fetch `url` once into `receiver` and return it.
+    async def attempt(
+        self, url: str, organization_id: str, receiver: Receiver, credentials: Credentials | None = None
+    ) -> Received:
+        """Fetch `url` once into `receiver` and return it; `credentials` go to the hosts that they are for, and no others.
 
         Raises `FetchFailed` for what lies with the URL or its host: see there whether another attempt may help. Raises
         `Unavailable` for what lies with this server: the disk fails, or too many fetches or look-ups are under way. After a
         `FetchFailed` the receiver is empty again and takes another attempt.
         """
         try:
-            return await self._in_time(url, organization_id, receiver)
+            return await self._in_time(url, organization_id, receiver, credentials)
         except FetchFailed as failure:
             self._observe(failure)
             await receiver.restart()
             raise
 
-    async def _in_time(self, url: str, organization_id: str, receiver: Receiver) -> Received:
+    async def _in_time(self, url: str, organization_id: str, receiver: Receiver, credentials: Credentials | None) -> Received:
         try:
             async with asyncio.timeout(self._limits.total_s):
-                return await self._follow(url, organization_id, receiver)
+                return await self._follow(url, organization_id, receiver, credentials)
         except TimeoutError as error:
             raise too_slow() from error
 
-    async def _follow(self, url: str, organization_id: str, receiver: Receiver) -> Received:
-        target = self._judge(url)
+    async def _follow(self, url: str, organization_id: str, receiver: Receiver, credentials: Credentials | None) -> Received:
+        target = _authorized(self._judge(url), credentials)
         location = await self._get(target, organization_id, receiver)
         redirects = 0
         while location is not None:
@@ -126,7 +130,7 @@ class RecordingFetcher:
             if redirects > self._limits.redirects:
                 raise failed(f"more than {self._limits.redirects} redirects")
             try:
-                target = self._judge(location, target)
+                target = _authorized(self._judge(location, target), credentials)
                 location = await self._get(target, organization_id, receiver)
             except FetchFailed as failure:
                 failure.args = (f"{failure} (after a redirect)",)
@@ -228,6 +232,10 @@ class RecordingFetcher:
         if not target.is_listed and not all(is_public(address) and not is_own_address(address) for address in addresses):
             raise FetchFailed(str(not_public()), "recording_address_refused", may_get_better=False)
         return addresses
+
+
+def _authorized(target: Target, credentials: Credentials | None) -> Target:
+    return replace(target, authorization=credentials.for_target(target)) if credentials is not None else target
 
 
 def _utf8(header: str) -> str:

@@ -64,6 +64,7 @@ class HostResponse:
                 ("Accept", "audio/*, */*;q=0.5"),
                 # A compressed response could be a gigabyte in a megabyte; audio is compressed already.
                 ("Accept-Encoding", "identity"),
+                *([("Authorization", target.authorization)] if target.authorization is not None else ()),
             ],
         )
         self._timer = asyncio.get_running_loop().call_later(self._limits.headers_s, self._stop, not_in_time())

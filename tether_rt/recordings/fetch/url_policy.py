@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
 from urllib.parse import quote, urljoin, urlsplit
@@ -84,6 +84,8 @@ class Target:
     path: str
     address: Address | None
     is_listed: bool
+    authorization: str | None = field(default=None, repr=False)
+    """The header of that name, for this very host."""
 
     @property
     def host_header(self) -> str:
