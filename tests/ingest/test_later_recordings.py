@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 import pytest
 
@@ -18,7 +19,10 @@ from tests.support.s3 import S3Server
 from tests.support.service import Answer, Dashboard, Service, Tenant, missed, running, sample
 from tests.support.vendor import Request, Vendor, body, head, in_turn, status, vendor_server
 from tests.support.waiting import eventually
+from tests.support.webhooks import body_of, vendors_door
+from tether_rt.ingest import later_recordings
 from tether_rt.ingest.later_recordings import Schedule
+from tether_rt.ingest.vendors.registry import VENDORS
 
 ASYNC = {"Prefer": "respond-async"}
 QUICK = Schedule(waits_s=(0.05, 0.05, 0.05), away_s=0.2, poll_s=0.1)
@@ -291,3 +295,22 @@ async def test_a_recording_that_kills_its_process_is_given_up(mongodb_uri: str, 
 
         await eventually(it_is_given_up)
         assert (await call_of(tenant, answer))["recordingError"]["code"] == "internal_error"
+
+
+async def test_a_vendors_recording_is_fetched_with_its_sources_credentials(
+    service: Service, tenant: Tenant, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = vendor.host.partition(":")[0]
+    at_host = {"twilio": VENDORS["twilio"]._replace(recording_hosts=(host,))}
+    monkeypatch.setattr(later_recordings, "VENDORS", at_host)
+    door = await vendors_door(tenant, "twilio", fetchUser="AC1", fetchPassword="pass")
+    url = vendor.serve("/RE1.mp3", body(VOICE))
+    await door.receive("twilio-status-completed.txt")
+    fields = dict(parse_qsl(body_of("twilio-recording-completed.txt").decode()))
+    merged = await door.receive(urlencode({**fields, "RecordingUrl": url.removesuffix(".mp3")}).encode())
+
+    async def it_is_there() -> bool:
+        return bool((await door.call(merged))["recordingStatus"] == "stored")
+
+    await eventually(it_is_there)
+    assert vendor.requests[-1].headers["authorization"] == "Basic QUMxOnBhc3M="
