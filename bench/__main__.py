@@ -8,6 +8,7 @@ import resource
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -27,6 +28,8 @@ def main() -> int:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # 5,000 dashboards; every process below inherits it
     scale = SCALES[options.scale]
+    if options.rounds:
+        scale = replace(scale, name=f"{scale.name}, rounds {options.rounds}", repeats=options.rounds)
     failed = []
     peers_python = install()
     CACHE.mkdir(exist_ok=True)
@@ -59,6 +62,7 @@ def _options() -> argparse.Namespace:
     scale.add_argument("--quick", dest="scale", action="store_const", const="quick", help="one short sample of everything")
     scale.add_argument("--full", dest="scale", action="store_const", const="full", help="long samples, a million stored calls")
     parser.add_argument("--only", default=",".join(SCENARIOS), help="some of: %(default)s")
+    parser.add_argument("--rounds", type=int, help="how often everything is measured, in turn")
     parser.set_defaults(scale="normal")
     options = parser.parse_args()
     options.only = options.only.split(",")

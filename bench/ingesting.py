@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Final
@@ -97,10 +97,10 @@ class Load:
         self._program.tell({"warm_s": warm_s, "run_s": run_s})
         _expect(self._program.hear(), "begin")
 
-    def seen(self) -> dict[str, Any]:
-        """Return what was answered, once the measured time is over; raises `BenchError` when anything but 201 was."""
+    def seen(self, expected: Collection[str] = ("201",)) -> dict[str, Any]:
+        """Return what was answered, once the measured time is over; raises `BenchError` for a status that is not expected."""
         seen: dict[str, Any] = self._program.hear()
-        others = {status: count for status, count in seen["statuses"].items() if status != "201"}
+        others = {status: count for status, count in seen["statuses"].items() if status not in expected}
         if others or not seen["calls"]:
             raise BenchError(f"{self._target.name} answered {others or 'nothing'}.")
         return seen
