@@ -44,6 +44,7 @@ from tether_rt.hub.hub import Hub
 from tether_rt.hub.websocket_handler import DashboardSocket
 from tether_rt.ingest.amending import Amending
 from tether_rt.ingest.body_reader import BodyReader
+from tether_rt.ingest.call_parts import CallParts
 from tether_rt.ingest.deduplication import DuplicateCheck
 from tether_rt.ingest.deliveries import DeliveryKeeper
 from tether_rt.ingest.delivery_bodies import DeliveryBodies
@@ -233,19 +234,25 @@ class App:
         self.delivery_keeper = DeliveryKeeper(self.deliveries, self.delivery_bodies, keyring, self.metrics)
         self.supervisor.add("deliveries", self.delivery_keeper.run)
         amending = Amending(bodies, AmendableCalls(database), intake, uploads, self.group_commit, self.waveforms.announce)
-        self.webhooks = Webhooks(
+        parts = CallParts(
             self.deliveries,
             self.delivery_bodies,
             AmendableCalls(database),
-            intake,
-            uploads,
             self.later_recordings,
             self.group_commit,
             pipeline,
-            self.identity.source_by_id,
             self.recordings.remove,
-            self.metrics,
             self.waveforms.announce,
+        )
+        self.webhooks = Webhooks(
+            self.deliveries,
+            self.delivery_bodies,
+            intake,
+            uploads,
+            parts,
+            pipeline,
+            self.identity.source_by_id,
+            self.metrics,
         )
         self.supervisor.add("webhooks", self.webhooks.run)
         takes: dict[Kind, Take] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -37,11 +37,11 @@ class Calls:
         self.keys: set[str] = set()
         self.away: set[str] = set()
 
-    async def named(self, organization_id: str, call_ids: Collection[str]) -> set[str]:
+    async def named(self, organization_id: str, call_ids: Mapping[str, str]) -> set[str]:
         if organization_id in self.away:
             raise Unavailable("The database cannot be reached just now; send the request again.")
         owners = {key: key_owner(key) for key in self.keys}
-        return {key for key, owner in owners.items() if owner and owner.call_id in call_ids}
+        return {key for key, owner in owners.items() if owner and owner.call_id in call_ids.values()}
 
 
 class Place:

@@ -92,6 +92,7 @@ _INDEXES: Final[dict[str, list[IndexModel]]] = {
             partialFilterExpression={"nextAt": {"$exists": True}},
         ),
         IndexModel([("nextAt", ASCENDING)], sparse=True),
+        IndexModel([("audio.key", ASCENDING)], sparse=True),
         IndexModel([("expiresAt", ASCENDING)], expireAfterSeconds=0),
     ],
     "delivery_bodies": [

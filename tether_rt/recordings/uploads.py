@@ -11,7 +11,7 @@ import heapq
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -35,7 +35,7 @@ _AT_ONCE: Final = 256
 _REMOVALS_AT_ONCE: Final = 8
 _LOG: Final = logging.getLogger("tether.recordings")
 
-Named = Callable[[str, Collection[str]], Awaitable[set[str]]]
+Named = Callable[[str, Mapping[str, str]], Awaitable[set[str]]]
 """Returns the keys that calls of an organization name for good: `mongo.recording_keys.RecordingKeys.named`."""
 
 
@@ -174,7 +174,7 @@ class Uploads:
     async def _decide_of_one(self, organization_id: str, call_ids: dict[str, str]) -> None:
         """Decide about recordings of one organization; `call_ids` is by key."""
         try:
-            named = await self._named(organization_id, set(call_ids.values()))
+            named = await self._named(organization_id, call_ids)
         except TetherError as error:
             log(_LOG, logging.WARNING, "recording_not_decided", organizationId=organization_id, reason=str(error))
             for key in call_ids:
