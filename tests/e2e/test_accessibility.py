@@ -160,6 +160,7 @@ async def test_no_view_is_wider_than_a_small_phone(service: Service, new_agent: 
     await agent.page.get_by_role("button", name="Test", exact=True).click()
     await expect(agent.page.locator(".trail-note").first).to_be_visible()
     assert await agent.page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), "a tested payload"
+    assert await agent.page.evaluate("() => document.documentElement.scrollHeight <= innerHeight"), "only its pane scrolls"
 
 
 async def test_new_calls_are_announced_together_and_not_often(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:

@@ -30,7 +30,7 @@ export const VENDORS = {
     eventsHint: "Tick these events. Without `audio` calls have no recording.",
     events: ["transcript", "audio", "call_initiation_failure"],
     secret: { label: "Webhook secret", where: "ElevenLabs shows it once, when the webhook is created.", example: "wsec_…" },
-    settings: ["agentIds", "toleranceS"],
+    settings: ["numbers", "agentIds", "toleranceS"],
     also: "The secret is one for the whole workspace. To take the calls of some agents alone, name them in the settings below. The recording of an hour is a request of 77 MB: a proxy in front of this server must let it pass.",
   },
   retell: {
@@ -72,7 +72,7 @@ export const VENDORS = {
     events: ["completed"],
     secret: { label: "Auth token", where: "On the first page of the console, under **Account Info**.", example: "32 letters and digits" },
     settings: ["numbers", "publicUrl", "fetchUser", "fetchPassword"],
-    also: "Twilio signs the address that it calls. If it reaches this server under another one than you do, enter that under **Public URL** below.",
+    also: "Twilio signs the address that it calls. If it reaches this server under another one than you do, enter that under **Public URL** below. It repeats a request once, for failed connections alone: `#rc=3&rp=5xx` behind the address has it repeat more.",
   },
   standard: {
     name: "Standard Webhooks",
@@ -125,7 +125,7 @@ export const VENDORS = {
     events: ["call.initiated", "call.answered", "call.hangup", "call.recording.saved"],
     secret: { label: "Public key", where: "In the portal, under **Account Settings → Keys & Credentials → Public Key**.", example: "44 letters and digits" },
     settings: ["numbers", "toleranceS"],
-    also: "Enter your own numbers in the settings below: a hang-up does not say whether the call came in or went out.",
+    also: "Enter your own numbers in the settings below: a hang-up does not say whether the call came in or went out. Enter the address as failover URL too: Telnyx repeats a request there alone.",
   },
 };
 

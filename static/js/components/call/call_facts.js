@@ -60,6 +60,7 @@ export function Missing({ missing }) {
 export function Details({ call }) {
   const recording = call.recordings?.[0];
   const facts = [
+    ["Caller name", call.callerName && call.callerName !== call.contactName && html`<bdi>${call.callerName}</bdi>`],
     ["From", html`<bdi>${party(call.from)}</bdi>`],
     ["To", html`<bdi>${party(call.to)}</bdi>`],
     ["Recording", recording?.bytes && `${recording.contentType}, ${size(recording.bytes)}`],

@@ -4,7 +4,7 @@ import { VENDORS } from "../../format/vendors.js";
 import { reasonOf, wouldBe } from "../../format/verdicts.js";
 import { payloadTestHref } from "../../route.js";
 import { html, useApp, useAsync, useEffect, useMemo, useRef, useState } from "../../ui.js";
-import { CallFacts, Missing, Outcome } from "../call/call_facts.js";
+import { CallFacts, Details, Missing, Outcome } from "../call/call_facts.js";
 import { Turns } from "../call/transcript.js";
 import { Loading } from "../loading.js";
 import { AdminNav } from "./admin_nav.js";
@@ -145,6 +145,7 @@ function Call({ call, missing }) {
     ${call.summary && html`<p class="call-summary" dir="auto">${call.summary}</p>`}
     <${Missing} missing=${missing} />
     <${Outcome} outcome=${call.outcome} />
+    <${Details} call=${call} />
     ${
       turns.length > 0 &&
       html`<details class="call-preview-turns">

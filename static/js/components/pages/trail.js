@@ -32,7 +32,6 @@ export function Trail({ notes, lines, body }) {
         <button
           class="trail-note"
           type="button"
-          data-kind=${note.field ? "field" : "left-out"}
           data-now=${index === at ? "" : null}
           disabled=${range === null}
           onPointerMove=${(event) => point(event, index)}
@@ -40,7 +39,8 @@ export function Trail({ notes, lines, body }) {
           onBlur=${({ relatedTarget }) => leave(relatedTarget)}
           onClick=${() => go(range)}
         >
-          <span class="trail-field">${note.field ?? html`<span class="muted">not used</span>`}</span>
+          ${note.field && html`<span class="trail-field">${note.field}</span>`}
+          ${!note.field && note.path && html`<span class="trail-field muted">not used</span>`}
           ${
             note.path &&
             html`<span class="trail-path"><span class="visually-hidden">from </span><span aria-hidden="true">← </span><bdi class="mono">${note.path}</bdi></span>`
