@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
@@ -203,7 +204,7 @@ class App:
             self.metrics,
             self.waveforms.announce,
             self.identity.source_by_id,
-            self._schedule,
+            self._schedule if files.many_fetches else replace(self._schedule, max_at_once=16, max_at_once_of_one=12),
         )
         self.supervisor.add("later recordings", self.later_recordings.run)
         duplicates = DuplicateCheck(Lookups(LoopConnection(database)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.conftest import settings_on
 from tests.support.audio import mp3
@@ -21,8 +24,9 @@ from tests.support.vendor import Request, Vendor, body, head, in_turn, status, v
 from tests.support.waiting import eventually
 from tests.support.webhooks import body_of, vendors_door
 from tether_rt.ingest import later_recordings
-from tether_rt.ingest.later_recordings import Schedule
+from tether_rt.ingest.later_recordings import Schedule, fair_choice
 from tether_rt.ingest.vendors.registry import VENDORS
+from tether_rt.mongo.pending_recordings import Due
 
 ASYNC = {"Prefer": "respond-async"}
 QUICK = Schedule(waits_s=(0.05, 0.05, 0.05), away_s=0.2, poll_s=0.1)
@@ -314,3 +318,57 @@ async def test_a_vendors_recording_is_fetched_with_its_sources_credentials(
 
     await eventually(it_is_there)
     assert vendor.requests[-1].headers["authorization"] == "Basic QUMxOnBhc3M="
+
+
+async def test_organizations_are_fetched_in_fair_parts(mongodb_uri: str, tmp_path: Path, vendor: Vendor) -> None:
+    """One that has sent more than is looked at in one go does not delay another's one."""
+    begun: list[str] = []
+    finishes = asyncio.Semaphore(0)
+
+    async def held(request: Request, writer: asyncio.StreamWriter) -> None:
+        begun.append(request.target)
+        writer.write(head(200, Content_Length=len(VOICE)) + VOICE[:1000])
+        await finishes.acquire()
+        writer.write(VOICE[1000:])
+
+    settings = settings_on(mongodb_uri, tmp_path, private_recording_hosts=vendor.host)
+    async with running(settings, schedule=Schedule(max_at_once=4, max_at_once_of_one=4)) as service:
+        flood, quiet = await service.tenant(), await service.tenant()
+        for number in range(20):
+            await post(flood, vendor.serve(f"/flood/{number}", held))
+        await eventually(lambda: len(begun) == 4)
+        await post(quiet, vendor.serve("/quiet", held))
+        await asyncio.sleep(1.0)  # the flood is looked behind from time to time
+        finishes.release()
+        await eventually(lambda: "/quiet" in begun)
+        assert len(begun) <= 8
+        for _ in range(100):
+            finishes.release()
+
+        async def all_are_stored() -> bool:
+            return await service.database["pending_recordings"].count_documents({}) == 0
+
+        await eventually(all_are_stored)
+        assert begun[:4] == [f"/flood/{number}" for number in range(4)]
+        assert len(begun) == len(set(begun)) == 21
+
+
+DUE = st.lists(st.tuples(st.integers(0, 10**6).map(str), st.sampled_from("ABCD")), unique_by=lambda one: one[0], max_size=60)
+
+
+@given(DUE, st.dictionaries(st.sampled_from("ABCD"), st.integers(0, 6)), st.integers(0, 30), st.integers(1, 8))
+def test_a_fair_choice_takes_all_it_may_and_the_organization_with_the_fewest_first(
+    due: list[tuple[str, str]], at_work: dict[str, int], free: int, most: int
+) -> None:
+    chosen = fair_choice([Due(*one) for one in due], at_work, free, most)
+    organization_of = dict(due)
+    waiting = Counter(organization_of.values())
+    room = {one: min(waiting[one], max(0, most - at_work.get(one, 0))) for one in waiting}
+    assert len(chosen) == min(free, sum(room.values()))
+    taken = Counter(organization_of[call_id] for call_id in chosen)
+    for one in waiting:
+        own = [call_id for call_id, organization_id in due if organization_id == one]
+        assert [call_id for call_id in chosen if organization_of[call_id] == one] == own[: taken[one]]
+        for other in waiting:
+            if taken[one] < room[one] and taken[other]:  # who could have had more has no less than the others, but for one
+                assert at_work.get(other, 0) + taken[other] <= at_work.get(one, 0) + taken[one] + 1

@@ -1,9 +1,9 @@
 """Recordings that are fetched after their call was stored.
 
-Each process claims those that are due, a few at a time and a few of each organization, and tries each once. What fails and
-may get better is tried again after the next of `Schedule.waits_s`, by any process; what cannot get better, and what failed
-every time, is given up, and the call says why. A claim is a lease: when a process is killed, another one goes on after
-`Schedule.lease_s`.
+Each process claims those that are due, several at a time, of the organizations that have the fewest under way, and tries each
+once. What fails and may get better is tried again after the next of `Schedule.waits_s`, by any process; what cannot get better,
+and what failed every time, is given up, and the call says why. A claim is a lease: when a process is killed, another one goes
+on after `Schedule.lease_s`.
 
 The recording is committed before its pending document is removed. A crash between the two leaves a document whose call has its
 recording; whoever claims it next removes it.
@@ -12,11 +12,12 @@ recording; whoever claims it next removes it.
 from __future__ import annotations
 
 import asyncio
+import heapq
 import logging
 import math
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -33,20 +34,27 @@ from tether_rt.mongo.amendments import Amended, Amendment, Change, ids_of
 from tether_rt.mongo.calls import recording_document
 from tether_rt.mongo.client import DriverError, unavailable
 from tether_rt.mongo.documents import CallDocument, PendingRecordingDocument, RecordingErrorDocument
-from tether_rt.mongo.pending_recordings import PendingRecordings
+from tether_rt.mongo.pending_recordings import Due, PendingRecordings
 from tether_rt.recordings.fetch.credentials import Credentials
 from tether_rt.recordings.intake import RecordingIntake
 from tether_rt.recordings.uploads import Uploads
+from tether_rt.runtime.batching import Batcher
 from tether_rt.runtime.logs import log
 from tether_rt.runtime.metrics import Metrics, labelled
 
-MAX_AT_ONCE: Final = 16
+MAX_AT_ONCE: Final = 96
 """Half of the slots for fetches (`fetch.limits`): the others are for vendors that wait."""
-MAX_AT_ONCE_PER_ORGANIZATION: Final = 4
+MAX_AT_ONCE_PER_ORGANIZATION: Final = 80
 MAX_WAITING_OF_ONE: Final = 10_000
 """Recordings of one organization that may wait to be fetched. With more, further calls with an address are refused: their
 vendor keeps them, and hears of it at once."""
 _COUNTED_FOR_S: Final = 5.0
+_GATHER_S: Final = 0.03
+"""How long those that become due are gathered, so that one claim is made for several."""
+_WIDE_S: Final = 0.5
+"""How often organizations are looked for behind those that fill what is looked at first."""
+_WIDE_LOOKS: Final = 8
+_BATCH: Final = 128
 FindSource = Callable[[str, str], Awaitable[Source | None]]
 """Returns an organization's source by its id."""
 _LOG: Final = logging.getLogger("tether.recordings")
@@ -65,6 +73,8 @@ class Schedule:
     poll_s: float = 1.0
     """How often those are looked for that other processes have stored or given back."""
     max_waiting_of_one: int = MAX_WAITING_OF_ONE
+    max_at_once: int = MAX_AT_ONCE
+    max_at_once_of_one: int = MAX_AT_ONCE_PER_ORGANIZATION
 
 
 @dataclass(slots=True)
@@ -105,8 +115,12 @@ class LaterRecordings:
         self._wake = asyncio.Event()
         self._counted_s = -math.inf
         self._is_draining = False
-        self._attempts: dict[asyncio.Task[None], str] = {}
-        """The organization of each attempt under way."""
+        self._wanted = Batcher(pending.wanted, max_items=_BATCH)
+        self._removals = Batcher(self._remove_all, max_items=_BATCH)
+        self._looked_wide_s = -math.inf
+        self._attempts: dict[asyncio.Task[None], PendingRecordingDocument] = {}
+        """The claim of each attempt under way."""
+        self._claiming = asyncio.Lock()
         metrics.later_recordings_active.set_function(lambda: len(self._attempts))
 
     async def admit(self, url: str, organization_id: str) -> str:
@@ -133,10 +147,12 @@ class LaterRecordings:
             while not self._is_draining:
                 self._wake.clear()
                 await self._count_waiting()
-                await self._begin_due()
+                async with self._claiming:
+                    await self._begin_due()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self._schedule.poll_s):
                         await self._wake.wait()
+                await asyncio.sleep(_GATHER_S)
         finally:
             await self._end_attempts()
 
@@ -149,7 +165,8 @@ class LaterRecordings:
     async def drain(self) -> None:
         """Begin no more attempts, break off those under way and give their claims back; idempotent."""
         self._is_draining = True
-        await self._end_attempts()
+        async with self._claiming:
+            await self._end_attempts()
 
     async def retry(self, organization_id: str, call_id: str) -> bool:
         """Begin anew with a recording that was given up; return False if the call has none.
@@ -161,54 +178,76 @@ class LaterRecordings:
         if claimed is None:
             return False
         if not await self._amend(organization_id, call_id, _pending_again):  # it was given a recording meanwhile
-            await self._pending.remove(claimed)
+            await self._pending.remove([claimed])
             return False
         await self._pending.put_off(claimed, 0.0, 0)
         self.wake()
         return True
 
     async def _begin_due(self) -> None:
-        while len(self._attempts) < MAX_AT_ONCE and not self._is_draining:
-            at_work = Counter(self._attempts.values())
-            full = [organization_id for organization_id, count in at_work.items() if count >= MAX_AT_ONCE_PER_ORGANIZATION]
-            try:
-                claimed = await self._pending.claim(self._schedule.lease_s, full)
-            except Exception as error:
-                if unavailable(error) is None:
-                    raise
-                return
-            if claimed is None:
-                return
-            task = asyncio.create_task(self._attempt(claimed))
-            self._attempts[task] = claimed["organizationId"]
+        free = self._schedule.max_at_once - len(self._attempts)
+        if free <= 0 or self._is_draining:
+            return
+        at_work = Counter(one["organizationId"] for one in self._attempts.values())
+        try:
+            due = await self._due(at_work)
+            chosen = fair_choice(due, at_work, free, self._schedule.max_at_once_of_one)
+            claimed = await self._pending.claim(chosen, self._schedule.lease_s) if chosen else []
+        except Exception as error:
+            if unavailable(error) is None:
+                raise
+            return
+        for one in claimed:
+            task = asyncio.create_task(self._attempt(one))
+            self._attempts[task] = one
             task.add_done_callback(self._ended)
+
+    async def _due(self, at_work: Counter[str]) -> list[Due]:
+        """Return what is due, of each organization some: one that has thousands does not hide the others."""
+        schedule = self._schedule
+        seen = {organization_id for organization_id, count in at_work.items() if count >= schedule.max_at_once_of_one}
+        due: list[Due] = []
+        looks = 1
+        if time.monotonic() - self._looked_wide_s > _WIDE_S:
+            self._looked_wide_s = time.monotonic()
+            looks = _WIDE_LOOKS
+        for _ in range(looks):
+            found = await self._pending.due(schedule.max_at_once, seen)
+            due += found
+            if len(found) < schedule.max_at_once:
+                break
+            seen.update(one.organization_id for one in found)
+        return due
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         del self._attempts[task]
         self._wake.set()
 
     async def _end_attempts(self) -> None:
-        tasks = list(self._attempts)
-        for task in tasks:
+        """Break the attempts off and give their claims back, also of those that have not begun to run."""
+        attempts = self._attempts.copy()
+        for task in attempts:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*attempts, return_exceptions=True)
+        if attempts:
+            try:
+                await self._pending.give_back(list(attempts.values()))
+            except Exception as error:  # the leases end by themselves
+                log(_LOG, logging.WARNING, "claim_not_given_back", count=len(attempts), reason=type(error).__name__)
 
     async def _attempt(self, claimed: PendingRecordingDocument) -> None:
         try:
             async with self._renewing(claimed):
                 await self._settle(claimed, await self._result(claimed))
-        except asyncio.CancelledError:
-            await self._give_back(claimed, 0.0)
-            raise
         except Exception as error:
             self._count("away")
             if unavailable(error) is None:
                 _log_unexpected(claimed)
-            await self._give_back(claimed, self._schedule.away_s)
+            await self._put_off(claimed)
 
-    async def _give_back(self, claimed: PendingRecordingDocument, wait_s: float) -> None:
+    async def _put_off(self, claimed: PendingRecordingDocument) -> None:
         try:
-            await self._pending.put_off(claimed, wait_s, claimed["attempts"] - 1)
+            await self._pending.put_off(claimed, self._schedule.away_s, claimed["attempts"] - 1)
         except Exception as error:  # the lease ends by itself
             log(_LOG, logging.WARNING, "claim_not_given_back", callId=claimed["_id"], reason=type(error).__name__)
 
@@ -245,7 +284,7 @@ class LaterRecordings:
 
         Raises when something of this server is away.
         """
-        if not await self._pending.is_wanted(claimed):
+        if not await self._wanted.submit(claimed):
             return None
         if claimed["attempts"] > len(self._schedule.waits_s) + 1:
             # An attempt counts from its beginning: a recording that kills its process must not do so for ever.
@@ -298,7 +337,11 @@ class LaterRecordings:
             if upload.is_kept:
                 self._announce(result)
                 self._count("stored")
+        await self._removals.submit(claimed)
+
+    async def _remove_all(self, claimed: list[PendingRecordingDocument]) -> list[None]:
         await self._pending.remove(claimed)
+        return [None] * len(claimed)
 
     async def _amend(self, organization_id: str, call_id: str, change: Callable[[CallDocument], Change | None]) -> bool:
         """Commit a change; say if there was something to change."""
@@ -310,6 +353,26 @@ class LaterRecordings:
 
     def _count(self, outcome: str) -> None:
         labelled(self._metrics.later_recordings, outcome).inc()
+
+
+def fair_choice(due: Iterable[Due], at_work: Mapping[str, int], free: int, most_of_one: int) -> list[str]:
+    """Return the calls whose recordings are begun: `free` of them, each of the organization that has the fewest at work.
+
+    Of one organization they are taken in their order, while it has fewer than `most_of_one`.
+    """
+    queues: dict[str, deque[str]] = {}
+    for call_id, organization_id in due:
+        queues.setdefault(organization_id, deque()).append(call_id)
+    order = [(at_work.get(one, 0), number, one) for number, one in enumerate(queues)]
+    heapq.heapify(order)
+    chosen: list[str] = []
+    while order and len(chosen) < free:
+        count, number, organization_id = heapq.heappop(order)
+        if count < most_of_one:
+            chosen.append(queues[organization_id].popleft())
+            if queues[organization_id]:
+                heapq.heappush(order, (count + 1, number, organization_id))
+    return chosen
 
 
 def _ready(recording: Recording) -> Callable[[CallDocument], Change | None]:

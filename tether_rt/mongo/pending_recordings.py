@@ -7,8 +7,8 @@ MongoDB's, which all processes share.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any, Final
+from collections.abc import Collection, Sequence
+from typing import Final, NamedTuple
 
 from pymongo import ReturnDocument
 
@@ -20,6 +20,13 @@ KEPT_DAYS: Final = 30
 _IS_DUE: Final = {"$expr": {"$lte": ["$nextAt", "$$NOW"]}}
 
 
+class Due(NamedTuple):
+    """A recording that may be claimed."""
+
+    call_id: str
+    organization_id: str
+
+
 class PendingRecordings:
     """Queries on the collection. A claim is held by the document's `holder`; one that was lost changes nothing."""
 
@@ -28,24 +35,31 @@ class PendingRecordings:
         self._pending = collections.pending_recordings
         self._calls = collections.calls
 
-    async def claim(self, lease_s: float, without: Collection[str]) -> PendingRecordingDocument | None:
-        """Claim the one that is due for the longest time, and return it; None if there is none. The attempt is counted.
+    async def due(self, limit: int, without: Collection[str]) -> list[Due]:
+        """Return those that are due for the longest time, at most `limit`.
 
-        `without` are organizations whose recordings are not claimed now.
+        `without` are organizations whose recordings are left out.
         """
         query: Document = {"nextAt": {"$type": "date"}, **_IS_DUE}
         if without:
             query["organizationId"] = {"$nin": list(without)}
-        return await self._held(query, lease_s, {"attempts": {"$add": ["$attempts", 1]}}, sort=[("nextAt", 1)])
+        found = self._pending.find(query, {"organizationId": 1}).sort("nextAt", 1).limit(limit)
+        return [Due(one["_id"], one["organizationId"]) async for one in found]
+
+    async def claim(self, call_ids: Collection[str], lease_s: float) -> list[PendingRecordingDocument]:
+        """Claim those that are still due, and return them. The attempt is counted."""
+        ids = {"_id": {"$in": list(call_ids)}}
+        held = {"holder": new_id(), "nextAt": _in(lease_s), "attempts": {"$add": ["$attempts", 1]}}
+        changed = await self._pending.update_many({**ids, "nextAt": {"$type": "date"}, **_IS_DUE}, [{"$set": held}])
+        if not changed.modified_count:
+            return []
+        return await self._pending.find({**ids, "holder": held["holder"]}).to_list(None)
 
     async def reopen(self, organization_id: str, call_id: str, lease_s: float) -> PendingRecordingDocument | None:
         """Claim one that was given up, as if it had never been tried; None if the call has none."""
         query: Document = {"_id": call_id, "organizationId": organization_id, "nextAt": None}
-        return await self._held(query, lease_s, {"attempts": 0, "expiresAt": "$$REMOVE"})
-
-    async def _held(self, query: Document, lease_s: float, more: Document, **options: Any) -> PendingRecordingDocument | None:
-        held = {"holder": new_id(), "nextAt": _in(lease_s), **more}
-        return await self._pending.find_one_and_update(query, [{"$set": held}], return_document=ReturnDocument.AFTER, **options)
+        held = {"holder": new_id(), "nextAt": _in(lease_s), "attempts": 0, "expiresAt": "$$REMOVE"}
+        return await self._pending.find_one_and_update(query, [{"$set": held}], return_document=ReturnDocument.AFTER)
 
     async def renew(self, claimed: PendingRecordingDocument, lease_s: float) -> bool:
         """Hold a claim for longer; say if it is still held."""
@@ -57,14 +71,19 @@ class PendingRecordings:
         changed = {"nextAt": _in(wait_s), "attempts": attempts, "holder": "$$REMOVE"}
         await self._pending.update_one(_own(claimed), [{"$set": changed}])
 
+    async def give_back(self, claimed: Sequence[PendingRecordingDocument]) -> None:
+        """Give those back that are still held: they are due now, and the attempt does not count."""
+        changed = {"nextAt": "$$NOW", "attempts": {"$subtract": ["$attempts", 1]}, "holder": "$$REMOVE"}
+        await self._pending.update_many({"$or": [_own(one) for one in claimed]}, [{"$set": changed}])
+
     async def give_up(self, claimed: PendingRecordingDocument) -> None:
         """Keep the address for `KEPT_DAYS`, so that a person can have it tried again."""
         changed = {"nextAt": None, "expiresAt": _in(KEPT_DAYS * 86_400), "holder": "$$REMOVE"}
         await self._pending.update_one(_own(claimed), [{"$set": changed}])
 
-    async def remove(self, claimed: PendingRecordingDocument) -> None:
-        """Remove one whose call has its recording, or is not there any more."""
-        await self._pending.delete_one(_own(claimed))
+    async def remove(self, claimed: Sequence[PendingRecordingDocument]) -> None:
+        """Remove those whose calls have their recording, or are not there any more."""
+        await self._pending.delete_many({"$or": [_own(one) for one in claimed]})
 
     async def count(self, organization_id: str | None = None, most: int = 1_000_000) -> int:
         """Return how many wait to be fetched, of one organization or of all, counted up to `most`."""
@@ -73,11 +92,12 @@ class PendingRecordings:
             query["organizationId"] = organization_id
         return await self._pending.count_documents(query, limit=most)
 
-    async def is_wanted(self, claimed: PendingRecordingDocument) -> bool:
-        """Say if the call is there and has no recording yet."""
-        own = {"_id": claimed["_id"], "organizationId": claimed["organizationId"]}
-        call = await self._calls.find_one(own, {"recordings.recordingId": 1})
-        return call is not None and not call["recordings"]
+    async def wanted(self, claimed: Sequence[PendingRecordingDocument]) -> list[bool]:
+        """Say of each if its call is there and has no recording yet."""
+        query = {"_id": {"$in": [one["_id"] for one in claimed]}}
+        calls = self._calls.find(query, {"organizationId": 1, "recordings.recordingId": 1})
+        open_calls = {(call["_id"], call["organizationId"]) async for call in calls if not call["recordings"]}
+        return [(one["_id"], one["organizationId"]) in open_calls for one in claimed]
 
 
 def _own(claimed: PendingRecordingDocument) -> Document:

@@ -12,6 +12,7 @@ import socket
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from ipaddress import IPv4Address, ip_address
 from typing import Any, Final
 
@@ -32,9 +33,25 @@ class SystemResolver:
 
     def __init__(self, max_lookups: int = MAX_LOOKUPS) -> None:
         self._slots = threading.BoundedSemaphore(max_lookups)
+        self._under_way: dict[str, asyncio.Task[list[Address]]] = {}
 
     async def lookup(self, host: str) -> list[Address]:
-        """Return the addresses of `host` in the order in which to try them (RFC 6724). Raises what `Lookup` says."""
+        """Return the addresses of `host` in the order in which to try them (RFC 6724). Raises what `Lookup` says.
+
+        Those who ask for a name while it is being looked up share the answer; nobody gets one from before.
+        """
+        task = self._under_way.get(host)
+        if task is None:
+            task = self._under_way[host] = asyncio.create_task(self._look_up(host))
+            task.add_done_callback(partial(self._ended, host))
+        return await asyncio.shield(task)
+
+    def _ended(self, host: str, task: asyncio.Task[list[Address]]) -> None:
+        del self._under_way[host]
+        if not task.cancelled():
+            task.exception()  # those who asked may have left
+
+    async def _look_up(self, host: str) -> list[Address]:
         if not self._slots.acquire(blocking=False):
             raise _busy()
         loop = asyncio.get_running_loop()
