@@ -14,23 +14,23 @@ from playwright.async_api import expect
 
 from tests.e2e.conftest import NewAgent, on_disk
 from tests.support.service import Answer, Service, Tenant, missed
-from tests.support.signing import SIGNERS
+from tests.support.signing import SIGNERS, TELNYX_PUBLIC_KEY, TELNYX_SEED, twilio
 
 pytestmark = on_disk
 
 SAMPLES: Final = Path(__file__).parents[1] / "ingest/vendors/samples"
 SECRET: Final = "whsec_AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA="
 VENDORS: Final = {
-    "elevenlabs": ("ElevenLabs", "audio", "Webhook secret"),
-    "retell": ("Retell", "call_analyzed", "API key"),
-    "vapi": ("Vapi", "end-of-call-report", "Secret of the credential"),
-    "twilio": ("Twilio", "completed", "Auth token"),
-    "standard": ("Standard Webhooks", "call.completed", "Signing secret"),
-    "bland": ("Bland", None, "Webhook signing secret"),
-    "quo": ("Quo", "call.summary.completed", "Signing key"),
-    "telnyx": ("Telnyx", "call.hangup", "Public key"),
+    "elevenlabs": ("ElevenLabs", "audio", "Webhook secret", "post_call_transcription.json", "New call"),
+    "retell": ("Retell", "call_analyzed", "API key", "call_ended.json", "Waiting"),
+    "vapi": ("Vapi", "end-of-call-report", "Secret of the credential", "end-of-call-report.json", "New call"),
+    "twilio": ("Twilio", "completed", "Auth token", "status-completed.txt", "New call"),
+    "standard": ("Standard Webhooks", "call.completed", "Signing secret", "call.completed.json", "New call"),
+    "bland": ("Bland", None, "Webhook signing secret", "post_call.json", "New call"),
+    "quo": ("Quo", "call.summary.completed", "Signing key", "call.completed.json", "Waiting"),
+    "telnyx": ("Telnyx", "call.hangup", "Public key", "call.initiated.json", "Waiting"),
 }
-"""By kind: the name, an event to tick, and what the secret is called."""
+"""By kind: the name, an event to tick, what the secret is called, the sample that comes first, and what becomes of it."""
 
 
 async def test_a_source_is_added_rotated_and_disabled(service: Service, new_agent: NewAgent) -> None:
@@ -92,7 +92,7 @@ async def test_a_vendor_is_set_up_step_by_step(service: Service, new_agent: NewA
     agent = await new_agent(service.base_url, permissions=["clipboard-read", "clipboard-write"])
     await agent.enter(admin, "/#/sources/new")
     page = agent.page
-    vendor, event, label = VENDORS[kind]
+    vendor, event, label, sample, verdict = VENDORS[kind]
     await page.get_by_role("radio", name=vendor, exact=True).check()
     await expect(page.get_by_label("Name", exact=True)).to_have_value(vendor)
     await page.get_by_role("button", name="Add source").click()
@@ -108,7 +108,7 @@ async def test_a_vendor_is_set_up_step_by_step(service: Service, new_agent: NewA
         await expect(page.get_by_role("list", name="Events")).to_contain_text(event)
     await expect(page.get_by_text("Until there is a secret, everything is refused.")).to_be_visible()
 
-    await page.get_by_label(label, exact=True).fill(SECRET)
+    await page.get_by_label(label, exact=True).fill(TELNYX_PUBLIC_KEY if kind == "telnyx" else SECRET)
     await page.get_by_role("button", name="Save", exact=True).click()
     await expect(page.get_by_text("1 secret set")).to_be_visible()
     await expect(page.get_by_text("Waiting for the first delivery.")).to_be_visible()
@@ -117,6 +117,17 @@ async def test_a_vendor_is_set_up_step_by_step(service: Service, new_agent: NewA
     assert len(own["secrets"]) == 1
     assert own["settings"]["publicUrl"] == (service.base_url if kind == "twilio" else None)
     assert own["settings"]["proof"] == ("standard" if kind == "vapi" else None)
+
+    body = (SAMPLES / f"{kind}-{sample}").read_bytes()
+    address = service.base_url + source["webhookPath"]
+    if kind == "twilio":
+        headers = {"Content-Type": "application/x-www-form-urlencoded", **twilio(SECRET, body, address)}
+    else:
+        sign = SIGNERS["standard" if kind == "vapi" else kind]
+        headers = {"Content-Type": "application/json", **sign(TELNYX_SEED if kind == "telnyx" else SECRET, body, time.time())}
+    assert (await admin.request("POST", source["webhookPath"], data=body, headers=headers)).status == 200
+    await expect(page.locator(".arrivals")).to_contain_text(verdict)
+    await expect(page.locator(".arrivals")).to_contain_text("Waiting for the next one.")
 
 
 async def test_secrets_are_made_and_replaced_but_never_shown_again(service: Service, new_agent: NewAgent) -> None:
