@@ -28,12 +28,12 @@ from tether_rt.runtime.deadlines import ANSWER_WITHIN_S
 from tether_rt.runtime.logs import log
 from tether_rt.runtime.metrics import Metrics
 
-MIN_LANES: Final = 4
+MIN_LANES: Final = 2
 MAX_LANES: Final = 32
 """Lanes that may be at work in a process at once, each with a connection to MongoDB; the others wait for a place.
 
 How many between the two is learned from how long commits take. Where MongoDB is busy, and not far away, few lanes at a time
-make larger batches, which cost less. With fewer than four, one that floods makes those with one call each wait in line."""
+make larger batches, which cost less."""
 MAX_BATCH_CALLS: Final = 128
 """Which take MongoDB 40 ms; for that long other processes wait for the organization's counter."""
 MAX_BATCH_BYTES: Final = 8 * 1024 * 1024
