@@ -43,6 +43,7 @@ from tether_rt.runtime.deadlines import Deadline
 MAX_PARTS: Final = 100
 """Waiting deliveries of one call that are looked at together; the oldest ones come first."""
 _IN_THREAD_BYTES: Final = 64 * 1024
+_EXPIRED: Final = Result("dead", "expired", None, "The facts of its call did not come within 24 hours.")
 
 
 def call_id_of(source: Source, call_key: str) -> str:
@@ -115,13 +116,14 @@ class CallParts:
             return await self._own_body(source, delivery, part, deadline)
         async with self._of_call.slot(f"{source.id} {part.call_key}"):
             waiting = await self._waiting(source, part.call_key, _Waiting(delivery, reading))
+            made: dict[str, Result] = {}
             if await self._calls.find(source, None, part.call_key, ()) is None:
-                result = await self._make(source, part.call_key, waiting, deadline)
-                if result is not None:
-                    return result.get(delivery["_id"], Result("waiting", part.waiting_code))
-            for other in waiting[:-1]:
-                await self.settle(other.delivery, await self._joined(source, other, part.call_key, deadline))
-            return await self._joined(source, waiting[-1], part.call_key, deadline)
+                made = await self._make(source, part.call_key, waiting, deadline)
+            for one in waiting:
+                result = made.get(one.delivery["_id"]) or await self._joined(source, one, part.call_key, deadline)
+                if one.delivery is not delivery and result.verdict != "waiting":
+                    await self.settle(one.delivery, result)
+            return result
 
     async def _own_body(self, source: Source, delivery: DeliveryDocument, part: Part, deadline: Deadline) -> Result:
         """Take a body of the contract, as the ingest does, but for its recording, which is fetched later."""
@@ -150,25 +152,21 @@ class CallParts:
                 await self.settle(delivery, result_of(reading.adapted) if reading is not None else gone)
         return [*others, arrived]
 
-    async def _make(
-        self, source: Source, call_key: str, waiting: Sequence[_Waiting], deadline: Deadline
-    ) -> dict[str, Result] | None:
-        """Store the call that the deliveries make together; return None then, otherwise what becomes of some of them."""
+    async def _make(self, source: Source, call_key: str, waiting: Sequence[_Waiting], deadline: Deadline) -> dict[str, Result]:
+        """Store the call that the deliveries make together, if they do; return what became of each by its id.
+
+        Those that are left out have a call to join.
+        """
         now = self._now()
-        if over := [one for one in waiting if one.arrived.ends_at <= now]:
-            said = "The facts of its call did not come within 24 hours."
-            results = {one.delivery["_id"]: Result("dead", "expired", None, said) for one in over}
-            for one in over:
-                await self.settle(one.delivery, results[one.delivery["_id"]])
+        results = {one.delivery["_id"]: _EXPIRED for one in waiting if one.arrived.ends_at <= now}
+        left = [one for one in waiting if one.delivery["_id"] not in results]
+        if not left:
             return results
-        assembled = assemble([one.arrived for one in waiting], now)
+        assembled = assemble([one.arrived for one in left], now)
         if isinstance(assembled, Waits):
-            for one in waiting:
-                held_until = assembled.until if one.arrived.part.has_facts else one.arrived.ends_at
-                await self._deliveries.wait_on(one.delivery["_id"], one.arrived.part.waiting_code, held_until)
-            return {}
-        facts = next(one for one in waiting if one.delivery["_id"] == assembled.facts.delivery_id)
-        sounds = (one.delivery.get("audio") for one in waiting if one.delivery["_id"] in assembled.delivery_ids)
+            return results | await self._wait(left, assembled)
+        facts = next(one for one in left if one.delivery["_id"] == assembled.facts.delivery_id)
+        sounds = (one.delivery.get("audio") for one in left if one.delivery["_id"] in assembled.delivery_ids)
         audio = next((sound for sound in sounds if sound is not None), None)
         recording = _recording_of(audio) if audio is not None else None
         try:
@@ -179,15 +177,28 @@ class CallParts:
             entry = Entry(call_id_of(source, call_key), call, recording, elements, sealed_url=sealed_url)
             outcome = await self._group_commit.submit(entry, deadline.remaining_s)
         except (BadRequest, Unusable) as refusal:
-            result = contract_fault(refusal)
-            await self.settle(facts.delivery, result)
-            return {facts.delivery["_id"]: result}
-        if isinstance(outcome, Created):
-            if recording is not None:
-                self._announce(recording)
-            if sealed_url is not None:
-                self._later.wake()
-        return None
+            others = [one for one in left if one is not facts]
+            still = await self._wait(others, Waits("call_pending", now)) if others else {}
+            return results | still | {facts.delivery["_id"]: contract_fault(refusal)}
+        if not isinstance(outcome, Created):  # another process was faster
+            return results
+        if recording is not None:
+            self._announce(recording)
+        if sealed_url is not None:
+            self._later.wake()
+        completing, *others_ids = assembled.delivery_ids
+        merged = dict.fromkeys(others_ids, Result("merged", call_id=outcome.ids.call_id))
+        return results | merged | {completing: Result("created", call_id=outcome.ids.call_id)}
+
+    async def _wait(self, waiting: Sequence[_Waiting], waits: Waits) -> dict[str, Result]:
+        """Note when to look at deliveries again whose call cannot be made yet."""
+        results: dict[str, Result] = {}
+        for one in waiting:
+            is_held = one.arrived.part.has_facts and waits.code != "call_pending"
+            until = waits.until if is_held else one.arrived.ends_at
+            await self._deliveries.wait_on(one.delivery["_id"], one.arrived.part.waiting_code, until)
+            results[one.delivery["_id"]] = Result("waiting", one.arrived.part.waiting_code)
+        return results
 
     async def _joined(self, source: Source, one: _Waiting, call_key: str, deadline: Deadline) -> Result:
         """Add what a delivery brings to its call, which is there; return what became of it."""
