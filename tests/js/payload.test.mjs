@@ -13,6 +13,14 @@ test("a payload is JSON, and Twilio's is a form", () => {
   assert.deepEqual(Object.keys(parsePayload("__proto__=polluted", "twilio")), ["__proto__"]);
 });
 
+test("secrets in a payload are masked", () => {
+  const payload = { phoneNumber: { twilioAuthToken: "x", number: "+1", server: { secret: ["x"], "x-api-key": 1, key: null } } };
+  assert.deepEqual(parsePayload(JSON.stringify(payload), "vapi"), {
+    phoneNumber: { twilioAuthToken: "***", number: "+1", server: { secret: "***", "x-api-key": "***", key: null } },
+  });
+  assert.deepEqual(parsePayload("AccountSid=AC1&CallSid=CA1", "twilio"), { AccountSid: "***", CallSid: "CA1" });
+});
+
 test("a path leads to its lines, whichever way an index is written", () => {
   const lines = jsonLines({ a: { b: [1, { c: "x {" }] }, d: [] });
   const find = finder(lines);

@@ -3,15 +3,20 @@
 /** The content type that a vendor's webhooks have. */
 export const contentType = (vendor) => (vendor === "twilio" ? "application/x-www-form-urlencoded" : "application/json");
 
+// Names of secrets, as the server masks them in deliveries: vendors' payloads hold their customers' own.
+const SECRET =
+  /password|passwd|passphrase|passcode|pwd|secret|token|apikey|authorization|authentication|credential|signature|cookie|bearer|privatekey|accesskey|accountsid|sessionid|jwt|^(auth|xauth|basicauth|pass|pin|otp|sig|key|sid|cvv|cvc)$/;
+const masked = (name, value) => (value !== null && SECRET.test(name.toLowerCase().replaceAll(/[^a-z0-9]+/g, "")) ? "***" : value);
+
 /**
- * A payload as a value that can be shown line by line: Twilio's form as an object.
+ * A payload as a value that can be shown line by line, its secrets masked: Twilio's form as an object.
  *
  * @returns {unknown} undefined if it cannot be read
  */
 export function parsePayload(text, vendor) {
   if (vendor === "twilio") return parseForm(text);
   try {
-    return JSON.parse(text);
+    return JSON.parse(text, masked);
   } catch {
     return undefined;
   }
@@ -20,7 +25,7 @@ export function parsePayload(text, vendor) {
 function parseForm(text) {
   const form = new Map();
   for (const [name, value] of new URLSearchParams(text.trim())) {
-    form.set(name, form.has(name) ? [form.get(name), value].flat() : value);
+    form.set(name, form.has(name) ? [form.get(name), masked(name, value)].flat() : masked(name, value));
   }
   return form.size === 0 ? undefined : Object.fromEntries(form);
 }
