@@ -112,7 +112,7 @@ def test_the_package_itself_imports_nothing() -> None:
         ("tinytag", "recordings.duration"),
         ("jwt", "auth.credentials"),
         ("argon2", "auth.credentials"),
-        ("cryptography", "auth.credentials auth.sealed_bodies ingest.vendors.signatures"),
+        ("cryptography", "auth.credentials auth.sealed_bodies ingest.vendors.proof_methods"),
         ("phonenumbers", "domain.phone"),
         ("jsonschema", "domain.wording"),
         ("jsonschema_rs", "domain.contract domain.wording"),

@@ -10,7 +10,7 @@ from tests.support import signing
 from tests.support.service import Service, Tenant
 from tests.support.waiting import eventually
 from tests.support.webhooks import SECRETS, VendorsDoor, body_of, vendors_door
-from tether_rt.ingest.vendors.signatures import MAX_FORM_BYTES
+from tether_rt.ingest.vendors.proof_methods import MAX_FORM_BYTES
 
 SAMPLES = {
     "elevenlabs": "elevenlabs-call_initiation_failure-busy.json",

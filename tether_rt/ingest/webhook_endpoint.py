@@ -21,8 +21,9 @@ from tether_rt.http.responses import Response, to_json
 from tether_rt.http.streamed_body import StreamedBody
 from tether_rt.ingest.deliveries import DeliveryKeeper
 from tether_rt.ingest.validate_endpoint import RehearsalEndpoint, shown_call
+from tether_rt.ingest.vendors.proof_methods import Fault
 from tether_rt.ingest.vendors.registry import VENDORS
-from tether_rt.ingest.vendors.signatures import Fault, SignedRequest, proof, proven
+from tether_rt.ingest.vendors.signatures import SignedRequest, proof, proven
 from tether_rt.ingest.webhooks import Event, Webhooks
 from tether_rt.recordings.spool import Spool
 from tether_rt.recordings.streamed_audio import StreamedAudio, largest_body

@@ -25,7 +25,8 @@ from twilio.request_validator import RequestValidator
 
 from tests.support import signing
 from tether_rt.domain.source import SourceSettings
-from tether_rt.ingest.vendors.signatures import MAX_ED25519_BYTES, MAX_FORM_BYTES, SignedRequest, proof
+from tether_rt.ingest.vendors.proof_methods import MAX_ED25519_BYTES, MAX_FORM_BYTES
+from tether_rt.ingest.vendors.signatures import SignedRequest, proof
 
 VECTORS = json.loads((Path(__file__).parent / "samples" / "signatures.json").read_text())
 NOW_S = 1790000000.0
