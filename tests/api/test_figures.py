@@ -88,7 +88,7 @@ async def test_figures_count_today_the_hour_and_the_month_where_the_agent_is(ten
         await post(tenant, callStartTime=start.isoformat(), duration=duration, status=status, agentName="Ann")
     figures = (await tenant.get("/api/calls/activity?timeZone=Pacific/Kiritimati")).body
     assert figures["timeZone"] == "Pacific/Kiritimati"
-    today = {"total": 1, "byStatus": {"failed": 1}, "answeredShare": 0, "talkTime": 10, "averageDuration": None}
+    today = {"total": 1, "byStatus": {"failed": 1}, "answeredShare": 0, "talkTime": 0, "averageDuration": None}
     assert figures["today"] == today
     assert len(figures["perMinute"]) == 60
     assert sum(minute["count"] for minute in figures["perMinute"]) == 3
@@ -96,7 +96,7 @@ async def test_figures_count_today_the_hour_and_the_month_where_the_agent_is(ten
     days = {day["date"]: day["count"] for day in figures["perDay"] if day["count"]}
     there = now + timedelta(hours=14)
     assert days == {there.date().isoformat(): 1, (there - timedelta(days=3)).date().isoformat(): 1}
-    assert figures["agents"] == [{"agentName": "Ann", "count": 2, "completed": 0, "talkTime": 60}]
+    assert figures["agents"] == [{"agentName": "Ann", "count": 2, "completed": 0, "talkTime": 0}]
     empty = (await tenant.get("/api/calls/activity?timeZone=Nowhere/Land")).body
     assert (empty["field"], empty["error"]) == ("timeZone", "timeZone must be a name such as America/Toronto")
 
@@ -119,11 +119,13 @@ async def test_a_time_zone_is_no_path(tenant: Tenant, zone: str) -> None:
     assert (await tenant.get(f"/api/calls/activity?timeZone={zone}")).status == 400
 
 
-async def test_an_answered_call_counts_as_such(tenant: Tenant) -> None:
-    await tenant.post_call(sample("delivery", callStartTime=...))
-    await post(tenant)
-    today = (await tenant.get("/api/calls/activity")).body["today"]
-    assert (today["answeredShare"], today["averageDuration"]) == (0.5, 16.3)
+async def test_completed_calls_alone_make_talk_time_and_the_average(tenant: Tenant) -> None:
+    await tenant.post_call(sample("delivery", callStartTime=..., agentName="Ann"))
+    await post(tenant, status="busy", duration=154_000, agentName="Ann")
+    figures = (await tenant.get("/api/calls/activity")).body
+    today = figures["today"]
+    assert (today["answeredShare"], today["talkTime"], today["averageDuration"]) == (0.5, 16.3, 16.3)
+    assert figures["agents"] == [{"agentName": "Ann", "count": 2, "completed": 1, "talkTime": 16.3}]
 
 
 async def test_a_waveform_is_computed_once_and_the_same_ever_after(tenant: Tenant) -> None:

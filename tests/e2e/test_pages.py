@@ -50,11 +50,13 @@ async def test_analytics_update_as_calls_arrive(service: Service, tenant: Tenant
     await expect(tile.nth(1)).to_have_text(re.compile(r"Answer rate\s*100%"))
     await expect(tile.nth(3)).to_have_text(re.compile(r"Average duration\s*31 s"))
     for _ in range(3):
-        await tenant.post_call(missed())
+        await tenant.post_call(missed(duration=600, agentName="Alex (Maple Dental)"))
     await expect(tile.nth(0)).to_have_text(re.compile(r"Calls today\s*4"))
+    await expect(tile.nth(2)).to_have_text(re.compile(r"Talk time\s*31 s"))
+    await expect(tile.nth(3)).to_have_text(re.compile(r"Average duration\s*31 s"))
     await expect(tile.nth(1)).to_have_text(re.compile(r"Answer rate\s*25%"))
-    await expect(page.get_by_role("img", name=re.compile("Calls per minute, last hour: 4 calls total"))).to_be_visible()
-    await expect(page.get_by_role("row", name=re.compile(r"Alex \(Maple Dental\)\s*1\s*1\s*31 s"))).to_be_visible()
+    await expect(page.get_by_role("img", name=re.compile("Calls received per minute, last hour: 4 calls"))).to_be_visible()
+    await expect(page.get_by_role("row", name=re.compile(r"Alex \(Maple Dental\)\s*4\s*1\s*31 s"))).to_be_visible()
     await page.get_by_role("link", name="No answer 3").click()
     await expect(agent.rows).to_have_count(3)
 

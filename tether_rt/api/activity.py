@@ -38,7 +38,7 @@ def figures(activity: Activity, now: datetime) -> dict[str, Any]:
     """Return the answer's figures, but those of the days."""
     total = sum(row["count"] for row in activity.today)
     completed = sum(row["completed"] for row in activity.today)
-    talk_s = sum(row["totalDuration"] for row in activity.today)
+    talk_s = sum(row["talkTime"] for row in activity.today)
     this_minute = now.replace(second=0, microsecond=0)
     minutes = [this_minute - timedelta(minutes=ago) for ago in reversed(range(MINUTES))]
     return {
@@ -52,7 +52,7 @@ def figures(activity: Activity, now: datetime) -> dict[str, Any]:
         },
         "perMinute": [{"at": iso_ms(minute), "count": activity.by_minute.get(minute, 0)} for minute in minutes],
         "agents": [
-            {"agentName": row["_id"], "count": row["count"], "completed": row["completed"], "talkTime": row["totalDuration"]}
+            {"agentName": row["_id"], "count": row["count"], "completed": row["completed"], "talkTime": row["talkTime"]}
             for row in activity.agents[:MOST_AGENTS]
         ],
     }

@@ -85,12 +85,13 @@ class Page:
 
 
 class Figures(TypedDict):
-    """Figures of the calls with one status or agent, which is the `_id`; `totalDuration` is in seconds."""
+    """Figures of the calls with one status or agent, which is the `_id`; `talkTime` is of the completed ones. In seconds."""
 
     _id: str
     count: int
     completed: int
     totalDuration: float
+    talkTime: float
 
 
 class _Count(TypedDict):
@@ -270,13 +271,21 @@ class CallHistory:
         )
 
     async def _grouped(self, query: dict[str, Any], by: str) -> list[Figures]:
-        completed = {"$sum": {"$cond": [{"$eq": ["$status", "completed"]}, 1, 0]}}
-        grouped = {"count": {"$sum": 1}, "completed": completed, "totalDuration": {"$sum": "$duration"}}
+        def of_completed(value: str | int) -> dict[str, Any]:
+            return {"$sum": {"$cond": [{"$eq": ["$status", "completed"]}, value, 0]}}
+
+        grouped = {
+            "count": {"$sum": 1},
+            "completed": of_completed(1),
+            "totalDuration": {"$sum": "$duration"},
+            "talkTime": of_completed("$duration"),
+        }
         cursor = self._calls.aggregate([{"$match": query}, {"$group": {"_id": by, **grouped}}, {"$sort": {"_id": 1}}])
         rows = cast("list[Figures]", await cursor.to_list(None))
         for row in rows:
             # Vendors' durations may add up to more than a float holds, and JSON has no infinity.
             row["totalDuration"] = row["totalDuration"] if math.isfinite(row["totalDuration"]) else 0
+            row["talkTime"] = row["talkTime"] if math.isfinite(row["talkTime"]) else 0
         return rows
 
 

@@ -35,12 +35,12 @@ export function Content() {
     <${Today} today=${today} />
     <div class="charts">
       <${Chart}
-        title="Calls per minute, last hour"
+        title="Calls received per minute, last hour"
         noun="calls"
         bars=${perMinute.map(({ at, count: calls }) => ({ label: timeOfDay(at), value: calls }))}
       />
       <${Chart}
-        title="Calls per day, last 30 days"
+        title="Calls begun per day, last 30 days"
         noun="calls"
         bars=${perDay.map(({ date, count: calls }) => ({ label: dayLabel(date), value: calls }))}
       />
