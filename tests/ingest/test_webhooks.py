@@ -136,6 +136,23 @@ async def test_a_part_whose_call_never_comes_expires(tenant: Tenant, service_on_
         [piece async for piece in service_on_disk.server.app.recordings.read(stored["audio"]["key"], 0, 3)]
 
 
+async def test_what_was_dead_is_replayed_once_its_source_says_more(tenant: Tenant, service_on_disk: Service) -> None:
+    door = await vendors_door(tenant, "telnyx")
+    delivery = await door.receive("telnyx-call.hangup.json")
+    assert (delivery["verdict"], delivery["code"]) == ("waiting", "direction_pending")
+    await older(service_on_disk, delivery, timedelta(minutes=3))
+    delivery = await once_settled(door)
+    assert (delivery["verdict"], delivery["code"]) == ("dead", "direction_unknown")
+    numbers = {"settings": {"numbers": [EXPECTED["telnyx-call.hangup.json"]["toNumber"]]}}
+    await tenant.request("PATCH", f"/api/sources/{door.source_id}", token=tenant.token, json=numbers)
+    replayed = await tenant.post(f"/api/deliveries/{delivery['id']}/replay")
+    assert (replayed.status, replayed.body["verdict"]) == (200, "created")
+    require_call(await door.call(replayed.body), EXPECTED["telnyx-call.hangup.json"])
+    again = await tenant.post(f"/api/deliveries/{delivery['id']}/replay")
+    assert (again.body["verdict"], again.body["callId"]) == ("created", replayed.body["callId"])
+    assert (await tenant.get(f"/api/calls/history?userId={door.source_id}")).body["total"] == 1
+
+
 async def older(service: Service, delivery: dict[str, Any], by: timedelta) -> None:
     """Have a delivery have come earlier, and be looked at now."""
     deliveries = service.database["deliveries"]

@@ -205,7 +205,7 @@ class Webhooks:
             at=at,
             requestId=event.request_id,
             kind="webhook",
-            target=None,
+            target=adapted.call_key or None,
             verdict=result.verdict,
             code=result.code,
             field=result.field,
