@@ -16,6 +16,7 @@ from tests.support.service import Answer, Service, Tenant
 from tests.support.waiting import eventually
 from tests.support.webhooks import VendorsDoor, body_of, vendors_door
 from tether_rt.domain.call import iso_ms, parse_time
+from tether_rt.domain.delivery import DEAD_KEPT_FOR
 from tether_rt.errors import NotFound
 
 VENDORS = ("elevenlabs", "retell", "vapi", "twilio", "standard", "bland", "telnyx", "quo")
@@ -143,6 +144,10 @@ async def test_what_was_dead_is_replayed_once_its_source_says_more(tenant: Tenan
     await older(service_on_disk, delivery, timedelta(minutes=3))
     delivery = await once_settled(door)
     assert (delivery["verdict"], delivery["code"]) == ("dead", "direction_unknown")
+    for name in ("deliveries", "delivery_bodies"):
+        kept = await service_on_disk.database[name].find_one({"_id": delivery["id"]})
+        assert kept is not None
+        assert kept["expiresAt"] - parse_time(delivery["at"]) == DEAD_KEPT_FOR
     numbers = {"settings": {"numbers": [EXPECTED["telnyx-call.hangup.json"]["toNumber"]]}}
     await tenant.request("PATCH", f"/api/sources/{door.source_id}", token=tenant.token, json=numbers)
     replayed = await tenant.post(f"/api/deliveries/{delivery['id']}/replay")

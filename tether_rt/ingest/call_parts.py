@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from tether_rt.domain.call import CompletedCall, Recording, completed_call
-from tether_rt.domain.delivery import MAX_ERROR_CHARS, Result
+from tether_rt.domain.delivery import MAX_ERROR_CHARS, Result, expires_at
 from tether_rt.domain.fingerprint import fingerprint
 from tether_rt.domain.masking import masked_payload
 from tether_rt.domain.source import Source
@@ -103,6 +103,8 @@ class CallParts:
         audio = delivery.get("audio")
         if audio is not None and result.verdict in ("duplicate", "dead"):
             await self._remove(audio["key"])
+        if result.verdict == "dead":
+            await self._deliveries.prolong_bodies([delivery["_id"]], expires_at(delivery["at"], "dead"))
         await self._deliveries.settle(delivery, result)
 
     async def judge(self, source: Source, delivery: DeliveryDocument, reading: Reading, deadline: Deadline) -> Result:

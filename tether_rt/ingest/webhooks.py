@@ -194,7 +194,7 @@ class Webhooks:
         result = Result("waiting", adapted.waiting_code) if isinstance(adapted, Part) else result_of(adapted)
         part = await asyncio.to_thread(file_part, event.raw) if len(event.raw) > _IN_THREAD_BYTES else file_part(event.raw)
         delivery_id = new_id()
-        until = expires_at(at, "dead" if isinstance(adapted, Part) else result.verdict)
+        until = expires_at(at, result.verdict)
         body = Body(event.source.organization_id, delivery_id, event.raw, part, until)
         await self._bodies.add([body], must_be_whole=True)
         attempt = attempt_of(result, at, SENDER)
