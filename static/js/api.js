@@ -130,16 +130,6 @@ export function createApi({ fetch = globalThis.fetch.bind(globalThis), onSession
       return (await withSession("PATCH", `/api/contacts/${encodeURIComponent(contactId)}`, { body: { name } })).contact;
     },
 
-    async conversations(contactId, { signal } = {}) {
-      return (await withSession("POST", "/api/conversation/all", { body: { contactId }, signal })).conversations;
-    },
-
-    /** Messages, oldest first. @param {{before?: string, limit?: number}} page `before`: the id of a message */
-    async messages(conversationId, page, { signal } = {}) {
-      const body = { conversationId, ...page };
-      return (await withSession("POST", "/api/conversation/messages", { body, signal })).messages;
-    },
-
     async apiKey({ signal } = {}) {
       return (await withSession("GET", "/api/user/api-key", { signal })).data.apiKey;
     },

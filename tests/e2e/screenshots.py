@@ -88,7 +88,7 @@ async def _take(browser: Browser, tenant: Tenant, look: str, posted: dict[str, A
     await expect(page.locator(".turn mark").first).to_be_visible()
     await _listen(page)
     await page.screenshot(path=IMAGES / f"call-{look}.png")
-    await shoot("contact", f"#/contacts/{posted['contactId']}", ".thread-item")
+    await shoot("contact", f"#/contacts/{posted['contactId']}", ".contact-call")
     await shoot("analytics", "#/analytics", ".tile")
     await shoot("developer", "#/developer", ".snippet")
     await context.close()

@@ -67,7 +67,7 @@ async def _views(agent: Agent, tenant: Tenant) -> list[str]:
     await page.keyboard.press("Escape")
     await look("call", at=f"/#/calls/{posted['callId']}?search=travelling", sign=".turn mark")
     await look("nothing found", at="/#/calls?search=zzzz", sign=".empty")
-    await look("contact", at=f"/#/contacts/{posted['contactId']}", sign=".thread-item")
+    await look("contact", at=f"/#/contacts/{posted['contactId']}", sign=".contact-call")
     await look("analytics", at="/#/analytics", sign=".tile")
     await look("developer", at="/#/developer", sign=".snippet")
     odd = (await tenant.post_call(missed(fromNumber="anonymous"))).body
@@ -136,7 +136,7 @@ async def test_no_view_is_wider_than_a_small_phone(service: Service, new_agent: 
     views = {
         "#/": ".row",
         f"#/calls/{posted['callId']}": ".turn",
-        f"#/contacts/{posted['contactId']}": ".thread-item",
+        f"#/contacts/{posted['contactId']}": ".contact-call",
         "#/analytics": ".tile",
         "#/developer": ".snippet",
         f"#/calls/{sip['callId']}": ".facts",

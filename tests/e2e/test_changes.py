@@ -37,8 +37,8 @@ async def test_a_change_is_seen_in_the_list_the_call_and_the_contact(
     await expect(row).to_contain_text("Rosa")
     assert await agent.call_ids() == [posted["callId"], later["callId"]], "it has another place by its new start"
     await expect(page.locator(".call-summary")).to_have_text("Engaged <b>all day</b>.")
-    await expect(beside.page.locator(".thread-item")).to_contain_text("Busy")
-    await expect(beside.page.locator(".thread-item")).to_contain_text("Engaged <b>all day</b>.")
+    await expect(beside.page.locator(".contact-call")).to_contain_text("Busy")
+    await expect(beside.page.locator(".contact-call")).to_contain_text("Engaged <b>all day</b>.")
 
     await page.get_by_role("button", name="Changed").click()
     await expect(page.get_by_role("heading", name="Changes")).to_be_focused()

@@ -148,7 +148,7 @@ async def test_every_field_that_a_vendor_sets_is_text_on_every_page(
 
     await agent.open(f"/#/contacts/{ids['contactId']}")
     await expect(page.get_by_role("heading", name=hostile("callerName"))).to_be_visible()
-    await expect(page.locator(".thread-item")).to_contain_text(hostile("summary"))
+    await expect(page.locator(".contact-call")).to_contain_text(hostile("summary"))
     await require_untouched(page)
 
     await agent.open("/#/analytics")

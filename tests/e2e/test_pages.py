@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 
 from playwright.async_api import expect
 
@@ -12,7 +13,7 @@ from tests.support.service import Service, Tenant, missed, sample
 pytestmark = on_disk
 
 
-async def test_a_contact_is_one_live_thread_and_can_be_renamed(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+async def test_a_contact_is_live_and_can_be_renamed(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
     number = "+14165550177"
     first = (await tenant.post_call(missed(fromNumber=number))).body
     agent = await new_agent(service.base_url)
@@ -20,12 +21,12 @@ async def test_a_contact_is_one_live_thread_and_can_be_renamed(service: Service,
     page = agent.page
     await page.get_by_role("link", name="View contact").click()
     await expect(page.get_by_role("heading", name="Unknown Caller")).to_be_visible()
-    await expect(page.get_by_text("+1 416-555-0177 · 1 entry")).to_be_visible()
+    await expect(page.get_by_text("+1 416-555-0177 · 1 call · 0% answered")).to_be_visible()
     assert page.url.endswith(f"#/contacts/{first['contactId']}")
 
     await tenant.post_call(sample("appointment", toNumber=number, callerName=...))
     await expect(page.get_by_text("Priya moved her cleaning")).to_be_visible()
-    await expect(page.locator(".thread-item")).to_have_count(2)
+    await expect(page.locator(".contact-call")).to_have_count(2)
     await tenant.post_call(missed())  # of another contact
 
     await page.get_by_role("button", name="Rename").click()
@@ -33,10 +34,32 @@ async def test_a_contact_is_one_live_thread_and_can_be_renamed(service: Service,
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("heading", name="Priya at the desk")).to_be_visible()
     await expect(page.get_by_role("button", name="Rename")).to_be_focused()
-    await expect(page.locator(".thread-item")).to_have_count(2)
-    await page.locator(".thread-call").last.click()
+    await expect(page.locator(".contact-call")).to_have_count(2)
+    await page.locator(".contact-call a").last.click()
     await expect(page.get_by_role("heading", name="Priya at the desk")).to_be_visible()
     await expect(agent.row(first["callId"])).to_contain_text("Priya at the desk")
+
+
+async def test_a_contact_has_its_calls_by_when_they_were(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+    start = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    days = [start + timedelta(days=ago) for ago in range(62)]
+    calls = [missed(fromNumber="+14165550177", callStartTime=day.isoformat(), agentName=f"Agent {day:%j}") for day in days]
+    calls[0] = sample("appointment", toNumber="+14165550177", callStartTime=start.isoformat())
+    for call in (*calls[31:], *calls[:31]):  # the earlier half arrives last
+        posted = await tenant.post_call(call)
+        assert posted.status == 201, posted.body
+    agent = await new_agent(service.base_url, timezone_id="UTC")
+    await agent.enter(tenant, f"/#/contacts/{posted.body['contactId']}")
+    page, rows = agent.page, agent.page.locator(".contact-call")
+    head = page.get_by_text("+1 416-555-0177 · 62 calls · 2% answered · first 1 Mar, 12:00 · last 1 May, 12:00")
+    await expect(head).to_be_visible()
+    await expect(rows).to_have_count(60)
+    await page.get_by_role("button", name="Show older").click()
+    await expect(rows).to_have_count(62)
+    starts = await rows.locator("time").evaluate_all("times => times.map((time) => time.dateTime)")
+    assert starts == sorted(starts, reverse=True)
+    await expect(rows.first).to_have_text(re.compile(r"1 May, 12:00\s*No answer\s*Agent 121"))
+    await expect(rows.last).to_have_text(re.compile(r"1 Mar, 12:00\s*Completed\s*Recorded\s*0:31\s*Alex"))
 
 
 async def test_analytics_update_as_calls_arrive(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:

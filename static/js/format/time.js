@@ -81,13 +81,6 @@ export function timeOfDay(value, { locale, timeZone } = {}) {
   return Number.isNaN(ms) ? UNKNOWN : formatter(locale, { timeZone, hour: "2-digit", minute: "2-digit" }).format(ms);
 }
 
-/** "Friday 15 May 2026". */
-export function dayName(value, { locale, timeZone } = {}) {
-  const ms = instant(value);
-  if (Number.isNaN(ms)) return UNKNOWN;
-  return formatter(locale, { timeZone, weekday: "long", day: "numeric", month: "long", year: "numeric" }).format(ms);
-}
-
 // Creating an Intl formatter takes about 50 µs, and a list uses the same few again and again.
 const formatters = new Map();
 

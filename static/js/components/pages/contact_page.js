@@ -1,8 +1,8 @@
 import { directionLabel, hasRecording, party } from "../../format/call.js";
 import { plural } from "../../format/number.js";
-import { clock, dayName, exactTime, timeOfDay } from "../../format/time.js";
+import { clock, exactTime, shortTime, spokenDuration } from "../../format/time.js";
 import { callHref, listHref } from "../../route.js";
-import { ContactThread } from "../../state/contact_thread.js";
+import { ContactCalls } from "../../state/contact_calls.js";
 import { html, useApp, useEffect, useMemo, useObservable, useRef, useState } from "../../ui.js";
 import { CallStatus } from "../call_status.js";
 import { Icon } from "../icon.js";
@@ -11,26 +11,26 @@ import { Loading } from "../loading.js";
 const DELAY_MS = 150; // several calls at once cause one refresh
 const REFRESHING = new Set(["fetch_messages", "call_updated", "call_recording_ready", "recording_failed"]);
 
-/** A contact: all their calls and messages as one thread, updated live. */
+/** A contact: all their calls by when they were, updated live. */
 export function Content({ id }) {
   const { api, feed, title } = useApp();
-  const thread = useMemo(() => new ContactThread(api, id), [api, id]);
-  useObservable(thread);
+  const known = useMemo(() => new ContactCalls(api, id), [api, id]);
+  useObservable(known);
   useEffect(() => {
     let timer = null;
-    thread.refresh();
+    known.refresh();
     const stop = feed.listen(({ event, data }) => {
       if (!REFRESHING.has(event) || data.contactId !== id) return;
       clearTimeout(timer);
-      timer = setTimeout(() => thread.refresh(), DELAY_MS);
+      timer = setTimeout(() => known.refresh(), DELAY_MS);
     });
     return () => {
       stop();
       clearTimeout(timer);
-      thread.stop();
+      known.stop();
     };
-  }, [thread, feed]);
-  const { contact, items, error, isLoading, hasMore } = thread;
+  }, [known, feed]);
+  const { contact, calls, error, isLoading, hasMore } = known;
   useEffect(() => title.show(contact?.name ?? "Contact"), [contact?.name]);
 
   if (error?.status === 404) {
@@ -40,27 +40,27 @@ export function Content({ id }) {
   if (!contact && !error) return html`<${Loading} />`;
   return html`<article class="contact">
     <p><a class="back" href=${listHref(feed.filter)}><${Icon} name="back" /> Calls</a></p>
-    ${contact && html`<${ContactHead} thread=${thread} />`}
+    ${contact && html`<${ContactHead} known=${known} />`}
     ${
       error &&
       html`<div class="notice" role="alert">
         <p>${error.message}</p>
-        <button class="button" type="button" onClick=${() => thread.refresh()}>Try again</button>
+        <button class="button" type="button" onClick=${() => known.refresh()}>Try again</button>
       </div>`
     }
-    <${Items} items=${items} />
+    <${Calls} calls=${calls} />
     ${
       hasMore &&
-      html`<button class="button" type="button" disabled=${isLoading} onClick=${() => thread.loadMore()}>
+      html`<button class="button" type="button" disabled=${isLoading} onClick=${() => known.loadMore()}>
         ${isLoading ? "Loading…" : "Show older"}
       </button>`
     }
   </article>`;
 }
 
-function ContactHead({ thread }) {
+function ContactHead({ known }) {
   const { feed } = useApp();
-  const { contact, items, hasMore } = thread;
+  const { contact } = known;
   const [isEditing, setEditing] = useState(false);
   const [error, setError] = useState(null);
   const button = useRef(null);
@@ -79,8 +79,8 @@ function ContactHead({ thread }) {
     const name = input.current.value.trim();
     try {
       if (name !== "" && name !== contact.name) {
-        await thread.rename(name);
-        feed.calls.rename(contact.contactId, thread.contact.name);
+        await known.rename(name);
+        feed.calls.rename(contact.contactId, known.contact.name);
       }
       stop();
     } catch (failure) {
@@ -112,48 +112,54 @@ function ContactHead({ thread }) {
             </button>`
     }
     ${error && html`<p class="form-error" role="alert">${error}</p>`}
-    <p class="muted contact-number">${party(contact.number ?? null)} · ${hasMore ? "last " : ""}${plural(items.length, "entry", "entries")}</p>
+    <p class="muted contact-number">${figures(known).join(" · ")}</p>
   </header>`;
 }
 
-function Items({ items }) {
-  const days = new Map();
-  for (const item of items) {
-    const day = dayName(item.createdAt);
-    days.set(day, [...(days.get(day) ?? []), item]);
-  }
-  return [...days].map(
-    ([day, ofDay]) => html`<section class="thread-day" key=${day} aria-label=${day}>
-      <h3>${day}</h3>
-      <ol class="thread">
-        ${ofDay.map((item) => html`<${Item} key=${item.messageId} item=${item} />`)}
-      </ol>
-    </section>`,
-  );
+function figures({ contact, calls, total, totalIsExact, answeredShare, firstStart }) {
+  const on = (startTime) => shortTime(startTime, Date.now());
+  return [
+    party(contact.number ?? null),
+    totalIsExact ? plural(total, "call") : `More than ${plural(total, "call")}`,
+    answeredShare !== null && `${Math.round(answeredShare * 100)}% answered`,
+    firstStart && total > 1 && `first ${on(firstStart)}`,
+    calls.length > 0 && `last ${on(calls[0].startTime)}`,
+  ].filter(Boolean);
 }
 
-function Item({ item }) {
-  const { call, content, createdAt, direction, callId } = item;
-  const when = html`<time datetime=${createdAt} title=${exactTime(createdAt)}>${timeOfDay(createdAt)}</time>`;
-  if (!callId) {
-    return html`<li class="thread-item" data-direction=${direction}>
-      <p class="thread-text" dir="auto">${content}</p>
-      <p class="thread-facts">${when}</p>
-    </li>`;
-  }
-  const known = call ?? { direction };
-  return html`<li class="thread-item" data-direction=${direction} data-call-id=${callId}>
-    <a class="thread-call" href=${callHref(callId)}>
-      <span class="row-direction" data-direction=${direction}>
-        <${Icon} name=${direction === "inbound" ? "inbound" : "outbound"} />
-      </span>
-      <span>${directionLabel(known)} call</span>
-      ${call && html`<${CallStatus} status=${call.status} />`}
-      ${call && hasRecording(call) && html`<${Icon} name="recording" /><span class="visually-hidden">Recorded</span>`}
-    </a>
-    ${content && html`<p class="thread-text" dir="auto">${content}</p>`}
-    <p class="thread-facts">
-      ${when}${call?.duration > 0 && html` · ${clock(call.duration)}`}${call?.agentName && html` · <bdi>${call.agentName}</bdi>`}
-    </p>
-  </li>`;
+function Calls({ calls }) {
+  if (calls.length === 0) return null;
+  return html`<div class="table-scroll" tabindex="0" role="region" aria-label="Calls with this contact">
+    <table class="contact-calls">
+      <thead>
+        <tr>
+          <th scope="col">Started</th><th scope="col">Status</th><th scope="col">Duration</th><th scope="col">Agent</th>
+          <th scope="col">Summary</th>
+        </tr>
+      </thead>
+      <tbody>${calls.map((call) => html`<${Call} key=${call.callId} call=${call} />`)}</tbody>
+    </table>
+  </div>`;
+}
+
+function Call({ call }) {
+  const { callId, direction, startTime, status, duration, agentName, summary } = call;
+  return html`<tr class="contact-call" data-call-id=${callId}>
+    <th scope="row">
+      <a href=${callHref(callId)} title=${exactTime(startTime)}>
+        <span class="row-direction" data-direction=${direction}>
+          <${Icon} name=${direction === "inbound" ? "inbound" : "outbound"} />
+          <span class="visually-hidden">${directionLabel(call)}</span>
+        </span>
+        <time datetime=${startTime}>${shortTime(startTime, Date.now())}</time>
+      </a>
+    </th>
+    <td>
+      <${CallStatus} status=${status} />
+      ${hasRecording(call) && html` <${Icon} name="recording" /><span class="visually-hidden">Recorded</span>`}
+    </td>
+    <td>${duration > 0 && html`<span title=${spokenDuration(duration)}>${clock(duration)}</span>`}</td>
+    <td><bdi>${agentName}</bdi></td>
+    <td class="contact-summary" dir="auto">${summary}</td>
+  </tr>`;
 }
