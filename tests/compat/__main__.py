@@ -23,7 +23,7 @@ from tests.test_wheel import NOT_SOURCE
 from tether_rt.mongo.mongod_process import find_binary
 
 ROOT: Final = Path(__file__).parents[2]
-TOOLS: Final = ("pytest", "pytest-asyncio", "aiohttp", "hypothesis")
+TOOLS: Final = ("pytest", "pytest-asyncio", "pytest-timeout", "aiohttp", "hypothesis")
 NAMES_TESTS: Final = ("tests/mongo/wire", "tests/hub/test_wire.py")
 AT_ONCE: Final = 2
 
