@@ -11,6 +11,8 @@ export class Playback extends Observable {
   isPlaying = false;
   positionS = 0;
   durationS = Number.NaN;
+  /** How often the position was set by something else than the transcript, which then has to follow. */
+  jumps = 0;
   rate = 1;
   skipsSilence = false;
   /** @type {[number, number][]} [from, to] in seconds, ascending */
@@ -62,14 +64,15 @@ export class Playback extends Observable {
     else this.#audio.pause();
   }
 
-  /** Plays from a position. */
+  /** Plays from a position of the transcript. */
   playFrom(seconds) {
-    this.seek(seconds);
+    this.seek(seconds, { isJump: false });
     if (this.#hasSource) this.#play();
     else this.#show(this.phase, { isPlaying: true });
   }
 
-  seek(seconds) {
+  seek(seconds, { isJump = true } = {}) {
+    if (isJump) this.jumps += 1;
     const positionS = Math.max(0, seconds);
     if (this.#hasSource) this.#audio.currentTime = positionS;
     this.#show(this.phase, { positionS });

@@ -1,4 +1,5 @@
 import { downloadText } from "../../browser/download.js";
+import { scrollToMiddle } from "../../browser/scrolling.js";
 import { plural } from "../../format/number.js";
 import { clock } from "../../format/time.js";
 import { findMatches, hasTime, timeOfWord, toolCallsOf, transcriptText, turnAt } from "../../format/transcript.js";
@@ -24,17 +25,24 @@ export function Transcript({ turns, names, playback, query, callId }) {
     const seconds = timeOfWord(turns, index, at, playback?.durationS);
     if (seconds === null || !playback) return;
     if (plays) playback.playFrom(seconds);
-    else playback.seek(seconds);
+    else playback.seek(seconds, { isJump: false });
   });
   const play = useMemo(() => (index, at = 0) => seekTo.current(index, at, true), []);
+  const shown = useRef(false);
+  const showMatch = (place) => {
+    const mark = root.current.querySelectorAll("mark")[place];
+    if (mark) scrollToMiddle(mark, root.current.closest(".call"));
+  };
   useEffect(() => {
-    if (matches.length > 0) root.current.querySelector("mark")?.scrollIntoView({ block: "center" });
+    // A link to a moment leads to that moment, not to the first match.
+    if (!playback?.jumps || shown.current) showMatch(0);
+    shown.current = true;
     setMatchAt(0);
   }, [matches]);
   const goTo = (next) => {
     const place = (next + matches.length) % matches.length;
     setMatchAt(place);
-    root.current.querySelectorAll("mark")[place]?.scrollIntoView({ block: "center" });
+    showMatch(place);
     seekTo.current(matches[place].index, matches[place].at, false);
   };
   const save = () => downloadText(transcriptText(turns, names), `transcript-${callId}.txt`);
@@ -72,27 +80,42 @@ function FollowingTurns({ root, turns, names, playback, query, match, play }) {
   useObservable(playback);
   const hasStarted = playback.isPlaying || playback.positionS > 0;
   const at = hasStarted ? turnAt(turns, playback.positionS) : -1;
-  useAutoScroll(root, at, playback);
+  useAutoScroll(root, at, playback, useMemo(() => turns.some(hasTime), [turns]));
   return html`<${Turns} turns=${turns} names=${names} query=${query} match=${match} at=${at} play=${play} />`;
 }
 
-// Keeps the current turn visible, unless the user has just scrolled.
-function useAutoScroll(root, at, playback) {
+// Keeps the current turn in the middle: at once after a jump, otherwise while it plays and the user has not just scrolled.
+function useAutoScroll(root, at, playback, isTimed) {
   const scrolledAtMs = useRef(-Infinity);
+  const jumpsSeen = useRef(0);
+  const moving = useRef(new AbortController());
   useEffect(() => {
     const pane = root.current.closest(".call");
     const watching = new AbortController();
-    const note = () => (scrolledAtMs.current = performance.now());
+    const note = ({ target }) => {
+      if (target.closest(".player")) return;
+      scrolledAtMs.current = performance.now();
+      moving.current.abort();
+    };
     for (const name of ["wheel", "touchmove", "pointerdown"]) {
       pane.addEventListener(name, note, { passive: true, signal: watching.signal });
     }
-    return () => watching.abort();
+    return () => {
+      watching.abort();
+      moving.current.abort();
+    };
   }, []);
   useEffect(() => {
-    if (at < 0 || !playback.isPlaying || performance.now() - scrolledAtMs.current < SCROLL_PAUSE_MS) return;
-    const isReduced = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    root.current.querySelector(".turn[data-now]")?.scrollIntoView({ block: "center", behavior: isReduced ? "auto" : "smooth" });
-  }, [at]);
+    const isJump = playback.jumps !== jumpsSeen.current;
+    jumpsSeen.current = playback.jumps;
+    if (isJump) scrolledAtMs.current = -Infinity;
+    const isFollowing = at >= 0 && playback.isPlaying && performance.now() - scrolledAtMs.current >= SCROLL_PAUSE_MS;
+    if (!isTimed || !(isJump || isFollowing)) return;
+    moving.current.abort();
+    moving.current = new AbortController();
+    const turn = root.current.querySelectorAll(".turn")[Math.max(0, at)];
+    scrollToMiddle(turn, root.current.closest(".call"), { glides: !isJump, signal: moving.current.signal });
+  }, [at, playback.jumps]);
 }
 
 /** The turns alone. The position changes four times a second; they do not render again for it. */
