@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime, timedelta
+
 from playwright.async_api import expect
 
 from tests.e2e.conftest import NewAgent, on_disk
@@ -128,6 +131,55 @@ async def test_a_paused_list_does_not_change_until_it_is_resumed(service: Servic
     await agent.page.get_by_role("button", name="Resume").click()
     await expect(agent.row(second)).to_be_visible()
     assert await agent.call_ids() == [second, first]
+
+
+async def test_no_row_moves_while_a_call_is_open(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+    read = (await tenant.post_call(missed())).body["callId"]
+    agent = await new_agent(service.base_url)
+    await agent.enter(tenant, f"/#/calls/{read}")
+    await expect(agent.row(read)).to_be_visible()
+    arrived = (await tenant.post_call(missed())).body["callId"]
+    await expect(agent.page.get_by_role("button", name="1 new call")).to_be_visible()
+    assert await agent.call_ids() == [read]
+    await agent.page.keyboard.press("Escape")
+    await expect(agent.row(arrived)).to_be_visible()
+    assert await agent.call_ids() == [arrived, read]
+
+
+async def test_a_call_that_cannot_be_loaded_shows_what_the_list_knows(
+    service: Service, tenant: Tenant, new_agent: NewAgent
+) -> None:
+    call_id = (await tenant.post_call(missed(fromNumber="+14165550177", status="busy"))).body["callId"]
+    agent = await new_agent(service.base_url)
+    page = agent.page
+    await page.route(re.compile(f"/api/calls/{call_id}$"), lambda route: route.fulfill(status=500, json={"error": "No."}))
+    await agent.enter(tenant)
+    await agent.row(call_id).get_by_role("link").click()
+    call = page.get_by_test_id("call")
+    await expect(call.get_by_role("alert")).to_have_text("No.")
+    await expect(call).to_contain_text("Inbound call from (416) 555-0177")
+    await expect(call).to_contain_text("Busy")
+    again = call.get_by_role("button", name="Try again")
+    boxes = [await one.bounding_box() for one in (again, call.get_by_role("alert"))]
+    assert all(boxes), boxes
+    assert len({box["x"] for box in boxes if box}) == 1, "in one column"
+    await page.unroute(re.compile(f"/api/calls/{call_id}$"))
+    await again.click()
+    await expect(call.get_by_text("This call has no transcript.")).to_be_visible()
+
+
+async def test_a_row_says_shortly_what_is_ahead_and_keeps_the_dot_beside_the_number(
+    service: Service, tenant: Tenant, new_agent: NewAgent
+) -> None:
+    ahead = (datetime.now(UTC) + timedelta(hours=5, minutes=30)).isoformat()
+    call_id = (await tenant.post_call(missed(callStartTime=ahead, agentName="سارة"))).body["callId"]
+    agent = await new_agent(service.base_url, viewport={"width": 800, "height": 700})
+    await agent.enter(tenant)
+    await expect(agent.row(call_id).locator("time")).to_have_text("in 5 h")
+    dots = """(row) => [...row.querySelectorAll("bdi")].map((bdi) =>
+        ["::before", "::after"].map((at) => getComputedStyle(bdi, at).content))"""
+    none = ["none", "none"]
+    assert await agent.row(call_id).evaluate(dots) == [none, ["none", '" ·"'], none]
 
 
 async def test_everything_works_by_keyboard(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:

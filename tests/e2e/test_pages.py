@@ -84,6 +84,19 @@ async def test_analytics_update_as_calls_arrive(service: Service, tenant: Tenant
     await expect(agent.rows).to_have_count(3)
 
 
+async def test_analytics_without_calls_claim_nothing_and_say_where_agents_end(
+    service: Service, tenant: Tenant, new_agent: NewAgent
+) -> None:
+    agent = await new_agent(service.base_url)
+    await agent.enter(tenant, "/#/analytics")
+    await expect(agent.page.get_by_role("img", name="Calls received per minute, last hour: none")).to_be_visible()
+    await tenant.post_call(missed(agentName="Agent 0"))
+    await expect(agent.page.get_by_role("heading", name="Agents, last 30 days")).to_be_visible()
+    for number in range(1, 20):
+        await tenant.post_call(missed(agentName=f"Agent {number}"))
+    await expect(agent.page.get_by_role("heading", name="The 20 agents with the most calls, last 30 days")).to_be_visible()
+
+
 async def test_a_developer_sends_a_call_and_sees_its_events(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
     agent = await new_agent(service.base_url, permissions=["clipboard-read", "clipboard-write"])
     await agent.enter(tenant, "/#/developer")
@@ -94,6 +107,8 @@ async def test_a_developer_sends_a_call_and_sees_its_events(service: Service, te
     await expect(key).to_have_text(tenant.api_key)
     await page.get_by_role("button", name="Python").click()
     await expect(page.get_by_role("region", name="Python code")).to_contain_text("urllib.request")
+    await expect(page.get_by_role("region", name="Python code")).to_contain_text('"externalCallId":"sample-')
+    await expect(page.get_by_text("with their times in UTC")).to_be_visible()
     await page.get_by_role("button", name="Copy with key").click()
     await expect(page.get_by_role("button", name="Copied")).to_be_visible()
     assert tenant.api_key in await page.evaluate("() => navigator.clipboard.readText()")
@@ -141,9 +156,9 @@ async def test_alerts_while_the_page_is_hidden(service: Service, tenant: Tenant,
 
     await page.evaluate("() => { window.isHidden = true; }")
     await tenant.post_call(missed())
-    await tenant.post_call(missed(status="busy", callerName="Tom Becker"))
+    await tenant.post_call(missed(status="busy", fromNumber="+14165550177", agentName="Northlight"))
     await expect(page).to_have_title("(1) Calls · tether")
-    assert await page.evaluate("() => window.alerts") == ["note", "note", ["Tom Becker", "Inbound call"]]
+    assert await page.evaluate("() => window.alerts") == ["note", "note", ["(416) 555-0177", "Busy, inbound call, Northlight"]]
     await page.evaluate("() => { window.isHidden = false; document.dispatchEvent(new Event('visibilitychange')); }")
     await expect(page).to_have_title("Calls · tether")
     await page.reload()

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { contactLabel, hasRecording, otherNumber, otherPhone } from "../../static/js/format/call.js";
+import { alertText, contactLabel, hasRecording, otherNumber, otherPhone } from "../../static/js/format/call.js";
 
 test("a call is labelled by the other party", () => {
   const call = { direction: "inbound", from: "+14165550199", to: "+14165550100" };
@@ -22,4 +22,12 @@ test("a withheld number is said in words, and a SIP address is shown as it is", 
   assert.equal(contactLabel({ ...call, contactName: "Unknown Caller" }), "Unknown Caller");
   assert.equal(otherPhone({ ...call, from: "sip:priya@pbx.example.com" }), "sip:priya@pbx.example.com");
   assert.equal(otherPhone({ ...call, from: undefined }), "–", "not known yet");
+});
+
+test("an alert says whom to call back", () => {
+  const call = { direction: "inbound", from: "+14165550199", to: "+14165550100", status: "failed", contactName: "Unknown Caller" };
+  assert.deepEqual(alertText(call), { title: "(416) 555-0199", body: "Failed, inbound call" });
+  const known = { ...call, contactName: "Priya", agentName: "Northlight" };
+  assert.deepEqual(alertText(known), { title: "Priya", body: "Failed, inbound call, (416) 555-0199, Northlight" });
+  assert.equal(alertText({ ...known, status: "completed", summary: "Moved." }).body, "Moved.");
 });

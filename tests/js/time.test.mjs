@@ -45,13 +45,25 @@ test("a time is relative to now", () => {
     ["2026-05-14T21:30:00.000Z", "Yesterday 23:30"],
     ["2026-05-13T21:30:00.000Z", "13 May"],
     ["2025-12-31T10:00:00.000Z", "31 Dec 2025"],
-    ["2026-05-16T10:00:00.000Z", "16 May 2026, 12:00"],
+    ["2026-05-16T10:00:00.000Z", "16 May"],
   ];
   for (const [value, text] of cases) assert.equal(at(value), text, value);
 });
 
 test("just after midnight an hour ago is still an hour ago", () => {
   assert.equal(relativeTime("2026-05-14T21:20:00.000Z", Date.parse("2026-05-14T22:30:00.000Z"), BERLIN), "1 h ago");
+});
+
+test("a time ahead is short, too", () => {
+  const cases = [
+    ["2026-05-15T10:00:40.000Z", "just now"],
+    ["2026-05-15T10:05:00.000Z", "in 5 min"],
+    ["2026-05-15T11:30:00.000Z", "in 1 h"],
+    ["2026-05-16T09:59:00.000Z", "in 23 h"],
+    ["2026-05-18T10:00:00.000Z", "18 May"],
+    ["2027-05-18T10:00:00.000Z", "18 May 2027"],
+  ];
+  for (const [time, text] of cases) assert.equal(at(time), text);
 });
 
 test("an invalid time is unknown", () => {

@@ -1,6 +1,9 @@
 // How a call is labelled wherever it is shown. Pure.
 
+import { STATUSES } from "../search/filter.js";
 import { phone } from "./phone.js";
+
+const NO_NAME = "Unknown Caller"; // the server's name for a contact without one
 
 /** The other party's number or SIP address: the caller's, or the one that was called; null if the caller withheld it. */
 export const otherNumber = ({ direction, from, to }) => (direction === "inbound" ? from : to);
@@ -17,3 +20,12 @@ export const hasRecording = ({ recordings }) => Array.isArray(recordings) && rec
 
 /** The contact's name, or the number of a contact without one. */
 export const contactLabel = (call) => call.contactName || otherPhone(call);
+
+/** What an alert says: the name or else the number; the summary, or what is needed to call back. */
+export function alertText(call) {
+  const number = otherPhone(call);
+  const title = call.contactName === NO_NAME ? number : contactLabel(call);
+  if (call.status === "completed" && call.summary) return { title, body: call.summary };
+  const facts = [STATUSES[call.status], `${directionLabel(call).toLowerCase()} call`, title !== number && number, call.agentName];
+  return { title, body: facts.filter(Boolean).join(", ") };
+}

@@ -2,10 +2,13 @@
 
 const CALL = { direction: "inbound", fromNumber: "+14165550142", toNumber: "+14165550100", duration: 0, status: "no-answer" };
 
-/** @returns {[string, string][]} language and program */
-export function codeSamples(origin, apiKey) {
+/**
+ * @param {string} externalCallId makes it safe to send the call again
+ * @returns {[string, string][]} language and program
+ */
+export function codeSamples(origin, apiKey, externalCallId) {
   const url = `${origin}/api/calls/ingest`;
-  const json = JSON.stringify(CALL);
+  const json = JSON.stringify({ externalCallId, ...CALL });
   return [
     [
       "curl",

@@ -41,18 +41,19 @@ export function instant(value) {
   return typeof value === "string" ? Date.parse(value) : Number.NaN;
 }
 
-/** "just now", "4 min ago", "3 h ago", "Yesterday 14:32", "15 May", "15 May 2025", relative to `nowMs`. */
+/** "in 2 h", "just now", "4 min ago", "3 h ago", "Yesterday 14:32", "15 May", "15 May 2025", relative to `nowMs`. */
 export function relativeTime(value, nowMs, { locale, timeZone } = {}) {
   const thenMs = instant(value);
   if (Number.isNaN(thenMs)) return UNKNOWN;
   const agoS = (nowMs - thenMs) / 1000;
   const on = (options, ms = thenMs) => formatter(locale, { timeZone, ...options }).format(ms);
-  if (agoS < -MINUTE_S) return on({ dateStyle: "medium", timeStyle: "short" });
-  if (agoS < 45) return "just now";
-  if (agoS < HOUR_S) return `${Math.max(1, Math.round(agoS / MINUTE_S))} min ago`;
+  if (agoS > -MINUTE_S && agoS < 45) return "just now";
+  if (agoS < 0 && agoS > -HOUR_S) return `in ${Math.round(-agoS / MINUTE_S)} min`;
+  if (agoS < 0 && agoS > -DAY_S) return `in ${Math.floor(-agoS / HOUR_S)} h`;
+  if (agoS >= 0 && agoS < HOUR_S) return `${Math.max(1, Math.round(agoS / MINUTE_S))} min ago`;
   const dayOf = (ms) => on({ year: "numeric", month: "numeric", day: "numeric" }, ms);
-  if (dayOf(thenMs) === dayOf(nowMs) || agoS < 6 * HOUR_S) return `${Math.floor(agoS / HOUR_S)} h ago`;
-  if (agoS < 2 * DAY_S && dayOf(thenMs) === dayOf(nowMs - DAY_S * 1000)) {
+  if (agoS >= 0 && (dayOf(thenMs) === dayOf(nowMs) || agoS < 6 * HOUR_S)) return `${Math.floor(agoS / HOUR_S)} h ago`;
+  if (agoS >= 0 && agoS < 2 * DAY_S && dayOf(thenMs) === dayOf(nowMs - DAY_S * 1000)) {
     return `Yesterday ${on({ hour: "2-digit", minute: "2-digit" })}`;
   }
   const sameYear = on({ year: "numeric" }) === on({ year: "numeric" }, nowMs);

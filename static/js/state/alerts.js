@@ -1,7 +1,7 @@
 // Alerts for calls that arrive while the user looks elsewhere: a desktop notification, a sound, or both, for each filter.
 // Kept in this browser.
 
-import { contactLabel, directionLabel } from "../format/call.js";
+import { alertText } from "../format/call.js";
 import { Observable } from "../observable.js";
 import { callHref } from "../route.js";
 import { isEmptyFilter, parseFilter, serializeFilter } from "../search/filter.js";
@@ -66,9 +66,9 @@ export class Alerts extends Observable {
     if (!isMatch) return;
     if (rule.sound && this.#isDue("sound")) this.#playSound();
     if (rule.desktop && this.#isDue("desktop")) {
-      const body = row.summary || `${directionLabel(row)} call`;
+      const { title, body } = alertText(row);
       const href = callHref(row.callId, isEmptyFilter(filter) ? undefined : filter);
-      this.#showNotification(contactLabel(row), { body, tag: row.callId, href });
+      this.#showNotification(title, { body, tag: row.callId, href });
     }
   }
 

@@ -23,7 +23,7 @@ export function CallView({ callId, filter, startS }) {
   }, [feed, value]);
   const call = value ?? row;
 
-  if (error && !value) return html`<${CallFailed} error=${error} reload=${reload} filter=${filter} />`;
+  if (error && !value) return html`<${CallFailed} error=${error} row=${row} reload=${reload} filter=${filter} />`;
   if (!call) return html`<${CallPane} title="Call" filter=${filter}><p class="muted" role="status">Loading…</p><//>`;
   return html`<${CallPane} title=${contactLabel(call)} filter=${filter}>
     <${CallFacts} call=${call} />
@@ -96,12 +96,16 @@ function CallContent({ call, isLoaded, reload, search, startS }) {
     }`;
 }
 
-function CallFailed({ error, reload, filter }) {
+// With what the list knows of the call.
+function CallFailed({ error, row, reload, filter }) {
   const isMissing = error.status === 404;
-  return html`<${CallPane} title=${isMissing ? "Call not found" : "Couldn't load this call"} filter=${filter}>
-    <p class="muted" role="alert">
-      ${isMissing ? "The link may be incomplete, or the call may belong to another organization." : error.message}
-    </p>
-    ${!isMissing && html`<button class="button" type="button" onClick=${reload}>Try again</button>`}
+  return html`<${CallPane} title=${isMissing ? "Call not found" : row ? contactLabel(row) : "Couldn't load this call"} filter=${filter}>
+    ${row && !isMissing && html`<${CallFacts} call=${row} />`}
+    <section class="call-section">
+      <p class="muted" role="alert">
+        ${isMissing ? "The link may be incomplete, or the call may belong to another organization." : error.message}
+      </p>
+      ${!isMissing && html`<button class="button" type="button" onClick=${reload}>Try again</button>`}
+    </section>
   <//>`;
 }

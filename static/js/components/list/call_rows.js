@@ -22,7 +22,7 @@ export function CallRows({ openId, filter, nowMs, isBusy }) {
   const scroller = useRef(null);
   const [cursorId, setCursor] = useState(openId);
   const { first, last, height } = useWindow(feed, scroller);
-  useHold(feed, scroller);
+  useHold(feed, scroller, openId);
   const { order } = calls;
   useRowKeys({ feed, scroller, openId, filter, cursorId, setCursor, height });
   useEffect(() => mark("tether:list-painted", { rows: order.length }), []);
@@ -95,14 +95,14 @@ function useWindow(feed, scroller) {
   return { ...range, height };
 }
 
-// New calls wait while the list is scrolled or paused, or while the user is about to click in it.
-function useHold(feed, scroller) {
+// New calls wait while the list is scrolled or paused, while a call is open, or while the user is about to click in it.
+function useHold(feed, scroller, openId) {
   useEffect(() => {
     const element = scroller.current;
     const watching = new AbortController();
     let activeTimer = null;
     const update = () => {
-      const isFree = !feed.isPaused && element.scrollTop <= TOP_PX && activeTimer === null;
+      const isFree = !feed.isPaused && openId === null && element.scrollTop <= TOP_PX && activeTimer === null;
       if (isFree) feed.release();
       else feed.calls.hold();
     };
@@ -126,7 +126,7 @@ function useHold(feed, scroller) {
       stop();
       feed.calls.release();
     };
-  }, [feed]);
+  }, [feed, openId === null]);
 }
 
 // `j` and `k` anywhere, arrow keys in the list: they focus the next row, or open the next call if one is open.

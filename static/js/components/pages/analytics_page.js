@@ -9,6 +9,7 @@ import { Chart } from "./chart.js";
 
 const MIN_INTERVAL_MS = 2_000;
 const MINUTE_MS = 60_000;
+const MOST_AGENTS = 20; // the server returns no more
 
 /** Statistics of today, the last hour and the last 30 days, updated as calls arrive. */
 export function Content() {
@@ -100,7 +101,7 @@ function Agents({ agents }) {
   if (agents.length === 0) return null;
   const max = Math.max(...agents.map(({ count: calls }) => calls));
   return html`<section>
-    <h3>Agents, last 30 days</h3>
+    <h3>${agents.length < MOST_AGENTS ? "Agents" : `The ${MOST_AGENTS} agents with the most calls`}, last 30 days</h3>
     <div class="table-scroll" tabindex="0" role="region" aria-label="Calls by agent">
       <table class="agents">
         <thead>

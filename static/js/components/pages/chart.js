@@ -13,6 +13,7 @@ export function Chart({ title, bars, noun }) {
   const [at, setAt] = useState(null);
   const peak = Math.max(0, ...bars.map(({ value }) => value));
   const total = bars.reduce((sum, { value }) => sum + value, 0);
+  const figures = total === 0 ? "none" : `${count(total)} ${noun} total, peak ${count(peak)}`;
   const pointed = bars[at] ?? null;
   const point = (event) => {
     const { left, width } = event.currentTarget.getBoundingClientRect();
@@ -22,7 +23,7 @@ export function Chart({ title, bars, noun }) {
     <figcaption>
       <h3>${title}</h3>
       <span class="muted small" aria-hidden="true">
-        ${pointed ? html`${pointed.label}: <strong>${count(pointed.value)}</strong>` : `${count(total)} total, peak ${count(peak)}`}
+        ${pointed ? html`${pointed.label}: <strong>${count(pointed.value)}</strong>` : figures}
       </span>
     </figcaption>
     <svg
@@ -30,7 +31,7 @@ export function Chart({ title, bars, noun }) {
       viewBox=${`0 0 ${bars.length} ${HEIGHT}`}
       preserveAspectRatio="none"
       role="img"
-      aria-label=${`${title}: ${count(total)} ${noun} total, peak ${count(peak)}`}
+      aria-label=${`${title}: ${figures}`}
       onPointerMove=${point}
       onPointerLeave=${() => setAt(null)}
     >

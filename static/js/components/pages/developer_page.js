@@ -1,6 +1,6 @@
 import { codeSamples } from "../../format/code_samples.js";
 import { callHref } from "../../route.js";
-import { html, useApp, useAsync, useEffect, useRef, useState } from "../../ui.js";
+import { html, useApp, useAsync, useEffect, useMemo, useRef, useState } from "../../ui.js";
 import { Copy } from "./copy.js";
 import { EventLog } from "./event_log.js";
 
@@ -112,8 +112,9 @@ function statusText(status) {
 
 function CodeSamples({ apiKey, isShown }) {
   const [chosen, setChosen] = useState(0);
-  const all = codeSamples(location.origin, isShown && apiKey ? apiKey : HIDDEN_KEY);
-  const [, copied] = codeSamples(location.origin, apiKey ?? "")[chosen];
+  const id = useMemo(() => `sample-${Date.now().toString(36)}`, []);
+  const all = codeSamples(location.origin, isShown && apiKey ? apiKey : HIDDEN_KEY, id);
+  const [, copied] = codeSamples(location.origin, apiKey ?? "", id)[chosen];
   return html`<section aria-labelledby="snippets-title">
     <h3 id="snippets-title">Code samples</h3>
     <div class="snippet-head">

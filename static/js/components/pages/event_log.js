@@ -38,7 +38,7 @@ export function EventLog() {
         <button class="tool" type="button" onClick=${() => setEvents([])}>Clear</button>
       </div>
     </div>
-    <p class="muted small">The last ${MAX_EVENTS} WebSocket events.</p>
+    <p class="muted small">The last ${MAX_EVENTS} WebSocket events, with their times in UTC.</p>
     ${
       events.length === 0
         ? html`<p class="muted">No events yet. Send a call to see its events.</p>`
