@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -154,11 +153,11 @@ class Window:
 
     def missed(self) -> int:
         """Return how many events the page says that it missed; raises `BenchError` when it is not live."""
-        text = self.page.get_by_test_id("connection").inner_text()
-        found = re.search(r"^(?:Live|Caught up)[^\n]* · ([\d,]+) missed", text)
-        if found is None:
-            raise BenchError(f"The dashboard is not live: {text!r}.")
-        return int(found[1].replace(",", ""))
+        connection = self.page.get_by_test_id("connection")
+        state = connection.get_attribute("data-state")
+        if state not in ("live", "caught-up"):
+            raise BenchError(f"The dashboard is not live: {state!r}.")
+        return int(connection.get_attribute("data-missed") or 0)
 
 
 @contextmanager

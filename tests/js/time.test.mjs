@@ -90,6 +90,7 @@ test("a total is written in its largest units", () => {
     [60, "1 min"],
     [3_599, "1 h 00 min"],
     [12_673.6, "3 h 31 min"],
+    [154_000_000, "42,777 h 47 min"],
     [Number.NaN, "–"],
   ];
   for (const [seconds, text] of cases) assert.equal(totalTime(seconds), text);

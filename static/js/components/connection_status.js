@@ -3,20 +3,20 @@ import { html, useApp, useObservable, useState } from "../ui.js";
 
 /** Describes the connection: `text` for the bar, `spoken` for screen readers, `title` as the tooltip. */
 function describe({ status, position, behind, caughtUp, failures, missed }) {
-  const seq = position.seq === null ? "" : ` · seq ${position.seq}`;
+  const lost = missed === 0 ? "" : ` · ${count(missed)} missed`;
   switch (status) {
     case "live":
       if (caughtUp > 0) {
         return {
           state: "caught-up",
-          text: `Caught up on ${count(caughtUp)}${seq} · ${count(missed)} missed`,
+          text: `Caught up on ${count(caughtUp)}${lost}`,
           spoken: `Reconnected and caught up on ${plural(caughtUp, "event")}`,
           title: `Reconnected and received ${plural(caughtUp, "event")}. Nothing is missing.`,
         };
       }
       return {
         state: "live",
-        text: `Live${seq} · ${count(missed)} missed`,
+        text: `Live${lost}`,
         spoken: "Live",
         title: `Connected. The last event shown is number ${position.seq}; numbers have no gaps.${missedHint(missed)}`,
       };
@@ -30,7 +30,7 @@ function describe({ status, position, behind, caughtUp, failures, missed }) {
     case "reconnecting":
       return {
         state: "reconnecting",
-        text: `Reconnecting…${seq}`,
+        text: "Reconnecting…",
         spoken: "Reconnecting",
         title: `Connection lost (attempt ${failures}). It reconnects automatically, and no call is lost.`,
       };
@@ -63,6 +63,7 @@ export function ConnectionStatus({ live }) {
     data-testid="connection"
     data-state=${state}
     data-seq=${live.position.seq ?? ""}
+    data-missed=${live.missed}
     title=${title + measured}
     onPointerEnter=${updateLatency}
     onFocusIn=${updateLatency}

@@ -1,5 +1,7 @@
 // Formats times and durations. Pure: the current time, the locale and the time zone are arguments.
 
+import { count } from "./number.js";
+
 const MINUTE_S = 60;
 const HOUR_S = 60 * MINUTE_S;
 const DAY_S = 24 * HOUR_S;
@@ -20,7 +22,7 @@ export function totalTime(seconds) {
   const whole = Math.round(seconds);
   if (whole < MINUTE_S) return `${whole} s`;
   const minutes = Math.round(whole / 60);
-  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;
+  return minutes < 60 ? `${minutes} min` : `${count(Math.floor(minutes / 60))} h ${String(minutes % 60).padStart(2, "0")} min`;
 }
 
 /** Seconds → "31 seconds", "2 minutes 5 seconds": for screen readers. */
