@@ -78,6 +78,31 @@ async def test_the_recording_is_controlled_by_pointer_and_keyboard(
     await page.wait_for_function("() => window.hasSkipped")
 
 
+async def test_the_colour_of_a_turn_ends_where_it_must_have_ended(
+    service: Service, tenant: Tenant, new_agent: NewAgent
+) -> None:
+    turns = [{"role": "agent", "message": "Good morning.", "timestamp": 0}]
+    call_id = (await tenant.post_call(sample("appointment", transcript=turns))).body["callId"]
+    agent = await new_agent(service.base_url)
+    await agent.enter(tenant, f"/#/calls/{call_id}")
+    await expect(agent.page.get_by_role("button", name="Skip silence")).to_be_visible()
+    colours = """(canvas) => {
+      const { width, height } = canvas;
+      const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+      const [spoken, unknown] = [new Set(), new Set()];
+      for (let at = 0; at < data.length; at += 4) {
+        const share = ((at / 4) % width) / width;
+        const part = share < 0.12 ? spoken : share > 0.3 ? unknown : null;
+        if (data[at + 3] > 95) part?.add(data.slice(at, at + 3).map((value) => value >> 4).join());
+      }
+      return [[...spoken], [...unknown]];
+    }"""
+    spoken, unknown = [set(part) for part in await agent.page.locator("canvas").evaluate(colours)]
+    assert spoken
+    assert unknown
+    assert spoken.isdisjoint(unknown)
+
+
 async def test_a_link_to_a_position_the_recording_and_the_transcript_can_be_saved(
     service: Service, tenant: Tenant, new_agent: NewAgent, tmp_path: Path
 ) -> None:

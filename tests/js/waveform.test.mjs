@@ -29,9 +29,15 @@ test("long silences can be skipped, short pauses cannot", () => {
 
 test("the speaker of a bar follows from the turns that have a time", () => {
   const turns = [
-    { role: "agent", timestamp: 0 },
-    { role: "user", timestamp: 5 },
+    { role: "agent", timestamp: 0, message: "Hello, how may I help you?" },
+    { role: "user", timestamp: 5, message: "I would like to book." },
   ];
   assert.deepEqual(speakerPerBar(turns, 10, 4), ["agent", "agent", "user", "user"]);
   assert.deepEqual(speakerPerBar([{ role: "agent" }], 10, 2), [null, null]);
+});
+
+test("a turn does not have all that follows it", () => {
+  const turns = [{ role: "agent", timestamp: 0, message: "Hi." }];
+  assert.deepEqual(speakerPerBar(turns, 40, 4), [null, null, null, null]);
+  assert.deepEqual(speakerPerBar(turns, 4, 4), ["agent", "agent", "agent", null]);
 });

@@ -4,6 +4,7 @@ import { turnAt } from "./transcript.js";
 
 const SILENCE_LEVEL = 0.08; // of the loudest peak: anything quieter is silence
 const MIN_SILENCE_S = 0.7; // a shorter pause is part of speech
+const [SLOW_CHARS_PER_S, PAUSE_S] = [4, 2];
 const MARGIN_S = 0.15; // kept at both ends of a silence, so that no word is clipped
 
 /** The heights of `count` bars, from 0 to 1: the loudest peak in each, relative to the loudest of all. */
@@ -34,9 +35,16 @@ export function findSilences(peaks, durationS) {
   return found;
 }
 
-/** The role that speaks during each of `count` bars; null where no turn has a time. */
+/** The role that speaks during each of `count` bars; null where that is not known. */
 export function speakerPerBar(turns, durationS, count) {
-  return Array.from({ length: count }, (_, index) => turns[turnAt(turns, ((index + 0.5) / count) * durationS)]?.role ?? null);
+  return Array.from({ length: count }, (_, index) => {
+    const atS = ((index + 0.5) / count) * durationS;
+    const turn = turns[turnAt(turns, atS)];
+    return turn && atS <= latestEnd(turn) ? turn.role : null;
+  });
 }
+
+// Turns have no end: it is where even a slow speaker is done.
+const latestEnd = ({ timestamp, message }) => timestamp + PAUSE_S + message.length / SLOW_CHARS_PER_S;
 
 const loudest = (peaks) => peaks.reduce((max, peak) => Math.max(max, peak), 1);
