@@ -10,6 +10,7 @@ from pathlib import Path
 from playwright.async_api import expect
 
 from tests.e2e.conftest import NewAgent, on_disk
+from tests.support.search_cases import CASES, NOTHING, post_case
 from tests.support.service import Service, Tenant, missed, sample
 from tests.support.waiting import eventually
 
@@ -80,6 +81,76 @@ async def test_a_search_applies_to_the_transcripts_of_new_calls(service: Service
     wanted = (await tenant.post_call(sample("appointment"))).body["callId"]
     await expect(agent.row(wanted)).to_be_visible()
     assert await agent.call_ids() == [wanted]
+
+
+async def test_the_dashboards_own_search_finds_what_the_servers_does(
+    service: Service, tenant: Tenant, new_agent: NewAgent
+) -> None:
+    agent = await new_agent(service.base_url)
+    await agent.enter(tenant)
+    wrong = await agent.page.evaluate(
+        """async (cases) => {
+          const { matchesSearch } = await import("/static/js/search/query.js");
+          return cases.flatMap(({ texts, numbers, finds, misses }) => [
+            ...finds.filter((search) => !matchesSearch(search, texts, numbers)),
+            ...misses.filter((search) => matchesSearch(search, texts, numbers)),
+          ]);
+        }""",
+        CASES,
+    )
+    assert wrong == []
+
+
+async def test_a_call_comes_into_a_search_live_and_is_there_after_a_reload(
+    service: Service, tenant: Tenant, new_agent: NewAgent
+) -> None:
+    agent = await new_agent(service.base_url)
+    await agent.enter(tenant)
+    search = agent.page.get_by_role("searchbox")
+    for case in CASES[:2] + CASES[5:10]:
+        await search.fill(case["finds"][0])
+        await expect(agent.page.get_by_text("No matching calls")).to_be_visible()
+        (wanted,) = await post_case(tenant, case)
+        await expect(agent.row(wanted)).to_be_visible()
+        await agent.page.reload()
+        await expect(agent.row(wanted)).to_be_visible()
+        await agent.live()
+        await search.fill(case["misses"][0])
+        await expect(agent.row(wanted)).to_have_count(0)
+
+
+async def test_a_number_as_the_row_writes_it_finds_the_row(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+    wanted = (await tenant.post_call(missed(fromNumber="+14165550199"))).body["callId"]
+    other = (await tenant.post_call(missed(fromNumber="+14165550198"))).body["callId"]
+    agent = await new_agent(service.base_url)
+    await agent.enter(tenant)
+    written = re.search(r"\(416\) 555-0199", await agent.row(wanted).inner_text())
+    assert written is not None
+    await agent.page.get_by_role("searchbox").fill(written[0])
+    await expect(agent.row(other)).to_have_count(0)
+    await expect(agent.row(wanted)).to_be_visible()
+
+
+async def test_what_cannot_be_searched_says_so(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+    await tenant.post_call(missed())
+    agent = await new_agent(service.base_url)
+    await agent.enter(tenant)
+    for search in NOTHING:
+        await agent.page.get_by_role("searchbox").fill(search)
+        await expect(agent.page.get_by_text("Nothing to search for")).to_be_visible()
+        await expect(agent.rows).to_have_count(0)
+        await agent.page.get_by_role("searchbox").fill("")
+        await expect(agent.rows).to_have_count(1)
+
+
+async def test_the_part_of_a_sentence_without_spaces_that_was_searched_is_marked(
+    service: Service, tenant: Tenant, new_agent: NewAgent
+) -> None:
+    said = [{"role": "user", "message": "明日の予約を確認したいです"}]
+    call_id = (await tenant.post_call(missed(transcript=said))).body["callId"]
+    agent = await new_agent(service.base_url)
+    await agent.enter(tenant, f"/#/calls/{call_id}?search=予約")
+    await expect(agent.page.locator(".turn mark")).to_have_text("予約")
 
 
 async def test_a_call_is_found_by_its_number_its_name_and_its_summary(

@@ -17,7 +17,7 @@ from tests.conftest import settings_on
 from tests.support.entries import caller, entry
 from tests.support.proxy import Passage, Proxy
 from tests.support.service import missed, running
-from tether_rt.domain.search_terms import MAX_TERMS
+from tether_rt.domain.search_terms import MAX_PAIRS, MAX_TERMS
 from tether_rt.domain.source import Source
 from tether_rt.mongo import client as store
 from tether_rt.mongo.batch_writer import BatchWriter
@@ -103,6 +103,41 @@ async def test_calls_with_the_most_words_are_indexed_at_the_first_try(database: 
     await index_all(SearchIndexer(database, SearchBacklog()))
     by_size = [{"$group": {"_id": {"$size": {"$concatArrays": ["$terms", "$numbers"]}}, "calls": {"$sum": 1}}}]
     assert await database["calls"].aggregate(by_size).to_list(None) == [{"_id": 2 * MAX_TERMS, "calls": 32}]
+
+
+async def test_calls_with_the_most_pairs_of_characters_are_indexed_at_the_first_try(database: store.Database) -> None:
+    whose = caller()
+    writer = BatchWriter(database)
+    said = ["".join(chr(0x4E00 + number * 600 + at % 600 * (1 + at // 600)) for at in range(1_200)) for number in range(32)]
+    await writer.write([entry(whose, transcript=[{"role": "agent", "message": text}]) for text in said])
+    await writer.close()
+    await index_all(SearchIndexer(database, SearchBacklog()))
+    assert await marked(database) == 0
+    assert await database["calls"].count_documents({f"terms.{MAX_PAIRS - 1}": {"$exists": True}}) == 32
+    assert len(await found(database, whose.organization_id, said[31][400:410])) == 1
+
+
+async def test_calls_with_terms_of_an_earlier_version_are_found_as_before(database: store.Database) -> None:
+    await store_spoken(database, 1)
+    (call,) = await database["calls"].find().to_list(None)
+    terms = ["明日の予約を確認したいです", "क", "त", "ब", "donau", "dampf", "schiff", "muller"]
+    numbers = ["14165550199", "4165550199", "5550199", "0199", "4711"]
+    earlier = {"$set": {"terms": terms, "numbers": numbers}, "$unset": {"unindexed": "", "newTerms": ""}}
+    await database["calls"].update_one({}, earlier)
+    for search in (
+        "明日の予約",
+        "किताब",
+        "donau\u00addampf",
+        "Müller",
+        "5550199",
+        "555-0199",
+        "(416) 555-0199",
+        "+1 416 555 0199",
+    ):
+        assert await found(database, call["organizationId"], search) == [call["_id"]], search
+    for search in ("4711", "0199", "41655", "muller 0199"):
+        assert await found(database, call["organizationId"], search) == [call["_id"]], search
+    assert await found(database, call["organizationId"], "予約") == []
 
 
 async def test_a_call_that_an_earlier_version_marked_is_indexed_and_keeps_its_words(database: store.Database) -> None:

@@ -1,28 +1,80 @@
-"""Search terms: the words and numbers by which a call is found. Pure.
+"""Search terms: the words and numbers by which a call is found. Pure; `static/js/search/query.js` has the same rules.
 
-Case and accents do not matter: "muller" finds "Müller". A telephone number is found by all of its digits, or by its last ten,
-seven or four.
+Case and accents do not matter: "muller" finds "Müller", "strasse" finds "Straße". Vowel signs do: "किताब" is one word. Scripts
+without spaces between words are found by any two characters that follow each other. A telephone number is found by any part of
+it that has four digits or more, however it is written.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import Final, TypeVar
 
 MAX_TERMS: Final = 256
-"""From a call's names, numbers and summary, and as many again from its transcript: each is an index entry."""
+"""Words and forms of numbers from a call's names, numbers and summary, and as many again from its transcript: each is an index
+entry."""
+MAX_PAIRS: Final = 1_024
+"""Pairs of characters, of scripts without spaces, in the same way. A minute of Japanese has about 200."""
 MAX_TERM_CHARS: Final = 32
-MAX_QUERY_TERMS: Final = 8
+MAX_QUERY_TERMS: Final = 16
 _MAX_TEXT_CHARS: Final = 65_536
 """Words past this point of a text are not terms."""
+_MAX_PAIRS_LOOKED_AT: Final = 8_192
+"""In a text, each time whether it is a new one: some milliseconds."""
+_MIN_PART: Final = 4
+"""Digits of the shortest ending of a number."""
+_MIN_TYPED: Final = 3
+"""Fewer digits are no part of a number: an area code may be the first that is typed."""
+_PAIR: Final = ":"
+"""Begins the terms that are pairs of characters. Earlier versions had no such terms, so theirs cannot be taken for these."""
+
+_PART: Final = "_"
+"""Begins the terms that are endings of telephone numbers, so that "12" in a search is no part of one."""
 
 _Term = TypeVar("_Term", str, str | re.Pattern[str])
 
-_WORD: Final = re.compile(r"\w+")
-_ASCII: Final = "".join(character if _WORD.match(character) else " " for character in map(chr, range(128))).lower()
+_VOWEL_SIGNS: Final = "\u0900-\u109f\u1700-\u17ff\u1900-\u1aaf\u1b00-\u1cff\u3099\u309a\ua800-\uabff\U00011000-\U00011fff"
+"""Where combining marks are part of a word's spelling: the scripts of South and South-East Asia, and voiced kana."""
+_UNSPACED: Final = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3100-\u312f\u31a0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\ua9e0-\ua9ff\uaa60-\uaa7f\U00020000-\U0003ffff"
+)
+"""Scripts without spaces between words: Thai, Lao, Burmese, Khmer, kana, Bopomofo, Han."""
+_BLOCKS: Final = ((0xAD, 0x3100), (0xA66F, 0xABF0), (0xFB1E, 0xFF00), (0xFFF9, 0xFFFC), (0x101FD, 0x12000), (0x13430, 0x13460))
+_MORE_BLOCKS: Final = ((0x16AF0, 0x16FF5), (0x1BC9D, 0x1BCA4), (0x1CF00, 0x1E950), (0xE0001, 0xE01F0))
+_CHARACTERS: Final = [chr(code) for block in (*_BLOCKS, *_MORE_BLOCKS) for code in range(*block)]
+"""All marks and formats are among these; looking at every character would take a tenth of a second."""
+_MARKS: Final = "".join(one for one in _CHARACTERS if unicodedata.category(one)[0] == "M")
+_KEPT: Final = "".join(re.findall(f"[{_VOWEL_SIGNS}]", _MARKS))
+_UNSEEN: Final = {*_MARKS} - {*_KEPT} | {one for one in _CHARACTERS if unicodedata.category(one) == "Cf"}
+"""Accents, and characters that nobody sees: a soft hyphen does not cut a word."""
+
+
+def _class(characters: Iterable[str], *, is_astral: bool) -> str:
+    return "".join(sorted(one for one in characters if (one >= "\U00010000") is is_astral))
+
+
+# Characters past U+FFFF stand apart, as an expression looks for them one by one.
+_IGNORED: Final = re.compile(
+    f"[{_class(_UNSEEN, is_astral=False)}]|(?=[\U00010000-\U0010ffff])[{_class(_UNSEEN, is_astral=True)}]"
+)
+_WORD: Final = re.compile(
+    rf"(?:[\w{_class(_KEPT, is_astral=False)}]|(?=[\U00010000-\U0010ffff])[{_class(_KEPT, is_astral=True)}])+"
+)
+_VOICED: Final = re.compile("[\u3040-\u30ff][\u3099\u309a]")
+_SEGMENT: Final = re.compile(f"[{_UNSPACED}]+|[^{_UNSPACED}]+")
+_HAS_UNSPACED: Final = re.compile(f"[{_UNSPACED}]")
+_ASCII: Final = "".join(character if re.match(r"\w", character) else " " for character in map(chr, range(128))).lower()
 """A translation table for ASCII: letters in lower case, a space for whatever separates words."""
+_NUMBER: Final = re.compile(r"(?<!\w)(?:tel:)?[+(]*[0-9](?:[\s()./\u2010-\u2015\u2212-]*[0-9])*(?!\w)", re.IGNORECASE)
+"""Digits with what is written between those of a telephone number."""
+_DIALLED: Final = re.compile(r"\A(?:011(?=[0-9]{10})|0+(?=[0-9]{4})|8(?=[0-9]{10}\Z))")
+"""What is dialled before a number: for calls abroad (011, 00), within a country (0; 8 in Russia)."""
+_MOBILE: Final = re.compile(r"\A5(?:21?|49?)(?=[0-9]{10}\Z)")
+"""The country codes of Mexico and Argentina, whose numbers have another digit behind it or not (`phone.same_telephone`)."""
 _COMMON: Final = frozenset(
     "a about after all also am an and any are as at be been but by can could did do does for from get go had has have he her "
     "here him his how i if in is it its just know let like me my no not now of ok okay on one or our out please right she so "
@@ -33,14 +85,18 @@ _COMMON: Final = frozenset(
 
 
 def call_terms(texts: Iterable[str | None], numbers: Iterable[str]) -> list[str]:
-    """Return the terms of a call: the forms of its numbers, then the distinct words of the texts in their order."""
-    terms: dict[str, None] = {}
+    """Return the terms of a call: the endings of its numbers, then the distinct words and pairs of the texts in their order."""
+    words: dict[str, None] = {}
+    pairs: dict[str, None] = {}
     for number in numbers:
         digits = number.lstrip("+")
-        terms.update(dict.fromkeys((digits, digits[-10:], digits[-7:], digits[-4:])))
-    found = dict.fromkeys(_whole_words(_beginning(texts)))
-    terms.update(dict.fromkeys(word[:MAX_TERM_CHARS] for word in found if word not in _COMMON))
-    return list(terms)[:MAX_TERMS]
+        words.update((_PART + digits[at:], None) for at in range(max(1, len(digits) - _MIN_PART + 1)))
+    for token in dict.fromkeys(_tokens(_beginning(texts))):
+        if token[0] == _PAIR:
+            pairs[token] = None
+        elif token not in _COMMON:
+            words[token[:MAX_TERM_CHARS]] = None
+    return [*list(words)[:MAX_TERMS], *list(pairs)[:MAX_PAIRS]]
 
 
 def _beginning(texts: Iterable[str | None]) -> str:
@@ -63,41 +119,101 @@ def indexed_terms(known: Iterable[str], spoken: Iterable[str]) -> dict[str, list
 def by_field(terms: Iterable[_Term]) -> dict[str, list[_Term]]:
     """Return terms, or the patterns of a query, by the field of a call that holds them.
 
-    `numbers` holds those that begin with a digit, `terms` all others. A call has few numbers, so that their index can hold the
-    order in which calls are listed as well.
+    `numbers` holds endings of numbers and what begins with a digit, `terms` all others. A call has few of those, so that their
+    index can hold the order in which calls are listed as well.
     """
     fields: dict[str, list[_Term]] = {"terms": [], "numbers": []}
     for term in terms:
         beginning = term if isinstance(term, str) else term.pattern.removeprefix("^")
-        fields["numbers" if "0" <= beginning[0] <= "9" else "terms"].append(term)
+        first = beginning.removeprefix(_PART)[:1]
+        fields["numbers" if "0" <= first <= "9" else "terms"].append(term)
     return fields
 
 
-def query_terms(search: str) -> list[str | re.Pattern[str]]:
-    """Return what a call's terms must match, all of it: whole words, and the last word as a prefix, since it is being typed."""
-    asked = words(search)[:MAX_QUERY_TERMS]
-    if not asked:
-        return []
-    rare: list[str | re.Pattern[str]] = [word for word in asked[:-1] if word not in _COMMON]
-    if rare and asked[-1] in _COMMON:
-        return rare  # "appointment with": no call has such a word among its own
-    return [*rare, re.compile("^" + re.escape(asked[-1]))]
+def query_readings(search: str) -> list[list[str | re.Pattern[str]]]:
+    """Return what a search may mean; a call is found if its terms match all of one reading. None without letter or digit.
+
+    Terms are whole words, and the last word as a prefix, since it is being typed. Digits that may be a telephone number are
+    read as one too. The last two readings are those of the terms of earlier versions, where they differ.
+    """
+    folded = plain(search)
+    earlier = _asked(_earlier_words(search))
+    if len(earlier) == 1 and isinstance(earlier[0], re.Pattern) and len(earlier[0].pattern) == 2:
+        earlier = []  # one letter without its vowel sign
+    readings = [
+        _asked(list(_tokens(folded))),
+        _asked(list(_tokens(_NUMBER.sub(lambda match: _as_number(match[0], _PART), folded)))),
+        _asked(list(_tokens(_NUMBER.sub(lambda match: _as_number(match[0], ""), folded)))),
+        earlier,
+    ]
+    return [reading for at, reading in enumerate(readings) if reading and reading not in readings[:at]]
+
+
+def digits_of(text: str) -> str:
+    """Return the digits of a number that was typed, without what is dialled before it: they are a part of it in E.164."""
+    digits = re.sub("[^0-9]", "", plain(text).replace("(0)", ""))
+    return _MOBILE.sub("", _DIALLED.sub("", digits))
+
+
+def has_unspaced(text: str) -> bool:
+    """Say if a text has characters of a script without spaces between words."""
+    return _HAS_UNSPACED.search(plain(text)) is not None
 
 
 def words(text: str) -> list[str]:
-    """Return a text's words without case and accents, each cut to `MAX_TERM_CHARS`."""
-    return [word[:MAX_TERM_CHARS] for word in _whole_words(text)]
+    """Return a text's words without case and accents, each cut to `MAX_TERM_CHARS`, and its pairs with a colon in front."""
+    return [token[:MAX_TERM_CHARS] for token in _tokens(text)]
 
 
-def _whole_words(text: str) -> list[str]:
+def plain(text: str) -> str:
+    """Return a text without case, accents, invisible characters and differences of form."""
+    return _VOICED.sub(lambda match: unicodedata.normalize("NFC", match[0]), _IGNORED.sub("", _decomposed(text)))
+
+
+def _as_number(run: str, mark: str) -> str:
+    digits = digits_of(run)
+    return f" {mark}{digits} " if len(digits) >= _MIN_TYPED else run
+
+
+def _asked(tokens: list[str]) -> list[str | re.Pattern[str]]:
+    asked = [token[:MAX_TERM_CHARS] for token in tokens[:MAX_QUERY_TERMS]]
+    if not asked:
+        return []
+    rare: list[str | re.Pattern[str]] = [word for word in asked[:-1] if word not in _COMMON]
+    last = asked[-1]
+    if rare and last in _COMMON:
+        return rare  # "appointment with": no call has such a word among its own
+    return [*rare, last if last[0] == _PAIR and len(last) == 3 else re.compile("^" + re.escape(last))]
+
+
+def _tokens(text: str) -> Iterator[str]:
     if len(text) > _MAX_TEXT_CHARS:
         text = text[:_MAX_TEXT_CHARS]
-    # Translating and splitting takes a quarter of the time of the expression.
-    return text.translate(_ASCII).split() if text.isascii() else _WORD.findall(_plain(text))
+    if text.isascii():
+        yield from text.translate(_ASCII).split()  # a quarter of the time of the expression
+        return
+    folded = plain(text)
+    if not _HAS_UNSPACED.search(folded):
+        yield from _WORD.findall(folded)
+        return
+    looked_at = 0
+    for word in _WORD.findall(folded):
+        for segment in _SEGMENT.findall(word):
+            if not _HAS_UNSPACED.match(segment):
+                yield segment
+            elif len(segment) == 1:
+                yield _PAIR + segment
+            elif looked_at < _MAX_PAIRS_LOOKED_AT:
+                looked_at += len(segment)
+                yield from (_PAIR + one + other for one, other in pairwise(segment))
 
 
-def _plain(text: str) -> str:
+def _decomposed(text: str) -> str:
     # Twice, for a compatibility caseless match (Unicode, chapter 3.13, D146): 🄐 decomposes to a capital A in brackets.
     once = unicodedata.normalize("NFKD", text.casefold())
-    decomposed = unicodedata.normalize("NFKD", once.casefold())
-    return "".join(character for character in decomposed if not unicodedata.combining(character))
+    return unicodedata.normalize("NFKD", once.casefold())
+
+
+def _earlier_words(search: str) -> list[str]:
+    """Return the words of a search as earlier versions made terms: without vowel signs, and cut at some of them."""
+    return re.findall(r"\w+", "".join(one for one in _decomposed(search) if not unicodedata.combining(one)))

@@ -12,7 +12,7 @@ from typing import Any, Final, TypedDict, cast
 
 from bson import Regex
 
-from tether_rt.domain.search_terms import by_field, query_terms
+from tether_rt.domain.search_terms import by_field, query_readings
 from tether_rt.mongo.call_changes import CallChanges
 from tether_rt.mongo.calls import UNSHOWN
 from tether_rt.mongo.client import Database, Document
@@ -156,15 +156,24 @@ class CallHistory:
         Those calls are looked for first: a call that is indexed in between is found by the index.
         """
         query = call_filter.query(organization_id)
-        if asked := query_terms(call_filter.search or ""):
-            indexed: Document = {field: _all_of(terms) for field, terms in by_field(asked).items() if terms}
-            waiting: Document = {"unindexed": {"$gte": self._backlog.waiting_since}, "newTerms": _all_of(asked)}
-            cursor = self._calls.find({**query, **waiting}, {"_id": 1}).hint("unindexed_1").limit(self._max_unindexed)
-            found = [call["_id"] for call in await cursor.to_list(None)]
-            if len(found) < self._max_unindexed:
-                waiting = {"_id": {"$in": found}}
-            query.update({"$or": [indexed, waiting]} if found else indexed)
-        return query
+        if not (call_filter.search or "").strip():
+            return query
+        readings = query_readings(call_filter.search or "")
+        if not readings:
+            return {**query, "_id": {"$in": []}}  # an emoji: no call has it among its terms
+        indexed: list[Document] = [
+            {field: _all_of(terms) for field, terms in by_field(asked).items() if terms} for asked in readings
+        ]
+        waiting: Document = {
+            "unindexed": {"$gte": self._backlog.waiting_since},
+            "$or": [{"newTerms": _all_of(asked)} for asked in readings],
+        }
+        cursor = self._calls.find({**query, **waiting}, {"_id": 1}).hint("unindexed_1").limit(self._max_unindexed)
+        found = [call["_id"] for call in await cursor.to_list(None)]
+        if len(found) < self._max_unindexed:
+            waiting = {"_id": {"$in": found}}
+        alternatives = [*indexed, waiting] if found else indexed
+        return {**query, **(alternatives[0] if len(alternatives) == 1 else {"$or": alternatives})}
 
     async def _count(self, query: dict[str, Any]) -> tuple[int, bool]:
         counted = await self._calls.count_documents(query, limit=MOST_COUNTED + 1)

@@ -11,7 +11,7 @@ from pymongo import ReturnDocument
 
 from tether_rt.domain.names import plain_name
 from tether_rt.domain.party import WITHHELD
-from tether_rt.domain.search_terms import by_field, call_terms
+from tether_rt.domain.search_terms import by_field, call_terms, digits_of, has_unspaced
 from tether_rt.mongo.client import Database
 from tether_rt.mongo.documents import Collections, ContactDocument, MessageDocument
 
@@ -111,11 +111,12 @@ def _shown(contact: ContactDocument) -> ContactDocument:
 def _matches(text: str) -> list[dict[str, Any]]:
     """Return the conditions for contacts, of which one must hold."""
     pattern = re.escape(text).replace("\0", r"\x00")  # MongoDB takes no NUL in a pattern
-    conditions: list[dict[str, Any]] = [{"name": {"$regex": r"(^|\s)" + pattern, "$options": "i"}}]
+    beginning = "" if has_unspaced(text) else r"(^|\s)"
+    conditions: list[dict[str, Any]] = [{"name": {"$regex": beginning + pattern, "$options": "i"}}]
     if re.search(r"[^\W\d]", text):
         conditions.append({"number": {"$regex": r"^sips?:(.*\W)?" + pattern, "$options": "i"}})
         if WITHHELD.startswith(text.lower()):
             conditions.append({"number": {"$exists": False}})
-    if digits := re.sub(r"\D", "", text):
+    if digits := digits_of(text):
         conditions.append({"number": {"$regex": digits}})
     return conditions

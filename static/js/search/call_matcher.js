@@ -1,7 +1,7 @@
 // Decides whether a call that has just arrived matches a search. Only its transcript can tell, so the call is fetched, a
 // few at a time.
 
-import { matchesQuery, parseQuery } from "./query.js";
+import { matchesSearch } from "./query.js";
 
 const MAX_ACTIVE = 2;
 const MAX_QUEUED = 200;
@@ -30,7 +30,7 @@ export class CallMatcher {
     const { callId, search, resolve, reject } = this.#queue.shift();
     this.#active += 1;
     try {
-      resolve(callMatches(await this.#fetchCall(callId), parseQuery(search)));
+      resolve(callMatches(await this.#fetchCall(callId), search));
     } catch (error) {
       reject(error);
     } finally {
@@ -40,11 +40,11 @@ export class CallMatcher {
   }
 }
 
-function callMatches(call, query) {
+function callMatches(call, search) {
   const spoken = (call.transcription ?? []).map(({ message }) => message);
   // As the server does: the words of a SIP address are searched, and a withheld number is found by that word.
   const addresses = [call.from ?? "withheld", call.to];
   const isNumber = (address) => address?.startsWith("+");
   const texts = [call.contactName, call.agentName, call.summary, ...addresses.filter((address) => !isNumber(address)), ...spoken];
-  return matchesQuery(query, texts, addresses.filter(isNumber));
+  return matchesSearch(search, texts, addresses.filter(isNumber));
 }

@@ -1,5 +1,6 @@
 import { listHref } from "../../route.js";
 import { isEmptyFilter } from "../../search/filter.js";
+import { parseQuery } from "../../search/query.js";
 import { html, useApp, useNow, useObservable } from "../../ui.js";
 import { CallRows } from "./call_rows.js";
 import { FilterBar } from "./filter_bar.js";
@@ -50,6 +51,13 @@ function Empty({ filter }) {
     return html`<div class="empty">
       <p class="empty-title">No calls yet</p>
       <p class="muted">New calls appear here automatically.</p>
+    </div>`;
+  }
+  if (filter.search && parseQuery(filter.search).length === 0) {
+    return html`<div class="empty">
+      <p class="empty-title">Nothing to search for</p>
+      <p class="muted">Type a letter or a digit: other characters are not searched.</p>
+      <a class="button" href=${listHref()}>Show all calls</a>
     </div>`;
   }
   return html`<div class="empty">
