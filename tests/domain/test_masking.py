@@ -6,11 +6,12 @@ import json
 from typing import Any
 from urllib.parse import quote
 
+import bson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tether_rt.domain.masking import MAX_CHARS, MAX_TEXT_CHARS, is_secret_name, masked, masked_text
+from tether_rt.domain.masking import MAX_CHARS, MAX_TEXT_CHARS, is_secret_name, masked, masked_payload, masked_text
 
 SECRET = "Sw0rdfish-Qx7Lm2Vt9"
 NAMES = st.sampled_from((
@@ -88,6 +89,12 @@ PLAIN = st.recursive(
 @given(PLAIN)
 def test_what_is_no_secret_is_shown_as_it_is(body: Any) -> None:
     assert masked(body) == body
+
+
+@given(st.dictionaries(st.text(max_size=5), PLAIN, max_size=4))
+def test_what_is_kept_of_a_payload_can_be_stored(payload: dict[str, Any]) -> None:
+    kept = bson.decode(bson.encode(masked_payload(payload)))
+    assert kept.keys() == {name.replace("\0", "") for name in payload}
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def masked_payload(value: Any) -> Any:
 
     What BSON cannot hold is made text: integers past 64 bits, and NUL in names.
     """
-    return _Walk(MAX_KEPT_CHARS, MAX_KEPT_TEXT_CHARS).shown(value, 0)
+    return _Walk(MAX_KEPT_CHARS, MAX_KEPT_TEXT_CHARS, is_stored=True).shown(value, 0)
 
 
 def masked_text(text: str, most_chars: int = MAX_TEXT_CHARS) -> str:
@@ -118,10 +118,11 @@ def is_secret_name(name: str) -> bool:
 class _Walk:
     """One walk over a value, which counts what it has shown."""
 
-    def __init__(self, most_chars: int, most_text_chars: int) -> None:
+    def __init__(self, most_chars: int, most_text_chars: int, *, is_stored: bool = False) -> None:
         self._values_left = MAX_VALUES
         self._chars_left = most_chars
         self._most_text_chars = most_text_chars
+        self._is_stored = is_stored
 
     @property
     def _is_over(self) -> bool:
@@ -136,7 +137,7 @@ class _Walk:
         self._values_left -= 1
         if isinstance(value, str):
             return self._text(value, self._most_text_chars)
-        if isinstance(value, int) and abs(value) > _MAX_INTEGER:
+        if self._is_stored and isinstance(value, int) and abs(value) > _MAX_INTEGER:
             return str(value)
         if not isinstance(value, dict | list):
             return value
@@ -159,7 +160,8 @@ class _Walk:
             if self._is_over:
                 return {**shown, _LEFT_OUT: _LEFT_OUT}
             is_secret = is_secret_name(name) or (names_secret and name.lower() == "value")
-            label = self._text(name, _MAX_NAME_CHARS).replace("\0", "")
+            label = self._text(name, _MAX_NAME_CHARS)
+            label = label.replace("\0", "") if self._is_stored else label
             shown[label] = _masked_secret(item) if is_secret else self.shown(item, depth + 1)
         return shown
 
