@@ -130,6 +130,7 @@ def test_a_search_without_a_word_asks_for_nothing(search: str) -> None:
 @example(text="ΣΊΣΥΦΟΣ ὈΔΥΣΣΕΎΣ", at=1, cut=9)
 @example(text="नमस्ते दुनिया", at=0, cut=3)
 @example(text="_x_ 1_000", at=0, cut=2)
+@example(text="_1", at=0, cut=1)
 @example(text="🄲ircle ℡ ㎏ 🅱lock", at=0, cut=2)
 def test_whatever_is_written_is_found_by_each_of_its_words(text: str, at: int, cut: int) -> None:
     assume(words(text))

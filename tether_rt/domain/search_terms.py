@@ -34,6 +34,8 @@ _PAIR: Final = ":"
 _PART: Final = "_"
 """Begins the terms that are endings of telephone numbers, so that "12" in a search is no part of one."""
 
+_NUMBERS_BEGIN: Final = f"0123456789{_PART}"
+
 _Term = TypeVar("_Term", str, str | re.Pattern[str])
 
 _VOWEL_SIGNS: Final = "\u0900-\u109f\u1700-\u17ff\u1900-\u1aaf\u1b00-\u1cff\u3099\u309a\ua800-\uabff\U00011000-\U00011fff"
@@ -125,8 +127,7 @@ def by_field(terms: Iterable[_Term]) -> dict[str, list[_Term]]:
     fields: dict[str, list[_Term]] = {"terms": [], "numbers": []}
     for term in terms:
         beginning = term if isinstance(term, str) else term.pattern.removeprefix("^")
-        first = beginning.removeprefix(_PART)[:1]
-        fields["numbers" if "0" <= first <= "9" else "terms"].append(term)
+        fields["numbers" if beginning[0] in _NUMBERS_BEGIN else "terms"].append(term)
     return fields
 
 
