@@ -255,6 +255,7 @@ class App:
             self.identity.source_by_id,
             self.metrics,
         )
+        self._closers.append(("webhooks", self.webhooks.close))
         self.supervisor.add("webhooks", self.webhooks.run)
         takes: dict[Kind, Take] = {
             "ingest": take_call(pipeline, self.calls),

@@ -38,11 +38,16 @@ from tether_rt.mongo.deliveries import Deliveries
 from tether_rt.mongo.documents import DeliveryDocument, RecordingDocument
 from tether_rt.recordings.fetch.limits import WAIT_S
 from tether_rt.recordings.fetch.slots import KeyedSemaphore
+from tether_rt.runtime.batching import Batcher
 from tether_rt.runtime.deadlines import Deadline
 
+MAX_BATCH: Final = 64
+"""Deliveries that are written together."""
 MAX_PARTS: Final = 100
 """Waiting deliveries of one call that are looked at together; the oldest ones come first."""
 _IN_THREAD_BYTES: Final = 64 * 1024
+_CALL_IN_THREAD_BYTES: Final = 16 * 1024
+"""Masking so much of a payload takes 3 ms."""
 _EXPIRED: Final = Result("dead", "expired", None, "The facts of its call did not come within 24 hours.")
 
 
@@ -96,7 +101,16 @@ class CallParts:
         self._remove = remove
         self._announce = announce
         self._now = now
+        self._settling = Batcher[tuple[DeliveryDocument, Result], None](self._settle, max_items=MAX_BATCH)
         self._of_call = KeyedSemaphore(MAX_WAITING_CALLS, 1, WAIT_S)
+
+    async def close(self) -> None:
+        """Stop writing; idempotent."""
+        await self._settling.close()
+
+    async def _settle(self, settled: list[tuple[DeliveryDocument, Result]]) -> list[None]:
+        await self._deliveries.settle(settled)
+        return [None] * len(settled)
 
     async def settle(self, delivery: DeliveryDocument, result: Result) -> None:
         """Note what became of a delivery that waited, and remove audio that no call has of it."""
@@ -105,7 +119,7 @@ class CallParts:
             await self._remove(audio["key"])
         if result.verdict == "dead":
             await self._deliveries.prolong_bodies([delivery["_id"]], expires_at(delivery["at"], "dead"))
-        await self._deliveries.settle(delivery, result)
+        await self._settling.submit((delivery, result))
 
     async def judge(self, source: Source, delivery: DeliveryDocument, reading: Reading, deadline: Deadline) -> Result:
         """Do what is to be done with a delivery, and with those that waited for it; return what became of it."""
@@ -172,9 +186,10 @@ class CallParts:
         audio = next((sound for sound in sounds if sound is not None), None)
         recording = _recording_of(audio) if audio is not None else None
         try:
-            call = await asyncio.to_thread(call_of, source, call_key, assembled, facts.reading.root, recording, now)
+            is_large = sum(one.delivery["keptBytes"] for one in left) > _CALL_IN_THREAD_BYTES
             url = assembled.fields.get("recording") if recording is None else None
-            elements = await asyncio.to_thread(call_elements, call, recording, is_pending=url is not None)
+            made = (source, call_key, assembled, facts.reading.root, recording, url is not None, now)
+            call, elements = await asyncio.to_thread(_encoded, *made) if is_large else _encoded(*made)
             sealed_url = await self._later.admit(url, source.organization_id) if url is not None else None
             entry = Entry(call_id_of(source, call_key), call, recording, elements, sealed_url=sealed_url)
             outcome = await self._group_commit.submit(entry, deadline.remaining_s)
@@ -253,6 +268,19 @@ class CallParts:
         values["missing"] = [name for name in call.get("missing", ()) if name not in brought]
         values["deliveries"] = [*call.get("deliveries", ()), one.delivery["_id"]]
         return Also(values, changed, sealed_url)
+
+
+def _encoded(
+    source: Source,
+    call_key: str,
+    assembled: Assembled,
+    root: Any,
+    recording: Recording | None,
+    is_pending: bool,
+    now: datetime,
+) -> tuple[CompletedCall, bytes]:
+    call = call_of(source, call_key, assembled, root, recording, now)
+    return call, call_elements(call, recording, is_pending=is_pending)
 
 
 def call_of(

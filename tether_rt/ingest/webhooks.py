@@ -18,7 +18,7 @@ from tether_rt.domain.call import CompletedCall, Recording
 from tether_rt.domain.delivery import SENDER, Result, expires_at
 from tether_rt.domain.source import Source
 from tether_rt.errors import BadRequest, TetherError
-from tether_rt.ingest.call_parts import CallParts, call_id_of, call_of, contract_fault, read_off_loop, result_of
+from tether_rt.ingest.call_parts import MAX_BATCH, CallParts, call_id_of, call_of, contract_fault, read_off_loop, result_of
 from tether_rt.ingest.delivery_bodies import Body, DeliveryBodies, file_part
 from tether_rt.ingest.later_recordings import FindSource
 from tether_rt.ingest.pipeline import Pipeline
@@ -33,6 +33,7 @@ from tether_rt.mongo.documents import DeliveryDocument
 from tether_rt.recordings.intake import RecordingIntake
 from tether_rt.recordings.streamed_audio import Streamed
 from tether_rt.recordings.uploads import Uploads
+from tether_rt.runtime.batching import Batcher
 from tether_rt.runtime.deadlines import Deadline
 from tether_rt.runtime.logs import log
 from tether_rt.runtime.metrics import Metrics, labelled
@@ -66,6 +67,13 @@ class Rehearsal(NamedTuple):
     call: CompletedCall | None = None
 
 
+class _Kept(NamedTuple):
+    """A delivery that is to be written, with its body."""
+
+    body: Body
+    delivery: DeliveryDocument
+
+
 class Webhooks:
     """Takes vendors' events; one for the process. `run` looks after those that wait."""
 
@@ -92,6 +100,12 @@ class Webhooks:
         self._find_source = find_source
         self._metrics = metrics
         self._now = now
+        self._writing = Batcher[_Kept, None](self._write, max_items=MAX_BATCH)
+
+    async def close(self) -> None:
+        """Stop writing; idempotent."""
+        await self._writing.close()
+        await self._parts.close()
 
     async def take(self, event: Event, deadline: Deadline) -> str | None:
         """Keep an event and do what is to be done with it; return the id of its call if that is there.
@@ -196,7 +210,6 @@ class Webhooks:
         delivery_id = new_id()
         until = expires_at(at, result.verdict)
         body = Body(event.source.organization_id, delivery_id, event.raw, part, until)
-        await self._bodies.add([body], must_be_whole=True)
         attempt = attempt_of(result, at, SENDER)
         delivery = DeliveryDocument(
             _id=delivery_id,
@@ -225,9 +238,16 @@ class Webhooks:
             delivery["nextAt"] = at + LOOK_AGAIN
         if recording is not None:
             delivery["audio"] = recording_document(recording)
-        await self._deliveries.add_webhook(delivery)
+        kept = _Kept(body, delivery)
+        # One whose file the store does not take fails alone.
+        await (self._write([kept]) if part.end else self._writing.submit(kept))
         labelled(self._metrics.webhooks, event.source.kind, result.verdict).inc()
         return delivery
+
+    async def _write(self, kept: list[_Kept]) -> list[None]:
+        await self._bodies.add([one.body for one in kept], must_be_whole=True)
+        await self._deliveries.add_webhooks([one.delivery for one in kept])
+        return [None] * len(kept)
 
     # ------------------------------------------------------------------ what becomes of it
 

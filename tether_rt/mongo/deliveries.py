@@ -168,9 +168,9 @@ class Deliveries:
 
     # ------------------------------------------------------------------ vendors' webhooks
 
-    async def add_webhook(self, delivery: DeliveryDocument) -> None:
-        """Add the delivery of a webhook."""
-        await self._deliveries.insert_one(delivery)
+    async def add_webhooks(self, deliveries: Sequence[DeliveryDocument]) -> None:
+        """Add deliveries of webhooks."""
+        await self._deliveries.insert_many(deliveries, ordered=False)
 
     async def waiting(self, source_id: str, call_key: str, most: int) -> list[DeliveryDocument]:
         """Return the deliveries of a source that wait for other parts of the call with this key, the oldest first."""
@@ -187,14 +187,9 @@ class Deliveries:
         still = {"_id": delivery_id, "nextAt": {"$exists": True}}
         await self._deliveries.update_one(still, {"$set": {"code": code, "nextAt": until, "attempts.0.code": code}})
 
-    async def settle(self, delivery: DeliveryDocument, result: Result) -> None:
-        """Note what became of a delivery that waited; it waits no more. One that was settled by now stays as it is."""
-        shown = result._asdict()
-        changed: Document = {name: shown[name] for name in ("verdict", "code", "field", "error")}
-        first = {f"attempts.0.{name}": value for name, value in {**changed, "callId": result.call_id}.items()}
-        changed |= {"callId": result.call_id, "expiresAt": expires_at(delivery["at"], result.verdict)}
-        still = {"_id": delivery["_id"], "nextAt": {"$exists": True}}
-        await self._deliveries.update_one(still, {"$set": {**changed, **first}, "$unset": {"nextAt": ""}})
+    async def settle(self, settled: Sequence[tuple[DeliveryDocument, Result]]) -> None:
+        """Note what became of deliveries that waited; they wait no more. One that was settled by now stays as it is."""
+        await self._deliveries.bulk_write([_settled(*one) for one in settled], ordered=False)
 
     # ------------------------------------------------------------------ read by people
 
@@ -319,6 +314,15 @@ def _refused(refusal: Refusal) -> UpdateOne:
     }
     attempts = _attempts([attempt_of(result, refusal.at, SENDER)], refusal.times)
     return UpdateOne({"_id": refusal.delivery_id}, {"$set": always, "$setOnInsert": first, **attempts}, upsert=True)
+
+
+def _settled(delivery: DeliveryDocument, result: Result) -> UpdateOne:
+    shown = result._asdict()
+    changed: Document = {name: shown[name] for name in ("verdict", "code", "field", "error")}
+    first = {f"attempts.0.{name}": value for name, value in {**changed, "callId": result.call_id}.items()}
+    changed |= {"callId": result.call_id, "expiresAt": expires_at(delivery["at"], result.verdict)}
+    still = {"_id": delivery["_id"], "nextAt": {"$exists": True}}
+    return UpdateOne(still, {"$set": {**changed, **first}, "$unset": {"nextAt": ""}})
 
 
 def _errors(result: Result) -> list[Document]:
