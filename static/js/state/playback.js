@@ -3,6 +3,7 @@
 import { Observable } from "../observable.js";
 
 const URL_MIN_LIFE_MS = 30_000; // a URL that fails sooner was not expired
+const [HAVE_METADATA, HAVE_CURRENT_DATA] = [1, 2]; // of an element's readyState
 const [NETWORK, DECODE, NOT_SUPPORTED] = [2, 3, 4]; // codes of a MediaError; browsers report a 403 as NOT_SUPPORTED
 
 export class Playback extends Observable {
@@ -24,6 +25,8 @@ export class Playback extends Observable {
   #fetchedAtMs = -Infinity;
   #isRetried = false;
   #isRetriedByUser = false;
+  /** A position that was set before the element knew its recording, which it may forget; null once it has it. */
+  #wantedS = null;
 
   /** @param {(signal: AbortSignal) => Promise<string>} fetchUrl returns a URL of the recording that is valid for some minutes */
   constructor(fetchUrl) {
@@ -40,13 +43,16 @@ export class Playback extends Observable {
     const read = () => {
       // The browser pauses a source that fails. `isPlaying` stays, so that the next URL continues playing.
       if (audio.error === null) this.isPlaying = !audio.paused && !audio.ended;
-      this.positionS = audio.currentTime;
+      const hasIt = !audio.seeking && Math.abs(audio.currentTime - this.#wantedS) < 0.5;
+      if (this.isPlaying || (audio.readyState >= HAVE_CURRENT_DATA && hasIt)) this.#wantedS = null;
+      this.positionS = this.#wantedS ?? audio.currentTime;
       if (Number.isFinite(audio.duration)) this.durationS = audio.duration;
       this.#skipSilence();
       this.changed();
     };
     for (const name of ["play", "pause", "ended", "timeupdate", "seeked", "durationchange"]) on(name, read);
     on("loadedmetadata", () => this.#show("ready"));
+    for (const name of ["loadedmetadata", "loadeddata", "canplay"]) on(name, () => this.#seekAgain());
     on("error", () => this.#onError());
     this.#load();
     return () => {
@@ -74,7 +80,7 @@ export class Playback extends Observable {
   seek(seconds, { isJump = true } = {}) {
     if (isJump) this.jumps += 1;
     const positionS = Math.max(0, seconds);
-    if (this.#hasSource) this.#audio.currentTime = positionS;
+    if (this.#hasSource) this.#setPosition(positionS);
     this.#show(this.phase, { positionS });
   }
 
@@ -112,6 +118,18 @@ export class Playback extends Observable {
     return this.#audio?.hasAttribute("src") && this.#audio.error === null;
   }
 
+  #setPosition(seconds) {
+    this.#wantedS = this.#audio.readyState < HAVE_METADATA ? seconds : null;
+    this.#audio.currentTime = seconds;
+  }
+
+  // A browser that cannot seek yet when it has the metadata starts at 0.
+  #seekAgain() {
+    const audio = this.#audio;
+    if (this.#wantedS === null || audio.seeking || Math.abs(audio.currentTime - this.#wantedS) < 0.5) return;
+    audio.currentTime = this.#wantedS;
+  }
+
   #skipSilence() {
     if (!this.skipsSilence || !this.isPlaying) return;
     const silence = this.silences.find(([fromS, toS]) => this.positionS >= fromS && this.positionS < toS - 0.1);
@@ -138,7 +156,7 @@ export class Playback extends Observable {
     this.#fetchedAtMs = Date.now();
     this.#audio.src = url;
     this.#audio.defaultPlaybackRate = this.rate; // a new source starts at this rate
-    if (positionS > 0) this.#audio.currentTime = positionS; // before the metadata is loaded, this sets where playing starts
+    if (positionS > 0) this.#setPosition(positionS);
     if (isPlaying) this.#play();
   }
 
