@@ -36,7 +36,7 @@ async def test_a_withheld_caller_and_a_sip_address_are_shown_and_found(
     await expect(call.locator('a[href^="tel:"], a[href^="sip:"]')).to_have_count(0)
     assert "null" not in await call.inner_text()
     await page.get_by_role("link", name="View contact").click()
-    await expect(page.get_by_text("Withheld number · 1 entry")).to_be_visible()
+    await expect(page.get_by_text("Withheld number · 1 call")).to_be_visible()
 
     await agent.open("/#/calls?search=withheld")
     await expect(agent.rows).to_have_count(1)
