@@ -45,7 +45,8 @@ MAX_BATCH: Final = 64
 """Deliveries that are written together."""
 MAX_PARTS: Final = 100
 """Waiting deliveries of one call that are looked at together; the oldest ones come first."""
-_IN_THREAD_BYTES: Final = 64 * 1024
+READ_IN_THREAD_BYTES: Final = 64 * 1024
+"""A larger body is read in a thread."""
 _CALL_IN_THREAD_BYTES: Final = 16 * 1024
 """Masking so much of a payload takes 3 ms."""
 _EXPIRED: Final = Result("dead", "expired", None, "The facts of its call did not come within 24 hours.")
@@ -58,7 +59,7 @@ def call_id_of(source: Source, call_key: str) -> str:
 
 async def read_off_loop(raw: bytes | bytearray, source: Source, at: datetime) -> Reading:
     """Return what the body of a webhook becomes (`registry.read_event`); a large one is read in a thread."""
-    is_large = len(raw) > _IN_THREAD_BYTES
+    is_large = len(raw) > READ_IN_THREAD_BYTES
     return await asyncio.to_thread(read_event, raw, source, at) if is_large else read_event(raw, source, at)
 
 

@@ -18,7 +18,16 @@ from tether_rt.domain.call import CompletedCall, Recording
 from tether_rt.domain.delivery import SENDER, Result, expires_at
 from tether_rt.domain.source import Source
 from tether_rt.errors import BadRequest, TetherError
-from tether_rt.ingest.call_parts import MAX_BATCH, CallParts, call_id_of, call_of, contract_fault, read_off_loop, result_of
+from tether_rt.ingest.call_parts import (
+    MAX_BATCH,
+    READ_IN_THREAD_BYTES,
+    CallParts,
+    call_id_of,
+    call_of,
+    contract_fault,
+    read_off_loop,
+    result_of,
+)
 from tether_rt.ingest.delivery_bodies import Body, DeliveryBodies, file_part
 from tether_rt.ingest.later_recordings import FindSource
 from tether_rt.ingest.pipeline import Pipeline
@@ -41,7 +50,6 @@ from tether_rt.runtime.metrics import Metrics, labelled
 LOOK_AGAIN: Final = timedelta(seconds=20)
 """When another process looks at a delivery whose process did not finish with it."""
 POLL_S: Final = 1.0
-_IN_THREAD_BYTES: Final = 64 * 1024
 _MAX_NOTES: Final = 500
 _LOG: Final = logging.getLogger("tether.webhooks")
 
@@ -206,7 +214,7 @@ class Webhooks:
         """Make the delivery durable: its body, then the delivery itself."""
         adapted = reading.adapted
         result = Result("waiting", adapted.waiting_code) if isinstance(adapted, Part) else result_of(adapted)
-        part = await asyncio.to_thread(file_part, event.raw) if len(event.raw) > _IN_THREAD_BYTES else file_part(event.raw)
+        part = await asyncio.to_thread(file_part, event.raw) if len(event.raw) > READ_IN_THREAD_BYTES else file_part(event.raw)
         delivery_id = new_id()
         until = expires_at(at, result.verdict)
         body = Body(event.source.organization_id, delivery_id, event.raw, part, until)

@@ -13,9 +13,8 @@ from tether_rt.errors import BadRequest
 from tether_rt.http.json_body import parse
 from tether_rt.ingest.vendors import bland, elevenlabs, quo, retell, standard, telnyx, twilio, vapi
 from tether_rt.ingest.vendors.parts import Adapted, Dead
+from tether_rt.ingest.vendors.proof_methods import MAX_FIELDS
 from tether_rt.ingest.vendors.reading import Payload, Unusable
-
-MAX_FORM_FIELDS: Final = 1_000
 
 
 class Vendor(NamedTuple):
@@ -30,7 +29,7 @@ class Vendor(NamedTuple):
 def parse_form(raw: bytes | bytearray) -> dict[str, str]:
     """Return the fields of a form (`application/x-www-form-urlencoded`), of one name the first; raises `Unusable`."""
     try:
-        pairs = parse_qsl(raw.decode(), keep_blank_values=True, strict_parsing=True, max_num_fields=MAX_FORM_FIELDS)
+        pairs = parse_qsl(raw.decode(), keep_blank_values=True, strict_parsing=True, max_num_fields=MAX_FIELDS)
     except ValueError as error:
         raise Unusable("unparsable", "The body is no form, which has fields such as CallSid=…&CallStatus=…") from error
     return dict(reversed(pairs))
