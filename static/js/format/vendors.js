@@ -104,7 +104,7 @@ export const VENDORS = {
     name: "Quo",
     brings: "Formerly OpenPhone. Its calls have a transcript, a summary and a recording, as far as your plan has them.",
     steps: [
-      "Create the webhook with Quo's API, with a key from **Settings → API**. Webhooks made in the app are of an older kind, which is not read.",
+      "Create the webhook with Quo's API, with a key from **Settings → API**. Webhooks made in the app are of an older kind: they are read as well.",
     ],
     code: `curl https://api.openphone.com/webhooks \\
   -H "Authorization: $QUO_API_KEY" -H "Content-Type: application/json" \\
