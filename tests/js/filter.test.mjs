@@ -47,6 +47,24 @@ test("dates are days in the user's time zone, both inclusive", () => {
   assert.equal(dateRange(read("date=week"), NOW)[0], new Date(2026, 4, 9).getTime());
 });
 
+test("a link may name instants, and an hour of each day in a zone", () => {
+  const filter = read("from=2026-05-15T08:00Z&to=2026-05-15T09:00:00Z&hour=10&zone=Europe/Berlin");
+  assert.deepEqual(dateRange(filter, NOW), [Date.UTC(2026, 4, 15, 8), Date.UTC(2026, 4, 15, 9)]);
+  assert.equal(activeCount(filter), 1);
+  const params = historyParams(filter, NOW);
+  assert.equal(params.get("startDate"), "2026-05-15T08:00:00.000Z");
+  assert.equal(params.get("endDate"), "2026-05-15T08:59:59.999Z");
+  assert.deepEqual([params.get("hour"), params.get("timeZone")], ["10", "Europe/Berlin"]);
+  assert.equal(matchFilter(filter, row({ startTime: "2026-05-15T08:30:00.000Z" }), NOW), "match");
+  assert.equal(matchFilter(filter, row({ startTime: "2026-05-15T09:00:00.000Z" }), NOW), "no-match");
+  const hour = read("hour=10&zone=Europe/Berlin");
+  assert.equal(matchFilter(hour, row({ startTime: "2026-01-15T09:59:59.000Z" }), NOW), "match");
+  assert.equal(matchFilter(hour, row({ startTime: "2026-01-15T08:59:59.000Z" }), NOW), "no-match");
+  assert.match(describeFilter(filter), /^from 2026-05-15 \d\d:\d\d, before 2026-05-15 \d\d:\d\d, 10:00 to 10:59 in Europe\/Berlin$/);
+  assert.deepEqual(updateFilter(filter, { date: "today", startDate: "" }), { date: "today" }, "days take its place");
+  assert.equal(read("from=yesterday&to=2026-05-15&hour=24&zone=Mars/Base"), NO_FILTER);
+});
+
 test("the server gets exact times", () => {
   const params = historyParams(read("date=today&status=busy&minDuration=30&search=x"), NOW);
   assert.equal(params.get("startDate"), local(2026, 4, 15));

@@ -10,6 +10,9 @@ export const DATES = { today: "Today", yesterday: "Yesterday", week: "Last 7 day
  * @property {string} [status] @property {string} [direction] @property {string} [agentName] @property {string} [search]
  * @property {string} [date] a key of DATES, relative to the time of use
  * @property {string} [startDate] @property {string} [endDate] days in the user's time zone, "2026-05-15", both inclusive
+ * @property {string} [from] @property {string} [to] instants in UTC, "2026-05-15T09:10:00Z", `to` exclusive; instead of days
+ * @property {string} [hour] "0" to "23": of each day, in `zone`
+ * @property {string} [zone] an IANA time zone; absent: the user's
  * @property {string} [minDuration] @property {string} [maxDuration] seconds, both inclusive
  */
 
@@ -20,8 +23,25 @@ export const NO_FILTER = Object.freeze({});
 export const FIRST_PAGE = 50;
 
 const isDay = (value) => /^\d{4}-\d{2}-\d{2}$/.test(value) && !Number.isNaN(Date.parse(value));
+const isInstant = (value) => /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?Z$/.test(value) && !Number.isNaN(Date.parse(value));
+const isHour = (value) => /^(1?\d|2[0-3])$/.test(value);
 const isDuration = (value) => /^\d{1,7}(\.\d{1,3})?$/.test(value);
 const isText = (value) => value.length <= 256 && value.trim() !== "";
+
+// A formatter of the hour in a zone; throws if the zone does not exist.
+const clocks = new Map();
+function clockIn(zone) {
+  if (!clocks.has(zone)) clocks.set(zone, new Intl.DateTimeFormat("en", { hour: "numeric", hourCycle: "h23", timeZone: zone }));
+  return clocks.get(zone);
+}
+function isZone(value) {
+  try {
+    return clockIn(value) !== null;
+  } catch {
+    return false;
+  }
+}
+
 const FIELDS = {
   search: isText,
   status: (value) => Object.hasOwn(STATUSES, value),
@@ -30,9 +50,16 @@ const FIELDS = {
   date: (value) => Object.hasOwn(DATES, value),
   startDate: isDay,
   endDate: isDay,
+  from: isInstant,
+  to: isInstant,
+  hour: isHour,
+  zone: isZone,
   minDuration: isDuration,
   maxDuration: isDuration,
 };
+
+const DAYS = ["date", "startDate", "endDate"];
+const INSTANTS = ["from", "to", "hour", "zone"]; // set by links alone
 
 /** @param {URLSearchParams} params of an address; unknown names and invalid values are ignored. */
 export function parseFilter(params) {
@@ -43,10 +70,12 @@ export function parseFilter(params) {
   return valid.length === 0 ? NO_FILTER : Object.freeze(Object.fromEntries(valid));
 }
 
-/** Returns a filter with some fields changed; undefined or "" removes a field. */
+/** Returns a filter with some fields changed; undefined or "" removes a field. Days take the place of instants. */
 export function updateFilter(filter, change) {
   const params = new URLSearchParams();
-  for (const [name, value] of Object.entries({ ...filter, ...change })) if (value) params.set(name, value);
+  const replaced = DAYS.some((name) => Object.hasOwn(change, name)) ? INSTANTS : [];
+  const kept = Object.entries(filter).filter(([name]) => !replaced.includes(name));
+  for (const [name, value] of Object.entries({ ...Object.fromEntries(kept), ...change })) if (value) params.set(name, value);
   return parseFilter(params);
 }
 
@@ -62,7 +91,7 @@ export const isEmptyFilter = (filter) => Object.keys(filter).length === 0;
 /** How many filters are set, not counting the search. */
 export const activeCount = (filter) =>
   ["status", "direction", "agentName"].filter((name) => filter[name]).length +
-  (filter.date || filter.startDate || filter.endDate ? 1 : 0) +
+  ([...DAYS, ...INSTANTS].some((name) => filter[name] && name !== "zone") ? 1 : 0) +
   (filter.minDuration || filter.maxDuration ? 1 : 0);
 
 // The start of a local day plus `offset` days. The Date constructor handles days on which the clocks change.
@@ -70,7 +99,8 @@ const dayStart = (day, offset = 0) => new Date(day.getFullYear(), day.getMonth()
 const localDay = (text) => new Date(Number(text.slice(0, 4)), Number(text.slice(5, 7)) - 1, Number(text.slice(8, 10)));
 
 /** The filter's dates as [from, to] in milliseconds, `to` exclusive; undefined where there is no limit. */
-export function dateRange({ date, startDate, endDate }, nowMs) {
+export function dateRange({ date, startDate, endDate, from, to }, nowMs) {
+  if (from || to) return [from && Date.parse(from), to && Date.parse(to)];
   const now = new Date(nowMs);
   const days = { today: [0, 1], yesterday: [-1, 0], week: [-6, 1], month: [-29, 1] }[date];
   if (days) return days.map((offset) => dayStart(now, offset).getTime());
@@ -89,9 +119,16 @@ export function historyParams(filter, nowMs, others = {}) {
   const [fromMs, toMs] = dateRange(filter, nowMs);
   if (fromMs !== undefined) params.set("startDate", new Date(fromMs).toISOString());
   if (toMs !== undefined) params.set("endDate", new Date(toMs - 1).toISOString()); // the API's end is inclusive
+  if (filter.hour) {
+    params.set("hour", filter.hour);
+    params.set("timeZone", filter.zone ?? userZone());
+  }
   for (const [name, value] of Object.entries(others)) params.set(name, value);
   return params;
 }
+
+const userZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone;
+const hourIn = (zone, ms) => Number(clockIn(zone).format(ms));
 
 /**
  * Matches a call against a filter, as far as the events that have arrived describe the call.
@@ -106,12 +143,19 @@ export function matchFilter(filter, row, nowMs) {
   const [fromMs = -Infinity, toMs = Infinity] = dateRange(filter, nowMs);
   const startMs = Date.parse(startTime);
   if (startMs < fromMs || startMs >= toMs) return "no-match";
+  if (filter.hour && Number(filter.hour) !== hourIn(filter.zone, startMs)) return "no-match";
   if (filter.status || filter.minDuration || filter.maxDuration || filter.search) {
     if (status === undefined) return "incomplete";
     if (filter.status && filter.status !== status) return "no-match";
     if (duration < Number(filter.minDuration ?? 0) || duration > Number(filter.maxDuration ?? Infinity)) return "no-match";
   }
   return filter.search ? "search" : "match";
+}
+
+// An instant as a local time in the form of the days: "2026-05-15 09:10".
+function localTime(instant) {
+  const at = new Date(Date.parse(instant));
+  return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16).replace("T", " ");
 }
 
 /** The filter in words: "No answer, Inbound, “crown”". */
@@ -123,6 +167,9 @@ export function describeFilter(filter) {
     DATES[filter.date],
     filter.startDate && `from ${filter.startDate}`,
     filter.endDate && `until ${filter.endDate}`,
+    filter.from && `from ${localTime(filter.from)}`,
+    filter.to && `before ${localTime(filter.to)}`,
+    filter.hour && `${filter.hour}:00 to ${filter.hour}:59${filter.zone ? ` in ${filter.zone.replaceAll("_", " ")}` : ""}`,
     filter.minDuration && `at least ${filter.minDuration} s`,
     filter.maxDuration && `at most ${filter.maxDuration} s`,
     filter.search && `“${filter.search}”`,
