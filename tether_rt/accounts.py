@@ -161,4 +161,4 @@ async def _require_indexes(database: Database) -> None:
     """
     users, sources = database["users"].index_information(), database["sources"].index_information()
     if "email_1" not in await users or "keys.digest_1" not in await sources:
-        await create_indexes(database, Settings().feed_retention_days)
+        await create_indexes(database, Settings().feed_retention_days, Settings().audit_retention_days)

@@ -60,6 +60,7 @@ from tether_rt.ingest.webhooks import Webhooks
 from tether_rt.mongo import client as store
 from tether_rt.mongo.abandoned_transactions import AbandonedTransactions
 from tether_rt.mongo.amendable_calls import AmendableCalls
+from tether_rt.mongo.audit import AuditLog
 from tether_rt.mongo.batch_writer import BatchWriter
 from tether_rt.mongo.call_history import CallHistory
 from tether_rt.mongo.calls import Calls
@@ -150,6 +151,7 @@ class App:
         self.calls = Calls(database)
         self.people = Contacts(database)
         self.users = Users(database)
+        self.audit = AuditLog(database)
         sources = Sources(database)
         self.passwords = self._passwords or PasswordCheck()
         self._closers.append(("passwords", self._close_passwords))
@@ -371,7 +373,8 @@ class App:
         client = store.connect(self.mongodb_uri, patient=True)
         try:
             await store.require_replica_set(client)
-            await create_indexes(store.database(client, self.settings.database), self.settings.feed_retention_days)
+            database = store.database(client, self.settings.database)
+            await create_indexes(database, self.settings.feed_retention_days, self.settings.audit_retention_days)
         finally:
             client.close()
 

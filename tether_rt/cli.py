@@ -111,7 +111,7 @@ def serve(**values: Any) -> int:
 
 
 @commands.command()
-@settings_options(*_DATABASE, "feed_retention_days")
+@settings_options(*_DATABASE, "feed_retention_days", "audit_retention_days")
 def indexes(**values: Any) -> None:
     """Create the indexes that are missing. Each start of the server does so, too."""
     from tether_rt import accounts
@@ -119,7 +119,7 @@ def indexes(**values: Any) -> None:
 
     async def create(settings: Settings) -> None:
         async with accounts.opened(settings) as database:
-            await create_indexes(database, settings.feed_retention_days)
+            await create_indexes(database, settings.feed_retention_days, settings.audit_retention_days)
 
     asyncio.run(create(Settings.from_values(values)))
 

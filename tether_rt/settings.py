@@ -22,7 +22,7 @@ from tether_rt.errors import ConfigError
 
 _AT_LEAST_ONE: Final = (
     "max_body_mb", "max_recording_mb", "bodies_in_flight_mb", "max_connections", "max_dashboards", "max_dashboards_per_user",
-    "feed_retention_days", "shutdown_s",
+    "feed_retention_days", "audit_retention_days", "shutdown_s",
 )  # fmt: skip
 
 
@@ -73,6 +73,7 @@ class Settings:
         (), "comma-separated addresses or networks of proxies whose X-Forwarded-For is trusted"
     )
     feed_retention_days: int = _setting(7, "days for which a dashboard may be away and still resume without refetching")
+    audit_retention_days: int = _setting(1095, "days for which entries of the audit log are kept")
     shutdown_s: int = _setting(25, "seconds from SIGTERM until unfinished requests are cut off")
 
     @classmethod

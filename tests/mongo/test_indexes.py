@@ -65,7 +65,7 @@ async def filled(mongodb_uri: str) -> AsyncIterator[Filled]:
 COLLECTIONS = {
     *("organizations", "users", "sources", "sessions", "counters"),
     *("contacts", "conversations", "calls", "messages", "call_changes", "peaks", "feed"),
-    *("deliveries", "delivery_bodies", "pending_recordings"),
+    *("deliveries", "delivery_bodies", "pending_recordings", "audit"),
 }
 
 

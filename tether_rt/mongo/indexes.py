@@ -9,7 +9,9 @@ from pymongo.errors import CollectionInvalid, OperationFailure
 
 from tether_rt.mongo.client import Database
 
+AUDIT_RETENTION_DAYS: Final = 1095
 _DAY_S: Final = 86_400
+_AT_DESCENDING: Final = (("at", DESCENDING), ("_id", DESCENDING))
 
 _INDEXES: Final[dict[str, list[IndexModel]]] = {
     "organizations": [IndexModel([("name", ASCENDING)], unique=True)],
@@ -100,6 +102,14 @@ _INDEXES: Final[dict[str, list[IndexModel]]] = {
         IndexModel([("fileExpiresAt", ASCENDING)], sparse=True),
     ],
     "feed": [IndexModel([("organizationId", ASCENDING), ("last", ASCENDING)], unique=True)],
+    "audit": [
+        IndexModel([("organizationId", ASCENDING), *_AT_DESCENDING]),
+        *(IndexModel([("organizationId", ASCENDING), (name, ASCENDING), *_AT_DESCENDING]) for name in ("userId", "what")),
+        IndexModel(
+            [("organizationId", ASCENDING), ("callId", ASCENDING), *_AT_DESCENDING],
+            partialFilterExpression={"callId": {"$exists": True}},
+        ),
+    ],
 }
 
 _NUMBERS_AMONG_TERMS: Final = frozenset(("organizationId_1_terms_1", "organizationId_1_terms_1_startTime_-1"))
@@ -118,8 +128,10 @@ _INDEX_NOT_FOUND: Final = 27
 _NAMESPACE_EXISTS: Final = 48
 
 
-async def create_indexes(database: Database, feed_retention_days: int) -> None:
-    """Create every collection and index that is missing, and set the feed's retention to what the setting says now."""
+async def create_indexes(
+    database: Database, feed_retention_days: int, audit_retention_days: int = AUDIT_RETENTION_DAYS
+) -> None:
+    """Create every collection and index that is missing, and set how long the feed and the audit log are kept."""
     existing = set(await database.list_collection_names())
     for name in (*_INDEXES, "counters", "peaks"):
         if name not in existing:
@@ -134,7 +146,8 @@ async def create_indexes(database: Database, feed_retention_days: int) -> None:
     for name, indexes in outdated.items():
         for index in indexes:
             await _drop_index(database, name, index)
-    await _set_retention(database, feed_retention_days * _DAY_S)
+    await _set_retention(database, "feed", feed_retention_days * _DAY_S)
+    await _set_retention(database, "audit", audit_retention_days * _DAY_S)
 
 
 async def _create_collection(database: Database, name: str) -> None:
@@ -164,10 +177,10 @@ async def _drop_index(database: Database, collection: str, index: str) -> None:
             raise
 
 
-async def _set_retention(database: Database, seconds: int) -> None:
-    information = await database["feed"].index_information()
+async def _set_retention(database: Database, collection: str, seconds: int) -> None:
+    information = await database[collection].index_information()
     current = information.get("retention")
     if current is None:
-        await database["feed"].create_index([("at", ASCENDING)], name="retention", expireAfterSeconds=seconds)
+        await database[collection].create_index([("at", ASCENDING)], name="retention", expireAfterSeconds=seconds)
     elif current.get("expireAfterSeconds") != seconds:
-        await database.command("collMod", "feed", index={"name": "retention", "expireAfterSeconds": seconds})
+        await database.command("collMod", collection, index={"name": "retention", "expireAfterSeconds": seconds})
