@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { clock, exactTime, relativeTime, shortTime, spokenDuration, totalTime } from "../../static/js/format/time.js";
+import { pageLocale } from "../../static/js/format/locale.js";
+import { age, clock, dayName, exactTime, relativeTime, shortDay, shortTime, spokenDuration, timeOfDay, totalTime } from "../../static/js/format/time.js";
 
 const BERLIN = { locale: "en-GB", timeZone: "Europe/Berlin" };
 const NOW = "2026-05-15T10:00:00.000Z"; // noon in Berlin
@@ -94,4 +95,44 @@ test("a total is written in its largest units", () => {
     [Number.NaN, "–"],
   ];
   for (const [seconds, text] of cases) assert.equal(totalTime(seconds), text);
+});
+
+test("words are English, and the order and the clock those of the region", () => {
+  const cases = [
+    ["en-US", "Sun, Mar 1", "9:05 AM"],
+    ["en", "Sun, Mar 1", "9:05 AM"],
+    ["en-GB", "Sun 1 Mar", "09:05"],
+    ["en-CA", "Sun, Mar 1", "9:05 a.m."],
+    ["de-DE", "Sun 1 Mar", "09:05"],
+    ["sv", "Sun 1 Mar", "09:05"],
+    ["ja-JP", "Sun, Mar 1", "09:05"],
+    ["ar-EG", "Sun 1 Mar", "9:05 am"],
+    ["fa-IR", "Sun, Mar 1", "09:05"],
+    ["ar-EG-u-nu-arab-ca-islamic", "Sun 1 Mar", "9:05 am"],
+    ["en-GB-u-hc-h12", "Sun 1 Mar", "9:05 am"],
+    ["en-US@posix", "Sun, Mar 1", "9:05 AM"],
+    [undefined, "Sun, Mar 1", "9:05 AM"],
+  ];
+  for (const [language, day, time] of cases) {
+    const there = { locale: pageLocale(language), timeZone: "UTC" };
+    const plain = (text) => text.replaceAll("\u202f", " ").replace(/^Sun,? (?=1)/, "Sun ");
+    assert.equal(plain(dayName("2026-03-01T09:05:00.000Z", Date.parse(NOW), there)), day, language);
+    assert.equal(plain(timeOfDay("2026-03-01T09:05:00.000Z", there)), time, language);
+  }
+});
+
+test("a day has a name of its own as long as it is near", () => {
+  const named = (value) => dayName(value, Date.parse(NOW), BERLIN).replace(",", "");
+  assert.equal(named("2026-05-14T22:00:00.000Z"), "Today");
+  assert.equal(named("2026-05-14T21:59:59.000Z"), "Yesterday");
+  assert.equal(named("2026-05-13T21:59:59.000Z"), "Wed 13 May");
+  assert.equal(named("2026-05-16T10:00:00.000Z"), "Sat 16 May");
+  assert.equal(named("2025-05-16T10:00:00.000Z"), "Fri 16 May 2025");
+  assert.equal(named("soon"), "–");
+  assert.equal(shortDay("2025-05-16", Date.parse(NOW), BERLIN), "16 May 2025");
+});
+
+test("an age has no time of day", () => {
+  assert.equal(age("2026-05-14T21:30:00.000Z", Date.parse(NOW), BERLIN), "Yesterday");
+  assert.equal(age("2026-05-15T09:56:00.000Z", Date.parse(NOW), BERLIN), "4 min ago");
 });

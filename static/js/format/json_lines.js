@@ -1,5 +1,7 @@
 // JSON as indented lines, each with the path of the value that begins on it, so that a fault can be shown at its place. Pure.
 
+import { count } from "./number.js";
+
 export const MAX_LINES = 2_000;
 const MAX_TEXT = 400;
 
@@ -42,5 +44,5 @@ export function jsonLines(value) {
 
 function scalar(value) {
   const text = JSON.stringify(value);
-  return text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}… (${text.length.toLocaleString("en")} characters)` : text;
+  return text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}… (${count(text.length)} characters)` : text;
 }

@@ -1,4 +1,4 @@
-// Formats counts and sizes. Pure.
+// Formats counts, shares and sizes. Pure.
 
 const UNKNOWN = "–";
 
@@ -9,6 +9,9 @@ export const count = (value) => counts.format(value);
 
 /** "1 call", "1,042 calls"; "1 match", "2 matches" with the plural given. */
 export const plural = (value, noun, nouns = `${noun}s`) => `${count(value)} ${value === 1 ? noun : nouns}`;
+
+/** 0.594 → "59%". */
+export const percent = (share) => `${Math.round(share * 100)}%`;
 
 const SIZE_UNITS = ["bytes", "KB", "MB", "GB"];
 

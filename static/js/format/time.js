@@ -1,11 +1,15 @@
-// Formats times and durations. Pure: the current time, the locale and the time zone are arguments.
+// Formats times and durations. Pure: the current time is an argument, and so may be the locale and the time zone.
 
+import { LOCALE } from "./locale.js";
 import { count } from "./number.js";
 
 const MINUTE_S = 60;
 const HOUR_S = 60 * MINUTE_S;
 const DAY_S = 24 * HOUR_S;
 const UNKNOWN = "–";
+const YESTERDAY = "Yesterday";
+// "09:05", but "9:05 AM": see `pageLocale`.
+const time = (locale = LOCALE) => ({ hour: locale.endsWith("h12") ? "numeric" : "2-digit", minute: "2-digit" });
 
 /** Seconds → "0:31", "12:05", "1:02:03". */
 export function clock(seconds) {
@@ -43,8 +47,8 @@ export function instant(value) {
   return typeof value === "string" ? Date.parse(value) : Number.NaN;
 }
 
-/** "in 2 h", "just now", "4 min ago", "3 h ago", "Yesterday 14:32", "15 May", "15 May 2025", relative to `nowMs`. */
-export function relativeTime(value, nowMs, { locale, timeZone } = {}) {
+/** "in 2 h", "just now", "4 min ago", "3 h ago", "Yesterday", "15 May", "15 May 2025", relative to `nowMs`. */
+export function age(value, nowMs, { locale, timeZone } = {}) {
   const thenMs = instant(value);
   if (Number.isNaN(thenMs)) return UNKNOWN;
   const agoS = (nowMs - thenMs) / 1000;
@@ -55,11 +59,14 @@ export function relativeTime(value, nowMs, { locale, timeZone } = {}) {
   if (agoS >= 0 && agoS < HOUR_S) return `${Math.max(1, Math.round(agoS / MINUTE_S))} min ago`;
   const dayOf = (ms) => on({ year: "numeric", month: "numeric", day: "numeric" }, ms);
   if (agoS >= 0 && (dayOf(thenMs) === dayOf(nowMs) || agoS < 6 * HOUR_S)) return `${Math.floor(agoS / HOUR_S)} h ago`;
-  if (agoS >= 0 && agoS < 2 * DAY_S && dayOf(thenMs) === dayOf(nowMs - DAY_S * 1000)) {
-    return `Yesterday ${on({ hour: "2-digit", minute: "2-digit" })}`;
-  }
-  const sameYear = on({ year: "numeric" }) === on({ year: "numeric" }, nowMs);
-  return on(sameYear ? { day: "numeric", month: "short" } : { day: "numeric", month: "short", year: "numeric" });
+  if (agoS >= 0 && agoS < 2 * DAY_S && dayOf(thenMs) === dayOf(nowMs - DAY_S * 1000)) return YESTERDAY;
+  return shortDay(value, nowMs, { locale, timeZone });
+}
+
+/** Like `age`, but "Yesterday 14:32". */
+export function relativeTime(value, nowMs, options) {
+  const text = age(value, nowMs, options);
+  return text === YESTERDAY ? `${text} ${timeOfDay(value, options)}` : text;
 }
 
 /** Date and time with seconds and time zone. */
@@ -70,24 +77,38 @@ export function exactTime(value, { locale, timeZone } = {}) {
 }
 
 /** "15 May, 11:10"; "15 May 2025, 11:10" if the year is not that of `nowMs`. */
-export function shortTime(value, nowMs, { locale, timeZone } = {}) {
+export const shortTime = (value, nowMs, options) =>
+  ofYear(value, nowMs, { month: "short", day: "numeric", ...time(options?.locale) }, options);
+
+/** "15 May"; "15 May 2025" if the year is not that of `nowMs`. */
+export const shortDay = (value, nowMs, options) => ofYear(value, nowMs, { month: "short", day: "numeric" }, options);
+
+/** The day of a heading: "Today", "Yesterday", "Fri, 15 May". */
+export function dayName(value, nowMs, options) {
+  const dayOf = (ms) => formatter(options?.locale, { timeZone: options?.timeZone, dateStyle: "short" }).format(ms);
+  const day = Number.isNaN(instant(value)) ? null : dayOf(instant(value));
+  if (day === dayOf(nowMs)) return "Today";
+  if (day === dayOf(nowMs - DAY_S * 1000)) return YESTERDAY;
+  return ofYear(value, nowMs, { weekday: "short", month: "short", day: "numeric" }, options);
+}
+
+/** "14:32", or "2:32 PM" where clocks have twelve hours. */
+export function timeOfDay(value, { locale, timeZone } = {}) {
+  const ms = instant(value);
+  return Number.isNaN(ms) ? UNKNOWN : formatter(locale, { timeZone, ...time(locale) }).format(ms);
+}
+
+function ofYear(value, nowMs, parts, { locale, timeZone } = {}) {
   const ms = instant(value);
   if (Number.isNaN(ms)) return UNKNOWN;
   const yearOf = (at) => formatter(locale, { timeZone, year: "numeric" }).format(at);
-  const year = yearOf(ms) === yearOf(nowMs) ? undefined : "numeric";
-  return formatter(locale, { timeZone, year, month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" }).format(ms);
-}
-
-/** "14:32". */
-export function timeOfDay(value, { locale, timeZone } = {}) {
-  const ms = instant(value);
-  return Number.isNaN(ms) ? UNKNOWN : formatter(locale, { timeZone, hour: "2-digit", minute: "2-digit" }).format(ms);
+  return formatter(locale, { timeZone, ...parts, year: yearOf(ms) === yearOf(nowMs) ? undefined : "numeric" }).format(ms);
 }
 
 // Creating an Intl formatter takes about 50 µs, and a list uses the same few again and again.
 const formatters = new Map();
 
-function formatter(locale, options) {
+function formatter(locale = LOCALE, options) {
   const key = `${locale}${JSON.stringify(options)}`;
   if (!formatters.has(key)) formatters.set(key, new Intl.DateTimeFormat(locale, options));
   return formatters.get(key);

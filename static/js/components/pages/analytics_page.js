@@ -1,5 +1,5 @@
-import { count } from "../../format/number.js";
-import { timeOfDay, totalTime } from "../../format/time.js";
+import { count, percent } from "../../format/number.js";
+import { shortDay, timeOfDay, totalTime } from "../../format/time.js";
 import { listHref } from "../../route.js";
 import { STATUSES } from "../../search/filter.js";
 import { html, useEffect, useAsync, useApp } from "../../ui.js";
@@ -74,7 +74,7 @@ function Today({ today }) {
   const { total, byStatus, answeredShare, talkTime, averageDuration } = today;
   const tiles = [
     ["Calls today", count(total), listHref({ date: "today" })],
-    ["Answer rate", answeredShare === null ? "–" : `${Math.round(answeredShare * 100)}%`],
+    ["Answer rate", answeredShare === null ? "–" : percent(answeredShare)],
     ["Talk time", totalTime(talkTime)],
     ["Average duration", averageDuration === null ? "–" : totalTime(averageDuration)],
   ];
@@ -129,5 +129,4 @@ function Agents({ agents }) {
   </section>`;
 }
 
-const days = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", timeZone: "UTC" });
-const dayLabel = (date) => days.format(Date.parse(date)); // dates have no time zone, so they are parsed and formatted in the same one
+const dayLabel = (date) => shortDay(date, Date.now(), { timeZone: "UTC" }); // a date has no time zone: it is parsed as one in UTC

@@ -1,5 +1,5 @@
 import { directionLabel, hasRecording, party } from "../../format/call.js";
-import { plural } from "../../format/number.js";
+import { percent, plural } from "../../format/number.js";
 import { clock, exactTime, shortTime, spokenDuration } from "../../format/time.js";
 import { callHref, listHref } from "../../route.js";
 import { ContactCalls } from "../../state/contact_calls.js";
@@ -121,7 +121,7 @@ function figures({ contact, calls, total, totalIsExact, answeredShare, firstStar
   return [
     party(contact.number ?? null),
     totalIsExact ? plural(total, "call") : `More than ${plural(total, "call")}`,
-    answeredShare !== null && `${Math.round(answeredShare * 100)}% answered`,
+    answeredShare !== null && `${percent(answeredShare)} answered`,
     firstStart && total > 1 && `first ${on(firstStart)}`,
     calls.length > 0 && `last ${on(calls[0].startTime)}`,
   ].filter(Boolean);
