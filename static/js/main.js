@@ -2,6 +2,7 @@
 
 import { playSound, showNotification } from "./browser/notifications.js";
 import { PageTitle } from "./browser/page_title.js";
+import { theme } from "./browser/theme.js";
 import { App } from "./components/app.js";
 import { ServerClock } from "./live/server_clock.js";
 import { api, setListeners, takeFirstPage } from "./prefetch.js";
@@ -27,6 +28,6 @@ const openFeed = () =>
     onOrganizationChange: () => location.reload(), // nothing of the other organization may stay on the screen
   });
 
-const context = { session, api, openFeed, clock, title: new PageTitle(), alerts: new Alerts({ playSound, showNotification }) };
+const context = { session, api, openFeed, clock, title: new PageTitle(), theme, alerts: new Alerts({ playSound, showNotification }) };
 session.check(); // before the first render, so that a returning user sees the list at once
 render(html`<${App} context=${context} />`, document.getElementById("app"));

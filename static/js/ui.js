@@ -8,7 +8,7 @@ export { useCallback, useContext, useEffect, useLayoutEffect, useMemo, useRef, u
 export { Fragment, render } from "../vendor/preact.js";
 export const html = htm.bind(h);
 
-/** What main.js has built, for every component: {session, api, clock, title, alerts}, and once signed in `feed`. */
+/** What main.js has built, for every component: {session, api, clock, title, theme, alerts}, and once signed in `feed`. */
 export const AppContext = createContext(null);
 export const useApp = () => useContext(AppContext);
 
@@ -136,6 +136,27 @@ export function useKeys(bindings) {
     addEventListener("keydown", press);
     return () => removeEventListener("keydown", press);
   }, []);
+}
+
+/** While a menu is open: Esc or a click outside its `root` closes it; Esc returns the focus to its button. */
+export function useDismiss(root, isOpen, close) {
+  useEffect(() => {
+    if (!isOpen) return undefined;
+    const watching = new AbortController();
+    const options = { signal: watching.signal, capture: true };
+    addEventListener("pointerdown", ({ target }) => root.current.contains(target) || close(), options);
+    addEventListener(
+      "keydown",
+      (event) => {
+        if (event.key !== "Escape") return;
+        event.preventDefault();
+        close();
+        root.current.querySelector("button").focus();
+      },
+      options,
+    );
+    return () => watching.abort();
+  }, [isOpen]);
 }
 
 /** A ref to the latest value, for callbacks that outlive a rendering. */

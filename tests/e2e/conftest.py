@@ -68,6 +68,15 @@ class Agent:
         await self.open(path)
         await self.live()
 
+    async def open_account_menu(self) -> Locator:
+        """Open the menu of the person who is signed in, and return it."""
+        await self.page.get_by_role("button", name="Account:").click()
+        return self.page.get_by_role("group", name="Account")
+
+    async def sign_out(self) -> None:
+        """Sign out through the account menu."""
+        await (await self.open_account_menu()).get_by_role("button", name="Sign out").click()
+
     async def painted(self) -> None:
         """Wait until every change so far is painted."""
         await self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")

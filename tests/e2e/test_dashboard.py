@@ -42,7 +42,7 @@ async def test_signing_out_ends_every_tab(service: Service, tenant: Tenant, new_
     other_tab = await new_agent(service.base_url, beside=agent)
     await other_tab.open()
     await other_tab.live()
-    await agent.page.get_by_role("button", name="Sign out").click()
+    await agent.sign_out()
     await expect(agent.page.get_by_label("Password")).to_be_visible()
     await expect(other_tab.page.get_by_text("Your session has ended.")).to_be_visible()
     await agent.page.reload()
@@ -59,7 +59,7 @@ async def test_the_next_user_sees_nothing_of_the_previous_one(
     await agent.live()
     await agent.page.reload()
     await expect(agent.row(call_id)).to_be_visible()
-    await agent.page.get_by_role("button", name="Sign out").click()
+    await agent.sign_out()
     await agent.page.evaluate("""() => {
       const look = () => { window.seen ||= document.querySelector("[data-call-id]") !== null; };
       new MutationObserver(look).observe(document.body, { childList: true, subtree: true });

@@ -20,7 +20,7 @@ AS_TEXT = {"Content-Type": "text/plain"}
 async def test_only_admins_are_led_to_deliveries_and_sources(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
     agent = await new_agent(service.base_url)
     await agent.enter(tenant)
-    await expect(agent.page.get_by_role("link", name="Developer")).to_be_visible()
+    await expect(agent.page.get_by_role("link", name="Analytics")).to_be_visible()
     await expect(agent.page.get_by_role("link", name="Deliveries")).to_have_count(0)
     await agent.open("/#/sources")
     await expect(agent.page.get_by_role("alert")).to_have_text("You may not manage sources: ask an admin of your organization.")

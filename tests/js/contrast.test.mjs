@@ -4,10 +4,11 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-const sheet = readFileSync(new URL("../../static/css/base.css", import.meta.url), "utf8");
-const [light, dark] = [...sheet.matchAll(/:root \{([^}]*)\}/g)].map(([, body]) =>
-  Object.fromEntries([...body.matchAll(/--([\w-]+): (#[0-9a-f]{6});/g)].map(([, name, value]) => [name, value])),
-);
+const [light, dark] = ["base", "dark"].map((name) => {
+  const sheet = readFileSync(new URL(`../../static/css/${name}.css`, import.meta.url), "utf8");
+  const [, body] = /:root \{([^}]*)\}/.exec(sheet);
+  return Object.fromEntries([...body.matchAll(/--([\w-]+): (#[0-9a-f]{6});/g)].map(([, variable, value]) => [variable, value]));
+});
 
 const TEXT = ["text", "muted", "accent", "other", "good", "warn", "bad"];
 const GROUNDS = ["ground", "surface", "raised", "accent-ground"];

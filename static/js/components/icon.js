@@ -24,13 +24,16 @@ const PATHS = {
   print: ["M4.5 6V2.5h7V6", "M4.5 11.5h-2V6h11v5.5h-2", "M4.5 9.5h7v4h-7z"],
   warning: ["M8 2.5 14 13H2z", "M8 6.5v3", "M8 11.2v.1"],
   pencil: ["m3 13 .5-3L11 2.5 13.5 5 6 12.5z"],
+  person: ["M8 8a2.75 2.75 0 1 0 0-5.5A2.75 2.75 0 0 0 8 8z", "M2.75 13.5a5.25 5.25 0 0 1 10.5 0"],
+  keyboard: ["M1.5 4.5h13v7h-13z", "M4 7h.1", "M6.7 7h.1", "M9.3 7h.1", "M12 7h.1", "M5 9.3h6"],
+  "sign-out": ["M6.5 2.5h-3v11h3", "M6.5 8h7", "m10.5 5 3 3-3 3"],
   play: ["M5 3.2v9.6L12.6 8z"],
   pause: ["M5.5 3.5v9", "M10.5 3.5v9"],
 };
 const SOLID = new Set(["play"]);
 
 export function Icon({ name }) {
-  return html`<svg class=${`icon ${SOLID.has(name) ? "icon-solid" : ""}`} viewBox="0 0 16 16" aria-hidden="true">
+  return html`<svg class=${`icon icon-${name} ${SOLID.has(name) ? "icon-solid" : ""}`} viewBox="0 0 16 16" aria-hidden="true">
     ${PATHS[name].map((d) => html`<path d=${d} />`)}
   </svg>`;
 }

@@ -1,4 +1,4 @@
-import { html, useKeys, useRef } from "../ui.js";
+import { html, useKeys } from "../ui.js";
 
 const KEYS = [
   ["j", "k", "Next and previous call"],
@@ -10,11 +10,14 @@ const KEYS = [
   ["?", null, "Show keyboard shortcuts"],
 ];
 
-/** The dialog of keyboard shortcuts, opened by `?`. */
+const ID = "shortcuts";
+
+export const showShortcuts = () => document.getElementById(ID).showModal();
+
+/** The dialog of keyboard shortcuts, opened by `?` and by the account menu. */
 export function Shortcuts() {
-  const dialog = useRef(null);
-  useKeys({ "?": () => dialog.current.showModal() });
-  return html`<dialog class="dialog" ref=${dialog} aria-labelledby="shortcuts-title">
+  useKeys({ "?": showShortcuts });
+  return html`<dialog class="dialog" id=${ID} aria-labelledby="shortcuts-title">
     <h2 id="shortcuts-title">Keyboard shortcuts</h2>
     <dl class="keys">
       ${KEYS.map(

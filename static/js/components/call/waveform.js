@@ -1,6 +1,6 @@
 import { clock, spokenDuration } from "../../format/time.js";
 import { barHeights, speakerPerBar } from "../../format/waveform.js";
-import { html, useEffect, useMedia, useRef, useObservable } from "../../ui.js";
+import { html, useApp, useEffect, useRef, useObservable } from "../../ui.js";
 
 const BAR_PX = 3;
 const GAP_PX = 1;
@@ -13,8 +13,8 @@ const DEFAULT_HEIGHT = 0.16; // of all bars while the loudness is unknown
 export function Waveform({ playback, durationS, peaks, turns }) {
   const canvas = useRef(null);
   useObservable(playback);
-  const isDark = useMedia("(prefers-color-scheme: dark)");
-  useDrawing({ canvas, playback, durationS, peaks, turns, isDark });
+  const { version: themeVersion } = useObservable(useApp().theme);
+  useDrawing({ canvas, playback, durationS, peaks, turns, themeVersion });
   const hasLength = Number.isFinite(durationS) && durationS > 0;
   const onKeyDown = (event) => {
     const by = { ArrowLeft: -5, ArrowDown: -5, ArrowRight: 5, ArrowUp: 5 }[event.key];
@@ -40,7 +40,7 @@ export function Waveform({ playback, durationS, peaks, turns }) {
   </div>`;
 }
 
-function useDrawing({ canvas, playback, durationS, peaks, turns, isDark }) {
+function useDrawing({ canvas, playback, durationS, peaks, turns, themeVersion }) {
   useEffect(() => {
     const element = canvas.current;
     let [shape, colours, frame] = [null, null, null];
@@ -68,7 +68,7 @@ function useDrawing({ canvas, playback, durationS, peaks, turns, isDark }) {
       sizes.disconnect();
       cancelAnimationFrame(frame);
     };
-  }, [playback, durationS, peaks, turns, isDark]);
+  }, [playback, durationS, peaks, turns, themeVersion]);
 }
 
 function coloursOf(element) {

@@ -1,6 +1,6 @@
 import { playSound, requestPermission } from "../../browser/notifications.js";
 import { describeFilter, parseFilter, serializeFilter } from "../../search/filter.js";
-import { html, useApp, useEffect, useObservable, useRef, useState } from "../../ui.js";
+import { html, useApp, useDismiss, useObservable, useRef, useState } from "../../ui.js";
 import { Icon } from "../icon.js";
 
 /** The bell: alerts for new calls that match the current filter. */
@@ -73,25 +73,4 @@ function Other({ filter, alerts }) {
       <${Icon} name="close" />
     </button>
   </li>`;
-}
-
-// Esc or a click outside closes the menu; Esc returns the focus to its button.
-function useDismiss(root, isOpen, close) {
-  useEffect(() => {
-    if (!isOpen) return undefined;
-    const watching = new AbortController();
-    const options = { signal: watching.signal, capture: true };
-    addEventListener("pointerdown", ({ target }) => root.current.contains(target) || close(), options);
-    addEventListener(
-      "keydown",
-      (event) => {
-        if (event.key !== "Escape") return;
-        event.preventDefault();
-        close();
-        root.current.querySelector("button").focus();
-      },
-      options,
-    );
-    return () => watching.abort();
-  }, [isOpen]);
 }

@@ -1,0 +1,8 @@
+// The pages of the account menu, in its order.
+
+import { developerHref } from "../route.js";
+
+const mayHaveKey = (user) => user?.accessRole !== "viewer";
+
+/** `name`: of the route; `isFor(user)`: whether a user is shown the link. */
+export const ACCOUNT_LINKS = [{ name: "developer", href: developerHref, icon: "code", text: "API key & developer", isFor: mayHaveKey }];
