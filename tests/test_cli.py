@@ -78,7 +78,7 @@ def refusal(done: subprocess.CompletedProcess[str], status: int = 2) -> str:
         (["serve", "--tether-port", "many"], "TETHER_PORT must be a whole number, not 'many'."),
         (["serve", "--port", "70000"], "TETHER_PORT must be between 0 and 65535, not 70000."),
         (["user", "add"], "Missing option '--org'."),
-        ([*ADD, "--role", "boss"], "The role must be one of admin, agent, not 'boss'."),
+        ([*ADD, "--role", "boss"], "The role must be one of admin, agent, viewer, not 'boss'."),
         ([*ADD, "--email", "ann"], "The email address must look like name@example.com, not 'ann'."),
         ([*ADD, "--org", " "], "The organization and the user each need a name."),
         (["serve", "--r2-bucket", "b"], "R2 needs all of its settings or none"),

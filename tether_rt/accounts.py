@@ -12,13 +12,14 @@ from typing import Any
 from tether_rt.auth import credentials
 from tether_rt.auth.source_admin import NewKey, NewSource, SourceAdmin
 from tether_rt.domain.contract import load_contract
+from tether_rt.domain.people import ROLES
 from tether_rt.errors import BadRequest, TetherError
 from tether_rt.mongo import client as store
 from tether_rt.mongo.client import Database
 from tether_rt.mongo.indexes import create_indexes
 from tether_rt.mongo.private_mongod import PrivateMongod
 from tether_rt.mongo.sources import Sources
-from tether_rt.mongo.users import ROLES, Users
+from tether_rt.mongo.users import Users
 from tether_rt.settings import Settings
 
 

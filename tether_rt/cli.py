@@ -154,7 +154,7 @@ def user() -> None:
 @click.option("--org", "organization", required=True, metavar="NAME", help="Organization; created if it is new.")
 @click.option("--email", required=True, metavar="EMAIL", help="Address to sign in with; no two users share one.")
 @click.option("--name", "full_name", required=True, metavar="NAME", help="The user's name.")
-@click.option("--role", default="agent", metavar="[admin|agent]", show_default=True, help="What the user may do.")
+@click.option("--role", default="agent", metavar="[admin|agent|viewer]", show_default=True, help="What the user may do.")
 @settings_options(*_DATABASE)
 def add(*, organization: str, email: str, full_name: str, role: str, **values: Any) -> None:
     """Add a user; print one line of JSON with userId, organizationId and apiKey.

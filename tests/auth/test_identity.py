@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,7 +13,7 @@ from tests.support.proxy import Proxy
 from tests.support.service import SECRET, add_user
 from tether_rt import accounts
 from tether_rt.auth.credentials import Keyring, SessionClaims
-from tether_rt.auth.identity import MAX_WAITING, Identity, LookupCache
+from tether_rt.auth.identity import MAX_WAITING, Identity, LookupCache, Session
 from tether_rt.auth.source_admin import SourceAdmin
 from tether_rt.domain.source import Source
 from tether_rt.errors import Unavailable
@@ -227,7 +227,7 @@ async def test_a_session_holds_until_it_is_ended_however_good_its_token(database
     await sessions.add(claims.session_id, claims.user_id, claims.organization_id, claims.expires_at)
     token = Keyring(SECRET).session_token(claims)
     asked = identity_with(database)
-    assert await asked.session(token, Deadline()) == claims
+    assert await asked.session(token, Deadline()) == Session(**asdict(claims), role="agent")
     assert await asked.live_sessions([claims.session_id, "0" * 24]) == {claims.session_id}
     await asked.sign_out(claims.session_id)
     assert await asked.session(token, Deadline()) is None

@@ -1,20 +1,133 @@
+"""What each role may do, tried on every route of a running server."""
+
 from __future__ import annotations
+
+import re
+from typing import Any
 
 import pytest
 
-from tether_rt.auth.permissions import GRANTED, Permission, require
+from tests.support.service import Service, Tenant
+from tether_rt.auth.permissions import GRANTED, ROUTES, Open, Permission, allowed, require
+from tether_rt.domain.people import ROLES, role_of
 from tether_rt.errors import Forbidden
-from tether_rt.mongo.users import ROLES
+from tether_rt.http.routing import allowed_methods
+
+ADMINS_ALONE = {
+    "/api/sources",
+    "/api/sources/{sourceId}",
+    "/api/sources/{sourceId}/rotate",
+    "/api/deliveries",
+    "/api/deliveries/reasons",
+    "/api/deliveries/replay",
+    "/api/deliveries/{deliveryId}",
+    "/api/deliveries/{deliveryId}/body",
+    "/api/deliveries/{deliveryId}/replay",
+}
+NOT_FOR_VIEWERS = {
+    "GET /api/calls/{callId}/recording",
+    "GET /api/calls/export",
+    "PATCH /api/contacts/{contactId}",
+    "POST /api/calls/{callId}/recording/retry",
+    "GET /api/user/api-key",
+    "POST /api/user/api-key/regenerate",
+    "POST /api/calls/validate",
+    "POST /api/webhook/{vendor}/dry-run",
+}
+"""Written out once more: who changes the table changes a promise, and says so here."""
+ENDS_THE_SESSION = "POST /api/auth/logout"
 
 
-@pytest.mark.parametrize("permission", Permission)
-@pytest.mark.parametrize("role", [*ROLES, "", "owner"])
-def test_the_table_decides_and_the_refusal_says_whom_to_ask(role: str, permission: Permission) -> None:
-    if role in GRANTED[permission]:
-        require(role, permission)
-        return
-    with pytest.raises(Forbidden, match=rf"^You may not {permission.value}: ask an admin of your organization\.$"):
-        require(role, permission)
+def routes_of(service: Service) -> list[str]:
+    """Return every method and route of the server; the one that ends the session comes last."""
+    found = [
+        f"{method} {path}"
+        for path, target, _ in service.server.app.routes
+        for method in allowed_methods(target)
+        if method != "HEAD"
+    ]
+    return sorted(found, key=lambda route: (route == ENDS_THE_SESSION, route))
+
+
+async def ask(user: Tenant, route: str) -> Any:
+    """Send a request to a route; the things that it names do not exist."""
+    method, path = route.split()
+    path = path.replace("{vendor}", "retell").replace("{number}", "1")
+    while "{" in path:
+        path = path[: path.index("{")] + "0" * 24 + path[path.index("}") + 1 :]
+    body: dict[str, Any] = {"json": {}} if method in ("POST", "PATCH", "PUT") else {}
+    return await user.request(method, path, token=user.token, **body)
+
+
+def is_refused(answer: Any) -> bool:
+    """Say if an answer is the refusal of a role."""
+    if answer.status != 403:
+        return False
+    assert answer.body["code"] == "forbidden"
+    return re.fullmatch(r"You may not .+: ask an admin( or an agent)? of your organization\.", answer.body["error"]) is not None
+
+
+def test_every_route_has_a_row_and_every_row_a_route(service_on_disk: Service) -> None:
+    assert set(routes_of(service_on_disk)) == set(ROUTES)
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_every_route_is_open_to_the_roles_of_the_table_and_closed_to_all_others(
+    service_on_disk: Service, role: str
+) -> None:
+    user = await service_on_disk.tenant(role=role)
+    for route in routes_of(service_on_disk):
+        needed = ROUTES[route]
+        if needed is Open.NO_SESSION:
+            continue
+        may = needed is Open.ALL_ROLES or (isinstance(needed, Permission) and role in GRANTED[needed])
+        answer = await ask(user, route)
+        assert is_refused(answer) is not may, (route, answer)
+        assert answer.status not in (401, 500), (route, answer)
+
+
+async def test_what_the_roles_are_promised_is_in_the_table(service_on_disk: Service) -> None:
+    for route, needed in ROUTES.items():
+        if route.split()[1] in ADMINS_ALONE:
+            expected: tuple[str, ...] = ("admin",)
+        elif route in NOT_FOR_VIEWERS:
+            expected = ("admin", "agent")
+        else:
+            expected = ROLES
+        granted = GRANTED[needed] if isinstance(needed, Permission) else ROLES
+        assert granted == expected, route
+
+
+async def test_head_is_judged_as_get(service_on_disk: Service) -> None:
+    viewer = await service_on_disk.tenant(role="viewer")
+    assert (await viewer.request("HEAD", "/api/sources", token=viewer.token)).status == 403
+    assert (await viewer.request("HEAD", "/api/calls/history", token=viewer.token)).status == 200
+
+
+async def test_a_viewers_own_key_does_not_hold(service_on_disk: Service) -> None:
+    viewer = await service_on_disk.tenant(role="viewer")
+    assert (await viewer.post_call({})).status == 401
+    assert (await viewer.request("GET", "/api/deliveries", token=viewer.api_key)).status == 401
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_the_sign_in_and_the_session_say_what_the_role_may_do(service_on_disk: Service, role: str) -> None:
+    user = await service_on_disk.tenant(role=role)
+    answer = await user.get("/api/user")
+    assert answer.body["user"]["accessRole"] == role
+    assert answer.body["allowed"] == allowed(role)
+    assert ("manage_people" in allowed(role), "export" in allowed(role)) == (role == "admin", role != "viewer")
+
+
+@pytest.mark.parametrize("role", ["", "owner", "Admin", None])
+def test_a_role_that_is_none_may_do_what_a_viewer_may(role: object) -> None:
+    assert role_of(role) == "viewer"
+
+
+@pytest.mark.parametrize("role", [*ROLES, ""])
+def test_a_route_without_a_row_is_closed_to_everybody(role: str) -> None:
+    with pytest.raises(Forbidden):
+        require(role, "GET", "/api/new")
 
 
 def test_every_permission_is_granted_to_roles_that_exist() -> None:

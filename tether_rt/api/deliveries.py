@@ -12,7 +12,6 @@ from typing import Any, Final, cast
 
 from tether_rt.api import query
 from tether_rt.auth.credentials import looks_like_api_key
-from tether_rt.auth.permissions import Permission
 from tether_rt.auth.sealed_bodies import SealBroken
 from tether_rt.domain.call import parse_time
 from tether_rt.domain.contract import Contract
@@ -41,8 +40,6 @@ _SHOWN: Final = (
 
 class AdminHandler(SessionHandler):
     """The base of handlers for admins alone."""
-
-    permission = Permission.MANAGE_DELIVERIES
 
     def initialize(self, exchange: Exchange, deliveries: Deliveries) -> None:  # type: ignore[override]
         super().initialize(exchange)

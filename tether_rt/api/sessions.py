@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tether_rt.auth import permissions
 from tether_rt.domain.contract import Contract
 from tether_rt.errors import Forbidden, NotFound, Unauthorized
 from tether_rt.http.exchange import Exchange
@@ -39,7 +40,8 @@ class LoginHandler(JsonHandler):
             samesite="Strict",
             secure=arrived_over_tls(self.request),
         )
-        self.respond({"success": True, "token": signed_in.token, "user": signed_in.user})
+        allowed = permissions.allowed(signed_in.user["accessRole"])
+        self.respond({"success": True, "token": signed_in.token, "user": signed_in.user, "allowed": allowed})
 
 
 class VerifyTokenHandler(SessionHandler):
@@ -58,7 +60,7 @@ class UserHandler(SessionHandler):
         user = await self.context.identity.user(self.session.user_id)
         if user is None:
             raise NotFound("This user no longer exists.")
-        self.respond({"success": True, "user": user})
+        self.respond({"success": True, "user": user, "allowed": permissions.allowed(self.session.role)})
 
 
 class LogoutHandler(SessionHandler):

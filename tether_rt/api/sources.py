@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from tether_rt.auth.permissions import Permission
 from tether_rt.auth.source_admin import SourceAdmin
 from tether_rt.domain.contract import Contract
 from tether_rt.domain.source import OVERLAP_HOURS
@@ -19,8 +18,6 @@ _COUNTED: Final = timedelta(days=7)
 
 
 class _SourceBase(SessionHandler):
-    permission = Permission.MANAGE_SOURCES
-
     def initialize(self, exchange: Exchange, sources: SourceAdmin, contract: Contract) -> None:  # type: ignore[override]
         super().initialize(exchange)
         self.sources = sources

@@ -44,7 +44,6 @@ _KEYS_PER_QUERY: Final = 1_000
 _ID: Final = re.compile(r"[0-9a-f]{24}")
 _MAX_SECRET_CHARS: Final = 1_024
 _LOG: Final = logging.getLogger("tether.auth")
-Session = SessionClaims
 _T = TypeVar("_T")
 
 
@@ -150,6 +149,13 @@ class LookupCache(Generic[_T]):
 
 
 @dataclass(frozen=True, slots=True)
+class Session(SessionClaims):
+    """A session that has not ended, and the role of its user."""
+
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
 class VendorSource:
     """A source of a vendor's kind, and its secrets in clear text."""
 
@@ -191,7 +197,8 @@ class Identity:
         self._callers = LookupCache(self._by_key_digest, clock=clock)
         self._vendors = LookupCache(self._of_vendors, clock=clock)
         self._bearers = LookupCache(self._by_secret_digest, clock=clock)
-        self._live = LookupCache(self._live_by_id, clock=clock)
+        self._roles = LookupCache(sessions.roles, clock=clock)
+        """By the ids of sessions that have not ended."""
 
     async def caller(self, key: str, deadline: Deadline) -> Source | None:
         """Return the source that this API key belongs to, or None. Raises as `LookupCache.get`."""
@@ -267,12 +274,10 @@ class Identity:
     async def session(self, token: str, deadline: Deadline) -> Session | None:
         """Return the session of a token, or None if the token is forged, expired or its session ended. Raises as `caller`."""
         claims = self._keyring.session_claims(token)
-        if claims is None or await self._live.get(claims.session_id, deadline) is None:
+        role = await self._roles.get(claims.session_id, deadline) if claims is not None else None
+        if claims is None or role is None:
             return None
-        return claims
-
-    async def _live_by_id(self, session_ids: list[str]) -> dict[str, str]:
-        return {session_id: session_id for session_id in await self._sessions.live(session_ids)}
+        return Session(claims.session_id, claims.user_id, claims.organization_id, claims.expires_at, role)
 
     async def live_sessions(self, session_ids: Iterable[str]) -> set[str]:
         """Return those of the sessions that have not ended, with one query that bypasses the cache."""
@@ -309,7 +314,7 @@ class Identity:
     async def sign_out(self, session_id: str) -> None:
         """End a session: in this process at once, in others when their cache has expired."""
         await self._sessions.end(session_id)
-        self._live.forget(session_id)
+        self._roles.forget(session_id)
 
     async def api_key(self, user_id: str) -> str | None:
         """Return the user's API key, or None if the user no longer exists or the key was sealed with another secret."""

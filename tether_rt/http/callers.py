@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tether_rt.auth import permissions
 from tether_rt.auth.identity import Session
 from tether_rt.auth.rate_limits import retry_after_s
 from tether_rt.domain.source import Source
@@ -11,17 +12,27 @@ from tether_rt.http.headers import SESSION_COOKIE, bearer_token, from_foreign_pa
 
 
 async def require_session(exchange: Exchange) -> Session:
-    """Return the session of a request; raises `Unauthorized` without one, `Forbidden` for a cookie and another site's page."""
+    """Return the session of a request.
+
+    Raises `Unauthorized` without one, and `Forbidden` for a cookie with the request of another site's page and for a user whose
+    role may not do this.
+    """
     request, context = exchange.request, exchange.context
     token = bearer_token(request.headers)
     if token is None and (cookie := request.cookies.get(SESSION_COOKIE)) is not None:
         token = cookie.value
         if token and from_foreign_page(request, context.allowed_origins):
             raise Forbidden("Requests from pages of another site are not taken.")
-    session = await context.identity.session(token, exchange.deadline) if token else None
+    return await permitted_session(exchange, token)
+
+
+async def permitted_session(exchange: Exchange, token: str | None) -> Session:
+    """Return the session of a token: the one place that checks what roles may do (`permissions`); raises as above."""
+    session = await exchange.context.identity.session(token, exchange.deadline) if token else None
     if session is None:
         raise Unauthorized("Sign in first: the session is missing, expired or ended.")
     exchange.organization_id = session.organization_id
+    permissions.require(session.role, exchange.request.method or "", exchange.route)
     return session
 
 

@@ -33,6 +33,8 @@ class Exchange:
         self.remote = context.remote_address_of(request.headers, request.remote_ip or "")
         self.deadline = Deadline()
         """How long this request may still wait for MongoDB."""
+        self.route = ""
+        """The path of the route that takes it, as in the table of routes; empty for none."""
         self.organization_id: str | None = None
         """Whose request it is, once that is known."""
         self.body: Body | None = None

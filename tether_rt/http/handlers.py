@@ -7,15 +7,13 @@ import http
 import logging
 from collections.abc import Callable, Coroutine
 from functools import wraps
-from typing import Any, ClassVar, Concatenate, Final, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from tornado.httputil import HTTPHeaders, HTTPMessageDelegate, RequestStartLine, ResponseStartLine
 from tornado.iostream import StreamClosedError
 from tornado.web import RequestHandler
 
-from tether_rt.auth import permissions
 from tether_rt.auth.identity import Session
-from tether_rt.auth.permissions import Permission
 from tether_rt.errors import ReaderTooSlow, TetherError
 from tether_rt.http import responses
 from tether_rt.http.callers import require_session
@@ -174,16 +172,10 @@ class SessionHandler(JsonHandler):
     """A handler for signed-in people: a session token as Bearer, or the session cookie from an allowed origin."""
 
     session: Session
-    permission: ClassVar[Permission | None] = None
-    """What a user must be allowed to do; None for what everybody may who is signed in."""
 
     async def authorize(self) -> None:
-        """Find the session; raises `Unauthorized`, or `Forbidden` for another site's page and for a permission that lacks."""
-        self.session = session = await require_session(self.exchange)
-        if self.permission is not None:
-            async with self.deadline:
-                user = await self.context.identity.user(session.user_id)
-            permissions.require(user["accessRole"] if user else "", self.permission)
+        """Find the session, whose user may do this; raises as `require_session`."""
+        self.session = await require_session(self.exchange)
 
 
 def within_deadline(

@@ -39,8 +39,8 @@ class RouteTable(Router):
 
     def __init__(self, context: HttpContext, routes: Sequence[Route]) -> None:
         self._context = context
-        self._exact = {path: (target, parts) for path, target, parts in routes if "{" not in path}
-        self._patterns = [(re.compile(pattern(path)), target, parts) for path, target, parts in routes if "{" in path]
+        self._exact = {path: (path, target, parts) for path, target, parts in routes if "{" not in path}
+        self._patterns = [(re.compile(pattern(path)), path, target, parts) for path, target, parts in routes if "{" in path]
         self._handlers = Application(log_function=lambda handler: None)  # a request is logged by its exchange
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> HTTPMessageDelegate:
@@ -50,7 +50,7 @@ class RouteTable(Router):
             request.path = form.partition("?")[0]
         exchange = Exchange(self._context, request)
         found = self._find(request.path)
-        methods = allowed_methods(found[0]) if found is not None else ()
+        methods = allowed_methods(found[1]) if found is not None else ()
         if found is not None and is_preflight(request, self._context.allowed_origins):
             return Preflight(exchange, methods)
         if request.method not in (methods if found is not None else RequestHandler.SUPPORTED_METHODS):
@@ -58,7 +58,7 @@ class RouteTable(Router):
             return Refusal(exchange, MethodNotAllowed(f"This address does not take that method.{taken}", methods))
         if found is None:
             return Refusal(exchange, NotFound(NOTHING_HERE + self._meant(request.path), code="unknown_path"))
-        target, parts, arguments = found
+        exchange.route, target, parts, arguments = found
         if issubclass(target, JsonHandler):
             delegate = self._handlers.get_handler_delegate(request, target, {"exchange": exchange, **parts}, arguments)
             return RequestHandlerEndpoint(exchange, target, delegate)
@@ -67,13 +67,13 @@ class RouteTable(Router):
         except UnicodeDecodeError:
             return Refusal(exchange, BadRequest(NOT_UTF8, code="not_utf8"))
 
-    def _find(self, path: str) -> tuple[type[Endpoint] | type[JsonHandler], dict[str, Any], list[bytes]] | None:
+    def _find(self, path: str) -> tuple[str, type[Endpoint] | type[JsonHandler], dict[str, Any], list[bytes]] | None:
         # A path without variables is found by one look, not by trying each pattern in turn.
         if exact := self._exact.get(path):
             return *exact, []
-        for regex, target, parts in self._patterns:
+        for regex, route, target, parts in self._patterns:
             if match := regex.fullmatch(path):
-                return target, parts, [url_unescape(text, encoding=None, plus=False) for text in match.groups()]
+                return route, target, parts, [url_unescape(text, encoding=None, plus=False) for text in match.groups()]
         return None
 
     def _meant(self, path: str) -> str:

@@ -13,7 +13,7 @@ from typing import Final
 
 from tornado.iostream import IOStream, StreamClosedError
 
-from tether_rt.auth.identity import Session
+from tether_rt.auth.credentials import SessionClaims
 from tether_rt.hub import wire
 from tether_rt.hub.frames import FrameReader, Received, close_answer, close_frame, pong_frame
 from tether_rt.hub.protocol import EXPIRED, RESTORED, Close, Frames, Position, frames_after, hello, resync
@@ -56,7 +56,7 @@ class State(Enum):
 class Dashboard:
     """One connection: `admit`, `start` once the upgrade is done, `read_client` until it returns, then `detach`."""
 
-    def __init__(self, session: Session, room: Room, after: Position | None, metrics: Metrics) -> None:
+    def __init__(self, session: SessionClaims, room: Room, after: Position | None, metrics: Metrics) -> None:
         self.session = session
         self.state = State.ADMITTED
         self.stream: IOStream | None = None

@@ -18,7 +18,8 @@ from typing import Final
 
 from tornado.iostream import IOStream
 
-from tether_rt.auth.identity import Identity, Session
+from tether_rt.auth.credentials import SessionClaims
+from tether_rt.auth.identity import Identity
 from tether_rt.errors import TooManyRequests, Unavailable
 from tether_rt.hub import wire
 from tether_rt.hub.dashboard_connection import Dashboard
@@ -104,7 +105,7 @@ class Hub:
 
     # ------------------------------------------------------------------ admission and removal
 
-    async def admit(self, session: Session, after: Position | None) -> Dashboard:
+    async def admit(self, session: SessionClaims, after: Position | None) -> Dashboard:
         """Admit a dashboard that has read everything up to `after` (None: whose stream begins now).
 
         It is given back with `serve`, or with `remove`. Raises `TooManyRequests` when the user has too many, `Unavailable` when

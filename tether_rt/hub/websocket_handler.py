@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from tornado.web import RequestHandler
 
-from tether_rt.errors import BadRequest, Forbidden, Unauthorized, UpgradeRequired
+from tether_rt.errors import BadRequest, Forbidden, UpgradeRequired
+from tether_rt.http.callers import permitted_session
 from tether_rt.http.exchange import Exchange
 from tether_rt.http.handlers import SessionHandler
 from tether_rt.http.headers import SESSION_COOKIE, bearer_token, from_foreign_page
@@ -43,11 +44,7 @@ class DashboardSocket(SessionHandler):
         token = bearer_token(headers) or subprotocol_token(self._offered())
         if token is None and "Origin" in headers:
             token = self.get_cookie(SESSION_COOKIE)
-        session = await self.context.identity.session(token, self.deadline) if token else None
-        if session is None:
-            raise Unauthorized("Sign in first: the session is missing, expired or ended.")
-        self.session = session
-        self.exchange.organization_id = session.organization_id
+        self.session = await permitted_session(self.exchange, token)
 
     async def get(self) -> None:
         """Admit the dashboard, upgrade the connection and hand it to the hub."""

@@ -37,6 +37,7 @@ class UserDocument(TypedDict):
     apiKeyDigest: str
     apiKeySealed: str
     createdAt: datetime
+    disabledAt: NotRequired[datetime]
 
 
 class SourceKeyDocument(TypedDict):

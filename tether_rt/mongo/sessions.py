@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
+from tether_rt.domain.people import role_of
 from tether_rt.mongo.client import Database
 from tether_rt.mongo.documents import Collections, SessionDocument
 
@@ -25,6 +27,17 @@ class Sessions:
                 expiresAt=expires_at,
             )
         )
+
+    async def roles(self, session_ids: list[str]) -> dict[str, str]:
+        """Return the roles of the users of those sessions that have not ended, by the sessions' ids."""
+        stages: list[dict[str, Any]] = [
+            {"$match": {"_id": {"$in": session_ids}}},
+            {"$lookup": {"from": "users", "localField": "userId", "foreignField": "_id", "as": "user"}},
+            {"$project": {"user.accessRole": 1, "user.disabledAt": 1}},
+        ]
+        found: list[Any] = await self._sessions.aggregate(stages).to_list(None)
+        users = {session["_id"]: session["user"][0] if session["user"] else {} for session in found}
+        return {session_id: role_of(user.get("accessRole")) for session_id, user in users.items() if not user.get("disabledAt")}
 
     async def live(self, session_ids: list[str]) -> set[str]:
         """Return those of the ids whose sessions have not ended."""

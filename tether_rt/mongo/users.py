@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Final
 
 from pymongo.errors import DuplicateKeyError
 
+from tether_rt.domain.people import VIEWER
 from tether_rt.domain.source import Source
 from tether_rt.errors import BadRequest
 from tether_rt.mongo.client import Database, new_id
 from tether_rt.mongo.documents import Collections, OrganizationDocument, UserDocument
-
-ROLES: Final = ("admin", "agent")
 
 
 class Users:
@@ -80,8 +78,12 @@ class Users:
         return await self._users.find_one({"_id": user_id})
 
     async def sources_by_key_digest(self, digests: list[str]) -> dict[str, Source]:
-        """Return the users, as sources, of API keys by the keys' SHA-256; digests of no key are left out."""
-        cursor = self._users.find({"apiKeyDigest": {"$in": digests}}, {"organizationId": 1, "apiKeyDigest": 1, "fullName": 1})
+        """Return the users, as sources, of API keys by the keys' SHA-256, as far as they may have a key.
+
+        Users who are disabled and viewers have none that holds.
+        """
+        query = {"apiKeyDigest": {"$in": digests}, "accessRole": {"$ne": VIEWER}, "disabledAt": None}
+        cursor = self._users.find(query, {"organizationId": 1, "apiKeyDigest": 1, "fullName": 1})
         return {
             user["apiKeyDigest"]: Source(user["_id"], user["organizationId"], user["fullName"])
             for user in await cursor.to_list(None)
