@@ -24,19 +24,21 @@ _MAX_TEXT_CHARS: Final = 65_536
 """Words past this point of a text are not terms."""
 _MAX_PAIRS_LOOKED_AT: Final = 8_192
 """In a text, each time whether it is a new one: some milliseconds."""
-_MIN_PART: Final = 4
+MIN_PART: Final = 4
 """Digits of the shortest ending of a number."""
-_MIN_TYPED: Final = 3
+MIN_TYPED: Final = 3
 """Fewer digits are no part of a number: an area code may be the first that is typed."""
-_PAIR: Final = ":"
+PAIR: Final = ":"
 """Begins the terms that are pairs of characters. Earlier versions had no such terms, so theirs cannot be taken for these."""
 
-_PART: Final = "_"
+PART: Final = "_"
 """Begins the terms that are endings of telephone numbers, so that "12" in a search is no part of one."""
 
-_NUMBERS_BEGIN: Final = f"0123456789{_PART}"
+_NUMBERS_BEGIN: Final = f"0123456789{PART}"
 
-_Term = TypeVar("_Term", str, str | re.Pattern[str])
+Term = str | re.Pattern[str]
+"""What a search asks for: a term, or the beginning of terms as a pattern."""
+_Term = TypeVar("_Term", str, Term)
 
 _VOWEL_SIGNS: Final = "\u0900-\u109f\u1700-\u17ff\u1900-\u1aaf\u1b00-\u1cff\u3099\u309a\ua800-\uabff\U00011000-\U00011fff"
 """Where combining marks are part of a word's spelling: the scripts of South and South-East Asia, and voiced kana."""
@@ -92,9 +94,9 @@ def call_terms(texts: Iterable[str | None], numbers: Iterable[str]) -> list[str]
     pairs: dict[str, None] = {}
     for number in numbers:
         digits = number.lstrip("+")
-        words.update((_PART + digits[at:], None) for at in range(max(1, len(digits) - _MIN_PART + 1)))
+        words.update((PART + digits[at:], None) for at in range(max(1, len(digits) - MIN_PART + 1)))
     for token in dict.fromkeys(_tokens(_beginning(texts))):
-        if token[0] == _PAIR:
+        if token[0] == PAIR:
             pairs[token] = None
         elif token not in _COMMON:
             words[token[:MAX_TERM_CHARS]] = None
@@ -131,7 +133,7 @@ def by_field(terms: Iterable[_Term]) -> dict[str, list[_Term]]:
     return fields
 
 
-def query_readings(search: str) -> list[list[str | re.Pattern[str]]]:
+def query_readings(search: str) -> list[list[Term]]:
     """Return what a search may mean; a call is found if its terms match all of one reading. None without letter or digit.
 
     Terms are whole words, and the last word as a prefix, since it is being typed. Digits that may be a telephone number are
@@ -143,7 +145,7 @@ def query_readings(search: str) -> list[list[str | re.Pattern[str]]]:
         earlier = []  # one letter without its vowel sign
     readings = [
         _asked(list(_tokens(folded))),
-        _asked(list(_tokens(_NUMBER.sub(lambda match: _as_number(match[0], _PART), folded)))),
+        _asked(list(_tokens(_NUMBER.sub(lambda match: _as_number(match[0], PART), folded)))),
         _asked(list(_tokens(_NUMBER.sub(lambda match: _as_number(match[0], ""), folded)))),
         earlier,
     ]
@@ -166,6 +168,41 @@ def words(text: str) -> list[str]:
     return [token[:MAX_TERM_CHARS] for token in _tokens(text)]
 
 
+def segments(text: str) -> list[str]:
+    """Return all of a text's words without case and accents; a run of characters of a script without spaces is one."""
+    if text.isascii():
+        return text.translate(_ASCII).split()
+    folded = plain(text)
+    found = _WORD.findall(folded)
+    return [one for word in found for one in _SEGMENT.findall(word)] if _HAS_UNSPACED.search(folded) else found
+
+
+def is_unspaced(segment: str) -> bool:
+    """Say if a segment is a run of characters of a script without spaces."""
+    return _HAS_UNSPACED.match(segment) is not None
+
+
+def pairs_of(run: str) -> list[str]:
+    """Return the terms of a run of two characters or more of a script without spaces."""
+    return [PAIR + one + other for one, other in pairwise(run)]
+
+
+def is_common(word: str) -> bool:
+    """Say if nearly every call has a word: it is no term, save in a name."""
+    return word in _COMMON
+
+
+def common_words(beginning: str) -> list[str]:
+    """Return the common words that begin so."""
+    return sorted(word for word in _COMMON if word.startswith(beginning))
+
+
+def telephone_digits(text: str) -> str:
+    """Return the digits of a text that may be a telephone number as a whole (`digits_of`), otherwise ""."""
+    folded = plain(text).strip()
+    return digits_of(folded) if _NUMBER.fullmatch(folded) else ""
+
+
 def plain(text: str) -> str:
     """Return a text without case, accents, invisible characters and differences of form."""
     return _VOICED.sub(lambda match: unicodedata.normalize("NFC", match[0]), _IGNORED.sub("", _decomposed(text)))
@@ -173,18 +210,18 @@ def plain(text: str) -> str:
 
 def _as_number(run: str, mark: str) -> str:
     digits = digits_of(run)
-    return f" {mark}{digits} " if len(digits) >= _MIN_TYPED else run
+    return f" {mark}{digits} " if len(digits) >= MIN_TYPED else run
 
 
-def _asked(tokens: list[str]) -> list[str | re.Pattern[str]]:
+def _asked(tokens: list[str]) -> list[Term]:
     asked = [token[:MAX_TERM_CHARS] for token in tokens[:MAX_QUERY_TERMS]]
     if not asked:
         return []
-    rare: list[str | re.Pattern[str]] = [word for word in asked[:-1] if word not in _COMMON]
+    rare: list[Term] = [word for word in asked[:-1] if word not in _COMMON]
     last = asked[-1]
     if rare and last in _COMMON:
         return rare  # "appointment with": no call has such a word among its own
-    return [*rare, last if last[0] == _PAIR and len(last) == 3 else re.compile("^" + re.escape(last))]
+    return [*rare, last if last[0] == PAIR and len(last) == 3 else re.compile("^" + re.escape(last))]
 
 
 def _tokens(text: str) -> Iterator[str]:
@@ -203,10 +240,10 @@ def _tokens(text: str) -> Iterator[str]:
             if not _HAS_UNSPACED.match(segment):
                 yield segment
             elif len(segment) == 1:
-                yield _PAIR + segment
+                yield PAIR + segment
             elif looked_at < _MAX_PAIRS_LOOKED_AT:
                 looked_at += len(segment)
-                yield from (_PAIR + one + other for one, other in pairwise(segment))
+                yield from pairs_of(segment)
 
 
 def _decomposed(text: str) -> str:
