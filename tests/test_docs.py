@@ -22,7 +22,7 @@ from tether_rt.cli import commands
 from tether_rt.domain import phone
 from tether_rt.domain.call import completed_call
 from tether_rt.domain.contract import load_contract
-from tether_rt.domain.events import CHANGE_EVENT_NAMES, EVENT_NAMES, MAX_NAME_CHARS, MAX_SUMMARY_CHARS
+from tether_rt.domain.events import CHANGE_EVENT_NAMES, CONTACT_EVENT_NAMES, EVENT_NAMES, MAX_NAME_CHARS, MAX_SUMMARY_CHARS
 from tether_rt.domain.source import API_KIND, KINDS, Source
 from tether_rt.http import json_body
 from tether_rt.hub import hub, protocol, wire
@@ -251,7 +251,7 @@ def test_every_vendor_has_a_page_with_its_kind() -> None:
 def test_the_protocols_page_has_every_message_field_and_close_code() -> None:
     page = text_of("docs/protocol.md")
     said = {plain(name): set(re.findall(r"`(\w+)`", data)) for name, data in rows("docs/protocol.md", "Events") if "_" in name}
-    assert tuple(said) == (*EVENT_NAMES, *CHANGE_EVENT_NAMES)
+    assert tuple(said) == (*EVENT_NAMES, *CHANGE_EVENT_NAMES, *CONTACT_EVENT_NAMES)
     schemas = ASYNCAPI["components"]["schemas"]
     for name in said:
         payload = ASYNCAPI["components"]["messages"][name]["payload"]["$ref"].rpartition("/")[2]

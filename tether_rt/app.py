@@ -334,7 +334,7 @@ class App:
                 {**calls_part, "store": self.recordings, "keyring": keyring},
             ),
             ("/api/contacts", contacts.ContactsHandler, {"people": self.people}),
-            ("/api/contacts/{contactId}", contacts.ContactHandler, people_part),
+            ("/api/contacts/{contactId}", contacts.ContactHandler, {**people_part, "group_commit": self.group_commit}),
             ("/api/conversation/all", contacts.ConversationsHandler, people_part),
             ("/api/conversation/messages", contacts.MessagesHandler, people_part),
             ("/api/deliveries", deliveries.DeliveriesHandler, deliveries_part),

@@ -40,6 +40,35 @@ async def test_a_contact_is_live_and_can_be_renamed(service: Service, tenant: Te
     await expect(agent.row(first["callId"])).to_contain_text("Priya at the desk")
 
 
+async def test_a_new_name_is_seen_by_others_at_once(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+    number = {"fromNumber": "+14165550177"}
+    posted = [(await tenant.post_call(missed(**number))).body for _ in range(2)]
+    contact_id, (first, second) = posted[0]["contactId"], (call["callId"] for call in posted)
+    listing, reading, viewing = [await new_agent(service.base_url) for _ in range(3)]
+    await listing.enter(tenant)
+    await reading.enter(tenant, f"/#/calls/{first}")
+    await viewing.enter(tenant, f"/#/contacts/{contact_id}")
+    named = await tenant.request("PATCH", f"/api/contacts/{contact_id}", token=tenant.token, json={"name": "Tom Becker"})
+    assert named.status == 200, named.body
+    for call_id in (first, second):
+        await expect(listing.row(call_id)).to_contain_text("Tom Becker")
+    await expect(reading.page.locator("#call-title")).to_have_text("Tom Becker")
+    await expect(viewing.page.get_by_role("heading", name="Tom Becker")).to_be_visible()
+
+
+async def test_the_name_that_a_call_brings_is_that_of_the_calls_before(
+    service: Service, tenant: Tenant, new_agent: NewAgent
+) -> None:
+    number = {"fromNumber": "+14165550177"}
+    first = (await tenant.post_call(missed(**number))).body["callId"]
+    agent, reading = await new_agent(service.base_url), await new_agent(service.base_url)
+    await agent.enter(tenant)
+    await reading.enter(tenant, f"/#/calls/{first}")
+    await tenant.post_call(missed(callerName="Tom Becker", **number))
+    await expect(agent.row(first)).to_contain_text("Tom Becker")
+    await expect(reading.page.locator("#call-title")).to_have_text("Tom Becker")
+
+
 async def test_a_contact_has_its_calls_by_when_they_were(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
     start = datetime(2026, 3, 1, 12, tzinfo=UTC)
     days = [start + timedelta(days=ago) for ago in range(62)]

@@ -7,7 +7,7 @@ The writer is the fault boundary: it does what the test says. With a real MongoD
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -79,7 +79,12 @@ class ScriptedWriter:
 
 
 def created(one: BatchItem) -> Created:
+    assert isinstance(one, Entry | Amendment)
     return Created(CallIds(one.call_id, "contact", "conversation"))
+
+
+def ids_in(batch: Iterable[BatchItem]) -> set[str]:
+    return {created(one).ids.call_id for one in batch}
 
 
 def calls(count: int, weight_bytes: int = 500, whose: Source = WHOSE) -> list[Entry]:
@@ -300,7 +305,7 @@ async def test_a_call_that_cannot_be_stored_fails_alone(
     await held_first(group_commit, database)
     entries = calls(16)
     poison = {entries[index].call_id for index in poison_at}
-    database.judge = lambda batch: NotStorable() if any(one.call_id in poison for one in batch) else None
+    database.judge = lambda batch: NotStorable() if poison & ids_in(batch) else None
     later = await submitted(group_commit, entries)
     database.may_end.set()
     for index, outcome in enumerate(await asyncio.gather(*later, return_exceptions=True)):
@@ -318,7 +323,7 @@ async def test_an_unexpected_error_fails_alone_and_says_nothing_of_itself(
     await held_first(group_commit, database)
     entries = calls(8)
     bad = entries[5].call_id
-    database.judge = lambda batch: ZeroDivisionError("swordfish") if any(one.call_id == bad for one in batch) else None
+    database.judge = lambda batch: ZeroDivisionError("swordfish") if bad in ids_in(batch) else None
     later = await submitted(group_commit, entries)
     database.may_end.set()
     outcomes = await asyncio.gather(*later, return_exceptions=True)

@@ -36,6 +36,15 @@ test("without a rule there is no alert", async () => {
   assert.deepEqual(given, []);
 });
 
+test("an alert has the name that the contact was given while the call was arriving", async () => {
+  alerts.set(filter(""), { desktop: true });
+  send({ event: "call_initiated", data: { callId: "c", contactId: "d", contactName: "Unknown Caller", direction: "inbound" } });
+  send({ event: "contact_updated", data: { contactId: "d", contactName: "Tom" } });
+  send({ event: "call_ended", data: { callId: "c", status: "busy" } });
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(given, ["Tom"]);
+});
+
 test("a rule alerts for the calls that match its filter, once for a burst", async () => {
   alerts.set(filter("status=busy"), { desktop: true });
   alerts.set(filter("status=busy"), { sound: true });

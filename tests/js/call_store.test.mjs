@@ -212,6 +212,11 @@ test("a contact's new name is in all their rows", () => {
   store.rename("c", "Priya");
   assert.equal(store.rows.get(id(1)).contactName, "Priya");
   assert.equal(store.rows.get(id(2)).contactName, "Contact 2");
+  store.apply({ event: "contact_updated", data: { contactId: "d", contactName: "Tom" } }, 1_000);
+  assert.equal(store.rows.get(id(2)).contactName, "Tom");
+  const next = { callId: id(3), contactId: "d", contactName: "Tom Vane", direction: "inbound", startTime: call(3).startTime };
+  store.apply({ event: "call_initiated", data: next }, 1_000);
+  assert.equal(store.rows.get(id(2)).contactName, "Tom Vane", "as its latest call says");
 });
 
 test("a list that is not scrolled drops its oldest rows, and the next pages bring them back", () => {

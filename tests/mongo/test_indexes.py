@@ -286,7 +286,9 @@ FOUND: dict[str, Query] = {
     "one call with its recording": lambda filled: Calls(filled.database).with_recording_key(WHOSE.organization_id, "a" * 24),
     "one waveform": lambda filled: Waveforms(filled.database).find("a" * 24, 1),
     "one contact": lambda filled: Contacts(filled.database).contact(WHOSE.organization_id, filled.contact_id),
-    "a contact renamed": lambda filled: Contacts(filled.database).rename(WHOSE.organization_id, filled.contact_id, "Tom"),
+    "a contact's name indexed": lambda filled: Contacts(filled.database).index_name(
+        WHOSE.organization_id, filled.contact_id, "Tom"
+    ),
     "one call": lambda filled: CallHistory(filled.database).get(WHOSE.organization_id, "a" * 24),
     "one recording": lambda filled: Calls(filled.database).recording("a" * 24),
     "a batch": batch,

@@ -154,8 +154,12 @@ async def test_a_contacts_new_name_is_not_lost_while_its_call_is_indexed(
 ) -> None:
     await store_spoken(database, 2)
     one, other = await database["calls"].find().to_list(None)
-    people = Contacts(database)
-    await people.rename(other["organizationId"], other["contactId"], "Flat 9c Becker")
+
+    async def rename(call: dict[str, Any], name: str) -> None:
+        await database["contacts"].update_one({"_id": call["contactId"]}, {"$set": {"name": name}})
+        await Contacts(database).index_name(call["organizationId"], call["contactId"], name)
+
+    await rename(other, "Flat 9c Becker")
     await database["calls"].update_many({}, {"$set": {"unindexed": LONG_AGO}})
     backlog = SearchBacklog()
     indexer = SearchIndexer(proxied, backlog)
@@ -163,7 +167,7 @@ async def test_a_contacts_new_name_is_not_lost_while_its_call_is_indexed(
     async def rename_before_the_update(passage: Passage, up: bool, piece: bytes) -> bool:
         if up and b"\x02update\x00" in piece:
             proxy.look = None
-            await people.rename(one["organizationId"], one["contactId"], "Room 12b Becker")
+            await rename(one, "Room 12b Becker")
         return True
 
     proxy.look = rename_before_the_update

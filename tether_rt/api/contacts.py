@@ -14,6 +14,8 @@ from tether_rt.errors import BadRequest, NotFound
 from tether_rt.http.exchange import Exchange
 from tether_rt.http.handlers import SessionHandler, within_deadline
 from tether_rt.http.json_body import parse
+from tether_rt.ingest.group_commit import GroupCommit
+from tether_rt.mongo.batch_contacts import Rename
 from tether_rt.mongo.contacts import Contacts
 from tether_rt.mongo.documents import ContactDocument
 
@@ -40,10 +42,13 @@ class ContactHandler(SessionHandler):
 
     body_methods = ("PATCH",)
 
-    def initialize(self, exchange: Exchange, people: Contacts, contract: Contract) -> None:  # type: ignore[override]
+    def initialize(  # type: ignore[override]
+        self, exchange: Exchange, people: Contacts, contract: Contract, group_commit: GroupCommit
+    ) -> None:
         super().initialize(exchange)
         self.people = people
         self.contract = contract
+        self.group_commit = group_commit
 
     @within_deadline
     async def get(self, contact_id: str) -> None:
@@ -56,7 +61,10 @@ class ContactHandler(SessionHandler):
         name = plain_name(body["name"])
         if name is None:
             raise BadRequest("name must not be empty", code="empty_value", field="name")
-        self._show(await self.people.rename(self.session.organization_id, contact_id, name))
+        organization_id = self.session.organization_id
+        await self.group_commit.submit(Rename(organization_id, contact_id, name))
+        await self.people.index_name(organization_id, contact_id, name)
+        self._show(await self.people.contact(organization_id, contact_id))
 
     def _show(self, contact: ContactDocument | None) -> None:
         if contact is None:

@@ -18,6 +18,8 @@ EVENT_NAMES: Final = ("call_initiated", "call_ended", "call_recording_ready", "f
 """The events of a call that is stored with its recording, in their order."""
 CHANGE_EVENT_NAMES: Final = ("call_updated", "recording_failed")
 """The further events of a stored call that is changed."""
+CONTACT_EVENT_NAMES: Final = ("contact_updated",)
+"""The events of a contact, which concern no single call."""
 
 MAX_NAME_CHARS: Final = 256
 MAX_SUMMARY_CHARS: Final = 16_384
@@ -129,6 +131,12 @@ def call_updated(ids: CallIds, changed: Sequence[str], shown: Mapping[str, Any])
         "endTime": iso_ms(shown["endTime"]),
     }
     return Event("call_updated", updated)
+
+
+def contact_updated(contact_id: str, conversation_id: str, name: str) -> Event:
+    """Return the event that says that a person gave a contact another name."""
+    named = {"contactId": contact_id, "conversationId": conversation_id, "contactName": _clip(name, MAX_NAME_CHARS)}
+    return Event("contact_updated", named, is_first=False)
 
 
 def event_text(event: Event, seq: int, at: str) -> str:

@@ -2,7 +2,8 @@
 
 Calls that arrive while a commit of their organization is under way are committed together by the next one: an idle lane commits
 at once, with no timer and no added latency, and a busy one shares the cost of a transaction among all that wait. A call is
-answered only after its commit is durable. Changes of stored calls (`Amendment`) go the same way, in the order of arrival.
+answered only after its commit is durable. Changes of stored calls (`Amendment`) and of contacts' names (`Rename`) go the same
+way, in the order of arrival.
 
 Organizations never wait for each other: not for a lock, not for a batch, not for a retry. A lane whose counter another
 transaction holds gives its place back and tries again later. A call that MongoDB refuses is found by halving its batch, so it
@@ -21,6 +22,7 @@ from typing import Final, Protocol, overload
 
 from tether_rt.errors import NotFound, NotStorable, TetherError, Unavailable, WriteConflict
 from tether_rt.mongo.amendments import Amended, Amendment, Missing, Stale
+from tether_rt.mongo.batch_contacts import MissingContact, Rename, Renamed
 from tether_rt.mongo.batch_plan import BatchItem, Entry, ItemOutcome, Outcome
 from tether_rt.runtime.backoff import Backoff
 from tether_rt.runtime.concurrency_limit import ConcurrencyLimit
@@ -62,7 +64,7 @@ class _Waiting:
     """A call, or a change of one, that waits for its commit."""
 
     item: BatchItem
-    outcome: asyncio.Future[Outcome | Amended | Stale]
+    outcome: asyncio.Future[Outcome | Amended | Stale | Renamed]
     was_tried: bool = False
     """Whether an earlier attempt may have been committed although its reply was lost."""
     reason: TetherError | None = None
@@ -127,13 +129,16 @@ class GroupCommit:
     @overload
     async def submit(self, item: Amendment, within_s: float = math.inf) -> Amended | Stale: ...
 
-    async def submit(self, item: BatchItem, within_s: float = math.inf) -> Outcome | Amended | Stale:
+    @overload
+    async def submit(self, item: Rename, within_s: float = math.inf) -> Renamed: ...
+
+    async def submit(self, item: BatchItem, within_s: float = math.inf) -> Outcome | Amended | Stale | Renamed:
         """Return the outcome once it is durable.
 
         After `within_s`, and in any case after `ANSWER_WITHIN_S`, the caller is answered 503 although the commit may still
         succeed: a retry of such a call is answered as a duplicate. Raises `Unavailable` for that, when too many calls wait and
-        when MongoDB is away, `NotStorable` when MongoDB refuses what the call holds, and `NotFound` when the call that is to be
-        amended is not there.
+        when MongoDB is away, `NotStorable` when MongoDB refuses what the call holds, and `NotFound` when the call or contact
+        that is to be changed is not there.
         """
         lane = self._lanes.get(item.organization_id)
         waiting_of_one = len(lane.waiting) if lane is not None else 0
@@ -245,7 +250,7 @@ class GroupCommit:
                     break
                 if isinstance(waiting.item, Entry):
                     new_ids.add(waiting.item.call_id)
-                elif waiting.item.call_id in new_ids:
+                elif isinstance(waiting.item, Amendment) and waiting.item.call_id in new_ids:
                     break
                 batch.append(waiting)
             lane.waiting.popleft()
@@ -276,6 +281,8 @@ class GroupCommit:
         for waiting, outcome in zip(batch, outcomes, strict=True):
             if isinstance(outcome, Missing):
                 waiting.fail(NotFound("There is no such call."))
+            elif isinstance(outcome, MissingContact):
+                waiting.fail(NotFound("There is no such contact."))
             elif not waiting.outcome.done():
                 waiting.outcome.set_result(outcome)
         return None

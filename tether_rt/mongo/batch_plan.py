@@ -1,25 +1,25 @@
 """What a batch of calls will write, worked out from what was read: no I/O, no clock of its own.
 
 All calls of a batch belong to one organization. Each new call yields a call, a message, an update of its contact (or a new
-contact and conversation), and its events. Each amendment yields what it makes of a stored call (`amendments`).
+contact and conversation), and its events. Each amendment yields what it makes of a stored call (`amendments`), each rename a
+contact's name (`batch_contacts`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import NamedTuple
 
-from tether_rt.domain.call import UNKNOWN_CALLER, CompletedCall, Recording, iso_ms
+from tether_rt.domain.call import CompletedCall, Recording, iso_ms
 from tether_rt.domain.events import CallIds, Event, call_events, count_events, event_text
 from tether_rt.domain.fingerprint import same_content
-from tether_rt.domain.names import better_name
 from tether_rt.domain.phone import same_telephone
 from tether_rt.domain.source import EXTERNAL
 from tether_rt.domain.warnings import CallWarning
 from tether_rt.mongo.amendments import Amended, AmendedCall, Amendment, AmendmentOutcome, Missing
+from tether_rt.mongo.batch_contacts import BatchContacts, MissingContact, Rename, Renamed
 from tether_rt.mongo.calls import call_document
 from tether_rt.mongo.client import Document, new_id
 from tether_rt.mongo.lookups import CallKey, StoredCall
@@ -88,29 +88,8 @@ class Duplicate(NamedTuple):
 
 
 Outcome = Created | Duplicate
-BatchItem = Entry | Amendment
-ItemOutcome = Outcome | AmendmentOutcome
-
-
-@dataclass(slots=True)
-class _Contact:
-    """A contact as the batch leaves it; `stored_name` is the name it had before, None when the batch makes the contact.
-
-    `number` is None for a caller who withheld it, `is_renamed` says that a person named the contact.
-    """
-
-    contact_id: str
-    conversation_id: str
-    number: str | None
-    name: str
-    stored_name: str | None
-    is_renamed: bool = False
-    last_call_at: datetime | None = None
-    """When the batch's last call of the contact was; None when it has none."""
-
-    def named_by(self, caller_name: str | None) -> str:
-        """Return the contact's name after a call that says what the caller is called, or says nothing of it."""
-        return self.name if self.is_renamed else better_name(self.name, caller_name)
+BatchItem = Entry | Amendment | Rename
+ItemOutcome = Outcome | AmendmentOutcome | Renamed | MissingContact
 
 
 class Plan:
@@ -135,12 +114,7 @@ class Plan:
         self.messages: list[Document] = []
         self._pending: list[Entry | Amendment] = []
         """Those whose recordings are to be fetched later."""
-        self._contacts: dict[str, _Contact] = {}
-        """By number: the stored ones, and those that the batch makes."""
-        self._contacts_by_id: dict[str, _Contact] = {}
-        """The stored ones."""
-        self._touched: dict[str, _Contact] = {}
-        """Those of new calls, by id."""
+        self._contacts = BatchContacts(self.organization_id, self.now)
         self._amended: dict[str, AmendedCall] = {}
         """By call id."""
         self._resolved = list(_resolve_duplicates(items, dict(stored), committed))
@@ -151,7 +125,8 @@ class Plan:
         numbers = {entry.call.contact_number for entry in new}
         self.numbers = {form for number in numbers if number is not None for form in same_telephone(number)}
         """Whose contacts the plan needs to know: numbers in every form, and SIP addresses."""
-        self.contact_ids = {one.contact_id for one in amendments if one.contact_id is not None}
+        named = (one for one in items if isinstance(one, Amendment | Rename))
+        self.contact_ids = {one.contact_id for one in named if one.contact_id is not None}
         """The same, as ids."""
         self.call_ids = list(dict.fromkeys(one.call_id for one in amendments))
         """The stored calls that the plan needs to know."""
@@ -159,20 +134,17 @@ class Plan:
     @property
     def writes_nothing(self) -> bool:
         """Whether it is known before anything is read that there is nothing to write."""
-        return not self.call_count and not self.call_ids
+        return not self.call_count and not self.call_ids and not self.contact_ids
 
     def fill(self, contacts: Iterable[Document], calls: Iterable[Document] = ()) -> Generator[None, None, None]:
         """Work everything out from the contacts and the calls that were found, one change a step."""
-        for found in contacts:
-            number, name = found.get("number"), found["name"]
-            contact = _Contact(found["_id"], found["conversationId"], number, name, name, found.get("renamed", False))
-            self._contacts_by_id[contact.contact_id] = contact
-            if number is not None:
-                self._contacts[number] = contact
+        self._contacts.read(contacts)
         for found in calls:
             self._amended[found["_id"]] = AmendedCall(found, self.now, self.events)
         for one in self._resolved:
-            if isinstance(one, Amendment):
+            if isinstance(one, Rename):
+                self.outcomes.append(self._contacts.rename(one, self.events))
+            elif isinstance(one, Amendment):
                 self.outcomes.append(self._amend(one))
             else:
                 self.outcomes.append(Created(self._add(one)) if isinstance(one, Entry) else one)
@@ -182,7 +154,7 @@ class Plan:
         call = self._amended.get(amendment.call_id)
         if call is None:
             return Missing(amendment.call_id)
-        contact = self._contacts_by_id.get(amendment.contact_id or "")
+        contact = self._contacts.stored(amendment.contact_id)
         name = contact.named_by(amendment.caller_name) if contact is not None else None
         outcome = call.amend(amendment, name)
         if contact is not None and name is not None and isinstance(outcome, Amended) and outcome.changed:
@@ -193,7 +165,8 @@ class Plan:
 
     def _add(self, entry: Entry) -> CallIds:
         call = entry.call
-        contact = self._contact_of(call)
+        moment = self._moment_of(call)
+        contact = self._contacts.of_call(call, moment)
         ids = CallIds(entry.call_id, contact.contact_id, contact.conversation_id)
         self.calls.append(call_document(entry.elements, entry.is_indexed, ids, contact.name, self.now))
         message_id = new_id()
@@ -208,7 +181,7 @@ class Plan:
                 "type": "call",
                 "direction": call.direction,
                 "content": call.summary or "",
-                "createdAt": self._moment_of(call),
+                "createdAt": moment,
             }
         )
         self.events += call_events(call, ids, contact.name, entry.recording)
@@ -216,44 +189,19 @@ class Plan:
             self._pending.append(entry)
         return ids
 
-    def _contact_of(self, call: CompletedCall) -> _Contact:
-        number = call.contact_number
-        contact = self._contact_with(number) if number is not None else None
-        if contact is None:
-            known_by = same_telephone(number)[0] if number is not None else None
-            contact = _Contact(new_id(), new_id(), known_by, UNKNOWN_CALLER, None)
-            if known_by is not None:
-                self._contacts[known_by] = contact
-        contact.name = contact.named_by(call.caller_name)
-        moment = self._moment_of(call)
-        contact.last_call_at = max(contact.last_call_at or moment, moment)
-        self._touched[contact.contact_id] = contact
-        return contact
-
     def _moment_of(self, call: CompletedCall) -> datetime:
         """Return where a call belongs among those of its contact: now, but a call from the past at its start."""
         return min(call.start_time, self.now) if call.is_historic else self.now
-
-    def _contact_with(self, number: str) -> _Contact | None:
-        if (contact := self._contacts.get(number)) is not None:
-            return contact
-        return next((self._contacts[form] for form in same_telephone(number) if form in self._contacts), None)
 
     def commands(self, last_seq: int, at: datetime) -> list[Command]:
         """Return the writes. `last_seq` is the number of the new calls' last event, `at` the time by MongoDB's clock.
 
         A stored conversation is not written: its last message is its contact's last call (`Contacts.conversations`).
         """
-        contacts: list[Document] = []
-        conversations: list[Document] = []
-        for contact in self._touched.values():
-            if contact.stored_name is None:
-                contacts.append(self._new_contact(contact))
-                conversations.append(self._new_conversation(contact))
         commands = [
-            update("contacts", self._contact_updates()),
-            insert("contacts", contacts),
-            insert("conversations", conversations),
+            update("contacts", self._contacts.updates()),
+            insert("contacts", self._contacts.new()),
+            insert("conversations", self._contacts.new_conversations()),
             insert("calls", self.calls),
             insert("messages", self.messages),
             # One that was given up may still be there.
@@ -281,64 +229,13 @@ class Plan:
         new = [call.document["_id"] for call in self.calls if "unindexed" in call.document]
         return [*new, *(call_id for call_id, call in self._amended.items() if call.is_unindexed)]
 
-    def _contact_updates(self) -> list[Document]:
-        """Return updates for the stored contacts; each must match all the contacts it names (`_id`)."""
-        just_now: Document = {"lastCallAt": self.now, "updatedAt": self.now}
-        updates: list[Document] = []
-        unchanged: dict[str, str] = {}
-        for contact in self._touched.values():
-            if contact.stored_name is None:
-                continue
-            as_read: Document = {"_id": contact.contact_id, "name": contact.stored_name}
-            if contact.last_call_at != self.now:  # it has calls from the past alone
-                newest = {"lastCallAt": contact.last_call_at}
-                updates.append({"q": as_read, "u": {"$max": newest, "$set": {"updatedAt": self.now, "name": contact.name}}})
-            elif contact.name == contact.stored_name:
-                unchanged[contact.contact_id] = contact.stored_name
-            else:
-                updates.append({"q": as_read, "u": {"$set": {**just_now, "name": contact.name}}})
-        for contact in self._contacts_by_id.values():
-            if contact.name != contact.stored_name and contact.contact_id not in self._touched:  # an amendment has named it
-                as_read = {"_id": contact.contact_id, "name": contact.stored_name}
-                updates.append({"q": as_read, "u": {"$set": {"name": contact.name, "updatedAt": self.now}}})
-        if unchanged:
-            # One update for all takes MongoDB a third less. A contact that is renamed at this moment does not match and the
-            # batch is planned anew, unless another contact here has the new name: then the call's event has the old name.
-            those = {"_id": {"$in": list(unchanged)}, "name": {"$in": list(set(unchanged.values()))}}
-            updates.append({"q": those, "u": {"$set": just_now}, "multi": True})
-        return updates
-
-    def _new_contact(self, contact: _Contact) -> Document:
-        number = {"number": contact.number} if contact.number is not None else {}  # absent: the unique index passes it by
-        return {
-            "_id": contact.contact_id,
-            "contactId": contact.contact_id,
-            "organizationId": self.organization_id,
-            **number,
-            "name": contact.name,
-            "conversationId": contact.conversation_id,
-            "createdAt": self.now,
-            "updatedAt": self.now,
-            "lastCallAt": contact.last_call_at,
-        }
-
-    def _new_conversation(self, contact: _Contact) -> Document:
-        return {
-            "_id": contact.conversation_id,
-            "conversationId": contact.conversation_id,
-            "organizationId": self.organization_id,
-            "contactId": contact.contact_id,
-            "type": "call",
-            "createdAt": self.now,
-        }
-
 
 def _resolve_duplicates(
     items: Sequence[BatchItem], stored: dict[CallKey, StoredCall], committed: Mapping[str, CallIds]
 ) -> Iterator[BatchItem | Outcome]:
-    """Yield for each entry its outcome, or the entry itself when it is to be written; amendments as they are."""
+    """Yield for each entry its outcome, or the entry itself when it is to be written; amendments and renames as they are."""
     for entry in items:
-        if isinstance(entry, Amendment):
+        if not isinstance(entry, Entry):
             yield entry
             continue
         own = committed.get(entry.call_id)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
-
-from pymongo import ReturnDocument
 
 from tether_rt.domain.names import plain_name
 from tether_rt.domain.party import WITHHELD
@@ -57,16 +55,10 @@ class Contacts:
         contact = await self._contacts.find_one({"_id": contact_id, "organizationId": organization_id})
         return _shown(contact) if contact is not None else None
 
-    async def rename(self, organization_id: str, contact_id: str, name: str) -> ContactDocument | None:
-        """Give a contact a name, by which a search finds its calls from now on; None when there is no such contact."""
-        own = {"_id": contact_id, "organizationId": organization_id}
-        renamed = {"name": name, "renamed": True, "updatedAt": datetime.now(UTC)}
-        contact = await self._contacts.find_one_and_update(own, {"$set": renamed}, return_document=ReturnDocument.AFTER)
-        if contact is None:
-            return None
+    async def index_name(self, organization_id: str, contact_id: str, name: str) -> None:
+        """Let a search for a contact's new name find the contact's calls."""
         added = {field: {"$each": terms} for field, terms in by_field(call_terms((name,), ())).items()}
         await self._calls.update_many({"organizationId": organization_id, "contactId": contact_id}, {"$addToSet": added})
-        return _shown(contact)
 
     async def conversations(self, organization_id: str, contact_id: str) -> list[dict[str, Any]] | None:
         """Return a contact's conversations (`ConversationDocument`, and the time of the last message as `lastMessageAt`).

@@ -48,6 +48,10 @@ export class Alerts extends Observable {
   watch(feed) {
     const started = new Map();
     return feed.listen(({ event, data }) => {
+      if (event === "contact_updated") {
+        const { contactId, contactName } = data;
+        for (const [callId, call] of started) if (call.contactId === contactId) started.set(callId, { ...call, contactName });
+      }
       if (this.rules.size === 0 || feed.live.status !== "live") return; // no alerts while catching up
       if (event === "call_initiated" && data.historic !== true) {
         started.set(data.callId, data);

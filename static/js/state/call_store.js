@@ -77,7 +77,9 @@ export class CallStore extends Observable {
 
   /** Applies one event. Idempotent. */
   apply({ event, data }, nowMs) {
-    const { callId } = data;
+    const { callId, contactId, contactName } = data;
+    // A call may bring the first name of its contact, or a person gives one: it is that of all the contact's calls.
+    if (typeof contactName === "string") this.rename(contactId, contactName);
     const change = CHANGES.get(event)?.(data);
     if (!change || typeof callId !== "string") return;
     const known = this.rows.get(callId);
@@ -236,8 +238,13 @@ export class CallStore extends Observable {
 
   /** Changes a contact's name in all rows. */
   rename(contactId, contactName) {
-    for (const [callId, row] of this.rows) if (row.contactId === contactId) this.rows.set(callId, { ...row, contactName });
-    this.changed();
+    for (const rows of [this.rows, this.#undecided]) {
+      for (const [callId, row] of rows) {
+        if (row.contactId !== contactId || row.contactName === contactName) continue;
+        rows.set(callId, { ...row, contactName });
+        this.changed();
+      }
+    }
   }
 
   #merge(calls, { totalIsExact = true, isLast = false }) {

@@ -16,8 +16,13 @@ export function CallView({ callId, filter, startS }) {
   const { api, feed } = useApp();
   const row = useObservable(feed.calls).rows.get(callId);
   const { value, error, reload } = useAsync((signal) => api.call(callId, { signal }), [callId]);
-  // Each event of the call changes it: status, recording and messages arrive one after the other.
-  useEffect(() => feed.listen(({ data }) => data.callId === callId && reload()), [feed, callId]);
+  // Each event of the call changes it: status, recording and messages arrive one after the other. So does another name of its
+  // contact, which another call may bring.
+  const { contactId, contactName } = value ?? {};
+  useEffect(() => {
+    const isRenamed = (data) => data.contactId === contactId && (data.contactName ?? contactName) !== contactName;
+    return feed.listen(({ data }) => (data.callId === callId || isRenamed(data)) && reload());
+  }, [feed, callId, contactId, contactName]);
   useEffect(() => {
     if (value) feed.calls.learn(value);
   }, [feed, value]);

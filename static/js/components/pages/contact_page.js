@@ -9,7 +9,7 @@ import { Icon } from "../icon.js";
 import { Loading } from "../loading.js";
 
 const DELAY_MS = 150; // several calls at once cause one refresh
-const REFRESHING = new Set(["fetch_messages", "call_updated", "call_recording_ready", "recording_failed"]);
+const REFRESHING = new Set(["fetch_messages", "call_updated", "call_recording_ready", "recording_failed", "contact_updated"]);
 
 /** A contact: all their calls by when they were, updated live. */
 export function Content({ id }) {
@@ -59,7 +59,6 @@ export function Content({ id }) {
 }
 
 function ContactHead({ known }) {
-  const { feed } = useApp();
   const { contact } = known;
   const [isEditing, setEditing] = useState(false);
   const [error, setError] = useState(null);
@@ -78,10 +77,7 @@ function ContactHead({ known }) {
     event.preventDefault();
     const name = input.current.value.trim();
     try {
-      if (name !== "" && name !== contact.name) {
-        await known.rename(name);
-        feed.calls.rename(contact.contactId, known.contact.name);
-      }
+      if (name !== "" && name !== contact.name) await known.rename(name);
       stop();
     } catch (failure) {
       setError(failure.message);
