@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -86,6 +87,13 @@ class S3Server:
     def unfinished_uploads(self, bucket: str) -> int:
         """Return how many multipart uploads were neither completed nor aborted."""
         return (self._call("GET", f"{bucket}?uploads") or b"").count(b"<UploadId>")
+
+    def unfinished_parts(self, bucket: str) -> int:
+        """Return how many parts those uploads have."""
+        listing = (self._call("GET", f"{bucket}?uploads") or b"").decode()
+        uploads = re.findall("<UploadId>([^<]+)</UploadId><Key>([^<]+)</Key>", listing)
+        parts = (self._call("GET", f"{bucket}/{quote(key)}?uploadId={quote(name)}") or b"" for name, key in uploads)
+        return sum(listed.count(b"<Part>") for listed in parts)
 
     def _call(self, method: str, path: str) -> bytes | None:
         # Moto reads the region from the credential scope and checks no signature.

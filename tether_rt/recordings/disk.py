@@ -17,6 +17,7 @@ from typing import BinaryIO, Final
 from tether_rt.errors import NotFound, Unavailable
 from tether_rt.recordings.file_threads import HUNG_AFTER_S, FileThreads, disk_error, disk_hung
 from tether_rt.recordings.fsync import FileSystemFlush, flush_file_system
+from tether_rt.recordings.growing_file import GrowingFile
 from tether_rt.recordings.recording_dir import RecordingDir, SmallFile
 from tether_rt.recordings.store import PIECE_BYTES, check_key
 from tether_rt.runtime.batching import Batcher
@@ -61,6 +62,10 @@ class DiskStore:
             self._put_group, max_items=MAX_GROUP_FILES, max_weight=MAX_GROUP_BYTES, weigh=lambda file: len(file.content)
         )
 
+    @property
+    def part_bytes(self) -> None:
+        return None
+
     async def start(self) -> None:
         """Create the directory and remove the partial files that a killed process left."""
         await self._threads.run(self._directory.prepare)
@@ -73,9 +78,10 @@ class DiskStore:
         """Write, flush and remove a small file; raise `Unavailable` when that fails or little space is left."""
         await self._threads.run(self._directory.probe, self._min_free_bytes)
 
-    async def put(self, key: str, source: bytes | Path, content_type: str) -> None:
+    async def put(self, key: str, source: bytes | Path | GrowingFile, content_type: str) -> None:
         """Store durably. A file on the same file system is moved, one on another is copied."""
         if not isinstance(source, bytes) or not self._is_small(source):
+            assert not isinstance(source, GrowingFile), "`part_bytes` is None"
             await self._threads.run(self._directory.put, Path(self._path(key)), source)
             return
         try:

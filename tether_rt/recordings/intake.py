@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,12 +14,13 @@ from tether_rt.errors import BadRequest
 from tether_rt.recordings.audio_type import HEAD_BYTES, AudioType, sniff
 from tether_rt.recordings.base64_audio import decode_base64, decode_pieces, named
 from tether_rt.recordings.duration import duration_s
+from tether_rt.recordings.early_upload import EarlyUpload
 from tether_rt.recordings.embedded_recording import LargeText
 from tether_rt.recordings.fetch.credentials import Credentials
 from tether_rt.recordings.fetch.fetcher import RecordingFetcher
 from tether_rt.recordings.fetch.url_policy import MAX_URL_CHARS
 from tether_rt.recordings.spool import Spool, SpooledFile, SpoolWriter
-from tether_rt.recordings.store import recording_key
+from tether_rt.recordings.store import Place
 from tether_rt.recordings.uploads import Uploads
 
 Observe = Callable[[str, int, float], None]
@@ -30,8 +30,6 @@ Observe = Callable[[str, int, float], None]
 _INLINE_CHARS: Final = 64 * 1024
 # From here, the decoded recording goes into a file, like a fetched one: the request's text is already in memory.
 _SPOOL_CHARS: Final = 1024 * 1024
-
-_NUMBERS: Final = 10**9
 
 _SCHEME: Final = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 
@@ -51,17 +49,6 @@ class Examined(NamedTuple):
 
     audio: AudioType
     duration_s: float | None
-
-
-class _Place(NamedTuple):
-    """Whose recording it is; `number` as in `recording_key`.
-
-    It is drawn, not counted: of two that store a recording for one call at once, neither may replace or remove the other's.
-    """
-
-    organization_id: str
-    call_id: str
-    number: int | None
 
 
 class RecordingIntake:
@@ -91,7 +78,8 @@ class RecordingIntake:
         and `Unavailable` when the store, the disk or the recording's host is away. Nothing is left behind then.
         """
         try:
-            return await self._take(text, _Place(organization_id, call_id, None if is_first else secrets.randbelow(_NUMBERS)))
+            place = Place(organization_id, call_id, None)
+            return await self._take(text, place if is_first else place.another())
         except BadRequest as refusal:
             raise named(refusal) from refusal
 
@@ -113,10 +101,10 @@ class RecordingIntake:
         `Unavailable` when the store, the disk or all slots are away. Nothing is left behind then.
         """
         began_s = time.perf_counter()
-        async with self._spool.receiving() as receiver:
+        early = EarlyUpload(self._uploads, Place(organization_id, call_id, None).another())
+        async with self._spool.receiving(early) as receiver, early:
             source = _Source("url", *await self._fetcher.attempt(url, organization_id, receiver, credentials))
-            place = _Place(organization_id, call_id, secrets.randbelow(_NUMBERS))
-            return await self._store_source(source, place, began_s)
+            return await self._store_source(source, early.place, began_s, early)
 
     async def take_file(self, file: SpooledFile, organization_id: str, call_id: str) -> Recording:
         """Store a recording of a call that is already in a spool file; return it once it is durable.
@@ -124,7 +112,7 @@ class RecordingIntake:
         Commit it with `Uploads.deciding`. Raises `BadRequest` that names `recording` when it is no audio, and `Unavailable`
         when the store or the disk is away. Nothing is left behind then; the file is its owner's to remove.
         """
-        place = _Place(organization_id, call_id, secrets.randbelow(_NUMBERS))
+        place = Place(organization_id, call_id, None).another()
         return await self._store_source(_from_file(file), place, time.perf_counter())
 
     async def examine(self, text: str | LargeText) -> Examined | None:
@@ -144,15 +132,16 @@ class RecordingIntake:
         except BadRequest as refusal:
             raise named(refusal) from refusal
 
-    async def _take(self, text: str | LargeText, place: _Place) -> Recording:
+    async def _take(self, text: str | LargeText, place: Place) -> Recording:
         began_s = time.perf_counter()
         url = _url(text) if isinstance(text, str) else None
         if isinstance(text, str) and url is None and len(text) < _SPOOL_CHARS:
             return await self._store_source(await self._decode(text), place, began_s)
         if url is not None:
-            async with self._spool.receiving() as receiver:
+            early = EarlyUpload(self._uploads, place)
+            async with self._spool.receiving(early) as receiver, early:
                 source = _Source("url", *await self._fetcher.fetch(url, place.organization_id, receiver))
-                return await self._store_source(source, place, began_s)
+                return await self._store_source(source, early.place, began_s, early)
         async with self._spool.writing() as writer:
             source = _from_file(await self._spool.run(_decode_into, writer, text))
             return await self._store_source(source, place, began_s)
@@ -168,11 +157,12 @@ class RecordingIntake:
             raise BadRequest(sentence, code="recording_without_sound", field="recording")
         return Examined(audio, seconds)
 
-    async def _store_source(self, source: _Source, place: _Place, began_s: float) -> Recording:
+    async def _store_source(self, source: _Source, place: Place, began_s: float, early: EarlyUpload | None = None) -> Recording:
         audio, seconds = await self._examined(source)
+        early_key = await early.take() if early is not None else None
         recording = Recording(
             recording_id=self._new_id(),
-            key=recording_key(place.organization_id, place.call_id, audio, place.number),
+            key=early_key or place.key(audio),
             content_type=audio.content_type,
             size_bytes=source.size_bytes,
             sha256=source.sha256,
@@ -180,7 +170,8 @@ class RecordingIntake:
             kind=audio.name,
             is_playable=audio.is_playable,
         )
-        await self._uploads.put(recording.key, source.content, recording.content_type)
+        if early_key is None:
+            await self._uploads.put(recording.key, source.content, recording.content_type)
         self._observe(source.kind, source.size_bytes, time.perf_counter() - began_s)
         return recording
 

@@ -14,7 +14,7 @@ import logging
 import os
 import time
 from base64 import b64encode
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, cast
@@ -29,6 +29,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError,
 from botocore.httpsession import get_cert_path
 
 from tether_rt.errors import NotFound, TetherError, Unavailable
+from tether_rt.recordings.growing_file import GrowingFile
 from tether_rt.recordings.s3_put import S3Put
 from tether_rt.recordings.store import PIECE_BYTES, check_key
 from tether_rt.runtime.logs import log
@@ -144,13 +145,20 @@ class R2Store:
         if self._check_failure is not None:
             raise Unavailable(str(self._check_failure), self._check_failure.retry_after_s or 2)
 
-    async def put(self, key: str, source: bytes | Path, content_type: str) -> None:
+    @property
+    def part_bytes(self) -> int:
+        return self._part_bytes
+
+    async def put(self, key: str, source: bytes | Path | GrowingFile, content_type: str) -> None:
         """Upload. A file above `PART_BYTES` is streamed from disk in parts, so that its size does not matter to memory."""
         check_key(key)
+        if isinstance(source, GrowingFile):
+            await self._put_parts({"Bucket": self._bucket, "Key": key}, source, content_type)
+            return
         if isinstance(source, Path):
             size_bytes = await asyncio.to_thread(os.path.getsize, source)
             if size_bytes > self._part_bytes:
-                await self._put_parts({"Bucket": self._bucket, "Key": key}, source, size_bytes, content_type)
+                await self.put(key, GrowingFile(source, size_bytes, size_bytes), content_type)
                 return
             if size_bytes <= PIECE_BYTES:
                 source = await asyncio.to_thread(source.read_bytes)
@@ -200,14 +208,16 @@ class R2Store:
             finally:
                 body.close()
 
-    async def _put_parts(self, target: dict[str, str], source: Path, size_bytes: int, content_type: str) -> None:
+    async def _put_parts(self, target: dict[str, str], file: GrowingFile, content_type: str) -> None:
         # Not cancelled with this task: an upload that R2 has begun and whose id is not known could never be aborted.
         begun = asyncio.ensure_future(self._begin(target, content_type))
         try:
             upload = await asyncio.shield(begun)
             parts = []
-            for number, file_part in enumerate(_file_parts(source, size_bytes, self._part_bytes), 1):
-                with file_part as body:
+            for number, start in enumerate(range(0, file.size_bytes, self._part_bytes), 1):
+                size_bytes = min(self._part_bytes, file.size_bytes - start)
+                await file.holds(start + size_bytes)
+                with _FilePart(file.path, start, size_bytes) as body:
                     md5 = await _content_md5(body)
                     async with self._connection(), self._call("put", body.size_bytes):
                         part = await self._client.upload_part(**upload, PartNumber=number, Body=body, ContentMD5=md5)
@@ -327,11 +337,6 @@ class _FilePart(io.RawIOBase):
     def close(self) -> None:
         self._file.close()
         super().close()
-
-
-def _file_parts(path: Path, size_bytes: int, part_bytes: int) -> Iterator[_FilePart]:
-    for start in range(0, size_bytes, part_bytes):
-        yield _FilePart(path, start, min(part_bytes, size_bytes - start))
 
 
 async def _content_md5(body: bytes | Path | io.IOBase) -> str:

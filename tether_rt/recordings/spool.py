@@ -14,12 +14,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple, ParamSpec, TypeVar
+from typing import Final, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from tether_rt.errors import Unavailable
 from tether_rt.recordings import partial_files
 from tether_rt.recordings.audio_type import HEAD_BYTES
 from tether_rt.recordings.file_threads import HUNG_AFTER_S, FileThreads
+from tether_rt.recordings.growing_file import GrowingFile
 from tether_rt.recordings.store import PIECE_BYTES
 
 P = ParamSpec("P")
@@ -89,6 +90,13 @@ class SpoolWriter:
             self._size_bytes = 0
             self._head = b""
 
+    def growing(self, size_bytes: int) -> tuple[GrowingFile, bytes]:
+        """Return the file, which has begun and will have `size_bytes`, and its first `HEAD_BYTES`, or as many as there are."""
+        with self._lock:
+            if self._path is None:
+                raise ValueError("nothing was written")
+            return GrowingFile(self._path, size_bytes, self._size_bytes), self._head
+
     def finish(self) -> SpooledFile:
         """Close the file and return it; raises `ValueError` when nothing was written."""
         with self._lock:
@@ -120,15 +128,28 @@ class Received(NamedTuple):
     head: bytes
 
 
+class Follower(Protocol):
+    """Reads a recording of a known length while it arrives: `early_upload.EarlyUpload`."""
+
+    def begin(self, file: GrowingFile, head: bytes) -> None:
+        """Begin with a file of which `head`, its first `HEAD_BYTES`, and perhaps more is there."""
+
+    async def stop(self) -> None:
+        """Forget the file: it is written anew, or not to its end."""
+
+
 class Receiver:
     """Takes a recording while it arrives, and hashes it: in memory while it is small and there is room, else in a spool file.
 
     `flush` and `finish` wait for the disk where the recording is in a file.
     """
 
-    def __init__(self, spool: Spool) -> None:
+    def __init__(self, spool: Spool, follower: Follower | None = None) -> None:
         self.size_bytes = 0
         self._spool = spool
+        self._follower = follower
+        self._expected_bytes = 0
+        self._growing: GrowingFile | None = None
         self._pieces: list[bytes] = []
         self._pieces_bytes = 0
         self._reserved_bytes = 0
@@ -137,7 +158,8 @@ class Receiver:
         """Of the spool file; None while the recording is in memory."""
 
     def expect(self, size_bytes: int) -> None:
-        """Note how large the recording will be: a large one goes into a file from its first byte."""
+        """Note how large the recording will be, 0 if unknown: a large one goes into a file from its first byte."""
+        self._expected_bytes = size_bytes
         if size_bytes > MEMORY_BYTES and self._writer is None:
             self._writer = self._spool.unbounded_writer()
 
@@ -160,9 +182,17 @@ class Receiver:
             self._writer = self._spool.unbounded_writer()
         pieces = self._take_pieces()
         await self._spool.run(self._writer.write, pieces)
+        if self._growing is not None:
+            self._growing.grow(len(pieces))
+        elif self._follower is not None and self._expected_bytes > self.size_bytes:
+            self._growing, head = self._writer.growing(self._expected_bytes)
+            self._follower.begin(self._growing, head)
 
     async def restart(self) -> None:
         """Forget what was received; raises `Unavailable`."""
+        if self._follower is not None:
+            await self._follower.stop()
+        self._growing = None
         self._take_pieces()
         self.size_bytes = 0
         self._sha256 = hashlib.sha256()
@@ -227,9 +257,9 @@ class Spool:
             self.discard(writer)
 
     @asynccontextmanager
-    async def receiving(self) -> AsyncIterator[Receiver]:
+    async def receiving(self, follower: Follower | None = None) -> AsyncIterator[Receiver]:
         """Yield a receiver, and let go of its recording at the end of the block, unless the store has moved its file."""
-        receiver = Receiver(self)
+        receiver = Receiver(self, follower)
         try:
             yield receiver
         finally:

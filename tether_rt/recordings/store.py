@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 from tether_rt.recordings.audio_type import EXTENSIONS, AudioType
+from tether_rt.recordings.growing_file import GrowingFile
 
 PIECE_BYTES: Final = 256 * 1024
 """Recordings are read, hashed, decoded and moved in pieces of this size."""
@@ -17,6 +19,7 @@ _KEY: Final = re.compile(
     rf"\.(?:{'|'.join(sorted(EXTENSIONS))})"
 )
 """Those of earlier versions have the digest of the content in place of the call's id."""
+_NUMBERS: Final = 10**9
 _DELIVERY_KEY: Final = re.compile(r"deliveries/[0-9a-f]{24}/[0-9a-f]{24}")
 
 
@@ -25,6 +28,25 @@ class KeyOwner(NamedTuple):
 
     organization_id: str
     call_id: str
+
+
+class Place(NamedTuple):
+    """The call for which a recording is to be stored; `number` as in `recording_key`.
+
+    It is drawn, not counted: of two that store a recording for one call at once, neither may replace or remove the other's.
+    """
+
+    organization_id: str
+    call_id: str
+    number: int | None
+
+    def another(self) -> Place:
+        """Return a place of the same call that no other recording has."""
+        return self._replace(number=secrets.randbelow(_NUMBERS))
+
+    def key(self, audio: AudioType) -> str:
+        """Return the key of a recording of this type."""
+        return recording_key(*self[:2], audio, self.number)
 
 
 def recording_key(organization_id: str, call_id: str, audio: AudioType, number: int | None = None) -> str:
@@ -58,6 +80,10 @@ class RecordingStore(Protocol):
     other key. `put` is atomic: afterwards the key holds all the bytes, or what it held before.
     """
 
+    @property
+    def part_bytes(self) -> int | None:
+        """The size of parts in which larger recordings are stored, also while they arrive; None: only whole ones are."""
+
     async def start(self) -> None:
         """Open the client, or create the directory."""
 
@@ -67,10 +93,10 @@ class RecordingStore(Protocol):
     async def check(self) -> None:
         """Return if a recording could be stored now; raise `errors.Unavailable` with the reason otherwise."""
 
-    async def put(self, key: str, source: bytes | Path, content_type: str) -> None:
+    async def put(self, key: str, source: bytes | Path | GrowingFile, content_type: str) -> None:
         """Store bytes, or a file's content without holding it in memory, under `key`; return when it is durable.
 
-        The store may move the file away; otherwise the caller removes it.
+        The store may move the file away; otherwise the caller removes it. A growing file is larger than `part_bytes`.
         """
 
     async def remove(self, key: str) -> None:

@@ -18,6 +18,7 @@ from typing import Final
 
 from tether_rt.errors import BadRequest, TetherError, Unavailable
 from tether_rt.recordings.file_threads import FileThreads
+from tether_rt.recordings.growing_file import GrowingFile
 from tether_rt.recordings.store import RecordingStore, key_owner
 from tether_rt.recordings.upload_journal import UploadJournal
 from tether_rt.runtime.batching import Batcher
@@ -97,7 +98,11 @@ class Uploads:
         await self._threads.run(self._journal.close, self._undecided)
         await self._threads.close()
 
-    async def put(self, key: str, source: bytes | Path, content_type: str) -> None:
+    def takes_growing(self, size_bytes: int) -> bool:
+        """Return whether a recording that will have this size may be `put` while it arrives."""
+        return self._store.part_bytes is not None and size_bytes > self._store.part_bytes
+
+    async def put(self, key: str, source: bytes | Path | GrowingFile, content_type: str) -> None:
         """Store a recording as `RecordingStore.put` does. Decide about it with `undecided`."""
         if len(self._undecided) >= self._max_undecided:
             raise Unavailable("The server is busy with other recordings; send this one again later.", 30, limit="undecided")
