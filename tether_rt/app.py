@@ -21,6 +21,7 @@ from tether_rt.api import (
     documents,
     export,
     health,
+    organization,
     recordings,
     sessions,
     sources,
@@ -68,6 +69,7 @@ from tether_rt.mongo.contacts import Contacts
 from tether_rt.mongo.deliveries import Deliveries
 from tether_rt.mongo.indexes import create_indexes
 from tether_rt.mongo.lookups import Lookups
+from tether_rt.mongo.organizations import Organizations
 from tether_rt.mongo.pending_recordings import PendingRecordings
 from tether_rt.mongo.private_mongod import PrivateMongod
 from tether_rt.mongo.recording_keys import RecordingKeys
@@ -151,6 +153,7 @@ class App:
         self.calls = Calls(database)
         self.people = Contacts(database)
         self.users = Users(database)
+        self.organizations = Organizations(database)
         self.audit = AuditLog(database)
         sources = Sources(database)
         self.passwords = self._passwords or PasswordCheck()
@@ -309,7 +312,12 @@ class App:
             ("/api/auth/logout", sessions.LogoutHandler, {"hub": self.hub}),
             ("/api/user/api-key", sessions.ApiKeyHandler, {}),
             ("/api/user/api-key/regenerate", sessions.RegenerateApiKeyHandler, {}),
-            ("/api/user", sessions.UserHandler, {}),
+            ("/api/user", sessions.UserHandler, {"organizations": self.organizations}),
+            (
+                "/api/organization",
+                organization.OrganizationHandler,
+                {"organizations": self.organizations, "contract": contract, "audit": self.audit},
+            ),
             ("/api/sources", sources.SourcesHandler, sources_part),
             ("/api/sources/{sourceId}", sources.SourceHandler, {**sources_part, **deliveries_part}),
             ("/api/sources/{sourceId}/rotate", sources.RotateHandler, sources_part),

@@ -48,6 +48,7 @@ Code = Literal[
     "unavailable",
     "use_validate",
     "nothing_to_retry",
+    "taken",
     # of the text of a body
     "empty_body",
     "not_json",

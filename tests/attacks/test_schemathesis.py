@@ -57,6 +57,7 @@ SCHEMA = schemathesis.openapi.from_dict(
                 accepted_by_more_than_the_schema("post_sources"),
                 accepted_by_more_than_the_schema("patch_sources_by_id"),
                 accepted_by_more_than_the_schema("patch_contacts_by_id"),
+                accepted_by_more_than_the_schema("patch_organization"),
                 accepted_by_more_than_the_schema("get_calls_history"),
                 accepted_by_more_than_the_schema("get_calls_activity"),
                 # That a WebSocket is wanted is judged before what it is to begin after.
@@ -204,6 +205,7 @@ def test_every_operation_succeeds_as_the_contract_says(site: Site) -> None:
     ask("get_sources_by_id", **of_source)
     ask("patch_sources_by_id", **of_source, body={"enabled": False})
     ask("post_sources_rotate", **of_source, body={"overlapHours": 1})
+    ask("patch_organization", body={"timeZone": "America/Toronto", "retention": {"callsDays": 365}})
     event = {"message": {"type": "status-update", "call": {"id": "one"}}}
     vapi = {"name": "Vapi", "kind": "vapi", "secrets": ["a secret of Vapi's"], "settings": {"proof": "secret"}}
     vendors = {"vendor": "vapi", "sourceId": ask("post_sources", body=vapi).json()["source"]["id"]}

@@ -14,6 +14,7 @@ from tether_rt.errors import Forbidden
 from tether_rt.http.routing import allowed_methods
 
 ADMINS_ALONE = {
+    "/api/organization",
     "/api/sources",
     "/api/sources/{sourceId}",
     "/api/sources/{sourceId}/rotate",

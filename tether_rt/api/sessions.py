@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from tether_rt.auth import permissions
 from tether_rt.domain.contract import Contract
 from tether_rt.errors import Forbidden, NotFound, Unauthorized
@@ -10,6 +12,7 @@ from tether_rt.http.handlers import JsonHandler, SessionHandler, within_deadline
 from tether_rt.http.headers import SESSION_COOKIE, arrived_over_tls, from_foreign_page
 from tether_rt.http.json_body import parse
 from tether_rt.hub.hub import Hub
+from tether_rt.mongo.organizations import Organizations
 
 
 class LoginHandler(JsonHandler):
@@ -53,14 +56,22 @@ class VerifyTokenHandler(SessionHandler):
 
 
 class UserHandler(SessionHandler):
-    """`GET /api/user`: who is signed in."""
+    """`GET /api/user`: who is signed in, what the user may do, and what everybody sees of the organization."""
+
+    def initialize(self, exchange: Exchange, organizations: Organizations) -> None:  # type: ignore[override]
+        super().initialize(exchange)
+        self.organizations = organizations
 
     @within_deadline
     async def get(self) -> None:
-        user = await self.context.identity.user(self.session.user_id)
+        user, organization = await asyncio.gather(
+            self.context.identity.user(self.session.user_id), self.organizations.one(self.session.organization_id)
+        )
         if user is None:
             raise NotFound("This user no longer exists.")
-        self.respond({"success": True, "user": user, "allowed": permissions.allowed(self.session.role)})
+        shown = organization and {"name": organization["name"], "timeZone": organization.get("timeZone")}
+        allowed = permissions.allowed(self.session.role)
+        self.respond({"success": True, "user": user, "allowed": allowed, "organization": shown})
 
 
 class LogoutHandler(SessionHandler):

@@ -84,6 +84,8 @@ ROUTES: Final[Mapping[str, Permission | Open]] = MappingProxyType(
         "POST /api/user/api-key/regenerate": Permission.OWN_KEY,
         "POST /api/calls/validate": Permission.TRY_PAYLOADS,
         "POST /api/webhook/{vendor}/dry-run": Permission.TRY_PAYLOADS,
+        "GET /api/organization": Permission.MANAGE_ORGANIZATION,
+        "PATCH /api/organization": Permission.MANAGE_ORGANIZATION,
         "GET /api/sources": Permission.MANAGE_SOURCES,
         "POST /api/sources": Permission.MANAGE_SOURCES,
         "GET /api/sources/{sourceId}": Permission.MANAGE_SOURCES,

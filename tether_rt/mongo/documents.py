@@ -13,6 +13,7 @@ from motor.motor_asyncio import AsyncIOMotorCollection as Collection
 
 from tether_rt.domain.delivery import Kind, Verdict
 from tether_rt.domain.events import FeedSegment
+from tether_rt.domain.organization import Retention
 from tether_rt.domain.source import Proof, SourceKind
 from tether_rt.mongo.client import Database
 
@@ -23,6 +24,8 @@ class OrganizationDocument(TypedDict):
     _id: str
     name: str
     createdAt: datetime
+    timeZone: NotRequired[str | None]
+    retention: NotRequired[Retention]
 
 
 class UserDocument(TypedDict):

@@ -1,0 +1,33 @@
+"""An organization's settings. Pure.
+
+`retention` says after how many days recordings and whole calls are erased; None keeps them for ever.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, TypedDict
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+_ZONE: Final = re.compile(r"UTC|[A-Z][A-Za-z]+(/[A-Za-z0-9_+-]+)+")
+
+
+class Retention(TypedDict):
+    """After how many days what is erased; None: never."""
+
+    recordingsDays: int | None
+    callsDays: int | None
+
+
+FOR_EVER: Final = Retention(recordingsDays=None, callsDays=None)
+
+
+def is_time_zone(name: str) -> bool:
+    """Say if this is the name of a time zone in the IANA database, such as `America/Toronto`, or `UTC`."""
+    if not _ZONE.fullmatch(name):
+        return False
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
