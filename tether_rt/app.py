@@ -73,6 +73,7 @@ from tether_rt.mongo.organizations import Organizations
 from tether_rt.mongo.pending_recordings import PendingRecordings
 from tether_rt.mongo.private_mongod import PrivateMongod
 from tether_rt.mongo.recording_keys import RecordingKeys
+from tether_rt.mongo.search_hits import SearchHits
 from tether_rt.mongo.search_index import SearchBacklog, SearchIndexer
 from tether_rt.mongo.sessions import Sessions
 from tether_rt.mongo.sources import Sources
@@ -322,7 +323,7 @@ class App:
             ("/api/sources/{sourceId}", sources.SourceHandler, {**sources_part, **deliveries_part}),
             ("/api/sources/{sourceId}/rotate", sources.RotateHandler, sources_part),
             ("/api/sample-call", documents.DocumentHandler, document(orjson.dumps(samples.new_call("appointment")))),
-            ("/api/calls/history", calls.HistoryHandler, history_part),
+            ("/api/calls/history", calls.HistoryHandler, {**history_part, "hits": SearchHits(self.database)}),
             ("/api/calls/statistics", calls.StatisticsHandler, history_part),
             ("/api/calls/activity", activity.ActivityHandler, history_part),
             ("/api/calls/agents", calls.AgentsHandler, history_part),

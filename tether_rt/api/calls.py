@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from tether_rt.api import query
+from tether_rt.domain.search_notices import search_notices
+from tether_rt.domain.search_query import parse_search
 from tether_rt.errors import BadRequest, NotFound
 from tether_rt.http.exchange import Exchange
 from tether_rt.http.handlers import SessionHandler, within_deadline
@@ -13,6 +15,7 @@ from tether_rt.ingest.later_recordings import LaterRecordings
 from tether_rt.mongo.call_history import CallFilter, CallHistory
 from tether_rt.mongo.calls import Calls
 from tether_rt.mongo.documents import CallDocument, RecordingDocument
+from tether_rt.mongo.search_hits import SearchHits
 from tether_rt.recordings.waveform.service import WaveformService
 
 STATUSES: Final = ("completed", "no-answer", "busy", "failed")
@@ -54,7 +57,11 @@ class HistoryBase(SessionHandler):
 
 
 class HistoryHandler(HistoryBase):
-    """`GET /api/calls/history`: one page of calls, newest first."""
+    """`GET /api/calls/history`: one page of calls, newest first, with the sentences that were searched for."""
+
+    def initialize(self, exchange: Exchange, history: CallHistory, hits: SearchHits) -> None:  # type: ignore[override]
+        super().initialize(exchange, history)
+        self.hits = hits
 
     @within_deadline
     async def get(self) -> None:
@@ -65,15 +72,13 @@ class HistoryHandler(HistoryBase):
         page = await self.history.page(self.session.organization_id, call_filter, limit=limit, offset=offset, before=before)
         if page is None:
             raise BadRequest("before must be the callId of a call", code="unknown_value", field="before")
-        self.respond(
-            {
-                "success": True,
-                "calls": page.calls,
-                "total": page.total,
-                "totalIsExact": page.is_exact,
-                "seq": page.seq,
-            }
-        )
+        answer = {"success": True, "calls": page.calls, "total": page.total, "totalIsExact": page.is_exact, "seq": page.seq}
+        if call_filter.search and not call_filter.search.isspace():
+            search = parse_search(call_filter.search)
+            hits = await self.hits.of(self.session.organization_id, [call["callId"] for call in page.calls], search)
+            answer["calls"] = [{**call, "hits": hits[call["callId"]]} for call in page.calls]
+            answer["notices"] = search_notices(search)
+        self.respond(answer)
 
 
 class StatisticsHandler(HistoryBase):

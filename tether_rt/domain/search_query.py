@@ -31,6 +31,7 @@ from tether_rt.domain.search_terms import (
     MAX_TERM_CHARS,
     MIN_PART,
     MIN_TYPED,
+    NUMBER,
     PAIR,
     PART,
     Term,
@@ -143,6 +144,8 @@ class SearchQuery:
     """The whole search where it may be an id: a call with it matches, whatever else holds."""
     ignored: tuple[str, ...] = ()
     """What is not looked for, as it was typed: it is beyond the limits, or a common word beside something better."""
+    marked: tuple[Phrase, ...] = ()
+    """What is marked where a matching call is shown: words, phrases, and values of fields with their names."""
     common: tuple[str, ...] = ()
     """The words, if nearly every call has all of them: names with them are found, and words that begin like the last one."""
 
@@ -215,6 +218,7 @@ def parse_search(search: str) -> SearchQuery:
         required=(*required, *(Phrase((run,)) for run in runs)),
         excluded=tuple(excluded),
         ignored=(*ignored, *_ignored_words(text)),
+        marked=tuple(dict.fromkeys((*_marked_words(plain_text), *_marked_conditions(required)))),
         common=tuple(common),
     )
     pasted = search.strip()
@@ -249,6 +253,31 @@ def _condition(piece: re.Match[str]) -> Condition | None:
     if name in (AGENT, ID):
         return Field(name, Phrase(value, is_open and name == AGENT), raw)
     return Field(name, Phrase(value, is_quoted and is_open), raw, Phrase((*segments(name), *value), is_quoted and is_open))
+
+
+def _marked_words(text: str) -> list[Phrase]:
+    """Return the words of a search that are marked: those of a telephone number beside each other, common words seldom."""
+    folded = plain(text)
+    found: list[tuple[str, ...]] = []
+    at = 0
+    for run in NUMBER.finditer(folded):
+        if len(telephone_digits(run[0])) >= _MIN_PHRASE_DIGITS:
+            found += [(word,) for word in segments(folded[at : run.start()])]
+            found.append(tuple(segments(run[0])))
+            at = run.end()
+    found += [(word,) for word in segments(folded[at:])]
+    del found[MAX_QUERY_TERMS:]
+    if not found:
+        return []
+    rare = [Phrase(one) for one in found[:-1] if not is_common(one[0])]
+    return rare if rare and is_common(found[-1][0]) else [*rare, Phrase(found[-1], is_open=True)]
+
+
+def _marked_conditions(required: list[Condition]) -> Iterator[Phrase]:
+    for one in required:
+        phrase = one.said if isinstance(one, Field) else one
+        if phrase is not None:
+            yield phrase
 
 
 def _ignored_words(text: list[str]) -> list[str]:

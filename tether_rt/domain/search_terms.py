@@ -51,10 +51,12 @@ _BLOCKS: Final = ((0xAD, 0x3100), (0xA66F, 0xABF0), (0xFB1E, 0xFF00), (0xFFF9, 0
 _MORE_BLOCKS: Final = ((0x16AF0, 0x16FF5), (0x1BC9D, 0x1BCA4), (0x1CF00, 0x1E950), (0xE0001, 0xE01F0))
 _CHARACTERS: Final = [chr(code) for block in (*_BLOCKS, *_MORE_BLOCKS) for code in range(*block)]
 """All marks and formats are among these; looking at every character would take a tenth of a second."""
-_MARKS: Final = "".join(one for one in _CHARACTERS if unicodedata.category(one)[0] == "M")
-_KEPT: Final = "".join(re.findall(f"[{_VOWEL_SIGNS}]", _MARKS))
-_UNSEEN: Final = {*_MARKS} - {*_KEPT} | {one for one in _CHARACTERS if unicodedata.category(one) == "Cf"}
+MARKS: Final = "".join(one for one in _CHARACTERS if unicodedata.category(one)[0] == "M")
+_KEPT: Final = "".join(re.findall(f"[{_VOWEL_SIGNS}]", MARKS))
+_UNSEEN: Final = {*MARKS} - {*_KEPT} | {one for one in _CHARACTERS if unicodedata.category(one) == "Cf"}
 """Accents, and characters that nobody sees: a soft hyphen does not cut a word."""
+CLUSTER: Final = re.compile(f"[^{MARKS}][{MARKS}{''.join(_UNSEEN - {*MARKS})}\uff9e\uff9f]*|[{MARKS}]+", re.DOTALL)
+"""A character with the marks behind it, and with what nobody sees."""
 
 
 def _class(characters: Iterable[str], *, is_astral: bool) -> str:
@@ -65,15 +67,15 @@ def _class(characters: Iterable[str], *, is_astral: bool) -> str:
 _IGNORED: Final = re.compile(
     f"[{_class(_UNSEEN, is_astral=False)}]|(?=[\U00010000-\U0010ffff])[{_class(_UNSEEN, is_astral=True)}]"
 )
-_WORD: Final = re.compile(
+WORD: Final = re.compile(
     rf"(?:[\w{_class(_KEPT, is_astral=False)}]|(?=[\U00010000-\U0010ffff])[{_class(_KEPT, is_astral=True)}])+"
 )
 _VOICED: Final = re.compile("[\u3040-\u30ff][\u3099\u309a]")
-_SEGMENT: Final = re.compile(f"[{_UNSPACED}]+|[^{_UNSPACED}]+")
+SEGMENT: Final = re.compile(f"[{_UNSPACED}]+|[^{_UNSPACED}]+")
 _HAS_UNSPACED: Final = re.compile(f"[{_UNSPACED}]")
 _ASCII: Final = "".join(character if re.match(r"\w", character) else " " for character in map(chr, range(128))).lower()
 """A translation table for ASCII: letters in lower case, a space for whatever separates words."""
-_NUMBER: Final = re.compile(r"(?<!\w)(?:tel:)?[+(]*[0-9](?:[\s()./\u2010-\u2015\u2212-]*[0-9])*(?!\w)", re.IGNORECASE)
+NUMBER: Final = re.compile(r"(?<!\w)(?:tel:)?[+(]*[0-9](?:[\s()./\u2010-\u2015\u2212-]*[0-9])*(?!\w)", re.IGNORECASE)
 """Digits with what is written between those of a telephone number."""
 _DIALLED: Final = re.compile(r"\A(?:011(?=[0-9]{10})|0+(?=[0-9]{4})|8(?=[0-9]{10}\Z))")
 """What is dialled before a number: for calls abroad (011, 00), within a country (0; 8 in Russia)."""
@@ -145,8 +147,8 @@ def query_readings(search: str) -> list[list[Term]]:
         earlier = []  # one letter without its vowel sign
     readings = [
         _asked(list(_tokens(folded))),
-        _asked(list(_tokens(_NUMBER.sub(lambda match: _as_number(match[0], PART), folded)))),
-        _asked(list(_tokens(_NUMBER.sub(lambda match: _as_number(match[0], ""), folded)))),
+        _asked(list(_tokens(NUMBER.sub(lambda match: _as_number(match[0], PART), folded)))),
+        _asked(list(_tokens(NUMBER.sub(lambda match: _as_number(match[0], ""), folded)))),
         earlier,
     ]
     return [reading for at, reading in enumerate(readings) if reading and reading not in readings[:at]]
@@ -173,8 +175,8 @@ def segments(text: str) -> list[str]:
     if text.isascii():
         return text.translate(_ASCII).split()
     folded = plain(text)
-    found = _WORD.findall(folded)
-    return [one for word in found for one in _SEGMENT.findall(word)] if _HAS_UNSPACED.search(folded) else found
+    found = WORD.findall(folded)
+    return [one for word in found for one in SEGMENT.findall(word)] if _HAS_UNSPACED.search(folded) else found
 
 
 def is_unspaced(segment: str) -> bool:
@@ -200,7 +202,7 @@ def common_words(beginning: str) -> list[str]:
 def telephone_digits(text: str) -> str:
     """Return the digits of a text that may be a telephone number as a whole (`digits_of`), otherwise ""."""
     folded = plain(text).strip()
-    return digits_of(folded) if _NUMBER.fullmatch(folded) else ""
+    return digits_of(folded) if NUMBER.fullmatch(folded) else ""
 
 
 def plain(text: str) -> str:
@@ -232,11 +234,11 @@ def _tokens(text: str) -> Iterator[str]:
         return
     folded = plain(text)
     if not _HAS_UNSPACED.search(folded):
-        yield from _WORD.findall(folded)
+        yield from WORD.findall(folded)
         return
     looked_at = 0
-    for word in _WORD.findall(folded):
-        for segment in _SEGMENT.findall(word):
+    for word in WORD.findall(folded):
+        for segment in SEGMENT.findall(word):
             if not _HAS_UNSPACED.match(segment):
                 yield segment
             elif len(segment) == 1:
