@@ -72,6 +72,7 @@ from tether_rt.mongo.lookups import Lookups
 from tether_rt.mongo.organizations import Organizations
 from tether_rt.mongo.pending_recordings import PendingRecordings
 from tether_rt.mongo.private_mongod import PrivateMongod
+from tether_rt.mongo.recording_copies import RecordingCopies
 from tether_rt.mongo.recording_keys import RecordingKeys
 from tether_rt.mongo.search_hits import SearchHits
 from tether_rt.mongo.search_index import SearchBacklog, SearchIndexer
@@ -80,6 +81,7 @@ from tether_rt.mongo.sources import Sources
 from tether_rt.mongo.users import Users
 from tether_rt.mongo.waveforms import Waveforms
 from tether_rt.mongo.wire.loop_connection import LoopConnection
+from tether_rt.recordings.copies.service import PlayableCopies
 from tether_rt.recordings.disk import DiskStore
 from tether_rt.recordings.fetch.fetcher import RecordingFetcher
 from tether_rt.recordings.fetch.limits import FEW_SLOTS, SLOTS, Limits
@@ -200,6 +202,8 @@ class App:
         intake = RecordingIntake(uploads, fetcher, spool, store.new_id, self._observe_recording)
         self.waveforms = WaveformService(Waveforms(database), self.recordings, spool)
         self.supervisor.add("waveforms", self.waveforms.run)
+        self.copies = PlayableCopies(RecordingCopies(database), self.recordings, uploads, spool, self.metrics)
+        self.supervisor.add("copies", self.copies.run)
         self.history = CallHistory(database, backlog)
         self.later_recordings = LaterRecordings(
             PendingRecordings(database),
@@ -274,13 +278,13 @@ class App:
 
     def _routes(self, keyring: Keyring, contract: Any, pipeline: Pipeline, amending: Amending, spool: Spool) -> list[Route]:
         calls_part = {"calls": self.calls}
+        links_part = {"links": recordings.RecordingLinks(self.recordings, keyring), "copies": self.copies}
         history_part = {"history": self.history}
         people_part = {"people": self.people, "contract": contract}
         sources_part = {"sources": self.source_admin, "contract": contract}
         deliveries_part = {"deliveries": self.deliveries}
         max_audio_bytes = self.settings.max_recording_mb * _MEGABYTE
         webhook_part = {"webhooks": self.webhooks, "spool": spool, "max_audio_bytes": max_audio_bytes}
-        links = recordings.RecordingLinks(self.recordings, keyring)
         assets = StaticFiles(static_folder())
         page = {"assets": assets, "policy": static_pages.page_policy(getattr(self.recordings, "origin", ""))}
         docs = {"assets": assets, "policy": static_pages.DOCS_POLICY}
@@ -336,7 +340,11 @@ class App:
                 calls.RetryRecordingHandler,
                 {**calls_part, "later": self.later_recordings},
             ),
-            ("/api/calls/{callId}/recording", calls.CallRecordingHandler, {**calls_part, "links": links}),
+            (
+                "/api/calls/{callId}/recording",
+                calls.CallRecordingHandler,
+                {**calls_part, **links_part},
+            ),
             (
                 "/api/recordings/{recordingId}",
                 recordings.RecordingHandler,

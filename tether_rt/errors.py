@@ -21,6 +21,7 @@ an error into the one JSON shape `{"success": false, "error": "<one plain senten
     ├── FetchFailed       400 or 503  an address gave no recording; says whether another attempt may help
     ├── ReaderTooSlow           499  the client does not read its answer; logged, never sent
     └── Unavailable             503  overloaded, or a dependency is away; carries `retry_after_s`
+        ├── DecoderFailed       503  a decoder was killed, crashed or took too long
         └── WriteConflict       503  another transaction was first; nothing was written
 """
 
@@ -49,6 +50,9 @@ Code = Literal[
     "use_validate",
     "nothing_to_retry",
     "taken",
+    "copy_not_ready",
+    "no_copy",
+    "converter_missing",
     # of the text of a body
     "empty_body",
     "not_json",
@@ -263,6 +267,10 @@ class Unavailable(TetherError):
         super().__init__(sentence, code=code, field=field)
         self.retry_after_s = retry_after_s
         self.limit = limit
+
+
+class DecoderFailed(Unavailable):
+    """A process that decodes a recording was killed, crashed or took too long."""
 
 
 class FetchFailed(TetherError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from tether_rt.api import query
+from tether_rt.api.recordings import PLAYABLE
 from tether_rt.domain.search_notices import search_notices
 from tether_rt.domain.search_query import parse_search
 from tether_rt.errors import BadRequest, NotFound
@@ -14,8 +15,9 @@ from tether_rt.http.headers import arrived_over_tls
 from tether_rt.ingest.later_recordings import LaterRecordings
 from tether_rt.mongo.call_history import CallFilter, CallHistory
 from tether_rt.mongo.calls import Calls
-from tether_rt.mongo.documents import CallDocument, RecordingDocument
+from tether_rt.mongo.documents import CallDocument, CopyDocument, RecordingDocument
 from tether_rt.mongo.search_hits import SearchHits
+from tether_rt.recordings.copies.service import PlayableCopies
 from tether_rt.recordings.waveform.service import WaveformService
 
 STATUSES: Final = ("completed", "no-answer", "busy", "failed")
@@ -31,6 +33,9 @@ class Links(Protocol):
 
     async def link(self, recording: RecordingDocument, expires_s: int) -> str:
         """Return an absolute URL, or a path on this server."""
+
+    async def copy_link(self, copy: CopyDocument, expires_s: int) -> str:
+        """Return the same of a recording's copy."""
 
 
 class HistoryBase(SessionHandler):
@@ -155,22 +160,26 @@ class CallChangeHandler(HistoryBase):
 
 
 class CallRecordingHandler(OneCallHandler):
-    """`GET /api/calls/{callId}/recording`: a link to its recording, and the words."""
+    """`GET /api/calls/{callId}/recording`: a link to its recording, and the words; with `playable=1` also to its copy."""
 
-    def initialize(self, exchange: Exchange, calls: Calls, links: Links) -> None:  # type: ignore[override]
+    def initialize(self, exchange: Exchange, calls: Calls, links: Links, copies: PlayableCopies) -> None:  # type: ignore[override]
         super().initialize(exchange, calls)
         self.links = links
+        self.copies = copies
 
-    @within_deadline
     async def get(self, call_id: str) -> None:
-        call, recording = await self.recording(call_id)
-        url = await self.links.link(recording, LINK_S)
-        if url.startswith("/"):
-            url = f"{'https' if arrived_over_tls(self.request) else 'http'}://{self.request.host}{url}"
+        wants_copy = query.one_of(self, "playable", PLAYABLE) is not None
+        async with self.deadline:
+            call, recording = await self.recording(call_id)
+        copied: dict[str, str] = {}
+        if wants_copy:
+            copy = await self.copies.copy(call, recording, self.deadline)
+            copied["playableUrl"] = self._absolute(await self.links.copy_link(copy, LINK_S))
         self.respond(
             {
                 "success": True,
-                "audioUrl": url,
+                "audioUrl": self._absolute(await self.links.link(recording, LINK_S)),
+                **copied,
                 "duration": recording["duration"],
                 "recordingId": recording["recordingId"],
                 "transcriptionText": "\n".join(f"{turn['role']}: {turn['message']}" for turn in call["transcription"]),
@@ -180,6 +189,11 @@ class CallRecordingHandler(OneCallHandler):
                 "to": call["to"],
             }
         )
+
+    def _absolute(self, url: str) -> str:
+        if not url.startswith("/"):
+            return url
+        return f"{'https' if arrived_over_tls(self.request) else 'http'}://{self.request.host}{url}"
 
 
 class RetryRecordingHandler(OneCallHandler):
@@ -216,6 +230,7 @@ class PeaksHandler(OneCallHandler):
             {
                 "success": True,
                 "duration": recording["duration"],
-                "peaks": list(peaks) if peaks is not None else None,
+                "peaks": list(peaks.loudest) if peaks is not None else None,
+                "channels": list(map(list, peaks.channels)) if peaks is not None and len(peaks.channels) > 1 else None,
             }
         )

@@ -8,14 +8,17 @@ from contextlib import aclosing
 from typing import Final
 from urllib.parse import urlencode
 
+from tether_rt.api import query
 from tether_rt.auth.credentials import Keyring
 from tether_rt.errors import BadRequest, Forbidden, NotFound, RangeNotSatisfiable
 from tether_rt.http.exchange import Exchange
 from tether_rt.http.handlers import JsonHandler
 from tether_rt.mongo.calls import Calls
-from tether_rt.mongo.documents import RecordingDocument
+from tether_rt.mongo.documents import CopyDocument, RecordingDocument
 from tether_rt.recordings.store import RecordingStore
 
+PLAYABLE: Final = ("1",)
+"""What `playable` may be in a query string: the copy is asked for."""
 _RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
@@ -28,16 +31,28 @@ class RecordingLinks:
 
     async def link(self, recording: RecordingDocument, expires_s: int) -> str:
         """Return a URL, or a path on this server, that plays the recording for `expires_s` seconds."""
-        url = await self._store.url(recording["key"], recording["contentType"], expires_s)
+        return await self._link(recording, expires_s, recording["recordingId"], {})
+
+    async def copy_link(self, copy: CopyDocument, expires_s: int) -> str:
+        """Return the same of a copy."""
+        return await self._link(copy, expires_s, _copy_of(copy["recordingId"]), {"playable": 1})
+
+    async def _link(self, file: RecordingDocument | CopyDocument, expires_s: int, signed: str, query: dict[str, int]) -> str:
+        url = await self._store.url(file["key"], file["contentType"], expires_s)
         if url is not None:
             return url
         expires = int(time.time()) + expires_s
-        signature = self._keyring.link_signature(recording["recordingId"], expires)
-        return f"/api/recordings/{recording['recordingId']}?{urlencode({'expires': expires, 'signature': signature})}"
+        signature = self._keyring.link_signature(signed, expires)
+        return f"/api/recordings/{file['recordingId']}?{urlencode({**query, 'expires': expires, 'signature': signature})}"
+
+
+def _copy_of(recording_id: str) -> str:
+    """Return what the signature of a link to a copy is for."""
+    return f"{recording_id}/playable"
 
 
 class RecordingHandler(JsonHandler):
-    """`GET /api/recordings/{recordingId}`: the audio, whole or one range of it (RFC 9110 section 14)."""
+    """`GET /api/recordings/{recordingId}`: the audio, or its copy, whole or one range of it (RFC 9110 section 14)."""
 
     def initialize(self, exchange: Exchange, calls: Calls, store: RecordingStore, keyring: Keyring) -> None:  # type: ignore[override]
         super().initialize(exchange)
@@ -46,8 +61,9 @@ class RecordingHandler(JsonHandler):
         self.keyring = keyring
 
     async def get(self, recording_id: str) -> None:
+        is_copy = query.one_of(self, "playable", PLAYABLE) is not None
         async with self.deadline:
-            recording = await self._judged(recording_id)
+            recording = await self._judged(recording_id, is_copy=is_copy)
         size: int = recording["bytes"]
         start, end = self._range(size)
         self.set_header("Content-Type", recording["contentType"])
@@ -65,14 +81,15 @@ class RecordingHandler(JsonHandler):
                 await self.stream(piece)
         self.finish()
 
-    async def _judged(self, recording_id: str) -> RecordingDocument:
+    async def _judged(self, recording_id: str, *, is_copy: bool) -> RecordingDocument | CopyDocument:
         expires = self.get_query_argument("expires", "", strip=False)
         signature = self.get_query_argument("signature", "", strip=False)
         if not re.fullmatch(r"0|[1-9][0-9]{0,11}", expires):
             raise BadRequest("expires must be the number of the signed link", code="wrong_format", field="expires")
-        if not self.keyring.link_holds(recording_id, int(expires), signature, time.time()):
+        signed = _copy_of(recording_id) if is_copy else recording_id
+        if not self.keyring.link_holds(signed, int(expires), signature, time.time()):
             raise Forbidden("The link is not valid or has expired: ask for the recording again.")
-        recording = await self.calls.recording(recording_id)
+        recording = await (self.calls.copy if is_copy else self.calls.recording)(recording_id)
         if recording is None:
             raise NotFound("There is no such recording.")
         return recording

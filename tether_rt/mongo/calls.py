@@ -14,11 +14,11 @@ from tether_rt.domain.party import WITHHELD, is_number
 from tether_rt.domain.search_terms import call_terms, indexed_terms
 from tether_rt.errors import NotStorable
 from tether_rt.mongo.client import CODEC, Database, Document
-from tether_rt.mongo.documents import CallContent, CallDocument, Collections, RecordingDocument
+from tether_rt.mongo.documents import CallContent, CallDocument, Collections, CopyDocument, RecordingDocument
 from tether_rt.mongo.wire.op_msg import Spliced, elements
 
 UNSHOWN: Final = dict.fromkeys(
-    ("terms", "numbers", "newTerms", "fingerprint", "unindexed", "lastChange", "told", "deliveries"), 0
+    ("terms", "numbers", "newTerms", "fingerprint", "unindexed", "lastChange", "told", "deliveries", "copies"), 0
 )
 """A projection without the fields that nobody outside needs."""
 
@@ -139,8 +139,8 @@ class Calls:
         self._calls = Collections(database).calls
 
     async def with_recording_key(self, organization_id: str, call_id: str) -> CallDocument | None:
-        """Return a call of the organization with its recordings' keys, but without `providerMetadata`."""
-        shown = {**UNSHOWN, "providerMetadata": 0}
+        """Return a call of the organization with its recordings' and their copies' keys, but without `providerMetadata`."""
+        shown = {name: 0 for name in (*UNSHOWN, "providerMetadata") if name != "copies"}
         return await self._calls.find_one({"_id": call_id, "organizationId": organization_id}, shown)
 
     async def exists(self, organization_id: str, call_id: str) -> bool:
@@ -151,3 +151,9 @@ class Calls:
         """Return the recording with this id. The caller must have checked a signed link to it."""
         found = await self._calls.find_one({"recordings.recordingId": recording_id}, {"recordings.$": 1})
         return found["recordings"][0] if found else None
+
+    async def copy(self, recording_id: str) -> CopyDocument | None:
+        """Return the copy of the recording with this id. The caller must have checked a signed link to it."""
+        found = await self._calls.find_one({"recordings.recordingId": recording_id}, {"copies": 1})
+        copies = found.get("copies", ()) if found else ()
+        return next((copy for copy in copies if copy["recordingId"] == recording_id), None)

@@ -185,6 +185,15 @@ class RecordingDocument(TypedDict):
     playable: NotRequired[bool]
 
 
+class CopyDocument(TypedDict):
+    """A copy of a recording that every browser plays; `recordingId` is the original's."""
+
+    recordingId: str
+    key: str
+    contentType: str
+    bytes: int
+
+
 class RecordingErrorDocument(TypedDict):
     """Why a recording that was to be fetched later is not fetched any more."""
 
@@ -234,6 +243,7 @@ class CallContent(_Numbers):
     agentName: str | None
     transcription: list[dict[str, Any]]
     recordings: list[RecordingDocument]
+    copies: NotRequired[list[CopyDocument]]
     recordingStatus: NotRequired[Literal["stored", "pending", "failed"] | None]
     recordingError: NotRequired[RecordingErrorDocument | None]
     providerMetadata: FreeFormDocument
@@ -317,11 +327,30 @@ class ShownCall(CallDocument):
     sourceId: str
 
 
+class RecordingCopyDocument(TypedDict):
+    """A recording, whose id it has, of which a copy is being made until `until`, or can not be made (`outcome`).
+
+    `holder` is whoever makes it, `failures` how many converters crashed, `version` that of the converter.
+    """
+
+    _id: str
+    holder: NotRequired[str]
+    until: NotRequired[datetime]
+    failures: NotRequired[int]
+    outcome: NotRequired[str]
+    version: NotRequired[int]
+    expiresAt: datetime
+
+
 class PeaksDocument(TypedDict):
-    """The waveform of a recording, whose id it has; None for a recording that this version of the decoder cannot decode."""
+    """The waveform of a recording, whose id it has; None for a recording that the decoder cannot decode.
+
+    `channels` are the peaks of each channel, where there are two.
+    """
 
     _id: str
     peaks: bytes | None
+    channels: NotRequired[list[bytes]]
     decoder: NotRequired[int]
     createdAt: datetime
 
@@ -409,6 +438,7 @@ class Collections:
         self.conversations = cast("Collection[ConversationDocument]", database["conversations"])
         self.call_changes = cast("Collection[CallChangeDocument]", database["call_changes"])
         self.pending_recordings = cast("Collection[PendingRecordingDocument]", database["pending_recordings"])
+        self.recording_copies = cast("Collection[RecordingCopyDocument]", database["recording_copies"])
         self.messages = cast("Collection[MessageDocument]", database["messages"])
         self.calls = cast("Collection[CallDocument]", database["calls"])
         self.feed = cast("Collection[FeedSegment]", database["feed"])

@@ -77,6 +77,7 @@ _INDEXES: Final[dict[str, list[IndexModel]]] = {
         IndexModel([("organizationId", ASCENDING), ("nextAt", ASCENDING)]),
         IndexModel([("expiresAt", ASCENDING)], expireAfterSeconds=0),
     ],
+    "recording_copies": [IndexModel([("expiresAt", ASCENDING)], expireAfterSeconds=0)],
     "deliveries": [
         IndexModel([("organizationId", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)]),
         # With the verdict: so those of a source are counted from the index alone.

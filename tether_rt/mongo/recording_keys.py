@@ -31,8 +31,8 @@ class RecordingKeys:
             waits = {"audio.key": {"$in": list(call_ids)}, "organizationId": organization_id}
             waiting = await self._deliveries.find(waits, {"audio.key": 1}).to_list(None)
             own = {"_id": {"$in": list(set(call_ids.values()))}, "organizationId": organization_id}
-            calls = await self._calls.find(own, {"recordings.key": 1}).to_list(None)
+            calls = await self._calls.find(own, {"recordings.key": 1, "copies.key": 1}).to_list(None)
         except Exception as error:
             raise unavailable(error) or error from error
         parked = {delivery["audio"]["key"] for delivery in waiting}
-        return parked | {recording["key"] for call in calls for recording in call["recordings"]}
+        return parked | {file["key"] for call in calls for file in (*call["recordings"], *call.get("copies", ()))}

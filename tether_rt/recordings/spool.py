@@ -65,6 +65,12 @@ class SpoolWriter:
         self._size_bytes = 0
         self._head = b""
 
+    def create(self) -> Path:
+        """Create the file, empty, for another program to write; return its path. Raises `OSError`."""
+        self.write(b"")
+        assert self._path is not None, "the writer was discarded"
+        return self._path
+
     def write(self, data: bytes) -> None:
         """Append `data`; raises `OSError`."""
         with self._lock:

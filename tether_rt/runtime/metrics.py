@@ -70,6 +70,14 @@ class Metrics:
         self.later_recordings_waiting = Gauge(
             "tether_later_recordings_waiting", "Recordings of all organizations that wait to be fetched", registry=registry
         )
+        self.recording_copies = Counter(
+            "tether_recording_copies",
+            "Recordings converted for browsers, by outcome: made, undecodable, too_long, failed",
+            ["outcome"],
+            registry=registry,
+        )
+        for outcome in ("made", "undecodable", "too_long", "failed"):
+            self.recording_copies.labels(outcome)
         self.recording_bytes = Counter("tether_recording_bytes", "Bytes stored", ["source"], registry=registry)
         self.recording_s = Histogram(
             "tether_recording_seconds", "Time to obtain and store a recording", ["source"],

@@ -25,11 +25,11 @@ from tether_rt.mongo import client as mongo
 from tether_rt.mongo.documents import RecordingDocument
 from tether_rt.mongo.waveforms import Waveforms
 from tether_rt.recordings.audio_type import WAV
+from tether_rt.recordings.confined_process import ConfinedProcess
 from tether_rt.recordings.disk import DiskStore
 from tether_rt.recordings.spool import Spool
 from tether_rt.recordings.store import recording_key
 from tether_rt.recordings.waveform import decode
-from tether_rt.recordings.waveform.decoder_process import DecoderProcess
 from tether_rt.recordings.waveform.service import WaveformService
 from tether_rt.runtime.deadlines import Deadline
 
@@ -43,7 +43,7 @@ if (folder / "killed").exists():
     os.kill(os.getpid(), 9)
 while (folder / "slow").exists():
     time.sleep(0.01)
-sys.stdout.write("" if (folder / "cannot").exists() else "peaks")
+sys.stdout.write("" if (folder / "cannot").exists() else "\\1peaks")
 """
 
 
@@ -59,7 +59,7 @@ class Workshop:
 
     def service(self, **bounds: Any) -> WaveformService:
         """Return a service of a process that has just started."""
-        decoder = DecoderProcess([sys.executable, "-c", DECODER, str(self.folder)])
+        decoder = ConfinedProcess([sys.executable, "-c", DECODER, str(self.folder)], 60)
         service = WaveformService(Waveforms(self.database), self.store, self.spool, decoder, **bounds)
         self._running.append(asyncio.create_task(service.run()))
         return service
@@ -125,7 +125,8 @@ def document(recording: Recording) -> RecordingDocument:
 
 
 async def peaks(service: WaveformService, recording: Recording) -> bytes | None:
-    return await service.peaks(document(recording), Deadline())
+    found = await service.peaks(document(recording), Deadline())
+    return None if found is None else found.loudest
 
 
 async def test_a_waveform_is_made_once_for_all_who_ask(workshop: Workshop) -> None:

@@ -1,14 +1,12 @@
 """The program that decodes a recording into the peaks of its waveform: `python -m tether_rt.recordings.waveform.decode FILE`.
 
-The decoders are C and read what a stranger made, so they run in a process of their own, with limits on time and memory: what
-crashes, hangs or grows is that process. It writes the peaks to its standard output, nothing when the recording cannot be
-decoded, and ends with status 0 in both cases.
+It runs in a process of its own, with limits on time and memory (`confinement`). It prints `Peaks.to_bytes`, nothing when the
+recording cannot be decoded, and ends with status 0 in both cases.
 """
 
 from __future__ import annotations
 
 import os
-import resource
 import struct
 import sys
 from array import array
@@ -19,9 +17,12 @@ from typing import BinaryIO, Final
 
 import miniaudio
 
+from tether_rt.domain.peaks import Peaks
+from tether_rt.recordings import ffmpeg
 from tether_rt.recordings.audio_type import HEAD_BYTES, riff_chunks
+from tether_rt.recordings.confinement import confine
 
-VERSION: Final = 2
+VERSION: Final = 4 if ffmpeg.IS_INSTALLED else 3
 """Of what this program can decode. With a higher one, recordings that could not be decoded are tried once more."""
 
 BUCKETS: Final = 1000
@@ -33,33 +34,40 @@ MAX_SLICES: Final = 6 * 3600 * 50
 """6 hours. A file may claim to be years long: a megabyte at one sample a second, or of silence."""
 
 CPU_S: Final = 60
-_MEMORY_BYTES: Final = 1 << 30
-_NICE: Final = 10
+_SAME: Final = 2
+"""Two channels that differ by no more, of 255, are one that was recorded twice."""
 
 
-def peaks_of(path: Path, max_slices: int = MAX_SLICES) -> bytes | None:
-    """Return `BUCKETS` numbers of 0 to 255, the loudest part of the recording being 255; fewer for a very short recording.
+def peaks_of(path: Path, max_slices: int = MAX_SLICES) -> Peaks | None:
+    """Return the peaks of each channel, at most two, as `BUCKETS` numbers of 0 to 255; fewer for a very short recording.
 
-    Decodes MP3, WAV, FLAC and Ogg Vorbis. Returns None for other formats, for a file that cannot be decoded, and for more than
-    `max_slices` of 20 ms. Takes about 2 ms for a second of audio.
+    Decodes MP3, WAV, FLAC and Ogg Vorbis, and with FFmpeg everything else. Returns None for what cannot be decoded, and for
+    more than `max_slices` of 20 ms. Takes about 3 ms for a second of audio.
     """
-    slices = array("H")
-    try:
-        for chunk in _samples(path):
-            for start in range(0, len(chunk), _SLICE_FRAMES):
-                part = chunk[start : start + _SLICE_FRAMES]
-                slices.append(min(65_535, max(max(part), -min(part), 0)))
-            if len(slices) > max_slices:
-                return None
-    except (miniaudio.DecodeError, miniaudio.MiniaudioError):
-        return None
-    return _reduced(slices) if slices else None
+    ways = (_by_miniaudio, _by_ffmpeg) if ffmpeg.IS_INSTALLED else (_by_miniaudio,)
+    for samples in ways:
+        slices = array("H"), array("H")
+        try:
+            for chunk in samples(path):
+                for channel, values in enumerate(slices):
+                    own = chunk[channel::2]
+                    for start in range(0, len(own), _SLICE_FRAMES):
+                        part = own[start : start + _SLICE_FRAMES]
+                        values.append(min(65_535, max(max(part), -min(part), 0)))
+                if len(slices[0]) > max_slices:
+                    return None
+        except (miniaudio.DecodeError, miniaudio.MiniaudioError, ffmpeg.Undecodable):
+            continue
+        if slices[0]:
+            return _reduced(*slices)
+    return None
 
 
-def _samples(path: Path) -> Iterator[array[int]]:
+def _by_miniaudio(path: Path) -> Iterator[array[int]]:
+    """Yield the samples of two channels in turn, the same ones for a recording of one."""
     options = {
         "output_format": miniaudio.SampleFormat.SIGNED16,
-        "nchannels": 1,
+        "nchannels": 2,
         "sample_rate": _RATE_HZ,
         "frames_to_read": _CHUNK_FRAMES,
     }
@@ -69,6 +77,18 @@ def _samples(path: Path) -> Iterator[array[int]]:
             yield from miniaudio.stream_file(str(path), **options)
         else:
             yield from miniaudio.stream_any(_Mended(head, file), **options)
+
+
+def _by_ffmpeg(path: Path) -> Iterator[array[int]]:
+    """Yield the same."""
+    left = array("h")
+    with ffmpeg.opened(path) as audio:
+        for frame in ffmpeg.resampled(audio.frames, "s16", "stereo", _RATE_HZ):
+            left.frombytes(bytes(frame.planes[0])[: frame.samples * 4])
+            whole = len(left) // (2 * _SLICE_FRAMES) * 2 * _SLICE_FRAMES
+            yield left[:whole]
+            del left[:whole]
+    yield left
 
 
 def _with_size(head: bytes, size_bytes: int) -> bytes | None:
@@ -99,26 +119,17 @@ class _Mended(miniaudio.StreamableSource):  # type: ignore[misc]  # miniaudio ha
         return True
 
 
-def _reduced(slices: array[int]) -> bytes:
-    buckets = min(BUCKETS, len(slices))
-    bounds = [index * len(slices) // buckets for index in range(buckets + 1)]
-    peaks = [max(slices[start:end]) for start, end in pairwise(bounds)]
-    loudest = max(peaks) or 1
-    return bytes(peak * 255 // loudest for peak in peaks)
-
-
-def confine() -> None:
-    """Take from this process what decoding does not need."""
-    for limit, value in (
-        (resource.RLIMIT_CPU, CPU_S),
-        (resource.RLIMIT_AS, _MEMORY_BYTES),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        resource.setrlimit(limit, (value, value))
-    os.nice(_NICE)
+def _reduced(left: array[int], right: array[int]) -> Peaks:
+    buckets = min(BUCKETS, len(left))
+    bounds = [index * len(left) // buckets for index in range(buckets + 1)]
+    channels = [[max(values[start:end]) for start, end in pairwise(bounds)] for values in (left, right)]
+    loudest = max(map(max, channels)) or 1
+    first, second = (bytes(peak * 255 // loudest for peak in peaks) for peaks in channels)
+    is_one = all(abs(one - other) <= _SAME for one, other in zip(first, second, strict=True))
+    return Peaks((first,)) if is_one else Peaks((first, second))
 
 
 if __name__ == "__main__":
-    confine()
-    sys.stdout.buffer.write(peaks_of(Path(sys.argv[1])) or b"")
+    confine(cpu_s=CPU_S)
+    found = peaks_of(Path(sys.argv[1]))
+    sys.stdout.buffer.write(found.to_bytes() if found is not None else b"")

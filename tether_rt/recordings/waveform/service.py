@@ -15,14 +15,15 @@ import time
 from typing import Final, NamedTuple
 
 from tether_rt.domain.call import Recording
-from tether_rt.errors import NotFound, TetherError, Unavailable
+from tether_rt.domain.peaks import Peaks
+from tether_rt.errors import DecoderFailed, NotFound, TetherError, Unavailable
 from tether_rt.mongo.client import DriverError
 from tether_rt.mongo.documents import RecordingDocument
 from tether_rt.mongo.waveforms import Waveforms
+from tether_rt.recordings.confined_process import ConfinedProcess, module_command
 from tether_rt.recordings.spool import Spool, SpoolWriter
 from tether_rt.recordings.store import RecordingStore
-from tether_rt.recordings.waveform.decode import VERSION
-from tether_rt.recordings.waveform.decoder_process import DecoderProcess
+from tether_rt.recordings.waveform import decode
 from tether_rt.runtime.deadlines import Deadline
 from tether_rt.runtime.logs import log
 
@@ -35,6 +36,9 @@ MAX_AHEAD: Final = 100
 RETRY_AFTER_S: Final = 300.0
 """How long a recording whose decoder failed is not tried again: it would take the others' turn."""
 
+DECODE_S: Final = 2.0 * decode.CPU_S
+"""How long a decoder may run, by the clock. It runs at a low priority, so a busy machine makes it wait."""
+_COMMAND: Final = module_command(decode.__name__)
 _AHEAD_FROM_S: Final = 120.0
 """A shorter recording takes a moment when its call is opened."""
 _COPY_S: Final = 60.0
@@ -58,7 +62,7 @@ class WaveformService:
         waveforms: Waveforms,
         recordings: RecordingStore,
         spool: Spool,
-        decoder: DecoderProcess | None = None,
+        decoder: ConfinedProcess | None = None,
         *,
         wait_s: float = WAIT_S,
         max_waiting: int = MAX_WAITING,
@@ -67,12 +71,12 @@ class WaveformService:
         self._waveforms = waveforms
         self._recordings = recordings
         self._spool = spool
-        self._decoder = decoder or DecoderProcess()
+        self._decoder = decoder or ConfinedProcess(_COMMAND, DECODE_S)
         self._wait_s = wait_s
         self._max_waiting = max_waiting
         self._retry_after_s = retry_after_s
         # Recordings that somebody asked for and waits for, oldest first, each with the future of its peaks.
-        self._asked: dict[_Job, asyncio.Future[bytes | None]] = {}
+        self._asked: dict[_Job, asyncio.Future[Peaks | None]] = {}
         self._ahead: asyncio.Queue[_Job] = asyncio.Queue(MAX_AHEAD)
         self._arrived = asyncio.Event()
         # recording id -> when it may be tried again, in monotonic seconds
@@ -85,7 +89,7 @@ class WaveformService:
                 self._ahead.put_nowait(_Job(recording.recording_id, recording.key, recording.size_bytes))
                 self._arrived.set()
 
-    async def peaks(self, recording: RecordingDocument, deadline: Deadline) -> bytes | None:
+    async def peaks(self, recording: RecordingDocument, deadline: Deadline) -> Peaks | None:
         """Return a stored recording's peaks, None when it cannot be decoded.
 
         `deadline` is for MongoDB. Raises `Unavailable` when MongoDB or the recording store is away, when the waveform takes
@@ -94,7 +98,7 @@ class WaveformService:
         """
         job = _Job(recording["recordingId"], recording["key"], recording["bytes"])
         async with deadline:
-            stored = await self._waveforms.find(job.recording_id, VERSION)
+            stored = await self._waveforms.find(job.recording_id, decode.VERSION)
         if stored is not None:
             return stored.peaks
         result = self._ask(job)
@@ -120,7 +124,7 @@ class WaveformService:
             finally:
                 self._asked.pop(job, None)
 
-    def _ask(self, job: _Job) -> asyncio.Future[bytes | None]:
+    def _ask(self, job: _Job) -> asyncio.Future[Peaks | None]:
         wait_s = self._failures.get(job.recording_id, 0.0) - time.monotonic()
         if wait_s > 0:
             raise Unavailable("The waveform could not be made just now; ask again later.", math.ceil(wait_s))
@@ -139,18 +143,18 @@ class WaveformService:
             await self._arrived.wait()
         return next(iter(self._asked)) if self._asked else self._ahead.get_nowait()
 
-    async def _make(self, job: _Job) -> bytes | None:
+    async def _make(self, job: _Job) -> Peaks | None:
         async with Deadline():
-            stored = await self._waveforms.find(job.recording_id, VERSION)
+            stored = await self._waveforms.find(job.recording_id, decode.VERSION)
         if stored is not None:
             return stored.peaks
         async with self._spool.writing() as writer:
             peaks = await self._decode(writer, job)
         async with Deadline():
-            await self._waveforms.store(job.recording_id, peaks, VERSION)
+            await self._waveforms.store(job.recording_id, peaks, decode.VERSION)
         return peaks
 
-    async def _decode(self, writer: SpoolWriter, job: _Job) -> bytes | None:
+    async def _decode(self, writer: SpoolWriter, job: _Job) -> Peaks | None:
         try:
             async with asyncio.timeout(_COPY_S):
                 async with contextlib.aclosing(self._recordings.read(job.key, 0, job.size_bytes)) as pieces:
@@ -162,10 +166,11 @@ class WaveformService:
         except TimeoutError as error:
             raise Unavailable("The recording store did not answer in time; ask again shortly.", 10) from error
         try:
-            return await self._decoder.peaks(file.path)
-        except Unavailable:
+            output = await self._decoder.output(file.path)
+        except DecoderFailed as error:
             self._note_failure(job.recording_id)
-            raise
+            raise Unavailable("The waveform could not be made just now; ask again later.", 60) from error
+        return Peaks.from_bytes(output) if output else None
 
     def _note_failure(self, recording_id: str) -> None:
         self._failures[recording_id] = time.monotonic() + self._retry_after_s

@@ -1,4 +1,4 @@
-"""The process in which a recording is decoded: started, waited for, killed when it takes too long. See `decode`."""
+"""A process that reads what a stranger made: started, waited for, killed when it takes too long. See `confinement`."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from tether_rt.errors import Unavailable
-from tether_rt.recordings.waveform import decode
+from tether_rt.errors import DecoderFailed
 from tether_rt.runtime.logs import log
 
-DECODE_S: Final = 2.0 * decode.CPU_S
-"""How long a decoder may run, by the clock. It runs at a low priority, so a busy machine makes it wait."""
-
-_COMMAND: Final = (sys.executable, "-P", "-m", decode.__name__)
 _LOG: Final = logging.getLogger("tether.recordings")
 # Nothing else: the environment holds secrets.
 _PASSED_ON: Final = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH")
 
 
-class DecoderProcess:
-    """Decodes recordings, each in a new process."""
+def module_command(module: str) -> Sequence[str]:
+    """Return the command line that runs a module of this package."""
+    return (sys.executable, "-P", "-m", module)
 
-    def __init__(self, command: Sequence[str] = _COMMAND, timeout_s: float = DECODE_S) -> None:
-        """Take the decoder's command line, to which the file's path is added."""
+
+class ConfinedProcess:
+    """Runs a program on files, each time in a new process."""
+
+    def __init__(self, command: Sequence[str], timeout_s: float) -> None:
+        """Take the command line, to which the paths are added."""
         self._command = command
         self._timeout_s = timeout_s
 
-    async def peaks(self, path: Path) -> bytes | None:
-        """Return what `decode.peaks_of` finds: None for a recording that cannot be decoded.
+    async def output(self, *paths: Path) -> bytes:
+        """Return what the program printed.
 
-        Raises `Unavailable` when no process can be started, and when it was killed, crashed or took too long: that says
-        nothing certain about the recording, which may be tried again later.
+        Raises `DecoderFailed` when no process can be started, and when it was killed, crashed or took too long: that says
+        nothing certain about its files, which may be tried again later.
         """
         try:
             process = await asyncio.create_subprocess_exec(
-                *self._command, str(path),
+                *self._command, *map(str, paths),
                 stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL,
                 env={name: os.environ[name] for name in _PASSED_ON if name in os.environ},
                 start_new_session=True,  # a Ctrl-C in the terminal is for the server, which ends its decoder itself
@@ -58,9 +58,9 @@ class DecoderProcess:
                 await process.wait()
         if process.returncode:
             raise _failed(f"ended with {process.returncode}")
-        return output or None
+        return output
 
 
-def _failed(reason: str) -> Unavailable:
+def _failed(reason: str) -> DecoderFailed:
     log(_LOG, logging.WARNING, "recording_not_decoded", reason=reason)
-    return Unavailable("The waveform could not be made just now; ask again later.", 60)
+    return DecoderFailed("The recording could not be decoded just now; ask again later.", 60)

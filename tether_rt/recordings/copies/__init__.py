@@ -1,0 +1,1 @@
+"""Copies of recordings for browsers that do not play the original."""
