@@ -48,19 +48,19 @@ def test_a_call_is_found_however_a_word_or_number_is_written(case: SearchCase) -
 
 
 FOLD = """
-const { normalize, parseQuery } = await import(process.argv[1]);
+const { normalize, segments } = await import(process.argv[1]);
 const folds = [];
 for (let code = 0; code < 0x30000; code += 1) {
   const text = String.fromCodePoint(code);
   const isNone = /\\p{Cn}|\\p{Cs}/u.test(text);
-  folds.push(isNone ? null : [normalize(text + "x" + text), parseQuery(text).length > 0]);
+  folds.push(isNone ? null : [normalize(text + "x" + text), segments(text).length > 0]);
 }
 console.log(JSON.stringify(folds));
 """
 
 
 def test_the_dashboard_folds_every_character_as_the_server_does() -> None:
-    module = (TESTS.parent / "static/js/search/query.js").as_uri()
+    module = (TESTS.parent / "static/js/search/words.js").as_uri()
     run = subprocess.run(["node", "--input-type=module", "-e", FOLD, module], capture_output=True, text=True, check=True)
     wrong: list[Any] = []
     for code, folded in enumerate(json.loads(run.stdout)):

@@ -10,7 +10,7 @@ from pathlib import Path
 from playwright.async_api import expect
 
 from tests.e2e.conftest import NewAgent, on_disk
-from tests.support.search_cases import CASES, NOTHING, post_case
+from tests.support.search_cases import CASES, LANGUAGE, NOTHING, post_case
 from tests.support.service import Service, Tenant, missed, sample
 from tests.support.waiting import eventually
 
@@ -90,13 +90,13 @@ async def test_the_dashboards_own_search_finds_what_the_servers_does(
     await agent.enter(tenant)
     wrong = await agent.page.evaluate(
         """async (cases) => {
-          const { matchesSearch } = await import("/static/js/search/query.js");
-          return cases.flatMap(({ texts, numbers, finds, misses }) => [
-            ...finds.filter((search) => !matchesSearch(search, texts, numbers)),
-            ...misses.filter((search) => matchesSearch(search, texts, numbers)),
+          const { matchesSearch, parseQuery } = await import("/static/js/search/query.js");
+          return cases.flatMap(({ finds, misses, externalCallId, ...call }) => [
+            ...finds.filter((search) => !matchesSearch({ ...call, ids: [externalCallId] }, parseQuery(search))),
+            ...misses.filter((search) => matchesSearch({ ...call, ids: [externalCallId] }, parseQuery(search))),
           ]);
         }""",
-        CASES,
+        CASES + LANGUAGE,
     )
     assert wrong == []
 
@@ -199,10 +199,10 @@ async def test_durations_agents_and_dates_filter_the_list(service: Service, tena
     await expect(agent.row(long)).to_have_count(0)
     await expect(agent.row(short)).to_be_visible()
     await page.get_by_label("Duration").select_option("Any duration")
-    await page.get_by_label("Agent").select_option("Alex (Maple Dental)")
+    await page.get_by_role("combobox", name="Agent").select_option("Alex (Maple Dental)")
     await expect(agent.row(short)).to_have_count(0)
     await expect(agent.row(long)).to_be_visible()
-    await page.get_by_label("Agent").select_option("Any agent")
+    await page.get_by_role("combobox", name="Agent").select_option("Any agent")
     await page.get_by_label("Date").select_option("Custom range")
     await page.get_by_label("From", exact=True).fill("2026-05-15")
     await page.get_by_label("To", exact=True).fill("2026-05-15")

@@ -191,9 +191,9 @@ test("a call is searched once, and keeps the events that arrive meanwhile", () =
   store.replace([], { total: 0 });
   arrive(call(1), call(2));
   assert.deepEqual(searched, [id(1), id(2)]);
-  store.resolveSearch(id(1), false);
-  store.resolveSearch(id(2), true);
-  store.resolveSearch(id(2), true);
+  store.resolveSearch(id(1), null);
+  store.resolveSearch(id(2), []);
+  store.resolveSearch(id(2), []);
   assert.deepEqual(numbers(), [2]);
   assert.equal(store.rows.get(id(2)).recordings.length, 1);
 });
@@ -203,7 +203,7 @@ test("a change of the filter drops undecided calls", () => {
   store.replace([], { total: 0 });
   arrive(call(1));
   store.expectFilterChange();
-  store.resolveSearch(id(1), true);
+  store.resolveSearch(id(1), []);
   assert.deepEqual(numbers(), []);
 });
 

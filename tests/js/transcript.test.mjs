@@ -28,7 +28,10 @@ test("turns without times are never current, turns out of order are found by the
   assert.equal(turnAt([{ timestamp: 5 }, { timestamp: 1 }], 3), 1);
 });
 
-test("the matches of a transcript have their positions", () => {
+test("each turn with a match counts once, and has the position of its first", () => {
+  const [turn] = [{ role: "user", message: "crown, crown and crown" }];
+  assert.deepEqual(findMatches([turn], parseQuery("crown")), [{ index: 0, at: 0 }]);
+  assert.deepEqual(findMatches([turn], parseQuery("")), []);
   assert.deepEqual(findMatches(TURNS, parseQuery("crown")), [
     { index: 1, at: 13 },
     { index: 2, at: 2 },

@@ -1,6 +1,6 @@
 // Relates a transcript to the time of its recording. Pure.
 
-import { highlight } from "../search/query.js";
+import { marksIn } from "../search/marks.js";
 import { clock } from "./time.js";
 
 const LEAD_S = 0.4; // playing starts a little before a word, because a clipped word is not understood
@@ -33,14 +33,12 @@ export function timeOfWord(turns, index, at, durationS) {
   return turn.timestamp + Math.max(0, offsetS);
 }
 
-/** The matches of a query as [{index, at}]: index of the turn, and number of characters before the word. */
+/** The turns that match a query as [{index, at}]: index of the turn, and number of characters before its first match. */
 export function findMatches(turns, query) {
-  if (query.length === 0) return [];
-  return turns.flatMap(({ message }, index) =>
-    highlight(message, query)
-      .filter(({ isMatch }) => isMatch)
-      .map(({ at }) => ({ index, at })),
-  );
+  return turns.flatMap(({ message }, index) => {
+    const [first] = marksIn(message, query);
+    return first ? [{ index, at: first[0] }] : [];
+  });
 }
 
 /** A transcript as plain text for a file: "[0:12] Alex: …". */

@@ -1,8 +1,6 @@
 // Decides whether a call that has just arrived matches a search. Only its transcript can tell, so the call is fetched, a
 // few at a time.
 
-import { matchesSearch } from "./query.js";
-
 const MAX_ACTIVE = 2;
 const MAX_QUEUED = 200;
 
@@ -16,8 +14,11 @@ export class CallMatcher {
     this.#fetchCall = fetchCall;
   }
 
-  /** @returns {Promise<boolean>} rejects if the call cannot be fetched, or if too many are waiting */
-  matches(callId, search) {
+  /**
+   * @returns {Promise<object[] | null>} the sentences that were searched for (`findIn`), null if the call does not match; rejects
+   *     if the call cannot be fetched, or if too many are waiting
+   */
+  find(callId, search) {
     if (this.#queue.length >= MAX_QUEUED) return Promise.reject(new Error("too many calls are waiting to be matched"));
     return new Promise((resolve, reject) => {
       this.#queue.push({ callId, search, resolve, reject });
@@ -30,7 +31,8 @@ export class CallMatcher {
     const { callId, search, resolve, reject } = this.#queue.shift();
     this.#active += 1;
     try {
-      resolve(callMatches(await this.#fetchCall(callId), search));
+      const [call, { findIn }] = await Promise.all([this.#fetchCall(callId), import("./live_match.js")]);
+      resolve(findIn(call, search));
     } catch (error) {
       reject(error);
     } finally {
@@ -38,13 +40,4 @@ export class CallMatcher {
       this.#next();
     }
   }
-}
-
-function callMatches(call, search) {
-  const spoken = (call.transcription ?? []).map(({ message }) => message);
-  // As the server does: the words of a SIP address are searched, and a withheld number is found by that word.
-  const addresses = [call.from ?? "withheld", call.to];
-  const isNumber = (address) => address?.startsWith("+");
-  const texts = [call.contactName, call.agentName, call.summary, ...addresses.filter((address) => !isNumber(address)), ...spoken];
-  return matchesSearch(search, texts, addresses.filter(isNumber));
 }

@@ -26,7 +26,7 @@ const isDay = (value) => /^\d{4}-\d{2}-\d{2}$/.test(value) && !Number.isNaN(Date
 const isInstant = (value) => /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?Z$/.test(value) && !Number.isNaN(Date.parse(value));
 const isHour = (value) => /^(1?\d|2[0-3])$/.test(value);
 const isDuration = (value) => /^\d{1,7}(\.\d{1,3})?$/.test(value);
-const isText = (value) => value.length <= 256 && value.trim() !== "";
+const isText = (value) => value.length <= 512 && value.trim() !== "";
 
 // A formatter of the hour in a zone; throws if the zone does not exist.
 const clocks = new Map();

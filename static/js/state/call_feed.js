@@ -20,6 +20,8 @@ export class CallFeed extends Observable {
   filter = NO_FILTER;
   /** The state of the first page ("loading" | "ready" | "failed") and of the next one. */
   loading = { first: "loading", more: "ready", error: null };
+  /** What the server says of the search, [{code, message}]. */
+  notices = [];
   /** The user has paused the list. */
   isPaused = false;
   /** The scroll position of the list, kept while another page is shown. */
@@ -90,7 +92,7 @@ export class CallFeed extends Observable {
   /** Matches a call that has arrived against any filter. @returns {Promise<boolean>} */
   async matches(filter, row) {
     const result = matchFilter(filter, row, Date.now());
-    return result === "search" ? this.#matcher.matches(row.callId, filter.search) : result === "match";
+    return result === "search" ? (await this.#matcher.find(row.callId, filter.search)) !== null : result === "match";
   }
 
   setPaused(isPaused) {
@@ -114,8 +116,9 @@ export class CallFeed extends Observable {
     this.calls.expectFirstPage();
     this.#show({ first: "loading", more: "ready", error: null });
     try {
-      const { calls, seq, ...page } = await this.#fetchPage(FIRST_PAGE, null, signal);
+      const { calls, seq, notices, ...page } = await this.#fetchPage(FIRST_PAGE, null, signal);
       if (signal.aborted) return;
+      this.notices = notices;
       this.calls.replace(calls, page);
       this.#pageSeq = seq;
       this.#show({ first: "ready" });
@@ -134,7 +137,7 @@ export class CallFeed extends Observable {
     const { signal } = this.#aborted;
     this.#show({ more: "loading", error: null });
     try {
-      const { calls, seq, ...page } = await this.#fetchPage(NEXT_PAGE, this.calls.pageCursor, signal);
+      const { calls, seq, notices, ...page } = await this.#fetchPage(NEXT_PAGE, this.calls.pageCursor, signal);
       if (signal.aborted) return;
       this.calls.append(calls, page);
       this.#show({ more: "ready" });
@@ -148,8 +151,8 @@ export class CallFeed extends Observable {
     const params = historyParams(this.filter, Date.now(), before === null ? { limit } : { limit, before });
     const prefetched = this.#prefetched?.params === String(params) ? this.#prefetched.response : null;
     this.#prefetched = null;
-    const { calls, total, totalIsExact, seq } = await (prefetched ?? this.#api.history(params, { signal }));
-    return { calls, total, totalIsExact, seq, isLast: calls.length < limit };
+    const { calls, total, totalIsExact, seq, notices = [] } = await (prefetched ?? this.#api.history(params, { signal }));
+    return { calls, total, totalIsExact, seq, notices, isLast: calls.length < limit };
   }
 
   #onBegin() {
@@ -174,16 +177,16 @@ export class CallFeed extends Observable {
 
   async #search(callId) {
     const { filter } = this;
-    let isMatch;
+    let hits;
     try {
-      isMatch = await this.#matcher.matches(callId, filter.search);
+      hits = await this.#matcher.find(callId, filter.search);
     } catch {
       // One reload answers for this call and all others that are waiting.
       clearTimeout(this.#retry);
       this.#retry = setTimeout(() => this.reload(), RETRY_MS);
       return;
     }
-    if (filter === this.filter) this.calls.resolveSearch(callId, isMatch);
+    if (filter === this.filter) this.calls.resolveSearch(callId, hits);
   }
 
   #show(change) {

@@ -97,11 +97,11 @@ export class CallStore extends Observable {
     // Otherwise the call does not match, or is older than what is loaded: its page will include the change.
   }
 
-  /** The result of `onSearch`. */
-  resolveSearch(callId, isMatch) {
+  /** The result of `onSearch`: the sentences that were searched for, null if the call does not match. */
+  resolveSearch(callId, hits) {
     const row = this.#undecided.get(callId);
     this.#undecided.delete(callId);
-    if (row && isMatch && !this.rows.has(callId)) this.#insert({ ...row, isSearched: undefined });
+    if (row && hits && !this.rows.has(callId)) this.#insert({ ...row, hits, isSearched: undefined });
   }
 
   #decide(row) {
@@ -280,10 +280,10 @@ export class CallStore extends Observable {
 // Keeps only the fields that the list shows, to save memory. A summary may be megabytes long.
 function toRow(call) {
   const { callId, contactId, contactName, direction, from, to, agentName, startTime, status, duration } = call;
-  const { summary, recordings, recordingStatus, warnings } = call;
+  const { summary, recordings, recordingStatus, warnings, hits } = call;
   const [recording] = recordings ?? [];
   return {
-    ...{ callId, contactId, contactName, direction, from, to, agentName, startTime, status, duration, recordingStatus },
+    ...{ callId, contactId, contactName, direction, from, to, agentName, startTime, status, duration, recordingStatus, hits },
     hasWarnings: warnings?.length > 0,
     summary: summary?.length > SUMMARY_CHARS ? `${summary.slice(0, SUMMARY_CHARS)}…` : summary,
     recordings: recording ? [{ recordingId: recording.recordingId, duration: recording.duration }] : NO_RECORDINGS,

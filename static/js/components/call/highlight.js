@@ -1,4 +1,4 @@
-import { highlight } from "../../search/query.js";
+import { highlight } from "../../search/marks.js";
 import { html } from "../../ui.js";
 
 /** A text with the words of a search highlighted. */

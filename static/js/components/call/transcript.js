@@ -3,7 +3,7 @@ import { scrollToMiddle } from "../../browser/scrolling.js";
 import { plural } from "../../format/number.js";
 import { clock } from "../../format/time.js";
 import { findMatches, hasTime, timeOfWord, toolCallsOf, transcriptText, turnAt } from "../../format/transcript.js";
-import { highlight } from "../../search/query.js";
+import { highlight } from "../../search/marks.js";
 import { html, memo, useEffect, useLatest, useMemo, useRef, useState, useObservable } from "../../ui.js";
 import { Icon } from "../icon.js";
 import { Tree } from "./tree.js";
@@ -30,7 +30,7 @@ export function Transcript({ turns, names, playback, query, callId }) {
   const play = useMemo(() => (index, at = 0) => seekTo.current(index, at, true), []);
   const shown = useRef(false);
   const showMatch = (place) => {
-    const mark = root.current.querySelectorAll("mark")[place];
+    const mark = matches[place] && root.current.querySelectorAll(".turn")[matches[place].index].querySelector("mark");
     if (mark) scrollToMiddle(mark, root.current.closest(".call"));
   };
   useEffect(() => {

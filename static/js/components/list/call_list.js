@@ -1,12 +1,15 @@
 import { listHref } from "../../route.js";
 import { isEmptyFilter } from "../../search/filter.js";
-import { parseQuery } from "../../search/query.js";
 import { html, useApp, useNow, useObservable } from "../../ui.js";
 import { CallRows } from "./call_rows.js";
 import { FilterBar } from "./filter_bar.js";
 import { Toolbar } from "./toolbar.js";
 
 const CLOCK_MS = 15_000;
+const WHY_NOTHING = {
+  nothing_to_search: "Type a letter or a digit: other characters are not searched.",
+  only_exclusions: "A minus leaves calls out. Type what to look for beside it.",
+};
 
 /** The list of calls with its search, filters and toolbar. */
 export function CallList({ openId, filter }) {
@@ -22,11 +25,12 @@ export function CallList({ openId, filter }) {
       <${FilterBar} filter=${filter} openId=${openId} />
       <${Toolbar} filter=${filter} />
     </div>
+    ${feed.notices.filter(({ code }) => !WHY_NOTHING[code]).map(({ code, message }) => html`<p key=${code} class="list-notice muted small" role="status">${message}</p>`)}
     ${first === "failed" && html`<${Failed} error=${error} reload=${() => feed.reload()} />`}
     ${
       isEmpty
         ? html`<div class="list-nothing">
-            ${first === "loading" && html`<${Skeleton} />`} ${first === "ready" && html`<${Empty} filter=${filter} />`}
+            ${first === "loading" && html`<${Skeleton} />`} ${first === "ready" && html`<${Empty} filter=${filter} notices=${feed.notices} />`}
           </div>`
         : html`<${CallRows} openId=${openId} filter=${filter} nowMs=${nowMs} isBusy=${first === "loading"} />`
     }
@@ -46,17 +50,18 @@ function Failed({ error, reload }) {
   </div>`;
 }
 
-function Empty({ filter }) {
+function Empty({ filter, notices }) {
   if (isEmptyFilter(filter)) {
     return html`<div class="empty">
       <p class="empty-title">No calls yet</p>
       <p class="muted">New calls appear here automatically.</p>
     </div>`;
   }
-  if (filter.search && parseQuery(filter.search).length === 0) {
+  const nothing = notices.find(({ code }) => WHY_NOTHING[code]);
+  if (nothing) {
     return html`<div class="empty">
       <p class="empty-title">Nothing to search for</p>
-      <p class="muted">Type a letter or a digit: other characters are not searched.</p>
+      <p class="muted">${WHY_NOTHING[nothing.code]}</p>
       <a class="button" href=${listHref()}>Show all calls</a>
     </div>`;
   }
