@@ -24,7 +24,7 @@ _LIVE_ROWS: Final = 10_000
 _EVENTS_S: Final = 50
 _EVENTS_A_CALL: Final = 3.7  # 70 % of the calls have a recording, and so a fourth event
 _WARMING_LOADS: Final = 3  # V8 keeps a script's code when it has seen it more than once
-_STEP_PX: Final = 1_500  # a frame: some 23 rows
+_STEP_PX: Final = 1_500  # a frame: some 34 rows
 _FRAME_MS: Final = 1000 / 60
 _SAMPLES: Final = 12
 

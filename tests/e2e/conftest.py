@@ -156,7 +156,7 @@ async def new_agent(browser: Browser) -> AsyncIterator[NewAgent]:
     agents: list[Agent] = []
 
     async def create(base_url: str, *, beside: Agent | None = None, **options: Any) -> Agent:
-        context = beside.page.context if beside else await browser.new_context(locale="en-GB", **options)
+        context = beside.page.context if beside else await browser.new_context(**{"locale": "en-GB", **options})
         context.set_default_timeout(TIMEOUT_MS)
         agent = Agent(await context.new_page(), base_url)
         await agent.watch()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
 
 from playwright.async_api import expect
 
@@ -166,20 +165,6 @@ async def test_a_call_that_cannot_be_loaded_shows_what_the_list_knows(
     await page.unroute(re.compile(f"/api/calls/{call_id}$"))
     await again.click()
     await expect(call.get_by_text("This call has no transcript.")).to_be_visible()
-
-
-async def test_a_row_says_shortly_what_is_ahead_and_keeps_the_dot_beside_the_number(
-    service: Service, tenant: Tenant, new_agent: NewAgent
-) -> None:
-    ahead = (datetime.now(UTC) + timedelta(hours=5, minutes=30)).isoformat()
-    call_id = (await tenant.post_call(missed(callStartTime=ahead, agentName="سارة"))).body["callId"]
-    agent = await new_agent(service.base_url, viewport={"width": 800, "height": 700})
-    await agent.enter(tenant)
-    await expect(agent.row(call_id).locator("time")).to_have_text("in 5 h")
-    dots = """(row) => [...row.querySelectorAll("bdi")].map((bdi) =>
-        ["::before", "::after"].map((at) => getComputedStyle(bdi, at).content))"""
-    none = ["none", "none"]
-    assert await agent.row(call_id).evaluate(dots) == [none, ["none", '" ·"'], none]
 
 
 async def test_everything_works_by_keyboard(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:

@@ -69,6 +69,7 @@ async def test_a_connection_that_is_cut_again_and_again_loses_nothing(
             await asyncio.wait({posting}, timeout=0.4)
         posted = await posting
         await expect(agent.connection).to_have_attribute("data-seq", str(3 * len(posted)))
+        await expect(agent.row(posted[-1])).to_be_visible()
         assert await agent.all_call_ids() == posted[::-1]
 
 

@@ -150,6 +150,25 @@ test("while the list is held, new calls wait, and go on top when it is released"
   assert.equal(store.waitingCount, 0);
 });
 
+test("more than ten calls within a minute come in together, and one at a time when it is calm again", () => {
+  store.replace([], { total: 0, isLast: true });
+  const at = (nowMs, ...calls) => calls.flatMap(events).forEach((event) => store.apply(event, nowMs));
+  for (let number = 1; number <= 10; number += 1) at(number * 1_000, call(number));
+  assert.equal(store.order.length, 10);
+  at(11_000, call(11), call(12));
+  assert.deepEqual([store.order.length, store.waitingCount, store.total], [10, 2, 12]);
+  store.release(15_000);
+  assert.deepEqual(numbers().slice(0, 3), [12, 11, 10]);
+  assert.equal(store.rows.get(id(12)).shownAtMs, 15_000, "it is new from now on");
+  at(62_500, call(13));
+  assert.deepEqual(numbers().slice(0, 2), [12, 11]);
+  at(120_000, call(14));
+  assert.equal(store.order.length, 12, "none overtakes one that waits");
+  store.release(121_000);
+  at(122_000, call(15));
+  assert.deepEqual(numbers().slice(0, 4), [15, 14, 13, 12]);
+});
+
 test("a call that waits and comes with a page is listed once", () => {
   store.replace(history(9), { total: 2 });
   store.hold();
@@ -229,6 +248,7 @@ test("a list that is not scrolled drops its oldest rows, and the next pages brin
   while (server.length < 500) {
     server.push(call(server.length, random(200)));
     arrive(server.at(-1));
+    store.release(1_000);
     assert.ok(store.rows.size <= 41);
     assert.equal(store.total, server.length);
   }
@@ -249,7 +269,7 @@ test("a historic call goes to its place by start time, and is not new", () => {
   arrive(call(5));
   historic(call(15), call(40), call(1));
   assert.deepEqual(numbers(), [5, 40, 30, 20, 15, 10, 1]);
-  assert.equal(store.rows.get(id(15)).arrivedAtMs, undefined);
+  assert.equal(store.rows.get(id(15)).shownAtMs, undefined);
   assert.equal(store.rows.get(id(15)).status, "completed");
   assert.equal(store.total, 7);
 });

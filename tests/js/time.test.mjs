@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { pageLocale } from "../../static/js/format/locale.js";
-import { age, clock, dayName, exactTime, relativeTime, shortDay, shortTime, spokenDuration, timeOfDay, totalTime } from "../../static/js/format/time.js";
+import { age, clock, dayName, exactTime, isAhead, relativeTime, shortDay, shortTime, spokenDuration, timeAhead, timeOfDay, totalTime } from "../../static/js/format/time.js";
 
 const BERLIN = { locale: "en-GB", timeZone: "Europe/Berlin" };
 const NOW = "2026-05-15T10:00:00.000Z"; // noon in Berlin
@@ -135,4 +135,18 @@ test("a day has a name of its own as long as it is near", () => {
 test("an age has no time of day", () => {
   assert.equal(age("2026-05-14T21:30:00.000Z", Date.parse(NOW), BERLIN), "Yesterday");
   assert.equal(age("2026-05-15T09:56:00.000Z", Date.parse(NOW), BERLIN), "4 min ago");
+});
+
+test("a start ahead says how far, or when", () => {
+  const cases = [
+    ["2026-05-15T10:12:00.000Z", "in 12 min"],
+    ["2026-05-15T11:30:00.000Z", "in 1 h"],
+    ["2026-05-18T10:00:00.000Z", "18 May 12:00"],
+    ["2099-05-18T10:00:00.000Z", "18 May 2099"],
+  ];
+  for (const [value, text] of cases) {
+    assert.ok(isAhead(value, Date.parse(NOW)));
+    assert.equal(timeAhead(value, Date.parse(NOW), BERLIN), text);
+  }
+  for (const value of ["2026-05-15T10:00:59.000Z", NOW, "2026-05-14T10:00:00.000Z", "soon"]) assert.ok(!isAhead(value, Date.parse(NOW)));
 });

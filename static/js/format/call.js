@@ -2,6 +2,7 @@
 
 import { STATUSES } from "../search/filter.js";
 import { phone } from "./phone.js";
+import { totalTime } from "./time.js";
 
 const NO_NAME = "Unknown Caller"; // the server's name for a contact without one
 
@@ -20,6 +21,25 @@ export const hasRecording = ({ recordings }) => Array.isArray(recordings) && rec
 
 /** The contact's name, or the number of a contact without one. */
 export const contactLabel = (call) => call.contactName || otherPhone(call);
+
+/** What a row of the list calls the other party, and what it adds: of somebody unknown the number says more than the name. */
+export function rowLabels(call) {
+  const [name, number] = [contactLabel(call), otherPhone(call)];
+  return name === NO_NAME ? { label: number, sub: name } : { label: name, sub: number === name ? "" : number };
+}
+
+/** How much a call asks for attention: "missed", inbound and nobody spoke; "calm", an outbound one that went well; else "". */
+export function rowWeight({ direction, status }) {
+  const isDone = status === undefined || status === "completed";
+  if (direction === "inbound") return isDone ? "" : "missed";
+  return isDone ? "calm" : "";
+}
+
+/** What a call was about: its summary; of a call that nobody took, how long it rang. */
+export function callGist({ status, duration, summary }) {
+  if (summary) return summary;
+  return status === "no-answer" && duration >= 1 ? `Rang ${totalTime(duration)}` : "";
+}
 
 /** What an alert says: the name or else the number; the summary, or what is needed to call back. */
 export function alertText(call) {

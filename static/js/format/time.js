@@ -69,6 +69,16 @@ export function relativeTime(value, nowMs, options) {
   return text === YESTERDAY ? `${text} ${timeOfDay(value, options)}` : text;
 }
 
+/** True for a time so far ahead that clocks which differ are no reason for it. */
+export const isAhead = (value, nowMs) => instant(value) - nowMs >= MINUTE_S * 1000;
+
+/** A time ahead: "in 5 h", "2 Dec 16:47", "2 Dec 2099". */
+export function timeAhead(value, nowMs, options) {
+  const text = age(value, nowMs, options);
+  const isFar = instant(value) - nowMs >= DAY_S * 1000;
+  return isFar && text === shortDay(value, instant(value), options) ? `${text} ${timeOfDay(value, options)}` : text;
+}
+
 /** Date and time with seconds and time zone. */
 export function exactTime(value, { locale, timeZone } = {}) {
   const ms = instant(value);

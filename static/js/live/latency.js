@@ -1,4 +1,5 @@
-// Measures the time from commit to screen of calls that arrive live, and leaves performance marks for benchmarks.
+// Measures the time from commit to screen of calls that arrive live, and leaves performance marks for benchmarks, of calls
+// that wait before they are listed, too.
 
 /**
  * @param {import("../state/call_feed.js").CallFeed} feed
@@ -16,7 +17,9 @@ export function measureLatency(feed, clock, { window = globalThis } = {}) {
       // The list renders in this frame. The first task after the frame runs when it has been painted.
       window.setTimeout(() => {
         const shownAtMs = Date.now();
-        for (const { atMs, receivedAtMs } of waiting) clock.addEvent(atMs, receivedAtMs, shownAtMs);
+        for (const { atMs, receivedAtMs, callId } of waiting) {
+          if (!feed.calls.isWaiting(callId)) clock.addEvent(atMs, receivedAtMs, shownAtMs);
+        }
         mark("tether:calls-painted", waiting, window);
         waiting = [];
       }),

@@ -14,6 +14,7 @@ import { CallStore } from "./call_store.js";
 
 const RETRY_MS = 5_000;
 const NEXT_PAGE = 200;
+const BATCH_MS = 5_000; // calls of a busy minute come into the list together, this often
 
 export class CallFeed extends Observable {
   calls;
@@ -31,6 +32,8 @@ export class CallFeed extends Observable {
   #aborted = new AbortController();
   #stopLifecycle = () => {};
   #retry = null;
+  #isReading = false;
+  #batch = null; // the timer of the next release
   #listeners = new Set();
   #matcher;
   #prefetched;
@@ -72,6 +75,7 @@ export class CallFeed extends Observable {
     this.#stopLifecycle();
     this.#aborted.abort();
     clearTimeout(this.#retry);
+    clearTimeout(this.#batch);
     this.live.stop();
   }
 
@@ -97,13 +101,41 @@ export class CallFeed extends Observable {
 
   setPaused(isPaused) {
     this.isPaused = isPaused;
+    this.#arrange();
     this.changed();
+  }
+
+  /** Says whether the user reads the list or is about to click in it: no row may move then. */
+  setReading(isReading) {
+    if (isReading === this.#isReading) return;
+    this.#isReading = isReading;
+    this.#arrange();
+    if (this.calls.hasWaiting) this.changed();
+  }
+
+  /** Whether calls that arrive wait for the user. */
+  get isHeld() {
+    return this.isPaused || this.#isReading;
+  }
+
+  #arrange() {
+    if (this.isHeld) this.calls.hold();
+    else this.release();
+  }
+
+  #awaitBatch() {
+    if (this.isHeld || !this.calls.hasWaiting) return;
+    this.#batch ??= setTimeout(() => {
+      this.#batch = null;
+      if (!this.isHeld) this.release();
+    }, BATCH_MS);
   }
 
   /** Shows the calls that were held back. */
   release() {
     const { hasOverflowed } = this.calls;
-    this.calls.release();
+    this.calls.release(Date.now());
+    if (this.isHeld) this.calls.hold();
     if (hasOverflowed) this.reload();
   }
 
@@ -172,6 +204,7 @@ export class CallFeed extends Observable {
 
   #onEvent(event) {
     this.calls.apply(event, Date.now());
+    this.#awaitBatch();
     for (const listener of [...this.#listeners]) listener(event);
   }
 
@@ -186,7 +219,9 @@ export class CallFeed extends Observable {
       this.#retry = setTimeout(() => this.reload(), RETRY_MS);
       return;
     }
-    if (filter === this.filter) this.calls.resolveSearch(callId, hits);
+    if (filter !== this.filter) return;
+    this.calls.resolveSearch(callId, hits, Date.now());
+    this.#awaitBatch();
   }
 
   #show(change) {

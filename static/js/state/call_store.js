@@ -3,7 +3,7 @@
 //
 // The calls that arrived while the page was open come first, newest arrival first, whenever they started. Below them is the
 // history in the server's order, latest start first; a historic call that arrives goes there at once. While the list is held,
-// arrivals wait, so that no row moves.
+// arrivals wait, so that no row moves; so do those of a busy minute, until the list is released.
 
 import { instant } from "../format/time.js";
 import { Observable } from "../observable.js";
@@ -13,12 +13,15 @@ const KEPT_ROWS = 8_000;
 const SUMMARY_CHARS = 1_000; // more than the two lines that a row shows
 const NO_RECORDINGS = [];
 const MAX_WAITING = 5_000; // above this waiting calls are not kept: the list is reloaded
+const CALM_ARRIVALS = 10; // a minute with more is busy
+const MINUTE_MS = 60_000;
 
 /**
  * @typedef {object} Row a call as in the history, as far as it is known; replaced, never modified
  * @property {string} callId
  * @property {string} startTime
- * @property {number} [arrivedAtMs] when its event arrived; absent if it is historic or came with the history
+ * @property {string} [statedStart] the start that its source stated, where it lay in the future
+ * @property {number} [shownAtMs] when it came into the list after its event had arrived; absent if it is historic or came with the history
  */
 
 export class CallStore extends Observable {
@@ -40,6 +43,7 @@ export class CallStore extends Observable {
   #order = null; // arrived and history together, until either changes
   #undecided = new Map(); // id → row, of calls whose later events or transcript will decide whether they match
   #frontier = null; // the last row of the last page: older history is not loaded
+  #arrivalsMs = []; // when the last calls arrived, at most CALM_ARRIVALS
   #arrivedSinceRequest = null; // ids, while a first page is loading, because the page may be older than they are
 
   /**
@@ -60,9 +64,17 @@ export class CallStore extends Observable {
     return this.#order;
   }
 
-  /** How many calls wait until the list is released. */
+  /** How many calls wait until the list is released, without historic ones. */
   get waitingCount() {
     return this.#waiting.length;
+  }
+
+  get hasWaiting() {
+    return this.#waiting.length + this.#waitingHistoric.length > 0;
+  }
+
+  isWaiting(callId) {
+    return this.#waiting.includes(callId) || this.#waitingHistoric.includes(callId);
   }
 
   /** Too many calls wait, so some were not kept: the list must be reloaded. */
@@ -90,21 +102,21 @@ export class CallStore extends Observable {
       return;
     }
     const undecided = this.#undecided.get(callId);
-    if (undecided) this.#decide({ ...undecided, ...change });
+    if (undecided) this.#decide({ ...undecided, ...change }, nowMs);
     else if (event === "call_initiated") {
-      this.#decide({ recordings: [], ...change, callId, arrivedAtMs: change.isHistoric ? undefined : nowMs });
+      this.#decide({ recordings: [], ...change, callId, shownAtMs: change.isHistoric ? undefined : nowMs }, nowMs);
     }
     // Otherwise the call does not match, or is older than what is loaded: its page will include the change.
   }
 
   /** The result of `onSearch`: the sentences that were searched for, null if the call does not match. */
-  resolveSearch(callId, hits) {
+  resolveSearch(callId, hits, nowMs) {
     const row = this.#undecided.get(callId);
     this.#undecided.delete(callId);
-    if (row && hits && !this.rows.has(callId)) this.#insert({ ...row, hits, isSearched: undefined });
+    if (row && hits && !this.rows.has(callId)) this.#insert({ ...row, hits, isSearched: undefined }, nowMs);
   }
 
-  #decide(row) {
+  #decide(row, nowMs) {
     if (row.isSearched) {
       this.#undecided.set(row.callId, row);
       return;
@@ -112,7 +124,7 @@ export class CallStore extends Observable {
     const result = this.#match(row);
     if (result === "match") {
       this.#undecided.delete(row.callId);
-      this.#insert(row);
+      this.#insert(row, nowMs);
     } else if (result === "no-match") {
       this.#undecided.delete(row.callId);
     } else {
@@ -122,20 +134,27 @@ export class CallStore extends Observable {
     }
   }
 
-  #insert(row) {
+  #insert(row, nowMs) {
     const { callId } = row;
+    const mustWait = this.#isBusy(nowMs) || this.isHeld || this.hasWaiting;
     this.#arrivedSinceRequest?.add(callId);
     if (this.total !== null) this.total += 1;
-    if (this.isHeld && this.hasOverflowed) return this.changed();
+    if (mustWait && this.hasOverflowed) return this.changed();
     this.rows.set(callId, row);
-    if (this.isHeld) (row.isHistoric ? this.#waitingHistoric : this.#waiting).unshift(callId);
+    if (mustWait) (row.isHistoric ? this.#waitingHistoric : this.#waiting).unshift(callId);
     else if (row.isHistoric) this.#enter(callId);
     else {
       this.#arrived.unshift(callId);
       this.#order = null;
     }
-    if (this.rows.size > this.#limits.maxRows && !this.isHeld) this.#dropOldest();
+    if (!mustWait) this.#boundRows();
     return this.changed();
+  }
+
+  // True if this arrival is one of more than CALM_ARRIVALS within a minute.
+  #isBusy(nowMs) {
+    this.#arrivalsMs.push(nowMs);
+    return this.#arrivalsMs.length > CALM_ARRIVALS && nowMs - this.#arrivalsMs.shift() < MINUTE_MS;
   }
 
   /** Makes calls that arrive wait. */
@@ -144,14 +163,16 @@ export class CallStore extends Observable {
   }
 
   /** Puts the waiting calls at the top of the list. */
-  release() {
+  release(nowMs) {
     this.isHeld = false;
-    if (this.#waiting.length + this.#waitingHistoric.length === 0) return;
+    if (!this.hasWaiting) return;
+    for (const callId of this.#waiting) this.rows.set(callId, { ...this.rows.get(callId), shownAtMs: nowMs });
     this.#arrived = [...this.#waiting, ...this.#arrived];
     for (const callId of this.#waitingHistoric) this.#enter(callId);
     this.#waiting = [];
     this.#waitingHistoric = [];
     this.#order = null;
+    this.#boundRows();
     this.changed();
   }
 
@@ -169,6 +190,7 @@ export class CallStore extends Observable {
 
   // Moves a call of the history to where the server has it.
   #place(callId) {
+    this.#order = null;
     const from = this.#history.indexOf(callId);
     if (from < 0) return;
     this.#history.splice(from, 1);
@@ -181,7 +203,6 @@ export class CallStore extends Observable {
       else high = middle;
     }
     this.#history.splice(low, 0, callId);
-    this.#order = null;
   }
 
   /** To be called before a first page is requested. */
@@ -261,6 +282,10 @@ export class CallStore extends Observable {
     this.changed();
   }
 
+  #boundRows() {
+    if (this.rows.size > this.#limits.maxRows) this.#dropOldest();
+  }
+
   // Bounds the memory of a page that is left open. The frontier moves up to where every newer row, in the server's order,
   // is still known, so that the next page includes the dropped rows.
   #dropOldest() {
@@ -280,10 +305,10 @@ export class CallStore extends Observable {
 // Keeps only the fields that the list shows, to save memory. A summary may be megabytes long.
 function toRow(call) {
   const { callId, contactId, contactName, direction, from, to, agentName, startTime, status, duration } = call;
-  const { summary, recordings, recordingStatus, warnings, hits } = call;
+  const { summary, recordings, recordingStatus, warnings, hits, callStartTime: statedStart } = call;
   const [recording] = recordings ?? [];
   return {
-    ...{ callId, contactId, contactName, direction, from, to, agentName, startTime, status, duration, recordingStatus, hits },
+    ...{ callId, contactId, contactName, direction, from, to, agentName, startTime, status, duration, recordingStatus, hits, statedStart },
     hasWarnings: warnings?.length > 0,
     summary: summary?.length > SUMMARY_CHARS ? `${summary.slice(0, SUMMARY_CHARS)}…` : summary,
     recordings: recording ? [{ recordingId: recording.recordingId, duration: recording.duration }] : NO_RECORDINGS,
@@ -294,15 +319,16 @@ function toRow(call) {
 const CHANGES = new Map([
   [
     "call_initiated",
-    ({ contactId, conversationId, contactName, direction, from, to, agentName, startTime, historic }) => {
-      return { contactId, conversationId, contactName, direction, from, to, agentName, startTime, isHistoric: historic === true };
+    ({ contactId, conversationId, contactName, direction, from, to, agentName, startTime, callStartTime, historic }) => {
+      const row = { contactId, conversationId, contactName, direction, from, to, agentName, startTime };
+      return { ...row, statedStart: callStartTime, isHistoric: historic === true };
     },
   ],
   ["call_ended", ({ status, duration, endTime, summary }) => ({ status, duration, endTime, summary })],
   [
     "call_updated",
-    ({ status, duration, endTime, summary, agentName, contactName, startTime }) => {
-      return { status, duration, endTime, summary, agentName, contactName, startTime };
+    ({ status, duration, endTime, summary, agentName, contactName, startTime, callStartTime }) => {
+      return { status, duration, endTime, summary, agentName, contactName, startTime, statedStart: callStartTime };
     },
   ],
   [

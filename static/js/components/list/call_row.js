@@ -1,5 +1,5 @@
-import { contactLabel, directionLabel, hasRecording, otherNumber, otherPhone } from "../../format/call.js";
-import { clock, exactTime, relativeTime, spokenDuration } from "../../format/time.js";
+import { callGist, directionLabel, hasRecording, otherNumber, rowLabels, rowWeight } from "../../format/call.js";
+import { age, clock, exactTime, isAhead, spokenDuration, timeAhead, timeOfDay } from "../../format/time.js";
 import { callHref } from "../../route.js";
 import { html, memo, useMemo } from "../../ui.js";
 import { Icon } from "../icon.js";
@@ -7,7 +7,7 @@ import { CallStatus } from "../call_status.js";
 
 const NEW_MS = 4_000; // how long a call that has arrived counts as new
 
-export const isNew = ({ arrivedAtMs }) => arrivedAtMs !== undefined && Date.now() - arrivedAtMs < NEW_MS;
+export const isNew = ({ shownAtMs }) => shownAtMs !== undefined && Date.now() - shownAtMs < NEW_MS;
 
 /**
  * One call of the list. Its content renders again only if its row, its relative time or its selection changes.
@@ -27,14 +27,20 @@ export function CallRow({ row, filter, nowMs, isOpen, isTabStop, mayGlow, top, p
     aria-setsize=${total}
     style=${{ transform: `translateY(${top}px)` }}
   >
-    <${Content} row=${row} filter=${filter} when=${relativeTime(row.startTime, nowMs)} isOpen=${isOpen} isTabStop=${isTabStop} />
+    <${Content} row=${row} filter=${filter} ...${whenOf(row, nowMs)} isOpen=${isOpen} isTabStop=${isTabStop} />
   </li>`;
+}
+
+// When a call was: the time of day, and how long ago. A start in the future is a mistake of its source: how far ahead.
+function whenOf(row, nowMs) {
+  const start = row.statedStart ?? row.startTime;
+  return isAhead(start, nowMs) ? { time: timeAhead(start, nowMs), ago: "" } : { time: timeOfDay(start), ago: age(start, nowMs) };
 }
 
 // What else is known of the call, each as an icon with its meaning as tooltip and as hidden text.
 function Marks({ row }) {
   const marks = [
-    row.hasWarnings && ["warning", "Has warnings"],
+    (row.hasWarnings || row.statedStart) && ["warning", "Has warnings"],
     row.recordingStatus === "failed" && ["warning", "Recording failed"],
     row.recordingStatus === "pending" && ["recording", "Recording on its way"],
     hasRecording(row) && ["recording", "Recorded"],
@@ -46,32 +52,37 @@ function Marks({ row }) {
   );
 }
 
-const Content = memo(
-  ({ row, filter, when, isOpen, isTabStop }) => html`<a
+const Content = memo(({ row, filter, time, ago, isOpen, isTabStop }) => {
+  const start = row.statedStart ?? row.startTime;
+  const { label, sub } = rowLabels(row);
+  return html`<a
     class="row-link"
     href=${callHref(row.callId, filter)}
     tabindex=${isTabStop ? null : "-1"}
     aria-current=${isOpen ? "true" : null}
+    data-weight=${rowWeight(row)}
   >
-    <span class="row-direction" data-direction=${row.direction}>
+    <span class="row-direction">
       <${Icon} name=${row.direction === "inbound" ? "inbound" : "outbound"} />
       <span class="visually-hidden">${directionLabel(row)}</span>
     </span>
-    <bdi class="row-name">${contactLabel(row)}</bdi>
-    <span class="row-sub">
-      <bdi class="row-number" title=${otherNumber(row)}>${otherPhone(row)}</bdi>
+    <span class="row-line">
+      <bdi class="row-name">${label}</bdi>
+      <bdi class="row-number" title=${otherNumber(row)}>${sub}</bdi>
+      <time class="row-time" datetime=${start} title=${exactTime(start)}>${time}</time>
+      <span class="row-age">${ago}</span>
+    </span>
+    <span class="row-line">
+      <span class="row-gist"><${CallStatus} status=${row.status} isQuiet=${true} /> <bdi>${callGist(row)}</bdi></span>
       <bdi class="row-agent">${row.agentName}</bdi>
+      <span class="row-marks"><${Marks} row=${row} /></span>
+      <span class="row-duration">
+        ${
+          row.duration >= 1 &&
+          html`<span aria-hidden="true">${clock(row.duration)}</span>
+            <span class="visually-hidden">${spokenDuration(row.duration)}</span>`
+        }
+      </span>
     </span>
-    <span class="row-summary" dir="auto">${row.summary}</span>
-    <${CallStatus} status=${row.status} />
-    <span class="row-marks"><${Marks} row=${row} /></span>
-    <span class="row-duration">
-      ${
-        row.duration >= 1 &&
-        html`<span aria-hidden="true">${clock(row.duration)}</span>
-          <span class="visually-hidden">${spokenDuration(row.duration)}</span>`
-      }
-    </span>
-    <time class="row-time" datetime=${row.startTime} title=${exactTime(row.startTime)}>${when}</time>
-  </a>`,
-);
+  </a>`;
+});

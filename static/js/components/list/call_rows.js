@@ -1,30 +1,31 @@
-// The visible rows of the list. All rows have the same height, so a row's position follows from its index and nothing
-// needs to be measured.
+// The visible rows of the list, and the headings of their days.
 
 import { count, plural } from "../../format/number.js";
+import { dayName } from "../../format/time.js";
 import { mark } from "../../live/latency.js";
 import { callHref } from "../../route.js";
-import { html, useEffect, useKeys, useLatest, useLayoutEffect, useApp, useRef, useState, useObservable } from "../../ui.js";
+import { html, useEffect, useKeys, useLatest, useLayoutEffect, useApp, useMemo, useRef, useState, useObservable } from "../../ui.js";
 import { CallRow, isNew } from "./call_row.js";
+import { dayBreaks, RowPositions } from "./row_positions.js";
 
-const ROW_REM = 4;
 const OVERSCAN = 8; // rows rendered above and below the visible ones
 const PRELOAD = 40; // the next page is requested this many rows before the end
 const TOP_PX = 4; // the list counts as scrolled to the top up to here
 const MAX_GLOWING = 6; // with more new rows none of them stands out, and the animations take much CPU time
 const IDLE_MS = 1_500; // after the last movement of the pointer the user is not about to click
 
-const rowHeight = () => ROW_REM * Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
-
 export function CallRows({ openId, filter, nowMs, isBusy }) {
   const { feed } = useApp();
   const calls = useObservable(feed.calls);
   const scroller = useRef(null);
   const [cursorId, setCursor] = useState(openId);
-  const { first, last, height } = useWindow(feed, scroller);
-  useHold(feed, scroller, openId);
   const { order } = calls;
-  useRowKeys({ feed, scroller, openId, filter, cursorId, setCursor, height });
+  const [heights, setHeights] = useState({ rowPx: 44, dayPx: 28 }); // until the style sheet has been asked
+  const breaks = useMemo(() => dayBreaks(order, calls.rows), [order]);
+  const positions = useMemo(() => new RowPositions({ count: order.length, breaks, ...heights }), [breaks, heights]);
+  const { first, last } = useWindow({ feed, scroller, positions, setHeights });
+  useHold(feed, scroller, openId);
+  useRowKeys({ feed, scroller, openId, filter, cursorId, setCursor, positions, ...heights });
   useEffect(() => mark("tether:list-painted", { rows: order.length }), []);
 
   const end = Math.min(order.length, last);
@@ -43,57 +44,80 @@ export function CallRows({ openId, filter, nowMs, isBusy }) {
 
   return html`<div class="list-scroll" ref=${scroller} aria-busy=${isBusy ? "true" : null}>
     <${NewCalls} feed=${feed} scroller=${scroller} />
-    <ul
-      class="rows"
-      role="list"
-      aria-label="Calls, newest first"
-      style=${{ height: `${order.length * height}px` }}
-      onFocusIn=${({ target }) => setCursor(target.closest("[data-call-id]")?.dataset.callId ?? null)}
-    >
-      ${shown.map((index) => {
-        const callId = order[index];
-        return html`<${CallRow}
-          key=${callId}
-          row=${calls.rows.get(callId)}
-          filter=${filter}
-          nowMs=${nowMs}
-          isOpen=${callId === openId}
-          isTabStop=${callId === tabStop}
-          mayGlow=${mayGlow}
-          top=${index * height}
-          place=${index + 1}
-          total=${calls.totalIsExact ? (calls.total ?? -1) : -1}
-        />`;
-      })}
-    </ul>
+    <${Columns} />
+    <div class="list-body">
+      ${positions.headings(Math.max(0, first), end).map(
+        ({ startTime, top }) => html`<div class="day" key=${top} aria-hidden="true" style=${{ transform: `translateY(${top}px)` }}>
+          ${dayName(startTime, nowMs)}
+        </div>`,
+      )}
+      <ul
+        class="rows"
+        role="list"
+        aria-label="Calls, newest first"
+        style=${{ height: `${positions.height}px` }}
+        onFocusIn=${({ target }) => setCursor(target.closest("[data-call-id]")?.dataset.callId ?? null)}
+      >
+        ${shown.map((index) => {
+          const callId = order[index];
+          return html`<${CallRow}
+            key=${callId}
+            row=${calls.rows.get(callId)}
+            filter=${filter}
+            nowMs=${nowMs}
+            isOpen=${callId === openId}
+            isTabStop=${callId === tabStop}
+            mayGlow=${mayGlow}
+            top=${positions.top(index)}
+            place=${index + 1}
+            total=${calls.totalIsExact ? (calls.total ?? -1) : -1}
+          />`;
+        })}
+      </ul>
+    </div>
     <${More} feed=${feed} isComplete=${calls.isComplete} />
   </div>`;
 }
 
+// For the eye: the rows are links, not a table, and each says what its parts are.
+function Columns() {
+  return html`<div class="list-columns" aria-hidden="true">
+    <span></span><span>Contact</span><span>Summary</span><span>Agent</span><span></span><span>Length</span><span>Time</span>
+  </div>`;
+}
+
 // The range of visible rows. Renders again only if it changes, not with every pixel.
-function useWindow(feed, scroller) {
-  const [height] = useState(rowHeight);
+function useWindow({ feed, scroller, positions, setHeights }) {
   const [range, setRange] = useState({ first: 0, last: 30 });
+  const read = useLatest(() => {
+    const { scrollTop, clientHeight } = scroller.current;
+    feed.scrollTop = scrollTop;
+    const first = positions.indexAt(scrollTop) - OVERSCAN;
+    const last = positions.indexAt(scrollTop + clientHeight) + 1 + OVERSCAN;
+    setRange((old) => (old.first === first && old.last === last ? old : { first, last }));
+  });
   useLayoutEffect(() => {
     const element = scroller.current;
-    const read = () => {
-      feed.scrollTop = element.scrollTop;
-      const first = Math.floor(element.scrollTop / height) - OVERSCAN;
-      const last = Math.ceil((element.scrollTop + element.clientHeight) / height) + OVERSCAN;
-      setRange((old) => (old.first === first && old.last === last ? old : { first, last }));
-    };
     if (feed.scrollTop > 0) element.scrollTop = feed.scrollTop;
-    read();
-    element.addEventListener("scroll", read, { passive: true });
-    const sizes = new ResizeObserver(read);
+    const scrolled = () => read.current();
+    const resized = () => {
+      const [rowPx, dayPx] = ["--row", "--day"].map((name) => inPixels(getComputedStyle(element).getPropertyValue(name)));
+      setHeights((old) => (old.rowPx === rowPx && old.dayPx === dayPx ? old : { rowPx, dayPx }));
+      read.current();
+    };
+    element.addEventListener("scroll", scrolled, { passive: true });
+    const sizes = new ResizeObserver(resized);
     sizes.observe(element);
     return () => {
-      element.removeEventListener("scroll", read);
+      element.removeEventListener("scroll", scrolled);
       sizes.disconnect();
     };
   }, [feed]);
-  return { ...range, height };
+  useLayoutEffect(() => read.current(), [positions]);
+  return range;
 }
+
+const inPixels = (rem) => Number.parseFloat(rem) * Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
 
 // New calls wait while the list is scrolled or paused, while a call is open, or while the user is about to click in it.
 function useHold(feed, scroller, openId) {
@@ -102,9 +126,7 @@ function useHold(feed, scroller, openId) {
     const watching = new AbortController();
     let activeTimer = null;
     const update = () => {
-      const isFree = !feed.isPaused && openId === null && element.scrollTop <= TOP_PX && activeTimer === null;
-      if (isFree) feed.release();
-      else feed.calls.hold();
+      feed.setReading(openId !== null || element.scrollTop > TOP_PX || activeTimer !== null);
     };
     const touch = ({ movementX, movementY }) => {
       if (movementX === 0 && movementY === 0) return; // the row moved, not the pointer
@@ -118,19 +140,17 @@ function useHold(feed, scroller, openId) {
     const on = (name, run) => element.addEventListener(name, run, { passive: true, signal: watching.signal });
     on("scroll", update);
     for (const name of ["pointermove", "pointerdown", "keydown"]) on(name, touch);
-    const stop = feed.subscribe(update);
     update();
     return () => {
       watching.abort();
       clearTimeout(activeTimer);
-      stop();
-      feed.calls.release();
+      feed.setReading(false);
     };
   }, [feed, openId === null]);
 }
 
 // `j` and `k` anywhere, arrow keys in the list: they focus the next row, or open the next call if one is open.
-function useRowKeys({ feed, scroller, openId, filter, cursorId, setCursor, height }) {
+function useRowKeys({ feed, scroller, openId, filter, cursorId, setCursor, positions, rowPx, dayPx }) {
   const focusId = useRef(null);
   useLayoutEffect(() => {
     if (focusId.current === null) return;
@@ -143,9 +163,9 @@ function useRowKeys({ feed, scroller, openId, filter, cursorId, setCursor, heigh
     const { order } = feed.calls;
     const callId = order[Math.max(0, Math.min(order.length - 1, index))];
     if (callId === undefined) return;
-    const [top, element] = [order.indexOf(callId) * height, scroller.current];
-    if (top < element.scrollTop) element.scrollTop = top;
-    else if (top + height > element.scrollTop + element.clientHeight) element.scrollTop = top + height - element.clientHeight;
+    const [top, element] = [positions.top(order.indexOf(callId)), scroller.current];
+    if (top - dayPx < element.scrollTop) element.scrollTop = top - dayPx;
+    else if (top + rowPx + dayPx > element.scrollTop + element.clientHeight) element.scrollTop = top + rowPx + dayPx - element.clientHeight;
     setCursor(callId);
     if (openId) location.replace(callHref(callId, filter));
     else focusId.current = callId;
@@ -166,7 +186,7 @@ function useRowKeys({ feed, scroller, openId, filter, cursorId, setCursor, heigh
 
 function NewCalls({ feed, scroller }) {
   const { waitingCount, hasOverflowed } = feed.calls;
-  if (waitingCount === 0) return null;
+  if (waitingCount === 0 || !feed.isHeld) return null;
   const show = () => {
     scroller.current.scrollTop = 0;
     feed.release();
