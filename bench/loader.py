@@ -91,5 +91,4 @@ def _entry(call: CompletedCall) -> Entry:
         sha256 = uuid.uuid4().hex * 2
         key = f"recordings/{call.organization_id}/{sha256}.mp3"
         recording = Recording(store.new_id(), key, "audio/mpeg", 4_170, sha256, 0.26)
-    # With its words: a server would begin with those of all calls that wait for theirs.
-    return Entry(store.new_id(), unique, recording, call_elements(unique, recording, is_indexed=True), is_indexed=True)
+    return Entry(store.new_id(), unique, recording, call_elements(unique, recording))

@@ -74,8 +74,8 @@ from tether_rt.mongo.pending_recordings import PendingRecordings
 from tether_rt.mongo.private_mongod import PrivateMongod
 from tether_rt.mongo.recording_copies import RecordingCopies
 from tether_rt.mongo.recording_keys import RecordingKeys
+from tether_rt.mongo.search_feeder import SearchFeeder
 from tether_rt.mongo.search_hits import SearchHits
-from tether_rt.mongo.search_index import SearchBacklog, SearchIndexer
 from tether_rt.mongo.sessions import Sessions
 from tether_rt.mongo.sources import Sources
 from tether_rt.mongo.users import Users
@@ -175,12 +175,9 @@ class App:
         )
         self._closers.append(("hub", self.hub.close))
 
-        self.search_backlog = backlog = SearchBacklog()
-        self.supervisor.add("words", SearchIndexer(database, backlog).run)
         abandoned = AbandonedTransactions(self.client)
-        self.group_commit = GroupCommit(
-            lambda: BatchWriter(database, backlog.enqueue), self.metrics, end_abandoned=abandoned.end
-        )
+        self.supervisor.add("search index", SearchFeeder(database, self.metrics, end_abandoned=abandoned.end).run)
+        self.group_commit = GroupCommit(lambda: BatchWriter(database), self.metrics, end_abandoned=abandoned.end)
         self._closers.append(("group commit", self.group_commit.close))
         self.supervisor.add("hub", self.hub.run)
         self.supervisor.add("metrics", self.metrics.run)
@@ -204,7 +201,7 @@ class App:
         self.supervisor.add("waveforms", self.waveforms.run)
         self.copies = PlayableCopies(RecordingCopies(database), self.recordings, uploads, spool, self.metrics)
         self.supervisor.add("copies", self.copies.run)
-        self.history = CallHistory(database, backlog)
+        self.history = CallHistory(database)
         self.later_recordings = LaterRecordings(
             PendingRecordings(database),
             intake,
@@ -229,7 +226,6 @@ class App:
             self.group_commit,
             self.history.get,
             self.waveforms.announce,
-            self.search_backlog.is_full,
         )
         self.web = HttpContext(
             identity=self.identity,

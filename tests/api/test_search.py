@@ -8,6 +8,7 @@ from urllib.parse import quote
 from tests.support.search_cases import CASES, NOTHING, post_case
 from tests.support.service import Tenant, missed
 from tests.support.waiting import eventually
+from tether_rt.domain.search_terms import words
 
 
 def _named(name: str, **changes: Any) -> dict[str, Any]:
@@ -34,7 +35,8 @@ async def test_contacts_are_found_in_every_way_to_write_their_number(tenant: Ten
         if not case["numbers"]:
             continue
         await post_case(tenant, case)
-        for search in case["finds"]:
+        said = {word for text in case["texts"] for word in words(text)}
+        for search in (one for one in case["finds"] if said.isdisjoint(words(one))):
             contacts = (await tenant.get(f"/api/contacts?search={quote(search)}")).body["data"]
             assert {contact["number"] for contact in contacts} & set(case["numbers"]), search
 

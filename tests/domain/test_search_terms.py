@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,16 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from tests.support.search_cases import CASES, NOTHING, SearchCase
+from tether_rt.domain.entry_terms import MAX_CHARS, making_terms
 from tether_rt.domain.search_terms import (
-    MAX_PAIRS,
     MAX_QUERY_TERMS,
     MAX_TERM_CHARS,
-    MAX_TERMS,
-    by_field,
-    call_terms,
     digits_of,
     plain,
     query_readings,
     words,
 )
+from tether_rt.runtime.cooperative import run_to_completion
 
 TESTS = Path(__file__).parents[1]
 NUMBERS = ("+14165550100", "+442079460958")
@@ -33,11 +32,12 @@ NUMBERS = ("+14165550100", "+442079460958")
 
 def finds(search: str, *texts: str | None, numbers: tuple[str, ...] = ()) -> bool:
     """Say if a call with these texts is found, as MongoDB's `$all` finds it."""
-    fields = by_field(call_terms(texts, numbers))
-    return any(
-        all(_matches(asked, fields[field]) for field, terms in by_field(reading).items() for asked in terms)
-        for reading in query_readings(search)
-    )
+    terms = terms_of(texts, numbers)
+    return any(all(_matches(asked, terms) for asked in reading) for reading in query_readings(search))
+
+
+def terms_of(texts: Iterable[str | None], numbers: Iterable[str] = (), names: Iterable[str | None] = ()) -> list[str]:
+    return run_to_completion(making_terms(texts=texts, names=names, numbers=numbers))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["about"])
@@ -135,7 +135,7 @@ def test_a_search_without_a_word_asks_for_nothing(search: str) -> None:
 def test_whatever_is_written_is_found_by_each_of_its_words(text: str, at: int, cut: int) -> None:
     assume(words(text))
     word = words(text)[at % len(words(text))]
-    if word in call_terms([text], ()):  # it is not one of those that every call has
+    if word in terms_of([text]):  # it is not one of those that every call has
         asked = word.removeprefix(":")
         assert finds(asked, text)
         assert finds(asked[:cut], text)
@@ -154,9 +154,8 @@ def test_case_and_composition_make_no_difference(text: str) -> None:
 @example(texts=[" ".join(f"word{number}" for number in range(1000))])
 @example(texts=["x" * 100_000])
 @example(texts=["\u0301" * 100_000])
-def test_terms_are_few_short_and_distinct_whatever_is_said(texts: list[str | None]) -> None:
-    terms = call_terms(texts, NUMBERS)
-    assert len(terms) <= MAX_TERMS + MAX_PAIRS
+def test_terms_are_short_and_distinct_whatever_is_said(texts: list[str | None]) -> None:
+    terms = terms_of(texts, NUMBERS)
     assert len(set(terms)) == len(terms)
     assert all(0 < len(term) <= MAX_TERM_CHARS for term in terms)
     assert {"_" + "14165550100"[at:] for at in range(8)} <= set(terms)
@@ -187,3 +186,25 @@ def test_every_part_of_a_number_finds_it_with_and_without_separators(number: str
     if len(part) > 4:
         assert finds(f"{part[:3]}{how}{part[3:]}", numbers=(f"+{number}",))
         assert finds(f"0{part}", numbers=(f"+{number}",))
+
+
+def test_all_that_was_said_in_three_hours_has_terms_and_more_than_the_limit_has_not() -> None:
+    turns = [f"we spoke of word{number} and of other things that took their time, {'la ' * 20}" for number in range(2_000)]
+    assert sum(map(len, turns)) > 200_000
+    terms = set(terms_of(turns))
+    assert {f"word{number}" for number in range(2_000)} <= terms
+    assert {"word0", "word499"} <= set(terms_of([*(f"word{number}" for number in range(500)), "x" * MAX_CHARS, "never"]))
+    assert "never" not in terms_of(["x" * MAX_CHARS, "never"])
+
+
+@given(text=st.text(alphabet="ab 予約", max_size=60), times=st.integers(1, 400))
+def test_no_word_and_no_pair_is_lost_where_a_long_text_is_cut(text: str, times: int) -> None:
+    once = set(terms_of([f"{text} {text}", text + text]))
+    long = set(terms_of([text * 2 * times]))
+    assert {one for one in terms_of([text + text]) if one.startswith(":")} <= long or times == 1
+    assert set(terms_of([f"{text} " * times])) <= once
+
+
+def test_words_of_nearly_every_call_count_in_names() -> None:
+    assert {"an", "will", "do"} <= set(terms_of(["an appointment"], names=["An Do", "Will Best"]))
+    assert "an" not in terms_of(["an appointment"])

@@ -13,6 +13,7 @@ import pytest
 from yarl import URL
 
 from tests.support.audio import mp3_of
+from tests.support.indexing import is_indexed
 from tests.support.service import Answer, Service, Tenant, missed, sample
 from tests.support.waiting import eventually
 
@@ -51,10 +52,6 @@ async def shown(tenant: Tenant, call_id: str) -> dict[str, Any]:
     answer = await tenant.get(f"/api/calls/{call_id}")
     assert answer.status == 200, answer.body
     return dict(answer.body["call"])
-
-
-async def is_indexed(service: Service) -> bool:
-    return await service.database["calls"].count_documents({"unindexed": {"$exists": True}}) == 0
 
 
 async def found(tenant: Tenant, search: str) -> list[str]:
@@ -232,12 +229,12 @@ async def test_a_changed_call_is_found_by_its_new_words_and_not_by_the_old(servi
     spoken = [{"role": "agent", "message": "Giraffe"}]
     call = missed(summary="An elephant called.", agentName="Old", transcript=spoken, callerName="Mia")
     call_id = await posted(tenant, call)
-    await eventually(lambda: is_indexed(service))
+    await eventually(lambda: is_indexed(service.database))
     for word in ("elephant", "giraffe", "old", "mia"):
         assert await found(tenant, word) == [call_id], word
     await amended(tenant, call["externalCallId"], summary="A tiger wrote.", transcript=WORDS)
     assert await found(tenant, "tiger") == [call_id]
-    await eventually(lambda: is_indexed(service))
+    await eventually(lambda: is_indexed(service.database))
     for word in ("tiger", "zebra", "old", "mia", call["fromNumber"][-4:]):
         assert await found(tenant, word) == [call_id], word
     for word in ("elephant", "giraffe"):

@@ -12,7 +12,6 @@ from tests.support.batches import COMMIT, WRITES, another_process, counts, event
 from tests.support.entries import caller, entry, recording
 from tether_rt.domain.call import UNKNOWN_CALLER
 from tether_rt.domain.events import call_updated, fetch_messages, recording_ready
-from tether_rt.domain.search_terms import call_terms
 from tether_rt.errors import NotFound, Unavailable
 from tether_rt.ingest.group_commit import GroupCommit
 from tether_rt.mongo import client as store
@@ -37,7 +36,6 @@ def summary(text: str) -> Callable[[CallDocument], Change | None]:
             events=[call_updated(ids_of(call), ["summary"], shown), fetch_messages(ids_of(call))],
             changed=["summary"],
             history={"summary": call["summary"]},
-            terms=call_terms((text,), ()),
         )
 
     return change
@@ -212,7 +210,7 @@ async def test_a_name_is_given_to_a_contact_that_has_none(writer: BatchWriter, d
     assert contact["name"] == UNKNOWN_CALLER
 
     def named(name: str) -> Amendment:
-        change = Change(set={"callerName": name}, changed=["callerName"], terms=[])
+        change = Change(set={"callerName": name}, changed=["callerName"])
         return amendment(one, lambda call: change, contact_id=contact["_id"], caller_name=name)
 
     await written(writer, named("Tom"))
@@ -222,7 +220,7 @@ async def test_a_name_is_given_to_a_contact_that_has_none(writer: BatchWriter, d
     assert found["name"] == "Tom"
     assert found["lastCallAt"] > contact["lastCallAt"]
     call = await stored(database, one)
-    assert (call["contactName"], call["newTerms"]) == ("Tom", ["tom"])
+    assert call["contactName"] == "Tom"
 
 
 async def test_a_contact_that_is_renamed_meanwhile_keeps_that_name(
@@ -235,10 +233,10 @@ async def test_a_contact_that_is_renamed_meanwhile_keeps_that_name(
     assert contact is not None
     async with another_process(mongodb_uri, database) as other:
         await database["contacts"].update_one({"_id": contact["_id"]}, {"$set": {"name": "Ann"}})
-        change = Change(set={"callerName": "Tom"}, changed=["callerName"], terms=["late"])
+        change = Change(set={"callerName": "Tom"}, changed=["callerName"])
         await written(other, amendment(one, lambda call: change, contact_id=contact["_id"], caller_name="Tom"))
     assert (await database["contacts"].find_one({"_id": contact["_id"]}) or {})["name"] == "Ann"
-    assert (await stored(database, one))["newTerms"] == ["late", "ann"]
+    assert (await stored(database, one))["contactName"] == "Ann"
 
 
 async def test_a_history_has_the_last_hundred_changes(writer: BatchWriter, database: store.Database) -> None:

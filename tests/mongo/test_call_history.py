@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from typing import Any
 
-import pytest
-
 from tests.support.entries import caller, entry
+from tests.support.indexing import index_all
 from tests.support.proxy import Passage, Proxy
 from tether_rt.mongo import client as store
 from tether_rt.mongo.batch_writer import BatchWriter
 from tether_rt.mongo.call_history import MOST_COUNTED, CallFilter, CallHistory
-from tether_rt.mongo.search_index import SearchBacklog, SearchIndexer
-
-
-async def index_all(database: store.Database, backlog: SearchBacklog) -> None:
-    indexer = SearchIndexer(database, backlog)
-    while await indexer.index():
-        pass
 
 
 async def test_a_filtered_list_is_counted_up_to_a_limit_and_says_so(database: store.Database) -> None:
@@ -40,14 +31,10 @@ async def test_a_filtered_list_is_counted_up_to_a_limit_and_says_so(database: st
     assert await total() == (MOST_COUNTED, False, 2)
 
 
-@pytest.mark.parametrize("max_unindexed", [1_000, 4])
-async def test_a_call_is_found_before_its_terms_are_indexed_while_they_are_and_afterwards(
-    database: store.Database, max_unindexed: int
-) -> None:
+async def test_a_call_is_found_before_it_is_indexed_while_it_is_and_afterwards(database: store.Database) -> None:
     whose, somebody_else = caller(), caller()
     writer = BatchWriter(database)
-    backlog = SearchBacklog()
-    history = CallHistory(database, backlog, max_unindexed=max_unindexed)
+    history = CallHistory(database)
     wanted: dict[str, Any] = {"fromNumber": "+442079460958", "agentName": "Zo\u00eb", "summary": "A parcel that was late"}
     written = [entry(whose, **wanted, callStartTime=f"2026-05-15T09:{minute}:00.000Z") for minute in range(10, 18)]
     newest_first = [one.call_id for one in reversed(written)]
@@ -71,16 +58,11 @@ async def test_a_call_is_found_before_its_terms_are_indexed_while_they_are_and_a
         assert nothing is not None
         assert (nothing.calls, nothing.total) == ([], 0)
 
-    await index_all(database, backlog)
-    await writer.write([*written, entry(whose, summary="late"), entry(somebody_else, **wanted)])
+    await writer.write(written[:5])
+    await index_all(database)
+    await writer.write([*written[5:], entry(whose, summary="late"), entry(somebody_else, **wanted)])
     await look()
-    backlog.enqueue((one.call_id for one in written[2:5]), datetime.now(UTC))
-    indexer = SearchIndexer(database, SearchBacklog(), swept_calls=3)
-    assert await indexer.index() == 3
-    assert await database["calls"].count_documents({"unindexed": {"$exists": True}}) == 7
-    await look()
-    await index_all(database, backlog)
-    assert await database["calls"].count_documents({"unindexed": {"$exists": True}}) == 0
+    await index_all(database)
     await look()
     await writer.close()
 
@@ -104,8 +86,8 @@ async def test_a_call_that_is_indexed_during_the_search_is_found(
     writer = BatchWriter(database)
     await writer.write([entry(whose, summary="parcel")])
     await writer.close()
-    # Calls without terms are looked for first, and then the page is read in its order.
-    once_before(b"startTime", lambda: index_all(database, SearchBacklog()), proxy)
+    # Calls behind the index are looked for first, and then the entries.
+    once_before(b"search\0", lambda: index_all(database), proxy)
     page = await CallHistory(proxied).page(whose.organization_id, CallFilter(search="parcel"), limit=50)
     assert proxy.look is None
     assert page is not None

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.entries import caller, entry, recording
+from tests.support.indexing import index_all
 from tether_rt.mongo import client as store
 from tether_rt.mongo.batch_writer import BatchWriter
 from tether_rt.mongo.call_history import CallFilter, CallHistory
@@ -21,7 +22,7 @@ from tether_rt.mongo.deliveries import Deliveries
 from tether_rt.mongo.feed import Feed
 from tether_rt.mongo.indexes import create_indexes
 from tether_rt.mongo.lookups import Lookups
-from tether_rt.mongo.search_index import SearchBacklog, SearchIndexer
+from tether_rt.mongo.search_index import SearchIndex
 from tether_rt.mongo.sessions import Sessions
 from tether_rt.mongo.sources import Sources
 from tether_rt.mongo.users import Users
@@ -55,6 +56,7 @@ async def filled(mongodb_uri: str) -> AsyncIterator[Filled]:
             changes: dict[str, Any] = {"externalCallId": str(number), "agentName": "Alex", "callerName": "Tom"}
             await writer.write([entry(whose, voice=recording(), **changes)])
     await writer.close()
+    await index_all(database)
     message = await database["messages"].find_one({"organizationId": WHOSE.organization_id})
     assert message is not None
     yield Filled(database, message["contactId"], message["conversationId"], message["_id"], message["callId"])
@@ -65,7 +67,8 @@ async def filled(mongodb_uri: str) -> AsyncIterator[Filled]:
 COLLECTIONS = {
     *("organizations", "users", "sources", "sessions", "counters"),
     *("contacts", "conversations", "calls", "messages", "call_changes", "peaks", "feed"),
-    *("deliveries", "delivery_bodies", "pending_recordings", "audit"),
+    *("deliveries", "delivery_bodies", "pending_recordings", "audit", "recording_copies"),
+    *("search", "search_positions", "leases"),
 }
 
 
@@ -111,6 +114,8 @@ async def test_processes_that_start_together_make_them_together(mongodb_uri: str
     ("collection", "keys"),
     [
         ("calls", [("organizationId", 1), ("terms", 1)]),
+        ("calls", [("organizationId", 1), ("numbers", 1), ("startTime", -1), ("_id", -1)]),
+        ("calls", [("unindexed", 1)]),
         ("calls", [("organizationId", 1), ("terms", 1), ("startTime", -1)]),
         ("calls", [("organizationId", 1), ("startTime", -1), ("_id", -1)]),
         ("calls", [("organizationId", 1), ("startTime", 1), ("status", 1), ("duration", 1), ("agentName", 1)]),
@@ -138,29 +143,6 @@ async def test_an_earlier_versions_index_of_numbers_makes_way_for_contacts_witho
         await writer.write([entry(WHOSE, fromNumber="anonymous"), entry(WHOSE, fromNumber="+442079460958")])
     assert await database["contacts"].count_documents({"number": {"$exists": False}}) == 2
     assert await database["contacts"].count_documents({"number": "+442079460958"}) == 1
-
-
-@pytest.mark.parametrize("behind", [[], [("startTime", -1)]])
-async def test_the_numbers_of_an_earlier_versions_calls_are_found_where_they_belong(
-    database: store.Database, behind: list[tuple[str, int]]
-) -> None:
-    calls = database["calls"]
-    whose = caller()
-    own = {"organizationId": whose.organization_id, "userId": whose.id}
-    earlier = {**own, "contactId": "c", "contactName": "Tom", "startTime": BEFORE}
-    await calls.drop_index("terms")
-    await calls.create_index([("organizationId", 1), ("terms", 1), *behind])
-    terms = ["14165550100", "0100", "2pm", "parcel", "_1"]
-    await calls.insert_many([{"_id": str(at), **earlier, "terms": terms} for at in range(3)])
-    await calls.insert_one({"_id": "waits", "newTerms": ["0100"], "unindexed": BEFORE})
-    for _ in range(2):
-        await create_indexes(database, 7)
-        indexed = await calls.find({"terms": {"$exists": True}}).to_list(None)
-        assert [call["numbers"] for call in indexed] == [["14165550100", "0100", "2pm"]] * 3
-        assert [call["terms"] for call in indexed] == [["parcel", "_1"]] * 3
-    page = await CallHistory(database).page(whose.organization_id, CallFilter(search="parcel 0100"), limit=50)
-    assert page is not None
-    assert page.total == 3
 
 
 async def test_making_them_again_waits_for_no_transaction(database: store.Database) -> None:
@@ -216,21 +198,6 @@ def known(query: Callable[[Lookups], Awaitable[object]]) -> Query:
     return run
 
 
-async def index_terms(filled: Filled) -> SearchBacklog:
-    """Give every marked call its search terms; return a backlog that knows so."""
-    backlog = SearchBacklog()
-    indexer = SearchIndexer(filled.database, backlog)
-    while await indexer.index():
-        pass
-    return backlog
-
-
-async def history_of_indexed(filled: Filled) -> None:
-    await CallHistory(filled.database, await index_terms(filled)).page(
-        WHOSE.organization_id, CallFilter(search="alex 4165"), limit=50
-    )
-
-
 async def batch(filled: Filled) -> None:
     writer = BatchWriter(filled.database)
     await writer.write([entry(whose, fromNumber="+14165550100") for whose in (WHOSE, caller())])
@@ -246,7 +213,6 @@ SORTED: dict[str, Query] = {
     "history of a direction": history(direction="inbound"),
     "history of an agent": history(agent_name="Alex"),
     "contacts": contacts(None),
-    "contacts found": contacts("4165"),
     "messages": messages(lambda filled: None),
     "messages before a time": messages(lambda filled: AFTER),
     "messages before another": messages(lambda filled: filled.message_id),
@@ -273,9 +239,10 @@ COUNTED: dict[str, Query] = {
     "verdicts of a source's deliveries": verdicts,
 }
 FOUND: dict[str, Query] = {
-    "history found among calls that wait": history(search="alex 4165"),
-    "history found": history_of_indexed,
-    "calls that wait for their search terms": index_terms,
+    "history found": history(search="alex 4165"),
+    "calls behind the index": lambda filled: SearchIndex(filled.database).behind(WHOSE.organization_id),
+    "entries forgotten": lambda filled: SearchIndex(filled.database).forget(WHOSE.organization_id, ["a" * 24]),
+    "contacts found": contacts("4165"),
     "duplicates": known(lambda known: known.calls([(WHOSE.id, "1"), (WHOSE.id, "2"), ("u", "1")])),
     "committed": known(lambda known: known.committed(["a" * 24, "b" * 24])),
     "history before a call": lambda filled: CallHistory(filled.database).page(
@@ -286,9 +253,6 @@ FOUND: dict[str, Query] = {
     "one call with its recording": lambda filled: Calls(filled.database).with_recording_key(WHOSE.organization_id, "a" * 24),
     "one waveform": lambda filled: Waveforms(filled.database).find("a" * 24, 1),
     "one contact": lambda filled: Contacts(filled.database).contact(WHOSE.organization_id, filled.contact_id),
-    "a contact's name indexed": lambda filled: Contacts(filled.database).index_name(
-        WHOSE.organization_id, filled.contact_id, "Tom"
-    ),
     "one call": lambda filled: CallHistory(filled.database).get(WHOSE.organization_id, "a" * 24),
     "one recording": lambda filled: Calls(filled.database).recording("a" * 24),
     "a batch": batch,
@@ -323,18 +287,6 @@ async def test_no_query_reads_a_whole_collection(filled: Filled, name: str) -> N
 async def test_no_page_is_sorted_in_memory(filled: Filled, name: str) -> None:
     seen = await plans(filled.database, SORTED[name](filled))
     assert [plan["command"] for plan in seen if plan.get("hasSortStage")] == []
-
-
-async def test_of_the_calls_with_a_number_none_is_read_but_those_of_the_page(database: store.Database) -> None:
-    whose = caller()
-    writer = BatchWriter(database)
-    wanted: dict[str, Any] = {"fromNumber": "+442079460958", "callStartTime": "2026-05-15T09:00:00.000Z"}
-    await writer.write([*(entry(whose) for _ in range(200)), *(entry(whose, **wanted) for _ in range(50))])
-    await writer.close()
-    backlog = await index_terms(Filled(database, "", "", "", ""))
-    found = CallHistory(database, backlog).page(whose.organization_id, CallFilter(search="0958"), limit=5)
-    seen = await plans(database, found)
-    assert [plan["docsExamined"] for plan in seen if "sort" in plan["command"]] == [5]
 
 
 @pytest.mark.parametrize("name", COUNTED)

@@ -1,380 +1,394 @@
-"""Search terms are written after their calls: all of them, whatever happens, and without keeping ingest from its work."""
+"""The search index is one more reader of the feed: it has every call in the end, whatever happens, and costs ingest nothing."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from bson import encode
-from pymongo.errors import BulkWriteError
 
-from tests.conftest import settings_on
 from tests.support.entries import caller, entry
+from tests.support.indexing import index_all, is_indexed
 from tests.support.proxy import Passage, Proxy
-from tests.support.service import missed, running
-from tether_rt.domain.search_terms import MAX_PAIRS, MAX_TERMS
+from tether_rt.domain.events import call_updated
 from tether_rt.domain.source import Source
 from tether_rt.mongo import client as store
+from tether_rt.mongo.amendments import Amendment, Change, ids_of
+from tether_rt.mongo.batch_contacts import Rename
 from tether_rt.mongo.batch_writer import BatchWriter
 from tether_rt.mongo.call_history import CallFilter, CallHistory
-from tether_rt.mongo.contacts import Contacts
-from tether_rt.mongo.search_index import SearchBacklog, SearchIndexer
+from tether_rt.mongo.documents import CallDocument
+from tether_rt.mongo.search_feeder import SearchFeeder
+from tether_rt.mongo.search_index import EntryDocument, SearchIndex
 
-LONG_AGO = datetime(2026, 5, 15, tzinfo=UTC)
-MARKED = {"unindexed": {"$exists": True}}
-MAX_DOCUMENT_BYTES = 16 << 20
-
-
-async def store_spoken(database: store.Database, count: int, backlog: SearchBacklog | None = None) -> None:
-    """Store calls in each of which another word is spoken; they are announced to the backlog, if one is given."""
-    whose = caller()
-    writer = BatchWriter(database, backlog.enqueue) if backlog else BatchWriter(database)
-    turns = [[{"role": "agent", "message": f"word{number} again"}] for number in range(count)]
-    await writer.write([entry(whose, transcript=turn) for turn in turns])
-    await writer.close()
+EARLIER = ["terms", "numbers", "newTerms", "unindexed"]
 
 
-async def index_all(indexer: SearchIndexer) -> None:
-    """Index until no more marked calls are known."""
-    while await indexer.index():
-        pass
+def spoken(*said: str) -> list[dict[str, str]]:
+    return [{"role": "agent", "message": message} for message in said]
 
 
-async def with_word(database: store.Database, word: str) -> int:
-    return await database["calls"].count_documents({"terms": word})
-
-
-async def marked(database: store.Database) -> int:
-    return await database["calls"].count_documents(MARKED)
-
-
-async def found(database: store.Database, whose: str, search: str) -> list[str]:
-    page = await CallHistory(database).page(whose, CallFilter(search=search), limit=50)
+async def found(database: store.Database, whose: Source, search: str, **narrowed: Any) -> list[str]:
+    page = await CallHistory(database).page(whose.organization_id, CallFilter(search=search, **narrowed), limit=200)
     assert page is not None
+    assert page.total == len(page.calls)
     return [call["_id"] for call in page.calls]
 
 
+async def entries(database: store.Database) -> list[dict[str, Any]]:
+    return await database["search"].find().sort("_id", 1).to_list(None)
+
+
 @pytest.mark.parametrize("page_bytes", [1, 4_000, 1 << 20])
-async def test_a_marked_call_is_found_by_its_words_and_its_mark_is_gone(database: store.Database, page_bytes: int) -> None:
-    await store_spoken(database, 70)
-    assert await with_word(database, "word69") == 0
-    await index_all(SearchIndexer(database, SearchBacklog(), page_bytes=page_bytes))
-    assert [await with_word(database, f"word{number}") for number in range(70)] == [1] * 70
-    assert await with_word(database, "again") == 70
-    assert await marked(database) == 0
+async def test_what_was_said_is_found_once_it_is_indexed(
+    database: store.Database, writer: BatchWriter, page_bytes: int
+) -> None:
+    whose = caller()
+    await writer.write([entry(whose, transcript=spoken(f"word{number:02d} again")) for number in range(70)])
+    assert await found(database, whose, "word69") == []
+    await index_all(database, SearchFeeder(database, page_bytes=page_bytes))
+    assert [len(await found(database, whose, f"word{number:02d}")) for number in range(70)] == [1] * 70
+    assert len(await found(database, whose, "again")) == 70
 
 
-async def test_calls_with_more_words_than_one_answer_of_mongodb_holds_are_all_indexed(database: store.Database) -> None:
+async def test_the_last_word_of_three_hours_is_found(database: store.Database, writer: BatchWriter) -> None:
+    whose = caller()
+    turns = [f"turn{number} " + "they spoke of many things and of nothing " * 3 for number in range(1_999)]
+    long = entry(whose, transcript=spoken(*turns, "Zirconium at last, 明日の予約"))
+    await writer.write([long, entry(whose)])
+    await index_all(database)
+    for search in ("zirconium", "turn1998", "turn0", '"zirconium at last"', "予約", "明日の予約"):
+        assert await found(database, whose, search) == [long.call_id], search
+    assert await found(database, whose, "last zirconium") == [long.call_id]
+    assert await found(database, whose, '"last zirconium"') == []
+    assert await found(database, whose, "予約明日") == []
+
+
+async def test_calls_larger_than_an_answer_of_mongodb_are_all_indexed(database: store.Database, writer: BatchWriter) -> None:
     """Six of 5 MB are 30 MB, and an answer has 16."""
     whose = caller()
-    backlog = SearchBacklog()
-    indexer = SearchIndexer(database, backlog)
-    await index_all(indexer)
-    turns = [{"role": "agent", "message": "a word and another one " * 40} for _ in range(5_500)]
+    turns = ["a word and another one " * 40 for _ in range(5_500)]
     for number in range(6):
-        writer = BatchWriter(database, backlog.enqueue)
-        await writer.write([entry(whose, transcript=[{"role": "user", "message": f"rare{number:02d}"}, *turns])])
-        await writer.close()
-    await index_all(indexer)
-    assert await marked(database) == 0
-    assert [len(await found(database, whose.organization_id, f"rare{number:02d}")) for number in range(6)] == [1] * 6
+        await writer.write([entry(whose, transcript=spoken(f"rare{number:02d}", *turns))])
+    await index_all(database)
+    assert [len(await found(database, whose, f"rare{number:02d}")) for number in range(6)] == [1] * 6
 
 
-async def test_calls_with_the_most_words_are_indexed_at_the_first_try(database: store.Database) -> None:
-    # 16,384 entries for one index, which MongoDB holds in pages that it may try to write at each of them.
-    whose = caller()
-    writer = BatchWriter(database)
-    await writer.write(
-        [
-            entry(
-                whose,
-                summary=" ".join(f"word{number}x{word}" for word in range(MAX_TERMS)),
-                transcript=[{"role": "agent", "message": " ".join(f"said{number}x{word}" for word in range(MAX_TERMS))}],
-            )
-            for number in range(32)
-        ]
-    )
-    await writer.close()
-    await index_all(SearchIndexer(database, SearchBacklog()))
-    by_size = [{"$group": {"_id": {"$size": {"$concatArrays": ["$terms", "$numbers"]}}, "calls": {"$sum": 1}}}]
-    assert await database["calls"].aggregate(by_size).to_list(None) == [{"_id": 2 * MAX_TERMS, "calls": 32}]
-
-
-async def test_calls_with_the_most_pairs_of_characters_are_indexed_at_the_first_try(database: store.Database) -> None:
-    whose = caller()
-    writer = BatchWriter(database)
-    said = ["".join(chr(0x4E00 + number * 600 + at % 600 * (1 + at // 600)) for at in range(1_200)) for number in range(32)]
-    await writer.write([entry(whose, transcript=[{"role": "agent", "message": text}]) for text in said])
-    await writer.close()
-    await index_all(SearchIndexer(database, SearchBacklog()))
-    assert await marked(database) == 0
-    assert await database["calls"].count_documents({f"terms.{MAX_PAIRS - 1}": {"$exists": True}}) == 32
-    assert len(await found(database, whose.organization_id, said[31][400:410])) == 1
-
-
-async def test_calls_with_terms_of_an_earlier_version_are_found_as_before(database: store.Database) -> None:
-    await store_spoken(database, 1)
-    (call,) = await database["calls"].find().to_list(None)
-    terms = ["明日の予約を確認したいです", "क", "त", "ब", "donau", "dampf", "schiff", "muller"]
-    numbers = ["14165550199", "4165550199", "5550199", "0199", "4711"]
-    earlier = {"$set": {"terms": terms, "numbers": numbers}, "$unset": {"unindexed": "", "newTerms": ""}}
-    await database["calls"].update_one({}, earlier)
-    for search in (
-        "明日の予約",
-        "किताब",
-        "donau\u00addampf",
-        "Müller",
-        "5550199",
-        "555-0199",
-        "(416) 555-0199",
-        "+1 416 555 0199",
-    ):
-        assert await found(database, call["organizationId"], search) == [call["_id"]], search
-    for search in ("4711", "0199", "41655", "muller 0199"):
-        assert await found(database, call["organizationId"], search) == [call["_id"]], search
-    assert await found(database, call["organizationId"], "予約") == []
-
-
-async def test_a_call_that_an_earlier_version_marked_is_indexed_and_keeps_its_words(database: store.Database) -> None:
-    await store_spoken(database, 1)
-    earlier = {"$set": {"unindexed": True, "terms": ["parcel"]}, "$unset": {"newTerms": ""}}
-    await database["calls"].update_one({}, earlier)
-    await index_all(SearchIndexer(database, SearchBacklog()))
-    assert await with_word(database, "parcel") == await with_word(database, "word0") == 1
-    assert await marked(database) == 0
-
-
-async def test_a_contacts_new_name_is_not_lost_while_its_call_is_indexed(
-    database: store.Database, proxied: store.Database, proxy: Proxy
+async def test_a_call_behind_the_index_is_found_by_name_number_id_and_summary(
+    database: store.Database, writer: BatchWriter
 ) -> None:
-    await store_spoken(database, 2)
-    one, other = await database["calls"].find().to_list(None)
+    whose = caller()
+    await writer.write([entry(whose, summary="A parcel")])
+    await index_all(database)
+    new = entry(
+        whose,
+        summary="A giraffe called",
+        callerName="Will Best",
+        agentName="Zoë",
+        fromNumber="+442079460958",
+        externalCallId="crm-4711",
+    )
+    await writer.write([new])
+    call = await database["calls"].find_one({"_id": new.call_id})
+    assert call is not None
+    searches = ("giraffe", "will", "will best", "zoe", "020 7946 0958", "crm-4711", "id:crm-4711", new.call_id, "agent:zoë")
+    for search in (*searches, call["conversationId"], '"giraffe called"', "giraffe -parcel"):
+        assert await found(database, whose, search) == [new.call_id], search
+    assert await found(database, whose, "giraffe -best") == []
+    await index_all(database)
+    for search in (*searches, call["conversationId"], '"giraffe called"', "giraffe -parcel"):
+        assert await found(database, whose, search) == [new.call_id], search
+    assert await found(database, whose, "giraffe -best") == await found(database, caller(), "giraffe") == []
 
-    async def rename(call: dict[str, Any], name: str) -> None:
-        await database["contacts"].update_one({"_id": call["contactId"]}, {"$set": {"name": name}})
-        await Contacts(database).index_name(call["organizationId"], call["contactId"], name)
 
-    await rename(other, "Flat 9c Becker")
-    await database["calls"].update_many({}, {"$set": {"unindexed": LONG_AGO}})
-    backlog = SearchBacklog()
-    indexer = SearchIndexer(proxied, backlog)
+async def test_a_search_is_narrowed_like_a_list(database: store.Database, writer: BatchWriter) -> None:
+    whose = caller()
+    calls = [entry(whose, summary=f"parcel {'odd' if number % 2 else 'even'}", agentName=f"A{number}") for number in range(6)]
+    await writer.write(calls[:3])
+    await index_all(database)
+    await writer.write(calls[3:])
+    for _ in range(2):
+        assert await found(database, whose, "parcel", agent_name="A1") == [calls[1].call_id]
+        assert await found(database, whose, "parcel", agent_name="A4") == [calls[4].call_id]
+        assert len(await found(database, whose, '"parcel even"', status="no-answer")) == 3
+        assert await found(database, whose, "parcel", status="busy") == []
+        await index_all(database)
 
-    async def rename_before_the_update(passage: Passage, up: bool, piece: bytes) -> bool:
-        if up and b"\x02update\x00" in piece:
+
+def test_an_entry_has_every_field_that_a_list_is_narrowed_by() -> None:
+    every = CallFilter(**dict.fromkeys(CallFilter.__dataclass_fields__, 1))  # type: ignore[arg-type]
+    assert every.query("o").keys() <= EntryDocument.__annotations__.keys()
+
+
+async def test_fields_of_metadata_are_found(database: store.Database, writer: BatchWriter) -> None:
+    whose = caller()
+    gold = entry(whose, metadata={"plan": "very gold", "order": {"id": 4711}, "vip": True, "$ref": {"$id": 1}})
+    silver = entry(whose, metadata={"plan": "silver"}, summary="gold")
+    await writer.write([gold, silver])
+    await index_all(database)
+    for search in ('plan:"very gold"', "plan:gold", "order.id:4711", "vip:true", "gold -silver plan:gold"):
+        assert await found(database, whose, search) == [gold.call_id], search
+    assert await found(database, whose, "plan:silver") == [silver.call_id]
+    assert set(await found(database, whose, "gold")) == {gold.call_id, silver.call_id}
+
+
+def amended(whose: Source, call_id: str, **values: Any) -> Amendment:
+    def change(call: CallDocument) -> Change:
+        return Change(values, [call_updated(ids_of(call), list(values), {**call, **values})], list(values))
+
+    return Amendment(whose.organization_id, call_id, change, source_id=whose.id)
+
+
+async def test_a_changed_call_is_found_by_what_it_says_now(database: store.Database, writer: BatchWriter) -> None:
+    whose = caller()
+    one = entry(whose, summary="An elephant", transcript=spoken("a giraffe"))
+    await writer.write([one])
+    await index_all(database)
+    await writer.write([amended(whose, one.call_id, summary="A zebra", transcription=spoken("a lion"))])
+    assert await found(database, whose, "zebra") == [one.call_id]
+    assert await found(database, whose, "elephant") == []
+    await index_all(database)
+    assert await found(database, whose, "lion zebra") == [one.call_id]
+    assert await found(database, whose, "elephant") == await found(database, whose, "giraffe") == []
+
+
+async def test_calls_are_found_by_their_contacts_new_name(database: store.Database, writer: BatchWriter) -> None:
+    whose = caller()
+    calls = [entry(whose, fromNumber="+442079460958") for _ in range(70)]
+    await writer.write(calls)
+    await index_all(database)
+    contact = await database["contacts"].find_one()
+    assert contact is not None
+    await writer.write([Rename(whose.organization_id, contact["_id"], "Becker, Flat 9c")])
+    for _ in range(2):
+        assert len(await found(database, whose, "becker 9c")) == 70
+        await index_all(database)
+
+
+async def test_a_call_that_is_gone_is_forgotten(database: store.Database, writer: BatchWriter) -> None:
+    whose = caller()
+    first, second, third = (entry(whose, summary="parcel") for _ in range(3))
+    await writer.write([first, second, third])
+    await index_all(database)
+    index = SearchIndex(database)
+    assert await index.forget(caller().organization_id, [first.call_id]) == 0
+    assert await index.forget(whose.organization_id, [first.call_id, "f" * 24]) == 1
+    assert await found(database, whose, "parcel") == [third.call_id, second.call_id]
+    await writer.write([amended(whose, second.call_id, summary="x")])  # any event about it
+    await database["calls"].delete_one({"_id": second.call_id})
+    await index_all(database)
+    assert [one["_id"] for one in await entries(database)] == [third.call_id]
+
+
+async def test_an_index_is_fed_by_one_process_at_a_time(database: store.Database, writer: BatchWriter) -> None:
+    one, other = SearchFeeder(database), SearchFeeder(database)
+    await one.step()
+    await writer.write([entry(caller(), summary="parcel")])
+    assert await other.step() > 0
+    assert not await is_indexed(database)
+    await one.step()
+    assert await is_indexed(database)
+    await writer.write([entry(caller(), summary="parcel")])
+    await one.release()
+    await index_all(database, other)
+    assert len(await entries(database)) == 2
+
+
+async def test_a_process_that_hung_while_another_took_over_writes_nothing(
+    database: store.Database, proxied: store.Database, proxy: Proxy, writer: BatchWriter
+) -> None:
+    whose = caller()
+    one = entry(whose, summary="elephant")
+    await writer.write([one])
+    hung = SearchFeeder(proxied)
+
+    async def take_over() -> None:
+        await database["leases"].delete_many({})
+        await writer.write([amended(whose, one.call_id, summary="zebra")])
+        await index_all(database)
+
+    once_before(b"search_positions\0\x03query", take_over, proxy)
+    await hung.step()
+    await hung.step()
+    assert proxy.look is None
+    assert await is_indexed(database)
+    assert await found(database, whose, "zebra") == [one.call_id]
+    (written,) = await entries(database)
+    assert "elephant" not in written["terms"]
+
+
+def once_before(mark: bytes, do: Callable[[], Awaitable[object]], proxy: Proxy) -> None:
+    async def look(passage: Passage, up: bool, piece: bytes) -> bool:
+        if up and mark in piece:
             proxy.look = None
-            await rename(one, "Room 12b Becker")
+            await do()
         return True
 
-    proxy.look = rename_before_the_update
-    assert await indexer.index() == 2
-    assert proxy.look is None
-    assert [call["_id"] async for call in database["calls"].find(MARKED)] == [one["_id"]]
-    assert backlog.waiting_since <= LONG_AGO, "a search reads the call for as long as it is marked"
-    assert await indexer.index() > 0, "without a sweep, which may be a minute away"
-    assert await with_word(database, "becker") == await with_word(database, "again") == 2
-    for search, call in (("room 12b", one), ("12b", one), ("flat 9c", other), ("9c", other)):
-        assert await found(database, call["organizationId"], search) == [call["_id"]]
+    proxy.look = look
 
 
-def is_a_minute_ago(at: datetime) -> bool:
-    return timedelta(seconds=60) < datetime.now(UTC) - at < timedelta(minutes=2)
-
-
-async def test_it_is_known_since_when_calls_are_marked(database: store.Database) -> None:
-    backlog = SearchBacklog()
-    indexer = SearchIndexer(database, backlog)
-    assert backlog.waiting_since.year == 1970, "nobody has looked yet for what another process may have left"
-    await store_spoken(database, 40)
-    await database["calls"].update_one({"newTerms": {"$exists": True}}, {"$set": {"unindexed": LONG_AGO}})
-    while await marked(database):
-        assert await indexer.index()
-        assert not await marked(database) or backlog.waiting_since == LONG_AGO
-    assert is_a_minute_ago(backlog.waiting_since)
-    await store_spoken(database, 1, backlog)
-    assert is_a_minute_ago(backlog.waiting_since)
-    backlog.enqueue(["a" * 24], LONG_AGO)
-    assert backlog.waiting_since == LONG_AGO
-    await index_all(indexer)
-    assert is_a_minute_ago(backlog.waiting_since)
-
-
-async def test_calls_of_another_process_are_found_by_their_marks(database: store.Database) -> None:
-    backlog = SearchBacklog()
-    indexer = SearchIndexer(database, backlog, sweep_every_s=0)
-    await index_all(indexer)
-    await store_spoken(database, 3, backlog)
-    await store_spoken(database, 2)
-    await index_all(indexer)
-    assert await marked(database) == 0
-
-
-async def test_more_marked_calls_than_one_sweep_finds_are_found_by_the_next(database: store.Database) -> None:
-    await store_spoken(database, 25)
-    await index_all(SearchIndexer(database, SearchBacklog(), swept_calls=10))
-    assert await marked(database) == 0
-
-
-async def test_calls_that_the_backlog_has_no_room_for_are_found_by_their_marks(database: store.Database) -> None:
-    backlog = SearchBacklog(max_calls=4)
-    indexer = SearchIndexer(database, backlog)
-    await index_all(indexer)
-    await store_spoken(database, 6, backlog)
-    backlog.enqueue(["a" * 24], LONG_AGO)
-    await indexer.index()
-    assert backlog.waiting_since == LONG_AGO
-    await index_all(indexer)
-    assert await marked(database) == 0
-
-
-async def test_calls_are_tried_again_after_mongodb_was_away(
-    database: store.Database, proxied: store.Database, proxy: Proxy
+async def test_a_feeder_that_is_cut_off_at_any_moment_leaves_nothing_out_and_nothing_twice(
+    database: store.Database, proxied: store.Database, proxy: Proxy, writer: BatchWriter
 ) -> None:
-    backlog = SearchBacklog()
-    indexer = SearchIndexer(proxied, backlog)
-    await index_all(indexer)
-    await store_spoken(database, 2, backlog)
-    await proxy.refuse()
-    with pytest.raises(store.DriverError) as away:
-        await indexer.index()
-    assert store.unavailable(away.value) is not None
-    await proxy.listen()
-    await index_all(indexer)
-    assert await marked(database) == 0
+    whose = caller()
+    first = [entry(whose, transcript=spoken(f"word{number} again")) for number in range(5)]
+    await writer.write(first)
+    await index_all(database)
+    await writer.write([entry(whose, transcript=spoken("never")), amended(whose, first[0].call_id, summary="zebra")])
+    before = await entries(database), await database["search_positions"].find().to_list(None)
+    await index_all(database)
+    wanted = [{**one, "_id": ""} for one in await entries(database)]
+    left = 0
+    for moment in range(1, 200):
+        await database["search"].delete_many({})
+        await database["search"].insert_many(before[0])
+        await database["search_positions"].delete_many({})
+        await database["search_positions"].insert_many(before[1])
+        left = moment
+
+        async def cut_off(passage: Passage, up: bool, piece: bytes) -> bool:
+            nonlocal left
+            left -= not any(name in piece for name in (b"hello", b"isMaster", b"isWritablePrimary"))
+            return left > 0
+
+        proxy.look = cut_off
+        with suppress(store.DriverError):
+            await SearchFeeder(proxied).step()
+        proxy.look = None
+        await database.client.admin.command("killAllSessions", [])  # a server ends abandoned transactions after 2 s
+        await database["leases"].delete_many({})
+        await index_all(database)
+        assert [{**one, "_id": ""} for one in await entries(database)] == wanted, moment
+        if left > 0:
+            break
+    assert moment > 10
 
 
-async def test_a_call_that_mongodb_refuses_does_not_block_the_others(database: store.Database) -> None:
-    """A document that is as large as it may be has no room for its terms."""
-    backlog = SearchBacklog()
-    indexer = SearchIndexer(database, backlog)
-    await index_all(indexer)
-    full = {"_id": "full", "unindexed": LONG_AGO, "newTerms": ["parcel"], "transcription": [{"message": "boiler"}], "rest": ""}
-    await database["calls"].insert_one({**full, "rest": "x" * (MAX_DOCUMENT_BYTES - len(encode(full)))})
-    backlog.enqueue(["full"], LONG_AGO)
-    await store_spoken(database, 3, backlog)
-    with pytest.raises(BulkWriteError):
-        await index_all(indexer)
-    await index_all(indexer)
-    assert [call["_id"] async for call in database["calls"].find(MARKED, {"_id": 1})] == ["full"]
-    assert await with_word(database, "again") == 3
+async def test_documents_of_earlier_versions_are_indexed_although_their_events_are_gone(
+    database: store.Database, writer: BatchWriter
+) -> None:
+    whose = caller()
+    calls = [entry(whose, summary=f"parcel{number}", callerName="Ann", fromNumber="+442079460958") for number in range(150)]
+    await writer.write(calls[:128])
+    await writer.write(calls[128:])
+    await database["feed"].delete_many({})
+    await database["contacts"].update_many({}, {"$unset": {"terms": ""}})
+    await database["calls"].update_many({}, {"$set": {"terms": ["old"], "numbers": ["0958"], "unindexed": datetime.now(UTC)}})
+    await index_all(database)
+    assert [len(await found(database, whose, f"parcel{number}")) for number in (0, 77, 149)] == [1, 1, 1]
+    contact = await database["contacts"].find_one()
+    assert contact is not None
+    assert contact["terms"]
+    assert await found(database, whose, "old") == []
+
+
+async def test_a_log_that_has_a_gap_behind_the_position_is_built_anew(database: store.Database, writer: BatchWriter) -> None:
+    whose = caller()
+    await writer.write([entry(whose, summary="parcel")])
+    await index_all(database)
+    lost = entry(whose, summary="giraffe")
+    await writer.write([lost])
+    await database["feed"].delete_many({})
+    await writer.write([entry(whose, summary="parcel")])
+    await index_all(database)
+    assert await found(database, whose, "giraffe") == [lost.call_id]
+    assert len(await found(database, whose, "parcel")) == 2
+
+
+@pytest.mark.parametrize("has_feed", [True, False])
+async def test_an_index_that_is_emptied_is_built_while_it_is_followed(
+    database: store.Database, writer: BatchWriter, has_feed: bool
+) -> None:
+    whose = caller()
+    await writer.write([entry(whose, summary="parcel") for _ in range(100)])
+    feeder = SearchFeeder(database)
+    await feeder.step()
+    await index_all(database, feeder)
+    if not has_feed:
+        await database["feed"].delete_many({})
+    await SearchIndex(database).forget_all()
+    assert await entries(database) == []
+    await feeder.release()
+    await feeder.step()
+    new = entry(whose, summary="parcel and giraffe")
+    await writer.write([new])
+    await index_all(database, feeder)
+    assert len(await found(database, whose, "parcel")) == 101
+    assert await found(database, whose, "giraffe") == [new.call_id]
+
+
+async def test_an_entry_that_mongodb_refuses_does_not_block_the_others(
+    database: store.Database, writer: BatchWriter, caplog: pytest.LogCaptureFixture
+) -> None:
+    whose = caller()
+    refused = {"collMod": "search", "validator": {"terms": {"$ne": "poison"}}}
+    await database.command(refused)
+    await writer.write([entry(whose, summary="poison" if number == 3 else "parcel") for number in range(7)])
+    await index_all(database)
+    assert len(await entries(database)) == 6
+    assert "search_entry_refused" in [record.getMessage() for record in caplog.records]
 
 
 class Stop(Exception):
-    """Ends an indexer that runs."""
+    """Ends a feeder that runs."""
 
 
-async def pauses_of(
-    database: store.Database, backlog: SearchBacklog, pauses: int, pause: Callable[[], Awaitable[object]]
-) -> list[float]:
-    """Run an indexer until it has paused that often; return for how many seconds it wanted to each time."""
-    wanted: list[float] = []
+async def test_a_feeder_waits_for_a_mongodb_that_is_away(
+    database: store.Database, proxied: store.Database, proxy: Proxy, writer: BatchWriter, caplog: pytest.LogCaptureFixture
+) -> None:
+    await writer.write([entry(caller(), summary="parcel")])
+    await proxy.refuse()
+    pauses: list[float] = []
 
     async def sleep(seconds: float) -> None:
-        wanted.append(seconds)
-        if len(wanted) == pauses:
+        pauses.append(seconds)
+        if len(pauses) == 1:
+            await proxy.listen()
+        elif await is_indexed(database):
             raise Stop
-        await pause()
 
     with pytest.raises(Stop):
-        await SearchIndexer(database, backlog, sleep=sleep).run()
-    return wanted
+        await SearchFeeder(proxied, sleep=sleep).run()
+    assert pauses[0] == 1.0
+    assert "words_not_indexed" in [record.getMessage() for record in caplog.records if record.name == "tether.store"]
 
 
-async def test_an_indexer_waits_for_a_mongodb_that_is_away(
-    database: store.Database, proxied: store.Database, proxy: Proxy, caplog: pytest.LogCaptureFixture
-) -> None:
-    await store_spoken(database, 1)
-    await proxy.refuse()
-    # The first pause is after the failure, the second when nothing is left to do.
-    assert await pauses_of(proxied, SearchBacklog(), 2, proxy.listen) == [1.0, 1.0]
-    assert [record.getMessage() for record in caplog.records if record.name == "tether.store"] == ["words_not_indexed"]
-    assert await with_word(database, "word0") == 1
+async def test_a_feeder_rests_while_calls_are_stored_and_not_otherwise(database: store.Database, writer: BatchWriter) -> None:
+    whose = caller()
+    feeder = SearchFeeder(database)
+    await writer.write([entry(whose) for _ in range(100)])
+    assert await feeder.step() == 0.0
+    await writer.write([entry(whose)])
+    assert await feeder.step() > 0.0
 
 
-async def test_an_idle_server_indexes_without_a_rest_and_then_looks_every_second(database: store.Database) -> None:
-    await store_spoken(database, 64)
-    assert await pauses_of(database, SearchBacklog(), 2, lambda: asyncio.sleep(0)) == [1.0, 1.0]
-    assert await marked(database) == 0
-
-
-@asynccontextmanager
-async def other_calls_being_stored(backlog: SearchBacklog) -> Any:
-    """Report a stored batch, of which no call is marked, at every turn of the event loop."""
-
-    async def report() -> None:
-        while True:
-            backlog.enqueue([], datetime.now(UTC))
-            await asyncio.sleep(0)
-
-    task = asyncio.create_task(report())
-    yield
-    task.cancel()
-
-
-async def test_a_server_that_stores_calls_rests_after_each_batch_of_the_index(database: store.Database) -> None:
-    await store_spoken(database, 64)
-    backlog = SearchBacklog()
-    async with other_calls_being_stored(backlog):
-        rest, another, look, _ = await pauses_of(database, backlog, 4, lambda: asyncio.sleep(0))
-    assert rest > 0
-    assert another > 0
-    assert look == 1.0
-    assert await marked(database) == 0
-
-
-async def test_a_full_backlog_has_room_again_once_calls_are_indexed(database: store.Database) -> None:
-    backlog = SearchBacklog(full_calls=3)
-    for count, is_full in ((2, False), (1, True)):
-        await store_spoken(database, count, backlog)
-        assert backlog.is_full() is is_full
-    await index_all(SearchIndexer(database, backlog))
-    assert not backlog.is_full()
-
-
-def _two(whose: Source) -> list[Any]:
-    said = [{"role": "user", "message": "About the boiler again"}, {"role": "agent", "message": ""}]
-    more: dict[str, Any] = {
-        "summary": "Boiler makes noise",
-        "agentName": "Zoë",
-        "callerName": "Ann Bell",
-        "fromNumber": "+14165550199",
-    }
-    return [entry(whose, transcript=said, is_indexed=at_once, **more) for at_once in (True, False)]
-
-
-async def test_a_call_that_is_stored_with_its_terms_is_as_one_whose_terms_came_later(database: store.Database) -> None:
-    backlog = SearchBacklog()
-    writer = BatchWriter(database, backlog.enqueue)
-    both = _two(caller())
-    await writer.write(both)
-    await writer.close()
-    assert await marked(database) == 1
-    await index_all(SearchIndexer(database, backlog))
-    calls = [await database["calls"].find_one({"_id": one.call_id}) for one in both]
-    own = {"_id": 0, "callId": 0, "contactName": 0}
-    first, second = ({**call, **own} for call in calls if call is not None)
-    assert first == second
-    assert first["terms"] == ["ann", "bell", "zoe", "boiler", "makes", "noise", "again"]
-
-
-async def test_a_server_with_a_full_search_backlog_takes_a_call_with_its_terms_unless_it_is_large(
-    mongodb_uri: str, tmp_path: Path
-) -> None:
-    async with running(settings_on(mongodb_uri, tmp_path)) as service:
-        tenant, backlog, calls = await service.tenant(), service.server.app.search_backlog, service.database["calls"]
-        while True:
-            small, large = missed(transcript=[{"role": "user", "message": "A boiler"}]), missed(metadata={"a": "x" * 200_000})
-            backlog.enqueue([f"{number:024x}" for number in range(25_000)], datetime.now(UTC))  # of calls that are gone
-            ids = [(await tenant.post_call(call)).body["callId"] for call in (small, large)]
-            if backlog.is_full():  # so it was when the calls were taken, and they are behind 20,000 others
-                break
-        stored = {call["_id"]: call async for call in calls.find({"_id": {"$in": ids}})}
-        assert stored[ids[0]]["terms"] == ["boiler"]
-        assert "unindexed" not in stored[ids[0]]
-        assert "unindexed" in stored[ids[1]]
-        found = (await tenant.get("/api/calls/history?search=boiler")).body["calls"]
-        assert [call["callId"] for call in found] == ids[:1]
+async def test_pages_of_a_search_follow_each_other(database: store.Database, writer: BatchWriter) -> None:
+    whose = caller()
+    times = [f"2026-05-15T09:{minute:02d}:00.000Z" for minute in range(12)]
+    calls = [entry(whose, summary="parcel here", callStartTime=time) for time in times]
+    await writer.write(calls[::2])
+    await index_all(database)
+    await writer.write(calls[1::2])
+    newest_first = [one.call_id for one in reversed(calls)]
+    history = CallHistory(database)
+    for _ in range(2):
+        for search in ("parcel", '"parcel here"'):
+            seen: list[str] = []
+            before = None
+            for at in range(0, 12, 5):
+                page = await history.page(whose.organization_id, CallFilter(search=search), limit=5, before=before)
+                by_offset = await history.page(whose.organization_id, CallFilter(search=search), limit=5, offset=at)
+                assert page is not None
+                assert by_offset is not None
+                assert [call["_id"] for call in by_offset.calls] == [call["_id"] for call in page.calls]
+                assert by_offset.total == 12
+                seen += [call["_id"] for call in page.calls]
+                before = seen[-1]
+            assert seen == newest_first
+            every = [
+                call["_id"] async for part in history.every(whose.organization_id, CallFilter(search=search)) for call in part
+            ]
+            assert every == newest_first
+        await index_all(database)

@@ -27,9 +27,7 @@ def recording() -> Recording:
     return Recording(new_id(), f"recordings/{'0' * 24}/{digest}.mp3", "audio/mpeg", 123_456, digest, 31.3)
 
 
-def entry(
-    whose: Source, *, voice: Recording | None = None, fingerprint: str = "f", is_indexed: bool = False, **changes: Any
-) -> Entry:
+def entry(whose: Source, *, voice: Recording | None = None, fingerprint: str = "f", **changes: Any) -> Entry:
     """Return a call that nobody answered, from a number of its own, with these changes to its body."""
     body = {
         "direction": "inbound",
@@ -40,4 +38,4 @@ def entry(
         **changes,
     }
     call = completed_call(body, whose, now=NOW, fingerprint=fingerprint)
-    return Entry(new_id(), call, voice, call_elements(call, voice, is_indexed=is_indexed), is_indexed)
+    return Entry(new_id(), call, voice, call_elements(call, voice))

@@ -63,7 +63,6 @@ class ContactHandler(SessionHandler):
             raise BadRequest("name must not be empty", code="empty_value", field="name")
         organization_id = self.session.organization_id
         await self.group_commit.submit(Rename(organization_id, contact_id, name))
-        await self.people.index_name(organization_id, contact_id, name)
         self._show(await self.people.contact(organization_id, contact_id))
 
     def _show(self, contact: ContactDocument | None) -> None:

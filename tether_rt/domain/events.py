@@ -6,6 +6,7 @@ names and payloads of the events are described by `schemas/asyncapi.yaml`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple, TypedDict
@@ -25,6 +26,10 @@ MAX_NAME_CHARS: Final = 256
 MAX_SUMMARY_CHARS: Final = 16_384
 """Texts are cut at these lengths in events only: one event must stay far below the 1 MiB of unsent bytes at which a dashboard
 is closed, and JSON may need 6 bytes for a character. HTTP has the whole text."""
+
+HEAD_CHARS: Final = 128
+"""The beginning of an event's text that `event_head` needs; it has ASCII alone."""
+_HEAD: Final = re.compile(r'\{"event":"(\w+)","seq":[0-9]+,"id":"([0-9a-f]{24}):')
 
 
 class FeedSegment(TypedDict):
@@ -150,6 +155,12 @@ def event_text(event: Event, seq: int, at: str) -> str:
     if not is_first:
         event_id += f":{seq}"
     return orjson.dumps({"event": name, "seq": seq, "id": event_id, "at": at, "data": data}).decode()
+
+
+def event_head(text: str) -> tuple[str, str] | None:
+    """Return the name of an event, and the id of its call, or of its contact where it has no call; None for one of neither."""
+    found = _HEAD.match(text)
+    return (found[1], found[2]) if found is not None else None
 
 
 def _ids(ids: CallIds) -> dict[str, Any]:

@@ -11,13 +11,8 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
-from typing import Final, TypeVar
+from typing import Final
 
-MAX_TERMS: Final = 256
-"""Words and forms of numbers from a call's names, numbers and summary, and as many again from its transcript: each is an index
-entry."""
-MAX_PAIRS: Final = 1_024
-"""Pairs of characters, of scripts without spaces, in the same way. A minute of Japanese has about 200."""
 MAX_TERM_CHARS: Final = 32
 MAX_QUERY_TERMS: Final = 16
 _MAX_TEXT_CHARS: Final = 65_536
@@ -29,16 +24,13 @@ MIN_PART: Final = 4
 MIN_TYPED: Final = 3
 """Fewer digits are no part of a number: an area code may be the first that is typed."""
 PAIR: Final = ":"
-"""Begins the terms that are pairs of characters. Earlier versions had no such terms, so theirs cannot be taken for these."""
+"""Begins the terms that are pairs of characters."""
 
 PART: Final = "_"
 """Begins the terms that are endings of telephone numbers, so that "12" in a search is no part of one."""
 
-_NUMBERS_BEGIN: Final = f"0123456789{PART}"
-
 Term = str | re.Pattern[str]
 """What a search asks for: a term, or the beginning of terms as a pattern."""
-_Term = TypeVar("_Term", str, Term)
 
 _VOWEL_SIGNS: Final = "\u0900-\u109f\u1700-\u17ff\u1900-\u1aaf\u1b00-\u1cff\u3099\u309a\ua800-\uabff\U00011000-\U00011fff"
 """Where combining marks are part of a word's spelling: the scripts of South and South-East Asia, and voiced kana."""
@@ -90,66 +82,17 @@ _COMMON: Final = frozenset(
 """Words that nearly every call has. They would be the larger half of the index, and no search gains by them."""
 
 
-def call_terms(texts: Iterable[str | None], numbers: Iterable[str]) -> list[str]:
-    """Return the terms of a call: the endings of its numbers, then the distinct words and pairs of the texts in their order."""
-    words: dict[str, None] = {}
-    pairs: dict[str, None] = {}
-    for number in numbers:
-        digits = number.lstrip("+")
-        words.update((PART + digits[at:], None) for at in range(max(1, len(digits) - MIN_PART + 1)))
-    for token in dict.fromkeys(_tokens(_beginning(texts))):
-        if token[0] == PAIR:
-            pairs[token] = None
-        elif token not in _COMMON:
-            words[token[:MAX_TERM_CHARS]] = None
-    return [*list(words)[:MAX_TERMS], *list(pairs)[:MAX_PAIRS]]
-
-
-def _beginning(texts: Iterable[str | None]) -> str:
-    """Return the texts as lines, up to the one in which `_MAX_TEXT_CHARS` are reached."""
-    lines: list[str] = []
-    chars = 0
-    for text in filter(None, texts):
-        lines.append(text)
-        chars += len(text) + 1
-        if chars > _MAX_TEXT_CHARS:
-            break
-    return "\n".join(lines)
-
-
-def indexed_terms(known: Iterable[str], spoken: Iterable[str]) -> dict[str, list[str]]:
-    """Return by field (`by_field`) the terms in `known`, made by `call_terms`, and those of the spoken texts."""
-    return by_field(dict.fromkeys([*known, *call_terms(spoken, ())]))
-
-
-def by_field(terms: Iterable[_Term]) -> dict[str, list[_Term]]:
-    """Return terms, or the patterns of a query, by the field of a call that holds them.
-
-    `numbers` holds endings of numbers and what begins with a digit, `terms` all others. A call has few of those, so that their
-    index can hold the order in which calls are listed as well.
-    """
-    fields: dict[str, list[_Term]] = {"terms": [], "numbers": []}
-    for term in terms:
-        beginning = term if isinstance(term, str) else term.pattern.removeprefix("^")
-        fields["numbers" if beginning[0] in _NUMBERS_BEGIN else "terms"].append(term)
-    return fields
-
-
 def query_readings(search: str) -> list[list[Term]]:
     """Return what a search may mean; a call is found if its terms match all of one reading. None without letter or digit.
 
     Terms are whole words, and the last word as a prefix, since it is being typed. Digits that may be a telephone number are
-    read as one too. The last two readings are those of the terms of earlier versions, where they differ.
+    read as one too, both as a part of one and as a word that somebody said.
     """
     folded = plain(search)
-    earlier = _asked(_earlier_words(search))
-    if len(earlier) == 1 and isinstance(earlier[0], re.Pattern) and len(earlier[0].pattern) == 2:
-        earlier = []  # one letter without its vowel sign
     readings = [
         _asked(list(_tokens(folded))),
         _asked(list(_tokens(NUMBER.sub(lambda match: _as_number(match[0], PART), folded)))),
         _asked(list(_tokens(NUMBER.sub(lambda match: _as_number(match[0], ""), folded)))),
-        earlier,
     ]
     return [reading for at, reading in enumerate(readings) if reading and reading not in readings[:at]]
 
@@ -158,11 +101,6 @@ def digits_of(text: str) -> str:
     """Return the digits of a number that was typed, without what is dialled before it: they are a part of it in E.164."""
     digits = re.sub("[^0-9]", "", plain(text).replace("(0)", ""))
     return _MOBILE.sub("", _DIALLED.sub("", digits))
-
-
-def has_unspaced(text: str) -> bool:
-    """Say if a text has characters of a script without spaces between words."""
-    return _HAS_UNSPACED.search(plain(text)) is not None
 
 
 def words(text: str) -> list[str]:
@@ -252,8 +190,3 @@ def _decomposed(text: str) -> str:
     # Twice, for a compatibility caseless match (Unicode, chapter 3.13, D146): 🄐 decomposes to a capital A in brackets.
     once = unicodedata.normalize("NFKD", text.casefold())
     return unicodedata.normalize("NFKD", once.casefold())
-
-
-def _earlier_words(search: str) -> list[str]:
-    """Return the words of a search as earlier versions made terms: without vowel signs, and cut at some of them."""
-    return re.findall(r"\w+", "".join(one for one in _decomposed(search) if not unicodedata.combining(one)))

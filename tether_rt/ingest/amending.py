@@ -21,14 +21,11 @@ from tether_rt.ingest.group_commit import GroupCommit
 from tether_rt.ingest.judging import AMEND_SCHEMA
 from tether_rt.mongo.amendable_calls import AmendableCall, AmendableCalls
 from tether_rt.mongo.amendments import Amended, Amendment, Change, Stale, change_number, ids_of
-from tether_rt.mongo.calls import own_terms, recording_document, stored_elements
+from tether_rt.mongo.calls import recording_document, stored_elements
 from tether_rt.mongo.documents import CallDocument
 from tether_rt.recordings.intake import RecordingIntake
 from tether_rt.recordings.uploads import Uploads
 from tether_rt.runtime.deadlines import Deadline
-
-_FOUND_BY: Final = frozenset(("transcript", "summary", "agentName", "callerName"))
-"""What a call is found by."""
 
 
 class Also(NamedTuple):
@@ -147,7 +144,6 @@ def amendment_of(
         content["warnings"] = warnings
     else:
         unset.append("warnings")
-    terms = own_terms(merged) if _FOUND_BY.intersection(changed) else None
 
     def change(call: CallDocument) -> Change:
         ids = ids_of(call)
@@ -156,7 +152,7 @@ def amendment_of(
             events.append(recording_ready(ids, added))
         if "summary" in changed or added is not None:
             events.append(fetch_messages(ids))
-        return Change(content, events, changed, history, terms, unset)
+        return Change(content, events, changed, history, unset)
 
     return Amendment(
         source.organization_id,

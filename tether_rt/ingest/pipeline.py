@@ -59,12 +59,11 @@ class Pipeline:
         group_commit: GroupCommit,
         stored: Callable[[str, str], Awaitable[Mapping[str, Any] | None]],
         announce: Callable[[Recording], None] = lambda recording: None,
-        words_at_once: Callable[[], bool] = lambda: False,
     ) -> None:
         """Take the parts that it uses, and callbacks.
 
         `stored` reads a call by its organization's id and its own. `announce` is called with a recording once its call is
-        durable. `words_at_once` returns True if a call's words are to be indexed with it, and not later.
+        durable.
         """
         self._bodies = bodies
         self._duplicates = duplicates
@@ -74,7 +73,6 @@ class Pipeline:
         self._group_commit = group_commit
         self._stored = stored
         self._announce = announce
-        self._words_at_once = words_at_once
         self._fetching = KeyedSemaphore(MAX_WAITING_CALLS, 1, SENT_AGAIN_WAIT_S)
 
     async def take(
@@ -111,9 +109,8 @@ class Pipeline:
             if recording is not None:
                 odd = recording_warnings(call.duration_s, recording.duration_s, recording.kind, recording.is_playable)
                 call = call._replace(warnings=(*call.warnings, *odd))
-            is_indexed = not read.is_large and self._words_at_once()
-            elements = call_elements(call, recording, is_indexed=is_indexed, is_pending=is_pending)
-            entry = Entry(own_id, call, recording, elements, is_indexed, sealed_url)
+            elements = call_elements(call, recording, is_pending=is_pending)
+            entry = Entry(own_id, call, recording, elements, sealed_url)
             warnings = call.warnings
             del raw, read, call, elements  # perhaps megabytes, which are not needed while the commit is awaited
             outcome = await self._group_commit.submit(entry, deadline.remaining_s)

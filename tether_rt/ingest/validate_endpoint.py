@@ -74,6 +74,6 @@ def _shown(rehearsal: Rehearsal) -> dict[str, Any]:
 
 def shown_call(call: CompletedCall) -> dict[str, Any]:
     """Return a call as it would be shown, without what only storing it makes: ids, times, its recording."""
-    content = {name: value for name, value in call_content(call, None, is_indexed=False).items() if name not in UNSHOWN}
+    content = {name: value for name, value in call_content(call, None).items() if name not in UNSHOWN}
     own = {"sourceId": call.source_id, "historic": call.is_historic, "warnings": content.get("warnings", [])}
     return {**content, **own}

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple, cast
 
 from tether_rt.domain.events import EVENT_NAMES, CallIds, Event
-from tether_rt.domain.search_terms import call_terms
 from tether_rt.mongo.client import Document, new_id
 from tether_rt.mongo.documents import CallDocument
 
@@ -29,8 +28,6 @@ class Change(NamedTuple):
     """The fields that changed, by the names of the contract."""
     history: Mapping[str, Any] | None = None
     """The old values of those fields, or None where nothing is to be kept."""
-    terms: Sequence[str] | None = None
-    """What the call is found by from now on, without its contact's name and spoken words (`call_terms`); None: as before."""
     unset: Sequence[str] = ()
     """Fields of the call's document that it is to have no more."""
 
@@ -49,7 +46,7 @@ class Amendment:
     source_id: str | None = None
     """Who amends, for the history."""
     contact_id: str | None = None
-    """The call's contact, to be given where a change has `terms`, or events with the contact's name."""
+    """The call's contact, to be given where a change has events with the contact's name."""
     caller_name: str | None = None
     """By this the contact is named as by a new call's `callerName`, if anything is changed."""
     expected_change: int | None = None
@@ -129,11 +126,6 @@ class AmendedCall:
             self._unset[name] = ""
         if amendment.caller_name is not None and contact_name is not None:
             self._assign({"contactName": contact_name})
-        if change.terms is not None:
-            # As if it were stored just now: all terms are made anew by the search indexer, the old ones are found no more.
-            names = call_terms((contact_name,), ())
-            self._assign({"newTerms": [*change.terms, *names], "unindexed": self._now})
-            self._unset |= {"terms": "", "numbers": ""}
         if change.history is not None:
             self._history.append(self._history_entry(amendment, change.history))
         for event in change.events:
@@ -160,11 +152,6 @@ class AmendedCall:
             "sourceId": amendment.source_id,
             "changed": old_values,
         }
-
-    @property
-    def is_unindexed(self) -> bool:
-        """Whether the search indexer is to make its terms anew."""
-        return "unindexed" in self._set
 
     def call_updates(self) -> list[Document]:
         """Return the update of the call's document, if any."""

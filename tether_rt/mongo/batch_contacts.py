@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from tether_rt.domain.call import UNKNOWN_CALLER, CompletedCall
+from tether_rt.domain.entry_terms import contact_terms
 from tether_rt.domain.events import Event, contact_updated
 from tether_rt.domain.names import better_name
 from tether_rt.domain.phone import same_telephone
@@ -65,8 +66,9 @@ class Contact:
         return self.name != self.stored_name or self.is_renamed != self.was_renamed
 
     def naming(self) -> Document:
-        """Return the fields that hold the name."""
-        return {"name": self.name, **({"renamed": True} if self.is_renamed else {})}
+        """Return the fields that hold the name, and those by which a search finds it."""
+        terms = contact_terms(self.name, self.number)
+        return {"name": self.name, "terms": terms, **({"renamed": True} if self.is_renamed else {})}
 
 
 class BatchContacts:
@@ -170,7 +172,7 @@ class BatchContacts:
             "contactId": contact.contact_id,
             "organizationId": self._organization_id,
             **number,
-            "name": contact.name,
+            **contact.naming(),
             "conversationId": contact.conversation_id,
             "createdAt": self._now,
             "updatedAt": self._now,

@@ -34,8 +34,6 @@ class Entry(NamedTuple):
     recording: Recording | None
     elements: bytes
     """The BSON that `calls.call_elements` made of the call."""
-    is_indexed: bool = False
-    """Whether `elements` has the terms that the call is found by; otherwise the search indexer adds them later."""
     sealed_url: str | None = None
     """The encrypted address of a recording that is to be fetched later."""
 
@@ -168,7 +166,7 @@ class Plan:
         moment = self._moment_of(call)
         contact = self._contacts.of_call(call, moment)
         ids = CallIds(entry.call_id, contact.contact_id, contact.conversation_id)
-        self.calls.append(call_document(entry.elements, entry.is_indexed, ids, contact.name, self.now))
+        self.calls.append(call_document(entry.elements, ids, contact.name, self.now))
         message_id = new_id()
         self.messages.append(
             {
@@ -223,11 +221,6 @@ class Plan:
             update("messages", [one for call in calls for one in call.message_updates()]),
             update("call_changes", [one for call in calls for one in call.history_updates()]),
         ]
-
-    def unindexed(self) -> list[str]:
-        """Return the ids of the calls whose search terms are still to be indexed."""
-        new = [call.document["_id"] for call in self.calls if "unindexed" in call.document]
-        return [*new, *(call_id for call_id, call in self._amended.items() if call.is_unindexed)]
 
 
 def _resolve_duplicates(

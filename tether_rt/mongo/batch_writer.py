@@ -8,7 +8,7 @@ look-up of duplicates comes before; where that is out of date by now, a unique i
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Generator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -33,9 +33,6 @@ _UNSTORABLE: Final = frozenset({2, 15, 22, 10334, 17280, 17419, 17420})
 _FEED_KEY: Final = {"organizationId", "last"}
 _LOG: Final = logging.getLogger("tether.store")
 
-OnStored = Callable[[Iterable[str], datetime], object]
-"""Is called with the ids of stored calls that are still to be indexed, and the time of their marks."""
-
 
 class BatchWriter:
     """Writes one batch at a time, over a connection and in a session of its own."""
@@ -43,11 +40,9 @@ class BatchWriter:
     def __init__(
         self,
         database: Database,
-        on_stored: OnStored = lambda call_ids, at: None,
         *,
         exchange_s: float = EXCHANGE_S,
     ) -> None:
-        self._on_stored = on_stored
         self._session = Session(database, exchange_s)
         self._lookups = Lookups(self._session.connection)
 
@@ -76,7 +71,6 @@ class BatchWriter:
             if named is error:
                 raise
             raise named from error
-        self._on_stored(plan.unindexed(), plan.now)  # also without any: the indexer rests while batches are stored
         return plan.outcomes
 
     async def _plan(self, items: Sequence[BatchItem], is_retry: bool) -> Plan:

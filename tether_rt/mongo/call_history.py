@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import math
-import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, TypedDict, cast
 
-from bson import Regex
-
-from tether_rt.domain.search_terms import by_field, query_readings
 from tether_rt.mongo.call_changes import CallChanges
+from tether_rt.mongo.call_search import CallSearch
 from tether_rt.mongo.calls import UNSHOWN
-from tether_rt.mongo.client import Database, Document
+from tether_rt.mongo.client import Database
 from tether_rt.mongo.documents import CallDocument, Collections, ShownCall
 from tether_rt.mongo.free_form import RAW, as_stored
-from tether_rt.mongo.search_index import SearchBacklog
 
 MOST_COUNTED: Final = 1_000
 """A filtered list is counted up to here: nobody pages further, and counting ten times as many took longer than finding the
@@ -70,6 +66,11 @@ class CallFilter:
         """Whether there is no condition."""
         return self == CallFilter()
 
+    @property
+    def is_search(self) -> bool:
+        """Whether there is something to search for, if only signs that no call can be found by."""
+        return bool((self.search or "").strip())
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -114,18 +115,13 @@ class Activity:
 class CallHistory:
     """Reads an organization's calls."""
 
-    def __init__(self, database: Database, backlog: SearchBacklog | None = None, *, max_unindexed: int = 1_000) -> None:
-        """`backlog` knows since when calls may wait for their search terms; without, any call may.
-
-        A search names at most `max_unindexed` of those by their ids.
-        """
-        self._backlog = backlog or SearchBacklog()
-        self._max_unindexed = max_unindexed
+    def __init__(self, database: Database) -> None:
         collections = Collections(database)
         self._calls = collections.calls
         self._contacts = collections.contacts
         self._counters = collections.counters
         self._changes = CallChanges(database)
+        self._search = CallSearch(database)
         self._raw_calls = database.get_collection("calls", codec_options=RAW)
 
     async def page(
@@ -137,43 +133,31 @@ class CallHistory:
         """
         # The counter is read before the calls: all that was committed up to its number will be among them.
         counter = await self._counters.find_one({"_id": organization_id}, {"seq": 1, "calls": 1})
-        query = listed = await self._query(organization_id, call_filter)
+        query = call_filter.query(organization_id)
+        older = None
         if before is not None:
             anchor = await self._calls.find_one({"_id": before, "organizationId": organization_id}, {"startTime": 1})
             if anchor is None:
                 return None
-            listed = {"$and": [query, _older_than(anchor)]}
+            older = _older_than(anchor)
+        seq = counter["seq"] if counter else 0
+        if call_filter.is_search:
+            found = await self._search.page(
+                query, call_filter.search or "", limit=limit, offset=offset, older_than=older, most_counted=MOST_COUNTED
+            )
+            return Page(await self._listed(found.call_ids), found.total, found.is_exact, seq)
+        listed = {"$and": [query, older]} if older is not None else query
         cursor = self._calls.find(listed, _LISTED).sort(_NEWEST_FIRST).skip(offset).limit(limit)
-        if call_filter.is_any:
+        if replace(call_filter, search=None).is_any:
             calls, total, is_exact = await cursor.to_list(None), counter.get("calls", 0) if counter else 0, True
         else:
             calls, (total, is_exact) = await asyncio.gather(cursor.to_list(None), self._count(query))
-        return Page(await self._as_shown(calls), total, is_exact, counter["seq"] if counter else 0)
+        return Page(await self._as_shown(calls), total, is_exact, seq)
 
-    async def _query(self, organization_id: str, call_filter: CallFilter) -> dict[str, Any]:
-        """Return the filter as a query that also finds calls whose search terms are not indexed yet, but for spoken words.
-
-        Those calls are looked for first: a call that is indexed in between is found by the index.
-        """
-        query = call_filter.query(organization_id)
-        if not (call_filter.search or "").strip():
-            return query
-        readings = query_readings(call_filter.search or "")
-        if not readings:
-            return {**query, "_id": {"$in": []}}  # an emoji: no call has it among its terms
-        indexed: list[Document] = [
-            {field: _all_of(terms) for field, terms in by_field(asked).items() if terms} for asked in readings
-        ]
-        waiting: Document = {
-            "unindexed": {"$gte": self._backlog.waiting_since},
-            "$or": [{"newTerms": _all_of(asked)} for asked in readings],
-        }
-        cursor = self._calls.find({**query, **waiting}, {"_id": 1}).hint("unindexed_1").limit(self._max_unindexed)
-        found = [call["_id"] for call in await cursor.to_list(None)]
-        if len(found) < self._max_unindexed:
-            waiting = {"_id": {"$in": found}}
-        alternatives = [*indexed, waiting] if found else indexed
-        return {**query, **(alternatives[0] if len(alternatives) == 1 else {"$or": alternatives})}
+    async def _listed(self, call_ids: list[str]) -> list[ShownCall]:
+        """Return calls by their ids, newest first; those that are gone are left out."""
+        cursor = self._calls.find({"_id": {"$in": call_ids}}, _LISTED).sort(_NEWEST_FIRST)
+        return await self._as_shown(await cursor.to_list(None))
 
     async def _count(self, query: dict[str, Any]) -> tuple[int, bool]:
         counted = await self._calls.count_documents(query, limit=MOST_COUNTED + 1)
@@ -222,7 +206,11 @@ class CallHistory:
 
     async def every(self, organization_id: str, call_filter: CallFilter) -> AsyncIterator[list[ShownCall]]:
         """Yield all calls of the list, newest first, in batches of some hundred."""
-        query = await self._query(organization_id, call_filter)
+        query = call_filter.query(organization_id)
+        if call_filter.is_search:
+            async for ids in self._search.every(query, call_filter.search or "", _EXPORT_BATCH):
+                yield await self._listed(ids)
+            return
         older: list[dict[str, Any]] = []
         while True:
             cursor = self._calls.find({"$and": [query, *older]}, _LISTED).sort(_NEWEST_FIRST).limit(_EXPORT_BATCH)
@@ -296,11 +284,6 @@ class CallHistory:
             row["totalDuration"] = row["totalDuration"] if math.isfinite(row["totalDuration"]) else 0
             row["talkTime"] = row["talkTime"] if math.isfinite(row["talkTime"]) else 0
         return rows
-
-
-def _all_of(asked: list[str | re.Pattern[str]]) -> Document:
-    """Return the condition that all terms match, without the patterns' flags: with one, MongoDB reads the whole index."""
-    return {"$all": [Regex(term.pattern) if isinstance(term, re.Pattern) else term for term in asked]}
 
 
 def _older_than(call: CallDocument) -> dict[str, Any]:

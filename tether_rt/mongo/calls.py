@@ -10,8 +10,6 @@ from bson.errors import BSONError
 
 from tether_rt.domain.call import CompletedCall, Recording
 from tether_rt.domain.events import CallIds
-from tether_rt.domain.party import WITHHELD, is_number
-from tether_rt.domain.search_terms import call_terms, indexed_terms
 from tether_rt.errors import NotStorable
 from tether_rt.mongo.client import CODEC, Database, Document
 from tether_rt.mongo.documents import CallContent, CallDocument, Collections, CopyDocument, RecordingDocument
@@ -20,26 +18,20 @@ from tether_rt.mongo.wire.op_msg import Spliced, elements
 UNSHOWN: Final = dict.fromkeys(
     ("terms", "numbers", "newTerms", "fingerprint", "unindexed", "lastChange", "told", "deliveries", "copies"), 0
 )
-"""A projection without the fields that nobody outside needs."""
+"""A projection without the fields that nobody outside needs; earlier versions kept search terms with a call."""
 
 
-def call_elements(
-    call: CompletedCall, recording: Recording | None, *, is_indexed: bool = False, is_pending: bool = False
-) -> bytes:
+def call_elements(call: CompletedCall, recording: Recording | None, *, is_pending: bool = False) -> bytes:
     """Return the encoded fields that a call's document has from the call itself (`CallContent`).
 
-    They are the larger part of the document, and are encoded while no batch waits for it. With `is_indexed` they have all
-    search terms, otherwise those are indexed later (`search_index`). With `is_pending` the recording is still to be fetched.
-    Raises `NotStorable` for values that BSON cannot hold.
+    They are the larger part of the document, and are encoded while no batch waits for it. With `is_pending` the recording is
+    still to be fetched. Raises `NotStorable` for values that BSON cannot hold.
     """
-    return stored_elements(call_content(call, recording, is_indexed=is_indexed, is_pending=is_pending))
+    return stored_elements(call_content(call, recording, is_pending=is_pending))
 
 
-def call_content(
-    call: CompletedCall, recording: Recording | None, *, is_indexed: bool, is_pending: bool = False
-) -> CallContent:
+def call_content(call: CompletedCall, recording: Recording | None, *, is_pending: bool = False) -> CallContent:
     """Return the fields that a call's document has from the call itself, as `call_elements` encodes them."""
-    known = own_terms(call)
     content: CallContent = {
         "organizationId": call.organization_id,
         "userId": call.source_id,
@@ -59,11 +51,6 @@ def call_content(
         "providerMetadata": {"metadata": call.metadata, "extra": call.extra},
         "fingerprint": call.fingerprint,
     }
-    if is_indexed:
-        indexed = indexed_terms(known, (turn["message"] for turn in call.transcript))
-        content["terms"], content["numbers"] = indexed["terms"], indexed["numbers"]
-    else:
-        content["newTerms"] = known
     if call.warnings:
         content["warnings"] = [{"code": code, "field": field, "message": message} for code, field, message in call.warnings]
     if call.stated_start_time is not None:
@@ -86,16 +73,8 @@ def call_content(
     return content
 
 
-def own_terms(call: CompletedCall) -> list[str]:
-    """Return what a call is found by beside its contact's name and its spoken words."""
-    addresses = (call.from_number or WITHHELD, call.to_number)
-    numbers = [one for one in addresses if is_number(one)]
-    words = [one for one in addresses if not is_number(one)]
-    return call_terms((call.caller_name, call.agent_name, *words, call.summary), numbers)
-
-
-def call_document(content: bytes, is_indexed: bool, ids: CallIds, contact_name: str, now: datetime) -> Spliced:
-    """Return a call's document (`CallDocument`); `content` and `is_indexed` are as in `call_elements`."""
+def call_document(content: bytes, ids: CallIds, contact_name: str, now: datetime) -> Spliced:
+    """Return a call's document (`CallDocument`); `content` is that of `call_elements`."""
     document: Document = {
         "_id": ids.call_id,
         "callId": ids.call_id,
@@ -105,8 +84,6 @@ def call_document(content: bytes, is_indexed: bool, ids: CallIds, contact_name: 
         "createdAt": now,
         "updatedAt": now,
     }
-    if not is_indexed:
-        document["unindexed"] = now
     return Spliced(document, content)
 
 

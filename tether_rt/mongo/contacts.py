@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from datetime import datetime
 from typing import Any, Final
 
-from tether_rt.domain.names import plain_name
-from tether_rt.domain.party import WITHHELD
-from tether_rt.domain.search_terms import by_field, call_terms, digits_of, has_unspaced
-from tether_rt.mongo.client import Database
+from tether_rt.domain.party import WITHHELD, is_number
+from tether_rt.domain.search_query import CallTexts, matches, parse_search
+from tether_rt.mongo.client import Database, Document
 from tether_rt.mongo.documents import Collections, ContactDocument, MessageDocument
+from tether_rt.mongo.search_condition import both, condition, is_exact
 
 MAX_COUNTED: Final = 1_000
 """A search is counted up to here."""
-_SEARCH_MS: Final = 2_000
-"""No index helps a search: MongoDB reads the organization's contacts, some 300,000 in this time, and then gives up."""
+
+_LAST_CALLED_FIRST: Final = [("lastCallAt", -1), ("_id", -1)]
+_SHOWN: Final = {"terms": 0}
 
 
 class Contacts:
@@ -34,31 +34,34 @@ class Contacts:
     ) -> tuple[list[ContactDocument], int]:
         """Return one page of contacts, the last called first, and how many there are in all.
 
-        `search` matches the beginning of a word in the name or the SIP address, or digits anywhere in the number; `withheld`
-        matches contacts without one. Matches are counted up to `MAX_COUNTED`. Raises the driver's `ExecutionTimeout` when a
-        search takes too long.
+        A search is one for calls (`search_query`), in names, numbers and SIP addresses; `withheld` finds contacts without one.
+        Matches are counted up to `MAX_COUNTED`.
         """
-        text = plain_name(search) or (search or "").strip()  # names are stored so; what shows nothing is in none of them
-        query: dict[str, Any] = {"organizationId": organization_id}
-        bounds: dict[str, Any] = {}
-        if text:
-            query["$or"] = _matches(text)
-            bounds = {"maxTimeMS": _SEARCH_MS, "limit": MAX_COUNTED}
-        cursor = self._contacts.find(query).sort([("lastCallAt", -1), ("_id", -1)]).skip(skip).limit(limit)
-        if text:
-            cursor = cursor.max_time_ms(_SEARCH_MS)
-        contacts, total = await asyncio.gather(cursor.to_list(None), self._contacts.count_documents(query, **bounds))
+        query: Document = {"organizationId": organization_id}
+        cursor = self._contacts.find(query, _SHOWN)
+        if not (search or "").strip():
+            contacts, total = await asyncio.gather(
+                cursor.sort(_LAST_CALLED_FIRST).skip(skip).limit(limit).to_list(None), self._contacts.count_documents(query)
+            )
+            return [_shown(contact) for contact in contacts], total
+        asked = parse_search(search or "")
+        if asked.is_nothing:
+            return [], 0
+        query = both(query, condition(asked))
+        if is_exact(asked):
+            found = self._contacts.find(query, _SHOWN).sort(_LAST_CALLED_FIRST).skip(skip).limit(limit)
+            counted = self._contacts.count_documents(query, limit=MAX_COUNTED)
+            contacts, total = await asyncio.gather(found.to_list(None), counted)
+        else:
+            candidates = self._contacts.find(query, _SHOWN).sort(_LAST_CALLED_FIRST).limit(MAX_COUNTED)
+            matching = [one for one in await candidates.to_list(None) if matches(_texts_of(one), asked)]
+            contacts, total = matching[skip : skip + limit], len(matching)
         return [_shown(contact) for contact in contacts], total
 
     async def contact(self, organization_id: str, contact_id: str) -> ContactDocument | None:
         """Return one contact of the organization."""
-        contact = await self._contacts.find_one({"_id": contact_id, "organizationId": organization_id})
+        contact = await self._contacts.find_one({"_id": contact_id, "organizationId": organization_id}, _SHOWN)
         return _shown(contact) if contact is not None else None
-
-    async def index_name(self, organization_id: str, contact_id: str, name: str) -> None:
-        """Let a search for a contact's new name find the contact's calls."""
-        added = {field: {"$each": terms} for field, terms in by_field(call_terms((name,), ())).items()}
-        await self._calls.update_many({"organizationId": organization_id, "contactId": contact_id}, {"$addToSet": added})
 
     async def conversations(self, organization_id: str, contact_id: str) -> list[dict[str, Any]] | None:
         """Return a contact's conversations (`ConversationDocument`, and the time of the last message as `lastMessageAt`).
@@ -100,15 +103,7 @@ def _shown(contact: ContactDocument) -> ContactDocument:
     return {**contact, "number": contact.get("number")}
 
 
-def _matches(text: str) -> list[dict[str, Any]]:
-    """Return the conditions for contacts, of which one must hold."""
-    pattern = re.escape(text).replace("\0", r"\x00")  # MongoDB takes no NUL in a pattern
-    beginning = "" if has_unspaced(text) else r"(^|\s)"
-    conditions: list[dict[str, Any]] = [{"name": {"$regex": beginning + pattern, "$options": "i"}}]
-    if re.search(r"[^\W\d]", text):
-        conditions.append({"number": {"$regex": r"^sips?:(.*\W)?" + pattern, "$options": "i"}})
-        if WITHHELD.startswith(text.lower()):
-            conditions.append({"number": {"$exists": False}})
-    if digits := digits_of(text):
-        conditions.append({"number": {"$regex": digits}})
-    return conditions
+def _texts_of(contact: ContactDocument) -> CallTexts:
+    address = contact.get("number") or WITHHELD
+    is_other = not is_number(address)
+    return CallTexts(names=(contact["name"], address if is_other else None), numbers=() if is_other else (address,))

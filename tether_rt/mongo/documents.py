@@ -128,7 +128,7 @@ class ContactDocument(TypedDict):
     """The person at the other end of an organization's calls from and to one number, or of one call without a number.
 
     `number` is absent when the caller withheld it, and None where such a contact is shown; `renamed` is True when a person gave
-    the name.
+    the name. `terms` is what a search finds it by; a contact of an earlier version has none until its index is built.
     """
 
     _id: str
@@ -137,6 +137,7 @@ class ContactDocument(TypedDict):
     number: NotRequired[str | None]
     name: str
     renamed: NotRequired[bool]
+    terms: NotRequired[list[str]]
     conversationId: str
     createdAt: datetime
     updatedAt: datetime
@@ -226,7 +227,6 @@ class CallContent(_Numbers):
     `recordingStatus` is absent unless the recording was to be fetched later.
     `deliveries` are those of a vendor's webhooks that brought something of it, the one that completed it first; only a call of
     webhooks has them, with what the vendor says came of it (`outcome`) and what it lacks (`missing`).
-    `terms` and `numbers` are its search terms once they are indexed, `newTerms` those that are still to be (`search_index`).
     """
 
     organizationId: str
@@ -256,9 +256,6 @@ class CallContent(_Numbers):
     missing: NotRequired[list[str]]
     deliveries: NotRequired[list[str]]
     callStartTime: NotRequired[datetime]
-    terms: NotRequired[list[str]]
-    numbers: NotRequired[list[str]]
-    newTerms: NotRequired[list[str]]
 
 
 class LastChangeDocument(TypedDict):
@@ -270,10 +267,7 @@ class LastChangeDocument(TypedDict):
 
 
 class CallDocument(CallContent):
-    """A call; `unindexed` marks one whose search terms are still to be indexed, with the time at which it was stored.
-
-    `told` has the names of the events that it had only after it was stored.
-    """
+    """A call; `told` has the names of the events that it had only after it was stored."""
 
     _id: str
     callId: str
@@ -282,7 +276,6 @@ class CallDocument(CallContent):
     conversationId: str
     createdAt: datetime
     updatedAt: datetime
-    unindexed: NotRequired[datetime]
     lastChange: NotRequired[LastChangeDocument]
     told: NotRequired[list[str]]
 

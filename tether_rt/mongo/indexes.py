@@ -34,6 +34,7 @@ _INDEXES: Final[dict[str, list[IndexModel]]] = {
             partialFilterExpression={"number": {"$exists": True}},
         ),
         IndexModel([("organizationId", ASCENDING), ("lastCallAt", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel([("organizationId", ASCENDING), ("terms", ASCENDING)], name="terms"),
     ],
     "conversations": [IndexModel([("contactId", ASCENDING), ("type", ASCENDING)], unique=True)],
     "messages": [IndexModel([("conversationId", ASCENDING), ("createdAt", DESCENDING), ("_id", DESCENDING)])],
@@ -56,20 +57,13 @@ _INDEXES: Final[dict[str, list[IndexModel]]] = {
         IndexModel([("organizationId", ASCENDING), ("contactId", ASCENDING), ("startTime", DESCENDING), ("_id", DESCENDING)]),
         IndexModel([("organizationId", ASCENDING), ("status", ASCENDING), ("startTime", DESCENDING), ("_id", DESCENDING)]),
         IndexModel([("organizationId", ASCENDING), ("agentName", ASCENDING), ("startTime", DESCENDING), ("_id", DESCENDING)]),
-        # Without the start time: so the calls of a word are in the order in which they were stored, and new ones go to the end.
-        IndexModel(
-            [("organizationId", ASCENDING), ("terms", ASCENDING)],
-            name="terms",
-            partialFilterExpression={"terms": {"$exists": True}},
-        ),
-        # With the order of lists: of hundreds of calls with a number, only those of the page are read.
-        IndexModel(
-            [("organizationId", ASCENDING), ("numbers", ASCENDING), ("startTime", DESCENDING), ("_id", DESCENDING)],
-            partialFilterExpression={"numbers": {"$exists": True}},
-        ),
         IndexModel([("organizationId", ASCENDING), ("createdAt", ASCENDING)]),
         IndexModel([("recordings.recordingId", ASCENDING)], sparse=True),
-        IndexModel([("unindexed", ASCENDING)], sparse=True),
+    ],
+    "search": [
+        # Without the start time: so the calls of a word are in the order in which they were stored, and new ones go to the end.
+        IndexModel([("organizationId", ASCENDING), ("terms", ASCENDING)], name="terms"),
+        IndexModel([("organizationId", ASCENDING), ("startTime", DESCENDING), ("_id", DESCENDING)]),
     ],
     "call_changes": [IndexModel([("callId", ASCENDING), ("number", DESCENDING)])],
     "pending_recordings": [
@@ -113,12 +107,14 @@ _INDEXES: Final[dict[str, list[IndexModel]]] = {
     ],
 }
 
-_NUMBERS_AMONG_TERMS: Final = frozenset(("organizationId_1_terms_1", "organizationId_1_terms_1_startTime_-1"))
-"""Indexes of earlier versions, in which `terms` had the numbers as well."""
 _REPLACED: Final = {
     "contacts": {"organizationId_1_number_1"},
     "calls": {
-        *_NUMBERS_AMONG_TERMS,
+        "organizationId_1_terms_1",
+        "organizationId_1_terms_1_startTime_-1",
+        "terms",
+        "organizationId_1_numbers_1_startTime_-1__id_-1",
+        "unindexed_1",
         "organizationId_1_startTime_-1__id_-1",
         "organizationId_1_startTime_1_status_1_duration_1_agentName_1",
     },
@@ -134,14 +130,12 @@ async def create_indexes(
 ) -> None:
     """Create every collection and index that is missing, and set how long the feed and the audit log are kept."""
     existing = set(await database.list_collection_names())
-    for name in (*_INDEXES, "counters", "peaks"):
+    for name in (*_INDEXES, "counters", "peaks", "search_positions", "leases"):
         if name not in existing:
             # Not left to the first transaction: creating a collection takes a lock that conflicts with other transactions.
             await _create_collection(database, name)
     # Listed first: dropping an index, even one that does not exist, waits for all transactions, also for abandoned ones.
     outdated = {name: replaced & (await database[name].index_information()).keys() for name, replaced in _REPLACED.items()}
-    if _NUMBERS_AMONG_TERMS & outdated["calls"]:
-        await _take_numbers_out(database)
     for name, models in _INDEXES.items():
         await database[name].create_indexes(models)
     for name, indexes in outdated.items():
@@ -159,15 +153,6 @@ async def _create_collection(database: Database, name: str) -> None:
     except OperationFailure as error:
         if error.code != _NAMESPACE_EXISTS:  # another process was faster
             raise
-
-
-async def _take_numbers_out(database: Database) -> None:
-    """Move the numbers among the terms of an earlier version's calls to their own field; continues where it was stopped."""
-    is_number = {"$and": [{"$gte": ["$$term", "0"]}, {"$lt": ["$$term", ":"]}]}
-    fields = {"numbers": is_number, "terms": {"$not": is_number}}
-    filtered = {field: {"$filter": {"input": "$terms", "as": "term", "cond": which}} for field, which in fields.items()}
-    indexed_before = {"terms": {"$exists": True}, "numbers": {"$exists": False}}
-    await database["calls"].update_many(indexed_before, [{"$set": filtered}])
 
 
 async def _drop_index(database: Database, collection: str, index: str) -> None:

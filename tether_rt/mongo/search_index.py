@@ -1,232 +1,214 @@
-"""Search terms that are written after their calls.
+"""The search index: for each call an entry in `search`, and for each organization how far its log was read into it.
 
-A call has about twenty search terms from its names, numbers and summary, and a hundred more from its transcript. Writing an
-index entry for each within the call's transaction costs a third of the calls per second. So a call is stored with the field
-`unindexed` (a mark that holds the time) and the list `newTerms`, which no index covers; its terms follow when the server has
-time, usually a second later. Until then a search reads the marked calls themselves (`CallHistory`), which finds everything but
-spoken words.
-
-The batch writer puts the ids of the calls that it stored into a `SearchBacklog`, from which the `SearchIndexer` takes them. The
-mark is in the database: calls of a process that died are found by it within a minute, by any other process.
+An entry holds what a call is found by (`terms`), and a copy of what lists filter and order by, so that a search is answered
+from entries alone. Entries are written by one reader of the feed (`search_feeder`); calls know nothing of it. The position in
+the feed is stored in the same transaction as the entries, so neither a killed process nor two at once can leave an entry out.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import time
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from datetime import UTC, datetime, timedelta
-from typing import Final
+from collections.abc import AsyncIterator, Generator, Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple, NotRequired, TypedDict, cast
 
-from pymongo import UpdateOne, WriteConcern
+from tether_rt.domain.entry_terms import making_call_terms
+from tether_rt.domain.events import HEAD_CHARS, event_head
+from tether_rt.domain.party import WITHHELD, is_number
+from tether_rt.domain.search_query import CallTexts
+from tether_rt.mongo.client import Database, Document
+from tether_rt.mongo.free_form import RAW, as_stored
 
-from tether_rt.domain.search_terms import indexed_terms
-from tether_rt.mongo.client import Database, Document, DriverError, unavailable
-from tether_rt.runtime.logs import log
+INDEX_VERSION: Final = 1
+"""Of what `entry` makes of a call: an index of another version is built anew while it goes on being used."""
+MAX_BEHIND_CALLS: Final = 20_000
+"""Calls behind the position that a search looks at, the newest: the reader does not rest any more when so many wait."""
+_SEGMENTS_AT_ONCE: Final = 64
+_COPIED: Final = ("organizationId", "contactId", "userId", "status", "direction", "agentName", "startTime", "duration")
+"""Fields of a call that its entry has, too: those of `CallFilter`."""
 
-_BATCH_CALLS: Final = 32
-_PAGE_BYTES: Final = 1 << 20
-"""The driver decodes a page in one go, during which no other Python code runs."""
-_LOOK_EVERY_S: Final = 1.0
-_SWEEP_EVERY_S: Final = 60.0
-"""Not at every look: MongoDB keeps the index entry of a removed mark for five minutes, and a sweep passes all of them."""
-_CLOCK_SKEW_S: Final = 15.0
-"""The largest difference between the clocks of two processes that is allowed for, and the duration of a sweep."""
-_BUSY_REST_FACTOR: Final = 9
-"""While further calls are stored, the indexer rests nine times as long as its last batch took."""
-
-_MARKED: Final = {"unindexed": {"$exists": True}}
-_EPOCH: Final = datetime.fromtimestamp(0, UTC)
-
-_LOG: Final = logging.getLogger("tether.store")
+OWN_FIELDS: Final = dict.fromkeys(
+    (*_COPIED, "conversationId", "contactName", "callerName", "from", "to", "summary", "providerCallId"), 1
+)
+"""A projection of a call to what it is found by, but for what was said and its metadata."""
+SPOKEN_FIELDS: Final = {**OWN_FIELDS, "spoken": "$transcription.message"}
+"""With what was said, as plain strings: the driver decodes them in a ninth of the time that the turns would take."""
 
 
-class SearchBacklog:
-    """The marked calls that this process knows of, and a time before which no call of any process is marked."""
+class EntryDocument(TypedDict):
+    """What a call is found by; the id is the call's. The other fields are those of `CallDocument`."""
 
-    def __init__(self, *, full_calls: int = 20_000, max_calls: int = 25_000) -> None:
-        """Count as full from `full_calls` on (a search takes 5 µs for each); remember the ids of at most `max_calls`."""
-        self._full_calls = full_calls
-        self._ids: deque[str] = deque(maxlen=max_calls)
-        self._oldest_mark: datetime | None = _EPOCH
-        self.is_complete = False
-        """Whether the ids of all calls that were found or enqueued are here, or were taken: none had to be dropped."""
-        self.batches = 0
-        """How many batches of calls were stored since the process started."""
+    _id: str
+    organizationId: str
+    contactId: str
+    userId: str
+    status: str
+    direction: str
+    agentName: str | None
+    startTime: datetime
+    duration: float
+    terms: list[str]
 
-    def enqueue(self, call_ids: Iterable[str], at: datetime) -> None:
-        """Add the marked calls, perhaps none, of a batch that was stored; their mark is `at`."""
-        self.batches += 1
-        for call_id in call_ids:
-            self._append(call_id)
-            self._oldest_mark = at if self._oldest_mark is None else min(at, self._oldest_mark)
 
-    def is_full(self) -> bool:
-        """Return whether further calls should be stored with their terms (`calls.call_elements`).
+class BuiltTo(TypedDict):
+    """The call at which the building of an index has arrived; it goes from the newest to the oldest."""
 
-        That costs MongoDB a sixth of adding them later, so that a server that never rests keeps up.
+    startTime: datetime
+    callId: str
+
+
+class PositionDocument(TypedDict):
+    """How far an organization's feed was read into the index; the id is the organization's.
+
+    `version` is that of its entries (`INDEX_VERSION`), `writes` counts its changes. While the calls from before `seq` are still
+    being indexed, `building` is True, and `builtTo` where that has arrived.
+    """
+
+    _id: str
+    seq: int
+    version: int
+    writes: NotRequired[int]
+    building: NotRequired[bool]
+    builtTo: NotRequired[BuiltTo]
+
+
+class Behind(NamedTuple):
+    """Calls that changed behind the position, newest first, and whether those are all."""
+
+    call_ids: list[str]
+    is_all: bool
+    is_building: bool
+    """Whether older calls are still being indexed."""
+
+
+class SearchIndex:
+    """What is stored of the index, and what is not in it yet."""
+
+    def __init__(self, database: Database) -> None:
+        self._entries = database["search"]
+        self._positions = database["search_positions"]
+        self._counters = database["counters"]
+        self._feed = database["feed"]
+        self._calls = database["calls"]
+
+    async def forget(self, organization_id: str, call_ids: Iterable[str]) -> int:
+        """Remove the entries of calls that are erased; return how many there were.
+
+        Call it after the calls' documents are gone: one that is indexed at this moment is removed again when `call_deleted`
+        is read from the feed.
         """
-        return len(self._ids) >= self._full_calls
+        deleted = await self._entries.delete_many({"_id": {"$in": list(call_ids)}, "organizationId": organization_id})
+        return int(deleted.deleted_count)
 
-    @property
-    def waiting_since(self) -> datetime:
-        """The time before which no call is marked, whichever process stored it.
+    async def forget_all(self) -> None:
+        """Remove all entries and positions: the next reader builds every organization's index anew."""
+        await self._positions.delete_many({})
+        await self._entries.delete_many({})
 
-        Marks that are older than the last sweep are known. A search begins at this time because MongoDB keeps the index
-        entries of removed marks for five minutes, and the search would pass all of them.
-        """
-        lately = datetime.now(UTC) - timedelta(seconds=_SWEEP_EVERY_S + _CLOCK_SKEW_S)
-        return lately if self._oldest_mark is None else min(lately, self._oldest_mark)
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether no ids are left to take."""
-        return not self._ids
-
-    def take(self, most: int) -> list[str]:
-        """Remove and return the ids that came first, at most `most`; then `put_back` those that failed, and `settle`."""
-        return [self._ids.popleft() for _ in range(min(len(self._ids), most))]
-
-    def put_back(self, call_ids: Iterable[str]) -> None:
-        """Add ids again that were taken and are to be tried again."""
-        for call_id in call_ids:
-            self._append(call_id)
-
-    def settle(self) -> None:
-        """Note that what was taken is done: when nothing is left, no mark is older than the last sweep."""
-        if self.is_empty and self.is_complete:
-            self._oldest_mark = None
-
-    def add_found(self, call_ids: Iterable[str], oldest_mark: datetime | None, *, is_all: bool) -> None:
-        """Add what a sweep found, and the oldest mark of all; `is_all` says that no other call is marked."""
-        self.is_complete = is_all
-        self.put_back(call_ids)
-        if oldest_mark is not None:
-            self._oldest_mark = oldest_mark
-
-    def _append(self, call_id: str) -> None:
-        if len(self._ids) == self._ids.maxlen:
-            self.is_complete = False  # the first is dropped; a sweep finds it by its mark
-        self._ids.append(call_id)
+    async def behind(self, organization_id: str) -> Behind:
+        """Return the calls with events behind the position: at most `MAX_BEHIND_CALLS`, the newest."""
+        # The position first: what is indexed in between is found twice, never not at all.
+        position = await self._positions.find_one({"_id": organization_id})
+        counter = await self._counters.find_one({"_id": organization_id}, {"seq": 1})
+        last = counter["seq"] if counter is not None else 0
+        seq = position["seq"] if position is not None else 0
+        is_building = position is None or position.get("building", False)
+        found: dict[str, None] = {}
+        contact_ids: set[str] = set()
+        while last > seq:
+            query = {"organizationId": organization_id, "last": {"$gt": seq, "$lte": last}}
+            heads = {"$map": {"input": "$events", "in": {"$substrCP": ["$$this", 0, HEAD_CHARS]}}}
+            cursor = self._feed.find(query, {"first": 1, "heads": heads}).sort("last", -1).limit(_SEGMENTS_AT_ONCE)
+            segments = await cursor.to_list(None)
+            if not segments:
+                break
+            for segment in segments:
+                found.update(dict.fromkeys(reversed(call_ids_of(segment["heads"]))))
+                contact_ids |= contact_ids_of(segment["heads"])
+                if len(found) >= MAX_BEHIND_CALLS:
+                    return Behind(list(found), False, is_building)
+            last = segments[-1]["first"] - 1
+        if contact_ids:
+            query = {"organizationId": organization_id, "contactId": {"$in": list(contact_ids)}}
+            cursor = self._calls.find(query, {"_id": 1}).sort("startTime", -1).limit(MAX_BEHIND_CALLS)
+            found.update(dict.fromkeys([call["_id"] for call in await cursor.to_list(None)]))
+        return Behind(list(found), True, is_building)
 
 
-class SearchIndexer:
-    """Gives marked calls their search terms; `run` it for as long as the process takes calls."""
+class SearchedCalls:
+    """Reads what is searched of calls."""
 
-    def __init__(
-        self,
-        database: Database,
-        backlog: SearchBacklog,
-        *,
-        sweep_every_s: float = _SWEEP_EVERY_S,
-        swept_calls: int = 1_000,
-        page_bytes: int = _PAGE_BYTES,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:
-        """Look for marked calls of other processes every `sweep_every_s`, at most `swept_calls` at once.
+    def __init__(self, database: Database) -> None:
+        self._calls = database["calls"]
+        self._raw_calls = database.get_collection("calls", codec_options=RAW)
+        self._contacts = database["contacts"]
 
-        Calls are read in pages of `page_bytes`, or of one call that is larger. `sleep` waits some seconds between batches.
-        """
-        # What is lost is written again, so it need not wait for a majority.
-        self._calls = database.get_collection("calls", write_concern=WriteConcern(1))
-        self._backlog = backlog
-        self._sweep_every_s = sweep_every_s
-        self._swept_calls = swept_calls
-        self._page_bytes = page_bytes
-        self._sleep = sleep
-        self._sweep_at_s = 0.0
+    async def sizes(self, organization_id: str, call_ids: Sequence[str]) -> dict[str, int]:
+        """Return how many bytes the documents of calls have; those that do not exist are left out."""
+        query = {"_id": {"$in": list(call_ids)}, "organizationId": organization_id}
+        found = await self._calls.find(query, {"bytes": {"$bsonSize": "$$ROOT"}}).to_list(None)
+        return {call["_id"]: call["bytes"] for call in found}
 
-    async def run(self) -> None:
-        """Index marked calls until cancelled; waits while MongoDB is away, raises the driver's other errors.
+    async def read_own(self, organization_id: str, call_ids: Sequence[str]) -> list[tuple[Document, CallTexts]]:
+        """Return calls as `OWN_FIELDS` has them, and these texts, with the contact's present name."""
+        query = {"_id": {"$in": list(call_ids)}, "organizationId": organization_id}
+        calls = await self._calls.find(query, OWN_FIELDS).to_list(None)
+        names = await self._names(calls)
+        return [(call, texts_of(call, names.get(call["contactId"]))) for call in calls]
 
-        While further calls are stored it works for a tenth of the time.
-        """
-        while True:
-            began_s = time.monotonic()
-            batches = self._backlog.batches
-            try:
-                indexed = await self.index()
-            except DriverError as error:
-                if unavailable(error) is None:
-                    raise
-                log(_LOG, logging.WARNING, "words_not_indexed", reason=type(error).__name__)
-                indexed = 0
-            if not indexed:
-                await self._sleep(_LOOK_EVERY_S)
-            elif self._backlog.batches > batches:
-                await self._sleep(_BUSY_REST_FACTOR * (time.monotonic() - began_s))
+    async def _names(self, calls: Sequence[Document]) -> dict[str, str]:
+        """Return the present names of the calls' contacts, by id."""
+        contacts = self._contacts.find({"_id": {"$in": list({call["contactId"] for call in calls})}}, {"name": 1})
+        return {contact["_id"]: contact["name"] for contact in await contacts.to_list(None)}
 
-    async def index(self) -> int:
-        """Index some marked calls; return how many were looked at, 0 when no more are known.
-
-        Raises the driver's errors. Calls are tried again if MongoDB was away. A call that MongoDB refuses keeps its mark and is
-        tried again after the next sweep, so that it does not block those behind it.
-        """
-        if time.monotonic() >= self._sweep_at_s or (self._backlog.is_empty and not self._backlog.is_complete):
-            await self._sweep()
-        ids = self._backlog.take(_BATCH_CALLS)
-        refusal: DriverError | None = None
-        try:
-            async for page in self._pages(ids):
-                try:
-                    await self._index_page(page)
-                except DriverError as error:
-                    if unavailable(error) is not None:
-                        raise
-                    refusal = error
-        except DriverError:
-            self._backlog.put_back(ids)
-            raise
-        self._backlog.settle()
-        if refusal is not None:
-            raise refusal
-        return len(ids)
-
-    async def _sweep(self) -> None:
-        """Find marked calls that nobody enqueued here: of another process, or more than the backlog holds."""
-        cursor = self._calls.find(_MARKED, {"unindexed": 1}).sort("unindexed", 1).limit(self._swept_calls)
-        found = await cursor.to_list(None)
-        oldest = found[0]["unindexed"] if found else None
-        if found and not isinstance(oldest, datetime):
-            oldest = _EPOCH  # an earlier version marked with `true`
-        self._backlog.add_found((call["_id"] for call in found), oldest, is_all=len(found) < self._swept_calls)
-        self._sweep_at_s = time.monotonic() + self._sweep_every_s
-
-    async def _pages(self, ids: list[str]) -> AsyncIterator[list[str]]:
-        """Yield the ids of those calls that are still marked, in pages of `page_bytes`."""
-        if not ids:
+    async def read(self, call_ids: Sequence[str]) -> AsyncIterator[tuple[Document, CallTexts]]:
+        """Yield calls as `SPOKEN_FIELDS` has them, and all their texts, with the contact's present name."""
+        if not call_ids:
             return
-        cursor = self._calls.find({"_id": {"$in": ids}, **_MARKED}, {"bytes": {"$bsonSize": "$$ROOT"}})
-        page: list[str] = []
-        size_bytes = 0
-        for call in await cursor.to_list(None):
-            size_bytes += call["bytes"]
-            if page and size_bytes > self._page_bytes:
-                yield page
-                page, size_bytes = [], call["bytes"]
-            page.append(call["_id"])
-        if page:
-            yield page
-
-    async def _index_page(self, ids: list[str]) -> None:
-        # Spoken words as plain strings, which the driver decodes in a ninth of the time that the turns would take.
-        fields = {"spoken": "$transcription.message", "newTerms": 1, "terms": 1, "numbers": 1}
-        changes: list[UpdateOne] = []
-        for call in await self._calls.find({"_id": {"$in": ids}, **_MARKED}, fields).to_list(None):
-            changes.append(_change(call))
-            await asyncio.sleep(0)  # the terms of a long transcript take 2 ms
-        if changes:
-            result = await self._calls.bulk_write(changes, ordered=False)
-            if result.matched_count < len(changes):
-                self._backlog.put_back(ids)  # those that were not matched are still marked
+        these: Document = {"_id": {"$in": list(call_ids)}}
+        calls = await self._calls.find(these, SPOKEN_FIELDS).to_list(None)
+        names = await self._names(calls)
+        with_metadata = {**these, "providerMetadata.metadata": {"$nin": [None, {}]}}
+        raw = await self._raw_calls.find(with_metadata, {"providerMetadata.metadata": 1}).to_list(None)
+        stored = {call["_id"]: call["providerMetadata"]["metadata"] for call in raw}
+        for call in calls:
+            metadata = None
+            if call["_id"] in stored:
+                # In a thread: six megabytes of small objects take a second.
+                metadata = await asyncio.to_thread(as_stored, stored[call["_id"]])
+            yield call, texts_of(call, names.get(call["contactId"]), metadata)
 
 
-def _change(call: Document) -> UpdateOne:
-    # A contact's new name may be among `terms` already, and an earlier version had all others there, too.
-    known = [*call.get("newTerms", ()), *call.get("terms", ()), *call.get("numbers", ())]
-    indexed = indexed_terms(known, call["spoken"])
-    # A call whose contact was renamed since it was read is not matched, keeps its mark, and is read again.
-    as_read = {field: call.get(field, {"$exists": False}) for field in indexed}
-    return UpdateOne({"_id": call["_id"], **as_read}, {"$set": indexed, "$unset": {"unindexed": "", "newTerms": ""}})
+def call_ids_of(events: Iterable[str]) -> list[str]:
+    """Return the ids of the calls that events are about, in their order."""
+    heads = (event_head(text) for text in events)
+    return list(dict.fromkeys(subject for name, subject in filter(None, heads) if name not in _OF_CONTACTS))
+
+
+def contact_ids_of(events: Iterable[str]) -> set[str]:
+    """Return the ids of the contacts that changed or are gone, all of whose calls are to be looked at."""
+    heads = (event_head(text) for text in events)
+    return {subject for name, subject in filter(None, heads) if name in _OF_CONTACTS}
+
+
+_OF_CONTACTS: Final = frozenset(("contact_updated", "contact_deleted"))
+
+
+def texts_of(call: Document, contact_name: str | None = None, metadata: Any = None) -> CallTexts:
+    """Return what is searched of a call that was read with `OWN_FIELDS` or `SPOKEN_FIELDS`."""
+    addresses = (call["from"] or WITHHELD, call["to"])
+    return CallTexts(
+        texts=(call["summary"], *call.get("spoken", ())),
+        names=(contact_name, call["contactName"], call.get("callerName"), *(one for one in addresses if not is_number(one))),
+        numbers=[one for one in addresses if is_number(one)],
+        agent_name=call["agentName"],
+        ids=(call["_id"], call.get("providerCallId"), call["conversationId"]),
+        metadata=metadata,
+    )
+
+
+def making_entry(call: Document, texts: CallTexts) -> Generator[None, None, EntryDocument]:
+    """Return a call's entry, some text a step (`cooperative`)."""
+    terms = yield from making_call_terms(texts)
+    copied = {name: call[name] for name in _COPIED}
+    return cast(EntryDocument, {"_id": call["_id"], **copied, "terms": terms})

@@ -119,6 +119,13 @@ class Metrics:
         self.frames = Counter("tether_frames_sent", "WebSocket messages sent", registry=registry)
         self.frame_bytes = Counter("tether_frame_bytes_sent", "WebSocket bytes sent", registry=registry)
         self.closes = Counter("tether_dashboard_closes", "Dashboards closed by the server", ["code"], registry=registry)
+        self.search_behind = Gauge("tether_search_behind_events", "Events not yet in the search index", registry=registry)
+        self.search_lag_s = Gauge(
+            "tether_search_lag_seconds", "Age of the oldest event not yet in the search index", registry=registry
+        )
+        self.search_building = Gauge(
+            "tether_search_building", "Organizations whose search index is being built", registry=registry
+        )
         self.loop_lag_s = Histogram(
             "tether_loop_lag_seconds", "How late the event loop ran a timer",
             buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1), registry=registry,
