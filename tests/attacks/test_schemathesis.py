@@ -152,6 +152,8 @@ def test_the_contract_that_is_asked_is_the_one_that_is_served(site: Site) -> Non
 @hypothesis.settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(hypothesis.HealthCheck))
 def test_whatever_is_asked_the_answer_is_in_the_contract(case: schemathesis.Case[Any], site: Site) -> None:
     operation_id = case.operation.definition.raw["operationId"]
+    if operation_id == "get_feed" and str(case.query.get("wait")).isdecimal():
+        case.query["wait"] = 0  # the client of this test waits for 10 s
     case.call_and_validate(base_url=site.url, session=site.http, headers=site.headers(operation_id))
 
 

@@ -65,6 +65,7 @@ ROUTES: Final[Mapping[str, Permission | Open]] = MappingProxyType(
         "GET /api/auth/verify-token": Open.ALL_ROLES,
         "POST /api/auth/logout": Open.ALL_ROLES,
         "GET /ws": Open.ALL_ROLES,
+        "GET /api/feed": Open.ALL_ROLES,
         "GET /api/calls/history": Open.ALL_ROLES,
         "GET /api/calls/statistics": Open.ALL_ROLES,
         "GET /api/calls/activity": Open.ALL_ROLES,

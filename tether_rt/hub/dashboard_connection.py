@@ -15,9 +15,10 @@ from tornado.iostream import IOStream, StreamClosedError
 
 from tether_rt.auth.credentials import SessionClaims
 from tether_rt.hub import wire
+from tether_rt.hub.cursor import Cursor
 from tether_rt.hub.frames import FrameReader, Received, close_answer, close_frame, pong_frame
-from tether_rt.hub.protocol import EXPIRED, RESTORED, Close, Frames, Position, frames_after, hello, resync
-from tether_rt.hub.room import STEP_BYTES, FeedReader, Room
+from tether_rt.hub.protocol import Close, Position
+from tether_rt.hub.room import Room
 from tether_rt.runtime.backoff import Backoff
 from tether_rt.runtime.logs import log
 from tether_rt.runtime.metrics import Metrics
@@ -64,11 +65,8 @@ class Dashboard:
         self.unanswered_pings = 0
         """Pings sent since the last pong."""
         self._room = room
-        self._after = after
-        self._epoch = ""
-        self._seq = 0
-        """Until it is live: the number of the last event that was sent. It belongs to the database with `_epoch`."""
-        self._resume_refusal: str | None = None
+        self._cursor = Cursor(room, after, metrics)
+        """What it was sent until it is live."""
         self._metrics = metrics
         self._catching_up: asyncio.Task[None] | None = None
         self._cutting_off: asyncio.TimerHandle | None = None
@@ -76,9 +74,7 @@ class Dashboard:
 
     async def admit(self) -> None:
         """Find out where the stream starts. Raises `Unavailable` and the driver's errors."""
-        await self._room.open()
-        if self._after is not None:
-            self._resume_refusal = await self._room.resume_refusal(self._after)
+        await self._cursor.admit()
 
     def start(self, stream: IOStream, heartbeat_s: float) -> None:
         """Send `hello` and begin the stream of events; raises `RuntimeError` in any state but `ADMITTED`."""
@@ -87,16 +83,10 @@ class Dashboard:
         self.stream = stream
         self.state = State.CATCHING_UP
         wire.prepare(stream)
-        room = self._room
-        self._epoch = room.epoch
-        self._seq = room.last_published if self._after is None or self._resume_refusal is not None else self._after.seq
-        self._send(hello(room.organization_id, room.epoch, self._seq, room.last_published, heartbeat_s))
-        if self._resume_refusal is not None:
-            self._send(resync(room.epoch, self._seq, self._resume_refusal))
-        missed = frames_after(room.recent, self._seq, STEP_BYTES)
-        if missed is not None and missed.last == room.last_published:
-            self._take_step(missed)
-            self._send(missed.frames)
+        self._send(self._cursor.begin(heartbeat_s))
+        missed = self._cursor.recent_frames()
+        if missed is not None:
+            self._send(missed)
         if not self._join():
             self._catching_up = asyncio.create_task(self._catch_up())
 
@@ -171,7 +161,7 @@ class Dashboard:
 
     def _join(self) -> bool:
         """Become live if nothing is missing."""
-        if self._seq != self._room.last_published or self._epoch != self._room.epoch:
+        if not self._cursor.is_current:
             return False
         assert self.stream is not None
         self.state = State.LIVE
@@ -180,13 +170,13 @@ class Dashboard:
 
     async def _catch_up(self) -> None:
         """Send what is missing, one step ahead of the reader at most, until nothing is missing."""
-        room, stream, reader = self._room, self.stream, self._room.reader()
+        room, stream = self._room, self.stream
         failures = 0
         assert stream is not None
         while not self._join():
             try:
                 # Shielded: Tornado logs an error for a future that was cancelled.
-                await asyncio.shield(stream.write(memoryview(await self._next_frames(reader))))
+                await asyncio.shield(stream.write(memoryview(await self._cursor.next_frames())))
                 failures = 0
             except StreamClosedError:
                 return
@@ -194,26 +184,6 @@ class Dashboard:
                 failures += 1
                 log(_logger, logging.WARNING, "dashboard_behind", organizationId=room.organization_id, reason=str(error))
                 await asyncio.sleep(_BACKOFF.wait_s(failures))
-
-    async def _next_frames(self, reader: FeedReader) -> bytes | memoryview:
-        """Return the next events, or `resync` where they cannot be had, and count them as sent."""
-        room = self._room
-        step: Frames | None = None
-        was_restored = self._epoch != room.epoch
-        if not was_restored and self._seq <= room.last_published:  # else the room was restarted
-            step = frames_after(room.recent, self._seq, STEP_BYTES) or frames_after(
-                await reader.read(self._seq, room.last_published), self._seq, STEP_BYTES
-            )
-        if step is not None and self._epoch == room.epoch:
-            self._take_step(step)
-            return step.frames
-        self._epoch, self._seq = room.epoch, room.last_published
-        return resync(room.epoch, self._seq, RESTORED if was_restored else EXPIRED)
-
-    def _take_step(self, step: Frames) -> None:
-        self._metrics.frames.inc(step.last - self._seq)
-        self._metrics.frame_bytes.inc(len(step.frames))
-        self._seq = step.last
 
     def _send(self, frames: bytes | memoryview) -> None:
         if self.stream is not None and wire.send((self.stream,), frames):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from base64 import b64encode
+from collections.abc import Iterator
 from enum import Enum, auto
 from hashlib import sha1
 from typing import Final
@@ -42,6 +43,17 @@ def text_header(size: int) -> bytes:
 def text_frame(payload: bytes) -> bytes:
     """Return `payload`, which is UTF-8, as one text frame."""
     return text_header(len(payload)) + payload
+
+
+def payloads(frames: bytes | memoryview) -> Iterator[bytes]:
+    """Yield what is in whole text frames that `text_frame` made."""
+    view = memoryview(frames)
+    while view:
+        size = view[1]
+        start = 2 + _EXTENDED_LENGTH_BYTES.get(size, 0)
+        end = start + (int.from_bytes(view[2:start]) if start > 2 else size)
+        yield bytes(view[start:end])
+        view = view[end:]
 
 
 def pong_frame(payload: bytes) -> bytes:

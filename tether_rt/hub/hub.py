@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 from tornado.iostream import IOStream
 
@@ -24,6 +24,7 @@ from tether_rt.errors import TooManyRequests, Unavailable
 from tether_rt.hub import wire
 from tether_rt.hub.dashboard_connection import Dashboard
 from tether_rt.hub.feed_tail import FeedTail
+from tether_rt.hub.follower import Follower
 from tether_rt.hub.frames import PING
 from tether_rt.hub.protocol import Close, Position
 from tether_rt.hub.room import MAX_RECENT_BYTES as MAX_RECENT_BYTES_PER_ROOM
@@ -52,6 +53,7 @@ MAX_PINGS_UNANSWERED: Final = 2
 _BEATS: Final = 20
 """Per heartbeat: at each of them a twentieth of the dashboards is pinged."""
 
+_Watcher = TypeVar("_Watcher", Dashboard, Follower)
 _logger = logging.getLogger("tether.hub")
 
 
@@ -72,8 +74,8 @@ class Hub:
         max_recent_bytes_per_room: int = MAX_RECENT_BYTES_PER_ROOM,
     ) -> None:
         self.rooms: dict[str, Room] = {}
-        self.dashboards: dict[Dashboard, int] = {}
-        """All dashboards, each with the beat at which it is pinged."""
+        self.dashboards: dict[Dashboard | Follower, int] = {}
+        """All dashboards, and programs that follow over HTTP, each with the beat at which it is pinged."""
         self._serving: set[asyncio.Task[None]] = set()
         self._feed = Feed(database)
         self.tail = FeedTail(self._feed, self.rooms, metrics)
@@ -111,6 +113,13 @@ class Hub:
         It is given back with `serve`, or with `remove`. Raises `TooManyRequests` when the user has too many, `Unavailable` when
         the hub is full or closing or MongoDB does not answer in time, and the driver's errors.
         """
+        return await self._admit(Dashboard, session, after)
+
+    async def follow(self, session: SessionClaims, after: Position | None) -> Follower:
+        """Admit a program that follows over HTTP, as `admit` does; it is given back with `remove`."""
+        return await self._admit(Follower, session, after)
+
+    async def _admit(self, kind: type[_Watcher], session: SessionClaims, after: Position | None) -> _Watcher:
         if len(self.dashboards) >= self._max_dashboards:
             raise Unavailable("There is no room for more dashboards just now.", FULL_RETRY_S, limit="dashboards")
         if self._dashboards_of[session.user_id] >= self._max_dashboards_per_user:
@@ -119,7 +128,7 @@ class Hub:
         if room is None:
             room = Room(session.organization_id, self._feed, self._metrics, self._max_recent_bytes_per_room)
             self.rooms[session.organization_id] = room
-        dashboard = Dashboard(session, room, after, self._metrics)
+        dashboard = kind(session, room, after, self._metrics)
         self.dashboards[dashboard] = next(self._beats)
         self._dashboards_of[session.user_id] += 1
         self._metrics.dashboards.set(len(self.dashboards))
@@ -151,7 +160,7 @@ class Hub:
             dashboard.abort()
         self.remove(dashboard)
 
-    def remove(self, dashboard: Dashboard) -> None:
+    def remove(self, dashboard: Dashboard | Follower) -> None:
         """Forget a dashboard, and its room when it was the last one there; idempotent."""
         dashboard.detach()
         if self.dashboards.pop(dashboard, None) is not None:
@@ -213,7 +222,7 @@ class Hub:
                 continue
             self._close_ended(dashboard for dashboard in self.dashboards if dashboard.session.session_id in ended)
 
-    def _close_ended(self, ended: Iterable[Dashboard]) -> None:
+    def _close_ended(self, ended: Iterable[Dashboard | Follower]) -> None:
         for dashboard in list(ended):
             dashboard.close(Close.SESSION_ENDED)
 

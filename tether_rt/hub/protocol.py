@@ -72,6 +72,11 @@ def resync(epoch: str, seq: int, reason: str) -> bytes:
     return text_frame(orjson.dumps({"event": "resync", "epoch": epoch, "seq": seq, "reason": reason}))
 
 
+def server_sent(epoch: str, text: bytes) -> bytes:
+    """Return a message as a server-sent event, whose id is the position after it: what a browser sends as `Last-Event-ID`."""
+    return b"id: %b.%d\ndata: %b\n\n" % (epoch.encode(), orjson.loads(text)["seq"], text)
+
+
 @dataclass(frozen=True, slots=True)
 class Segment:
     """Consecutive events of one organization as frames."""

@@ -93,6 +93,8 @@ class Room:
         """All dashboards of the organization, including those that are being admitted or catch up."""
         self.live: dict[IOStream, Listener] = {}
         """The dashboards that were sent everything up to `last_published`, by their connection: they get what is next."""
+        self.followers: set[asyncio.Event] = set()
+        """Set whenever something was published, for those who are sent it at their own pace."""
         self.is_open = False
         self.epoch = ""
         """The epoch of the database (`Feed.epoch`) to which the numbers belong; "" until the room is open."""
@@ -192,6 +194,7 @@ class Room:
         self.last_published = self._last_committed = seq
         self.forget_oldest(0)
         wire.send(self.live, resync(epoch, seq, reason))
+        self._wake_followers()
 
     def forget_oldest(self, keep_bytes: int) -> None:
         """Remove the oldest recent segments until at most `keep_bytes` are left."""
@@ -240,7 +243,12 @@ class Room:
         self.last_published = part.last
         for stream in wire.send(self.live, part.frames):
             self.live[stream].close(Close.TOO_SLOW)
+        self._wake_followers()
         return True
+
+    def _wake_followers(self) -> None:
+        for published in self.followers:
+            published.set()
 
     def _remember(self, segment: Segment) -> None:
         if self.recent and self.recent[-1].last + 1 != segment.first:
