@@ -173,6 +173,26 @@ async def test_a_request_that_never_ends_is_cut_off_at_the_deadline_and_dashboar
                 await posting
 
 
+async def test_while_load_balancers_take_note_it_still_serves(tmp_path: Path, mongodb_uri: str) -> None:
+    process = ServerProcess(tmp_path, MONGODB_URI=mongodb_uri, TETHER_DRAIN_DELAY_S="600")
+    await process.start()
+    async with signed_in(process, mongodb_uri) as tenant:
+        assert (await tenant.get("/readyz")).status == 200
+        process.process.send_signal(signal.SIGTERM)
+        await logged(process, "stopping")
+        answer = await tenant.get("/readyz")
+        assert answer.status == 503
+        assert answer.body["checks"]["process"] == "the server is about to stop"
+        async with aiohttp.ClientSession() as newcomer:
+            tenant.http = newcomer
+            assert (await tenant.post_call(missed())).status == 201
+            dashboard = await tenant.dashboard()
+            process.process.send_signal(signal.SIGTERM)  # a second one ends the wait
+            farewell = await dashboard.socket.receive(60)
+            assert (farewell.type, dashboard.socket.close_code) == (aiohttp.WSMsgType.CLOSE, 1001)
+            assert await process.stop() == 0
+
+
 async def test_a_mongod_that_hangs_does_not_keep_the_server_from_ending(tmp_path: Path) -> None:
     process = ServerProcess(tmp_path, TETHER_SHUTDOWN_S="1")
     await process.start()

@@ -85,6 +85,8 @@ def test_a_folder_of_nobody_is_a_folder_with_a_tilde() -> None:
         ("TETHER_MAX_RECORDING_MB", "-3"),
         ("TETHER_FEED_RETENTION_DAYS", "0"),
         ("TETHER_SHUTDOWN_S", "0"),
+        ("TETHER_DRAIN_DELAY_S", "-1"),
+        ("TETHER_DRAIN_DELAY_S", "3601"),
         ("TETHER_BODIES_IN_FLIGHT_MB", "47"),
         ("TETHER_DATABASE", "a.b"),
         ("TETHER_DATABASE", "x" * 39),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import signal
@@ -95,6 +96,13 @@ class Server:
         settings, reason = self.settings, error.strerror or "it cannot be used"
         return ConfigError(f"TETHER_HOST {settings.host} with TETHER_PORT {settings.port} cannot be listened on: {reason}.")
 
+    async def leave(self, at_once: asyncio.Event) -> None:
+        """Go on serving for `TETHER_DRAIN_DELAY_S`, without being ready, while load balancers take note; or until `at_once`."""
+        self.app.web.leaving = True
+        if self._http is not None and self.settings.drain_delay_s:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(at_once.wait(), self.settings.drain_delay_s)
+
     async def stop(self) -> None:
         """Stop accepting, finish what is in flight within the deadline, close everything; idempotent."""
         if self._http is not None:
@@ -132,12 +140,14 @@ async def serve(settings: Settings, meanwhile: Callable[[Server], Awaitable[None
     the server stops and what it raised is raised. Raises `ConfigError` when the start is refused.
     """
     configure_logging()
-    stopping = asyncio.Event()
+    stopping, again = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     server = Server(settings)
     starting = asyncio.ensure_future(server.start())
 
     def stop() -> None:
+        if stopping.is_set():
+            again.set()  # whoever asks twice does not want to wait for load balancers
         stopping.set()
         # To build an index or to recover a journal may take minutes. Once it has started, this does nothing.
         starting.cancel()
@@ -155,6 +165,7 @@ async def serve(settings: Settings, meanwhile: Callable[[Server], Awaitable[None
             beside.add_done_callback(lambda done: None if done.cancelled() or done.exception() is None else stopping.set())
         await stopping.wait()
         log(_LOG, logging.INFO, "stopping")
+        await server.leave(again)
     finally:
         if beside is not None:
             beside.cancel()

@@ -74,7 +74,8 @@ class Settings:
     )
     feed_retention_days: int = _setting(7, "days for which a dashboard may be away and still resume without refetching")
     audit_retention_days: int = _setting(1095, "days for which entries of the audit log are kept")
-    shutdown_s: int = _setting(25, "seconds from SIGTERM until unfinished requests are cut off")
+    drain_delay_s: int = _setting(0, "seconds from SIGTERM in which new requests are still served, while /readyz fails")
+    shutdown_s: int = _setting(25, "seconds after that until unfinished requests are cut off")
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Settings:
@@ -102,6 +103,8 @@ class Settings:
         for name in _AT_LEAST_ONE:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{_variable(name)} must be 1 or more, not {getattr(self, name)}.")
+        if not 0 <= self.drain_delay_s <= 3600:
+            raise ConfigError(f"TETHER_DRAIN_DELAY_S must be between 0 and 3600, not {self.drain_delay_s}.")
         if not 0 <= self.rate_limit < math.inf:
             raise ConfigError(
                 f"TETHER_RATE_LIMIT must be a number of calls a second, or 0 for no limit, not {self.rate_limit}."

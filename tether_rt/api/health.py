@@ -69,6 +69,8 @@ class ReadyHandler(JsonHandler):
     async def get(self) -> None:
         states = await asyncio.gather(*[check.state() for check in self.checks.values()])
         found = dict(zip(self.checks, states, strict=True))
+        if self.context.leaving:
+            found["process"] = "the server is about to stop"
         missing = [name for name, state in found.items() if state != "ok"]
         if missing:
             self.set_header("Retry-After", "2")

@@ -55,6 +55,8 @@ class HttpContext:
     """How long the client of a streamed answer may take for 64 KB."""
     pace_window_s: float = PACE_WINDOW_S
     """In how much time a body has to make progress (`request_body`)."""
+    leaving: bool = False
+    """Set when the server is about to stop: it still serves, but is not ready, so that load balancers send no more."""
     draining: bool = False
     """Set when the server stops: from then on, requests are answered 503."""
     turns: RoundRobin = field(default_factory=RoundRobin)
