@@ -64,6 +64,7 @@ from tether_rt.mongo.abandoned_transactions import AbandonedTransactions
 from tether_rt.mongo.amendable_calls import AmendableCalls
 from tether_rt.mongo.audit import AuditLog
 from tether_rt.mongo.batch_writer import BatchWriter
+from tether_rt.mongo.call_figures import CallFigures
 from tether_rt.mongo.call_history import CallHistory
 from tether_rt.mongo.calls import Calls
 from tether_rt.mongo.contacts import Contacts
@@ -277,6 +278,7 @@ class App:
         calls_part = {"calls": self.calls}
         links_part = {"links": recordings.RecordingLinks(self.recordings, keyring), "copies": self.copies}
         history_part = {"history": self.history}
+        figures_part = {"figures": CallFigures(self.database)}
         people_part = {"people": self.people, "contract": contract}
         sources_part = {"sources": self.source_admin, "contract": contract}
         deliveries_part = {"deliveries": self.deliveries}
@@ -325,8 +327,8 @@ class App:
             ("/api/sources/{sourceId}/rotate", sources.RotateHandler, sources_part),
             ("/api/sample-call", documents.DocumentHandler, document(orjson.dumps(samples.new_call("appointment")))),
             ("/api/calls/history", calls.HistoryHandler, {**history_part, "hits": SearchHits(self.database)}),
-            ("/api/calls/statistics", calls.StatisticsHandler, history_part),
-            ("/api/calls/activity", activity.ActivityHandler, history_part),
+            ("/api/calls/statistics", calls.StatisticsHandler, figures_part),
+            ("/api/calls/activity", activity.ActivityHandler, {**figures_part, "organizations": self.organizations}),
             ("/api/calls/agents", calls.AgentsHandler, history_part),
             ("/api/calls/export", export.ExportHandler, history_part),
             ("/api/calls/{callId}", calls.CallHandler, history_part),

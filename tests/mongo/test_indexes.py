@@ -8,13 +8,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from tests.support.entries import caller, entry, recording
 from tests.support.indexing import index_all
+from tether_rt.domain.periods import offsets
 from tether_rt.mongo import client as store
 from tether_rt.mongo.batch_writer import BatchWriter
+from tether_rt.mongo.call_figures import CallFigures
 from tether_rt.mongo.call_history import CallFilter, CallHistory
 from tether_rt.mongo.calls import Calls
 from tether_rt.mongo.contacts import Contacts
@@ -167,16 +170,16 @@ def history(**narrowed: Any) -> Query:
 
 
 def statistics(filled: Filled) -> Awaitable[Any]:
-    return CallHistory(filled.database).statistics(WHOSE.organization_id, CallFilter(start=BEFORE, end=AFTER))
+    return CallFigures(filled.database).statistics(WHOSE.organization_id, CallFilter(start=BEFORE, end=AFTER))
 
 
 def all_statistics(filled: Filled) -> Awaitable[Any]:
-    return CallHistory(filled.database).statistics(WHOSE.organization_id, CallFilter())
+    return CallFigures(filled.database).statistics(WHOSE.organization_id, CallFilter())
 
 
-def activity(filled: Filled) -> Awaitable[Any]:
-    midnights = [AFTER - timedelta(days=days) for days in (30, 3, 2, 1)]
-    return CallHistory(filled.database).activity(WHOSE.organization_id, now=AFTER, midnights=midnights)
+def counts(filled: Filled) -> Awaitable[Any]:
+    clocks = offsets(ZoneInfo("Asia/Kathmandu"), BEFORE, AFTER)
+    return CallFigures(filled.database).counts(WHOSE.organization_id, BEFORE, AFTER, clocks)
 
 
 def contacts(search: str | None) -> Query:
@@ -235,7 +238,9 @@ async def verdicts(filled: Filled) -> None:
 COUNTED: dict[str, Query] = {
     "statistics": statistics,
     "all statistics": all_statistics,
-    "activity": activity,
+    "figures by day and hour": counts,
+    "figures by agent": lambda filled: CallFigures(filled.database).agents(WHOSE.organization_id, BEFORE, AFTER, 3),
+    "figures by minute": lambda filled: CallFigures(filled.database).by_minute(WHOSE.organization_id, BEFORE, AFTER),
     "verdicts of a source's deliveries": verdicts,
 }
 FOUND: dict[str, Query] = {

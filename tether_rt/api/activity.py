@@ -1,65 +1,119 @@
-"""`GET /api/calls/activity`: today, the last hour, the last 30 days, and who had the calls, in the agent's own time zone."""
+"""`GET /api/calls/activity`: a period in the agent's or the organization's time zone, today and the last hour.
+
+A call counts in the minute, the hour and the day in which it began. Talk time and averages are of completed calls alone.
+"""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from tether_rt.api import query
-from tether_rt.api.calls import HistoryBase
 from tether_rt.domain.call import iso_ms
+from tether_rt.domain.periods import MAX_DAYS, NAMES, Period, named_period, offsets, period_before, period_of, zone_named
 from tether_rt.errors import BadRequest
-from tether_rt.http.handlers import within_deadline
-from tether_rt.mongo.call_history import Activity
+from tether_rt.http.exchange import Exchange
+from tether_rt.http.handlers import SessionHandler, within_deadline
+from tether_rt.mongo.call_figures import AgentFigures, CallFigures, Figures
+from tether_rt.mongo.organizations import Organizations
 
-DAYS: Final = 30
 MINUTES: Final = 60
-MOST_AGENTS: Final = 20
+HOURS: Final = 24
+MOST_AGENTS: Final = 50
 
 
-class ActivityHandler(HistoryBase):
+class ActivityHandler(SessionHandler):
     """Figures that are counted when they are asked for."""
+
+    def initialize(  # type: ignore[override]
+        self, exchange: Exchange, figures: CallFigures, organizations: Organizations
+    ) -> None:
+        super().initialize(exchange)
+        self.figures = figures
+        self.organizations = organizations
 
     @within_deadline
     async def get(self) -> None:
-        zone = _zone(query.text(self, "timeZone") or "UTC")
-        now = datetime.now(UTC)
-        today = now.astimezone(zone).date()
-        days = [today - timedelta(days=ago) for ago in reversed(range(DAYS))]
-        midnights = [datetime.combine(day, time(), zone).astimezone(UTC) for day in days]
-        activity = await self.history.activity(self.session.organization_id, now=now, midnights=midnights)
-        counts = [activity.by_day.get(midnight, 0) for midnight in midnights]
-        per_day = [{"date": day.isoformat(), "count": count} for day, count in zip(days, counts, strict=True)]
-        self.respond({"success": True, "timeZone": zone.key, **figures(activity, now), "perDay": per_day})
+        organization_id, now = self.session.organization_id, datetime.now(UTC)
+        organization = await self.organizations.one(organization_id)
+        own = organization.get("timeZone") if organization is not None else None
+        asked = query.text(self, "timeZone") or own or query.text(self, "localTimeZone") or "UTC"
+        known = zone_named(asked)
+        zone = known or ZoneInfo("UTC")
+        name = query.one_of(self, "range", NAMES)
+        period = self._period(name, now, zone)
+        before = period_before(period, now, zone, months=name == "thisMonth")
+        today = named_period("today", now, zone)
+        hour_ago = now.replace(second=0, microsecond=0) - timedelta(minutes=MINUTES - 1)
+        of_ours = self.figures
+        counts, earlier, of_today, agents, by_minute = await asyncio.gather(
+            of_ours.counts(organization_id, period.start, period.end, offsets(zone, period.start, period.end)),
+            of_ours.by_status(organization_id, before.start, before.end),
+            of_ours.by_status(organization_id, today.start, today.end),
+            of_ours.agents(organization_id, period.start, period.end, MOST_AGENTS),
+            of_ours.by_minute(organization_id, hour_ago, today.end),
+        )
+        minutes = [hour_ago + timedelta(minutes=number) for number in range(MINUTES)]
+        self.respond(
+            {
+                "success": True,
+                "now": iso_ms(now),
+                "timeZone": zone.key,
+                "unknownTimeZone": asked if known is None else None,
+                "period": {"range": name, **_bounds(period), **figures_of(counts.by_status)},
+                "before": {**_bounds(before), **figures_of(earlier)},
+                "today": figures_of(of_today),
+                "perMinute": [{"at": iso_ms(minute), "count": by_minute.get(minute, 0)} for minute in minutes],
+                "perHour": [{"hour": hour, "count": counts.by_hour.get(hour, 0)} for hour in range(HOURS)],
+                "perDay": [{"date": day.isoformat(), "count": counts.by_day.get(day, 0)} for day in period.days],
+                **_agents(agents),
+            }
+        )
+
+    def _period(self, name: str | None, now: datetime, zone: ZoneInfo) -> Period:
+        first, last = query.day(self, "startDate"), query.day(self, "endDate")
+        if name is not None or (first is None and last is None):
+            return named_period(name or "month", now, zone)
+        last = last or max(first or now.date(), now.astimezone(zone).date())
+        first = first or last
+        if not 0 <= (last - first).days < MAX_DAYS:
+            sentence = f"startDate must be up to {MAX_DAYS - 1} days before endDate"
+            raise BadRequest(sentence, code="out_of_range", field="startDate")
+        return period_of(first, last, now, zone)
 
 
-def figures(activity: Activity, now: datetime) -> dict[str, Any]:
-    """Return the answer's figures, but those of the days."""
-    total = sum(row["count"] for row in activity.today)
-    completed = sum(row["completed"] for row in activity.today)
-    talk_s = sum(row["talkTime"] for row in activity.today)
-    this_minute = now.replace(second=0, microsecond=0)
-    minutes = [this_minute - timedelta(minutes=ago) for ago in reversed(range(MINUTES))]
+def figures_of(rows: Sequence[Figures]) -> dict[str, Any]:
+    """Return what is said of some time, from its figures by status."""
+    by_status = {row["_id"]: row["count"] for row in rows}
+    total, completed = sum(by_status.values()), sum(row["completed"] for row in rows)
+    talk_s = sum(row["talkTime"] for row in rows)
     return {
-        "now": iso_ms(now),
-        "today": {
-            "total": total,
-            "byStatus": {row["_id"]: row["count"] for row in activity.today},
-            "answeredShare": completed / total if total else None,
-            "talkTime": talk_s,
-            "averageDuration": talk_s / completed if completed else None,
-        },
-        "perMinute": [{"at": iso_ms(minute), "count": activity.by_minute.get(minute, 0)} for minute in minutes],
-        "agents": [
-            {"agentName": row["_id"], "count": row["count"], "completed": row["completed"], "talkTime": row["talkTime"]}
-            for row in activity.agents[:MOST_AGENTS]
-        ],
+        "total": total,
+        "byStatus": by_status,
+        "answeredShare": completed / total if total else None,
+        "talkTime": talk_s,
+        "averageDuration": talk_s / completed if completed else None,
     }
 
 
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise BadRequest("timeZone must be a name such as America/Toronto", code="unknown_value", field="timeZone") from error
+def _bounds(period: Period) -> dict[str, str]:
+    return {
+        "startDate": period.first.isoformat(),
+        "endDate": period.last.isoformat(),
+        "from": iso_ms(period.start),
+        "to": iso_ms(period.end),
+    }
+
+
+def _agents(found: AgentFigures) -> dict[str, Any]:
+    return {
+        "agents": [
+            {"agentName": row["_id"], "count": row["count"], "completed": row["completed"], "talkTime": row["talkTime"]}
+            for row in found.agents
+        ],
+        "otherAgents": {"agents": found.others, "count": found.calls_of_others},
+        "withoutAgent": found.without,
+    }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from tether_rt.api import query
 from tether_rt.api.recordings import PLAYABLE
+from tether_rt.domain.periods import MAX_DAYS, ClockHour, offsets, zone_named
 from tether_rt.domain.search_notices import search_notices
 from tether_rt.domain.search_query import parse_search
 from tether_rt.errors import BadRequest, NotFound
@@ -13,6 +15,7 @@ from tether_rt.http.exchange import Exchange
 from tether_rt.http.handlers import SessionHandler, within_deadline
 from tether_rt.http.headers import arrived_over_tls
 from tether_rt.ingest.later_recordings import LaterRecordings
+from tether_rt.mongo.call_figures import CallFigures
 from tether_rt.mongo.call_history import CallFilter, CallHistory
 from tether_rt.mongo.calls import Calls
 from tether_rt.mongo.documents import CallDocument, CopyDocument, RecordingDocument
@@ -47,6 +50,7 @@ class HistoryBase(SessionHandler):
 
     def filter(self) -> CallFilter:
         """Return the filter that the query string asks for; raises `BadRequest` naming a wrong parameter."""
+        start, end = query.moment(self, "startDate"), query.moment(self, "endDate", end=True)
         return CallFilter(
             contact_id=query.text(self, "contactId"),
             user_id=query.text(self, "userId"),
@@ -54,11 +58,25 @@ class HistoryBase(SessionHandler):
             direction=query.one_of(self, "direction", DIRECTIONS),
             agent_name=query.text(self, "agentName"),
             search=query.text(self, "search"),
-            start=query.moment(self, "startDate"),
-            end=query.moment(self, "endDate", end=True),
+            start=start,
+            end=end,
             min_duration_s=query.number(self, "minDuration"),
             max_duration_s=query.number(self, "maxDuration"),
+            hour=self._hour(start, end),
         )
+
+    def _hour(self, start: datetime | None, end: datetime | None) -> ClockHour | None:
+        hour = query.whole(self, "hour", -1, 0, 23)
+        if hour < 0:
+            return None
+        zone = zone_named(query.text(self, "timeZone") or "UTC")
+        if zone is None:
+            raise BadRequest("timeZone must be a name such as America/Toronto", code="unknown_value", field="timeZone")
+        # As long as a period of figures, each of whose days may be an hour longer.
+        if start is None or end is None or not timedelta(0) <= end - start < timedelta(days=MAX_DAYS + 1):
+            sentence = f"hour needs a startDate and an endDate that are at most {MAX_DAYS} days apart"
+            raise BadRequest(sentence, code="out_of_range", field="hour")
+        return ClockHour(hour, tuple(offsets(zone, start, end)))
 
 
 class HistoryHandler(HistoryBase):
@@ -86,13 +104,17 @@ class HistoryHandler(HistoryBase):
         self.respond(answer)
 
 
-class StatisticsHandler(HistoryBase):
+class StatisticsHandler(SessionHandler):
     """`GET /api/calls/statistics`: counts and talk time, in all and by status."""
+
+    def initialize(self, exchange: Exchange, figures: CallFigures) -> None:  # type: ignore[override]
+        super().initialize(exchange)
+        self.figures = figures
 
     @within_deadline
     async def get(self) -> None:
         span = CallFilter(start=query.moment(self, "startDate"), end=query.moment(self, "endDate", end=True))
-        rows = await self.history.statistics(self.session.organization_id, span)
+        rows = await self.figures.statistics(self.session.organization_id, span)
         count = sum(row["count"] for row in rows)
         duration_s = sum(row["totalDuration"] for row in rows)
         statistics = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from tornado.web import RequestHandler
@@ -54,6 +54,19 @@ def number(handler: RequestHandler, name: str) -> float | None:
     if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,3})?", value):
         raise BadRequest(f"{name} must be a number of seconds, such as 90 or 1.5", code="wrong_format", field=name)
     return float(value)
+
+
+def day(handler: RequestHandler, name: str) -> date | None:
+    """Return a calendar day, such as 2026-05-15; those of the calendar's first and last year are refused."""
+    value = text(handler, name)
+    if value is None:
+        return None
+    try:
+        if not _DATE.fullmatch(value) or value[:4] in ("0001", "9999"):  # their midnight may be out of the calendar elsewhere
+            raise ValueError(value)
+        return date.fromisoformat(value)
+    except ValueError as error:
+        raise BadRequest(f"{name} must be a day such as 2026-05-15", code="wrong_format", field=name) from error
 
 
 def moment(handler: RequestHandler, name: str, *, end: bool = False) -> datetime | None:

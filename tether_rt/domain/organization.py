@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from typing import Final, TypedDict
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from tether_rt.domain.periods import zone_named
 
 _ZONE: Final = re.compile(r"UTC|[A-Z][A-Za-z]+(/[A-Za-z0-9_+-]+)+")
 
@@ -24,10 +25,4 @@ FOR_EVER: Final = Retention(recordingsDays=None, callsDays=None)
 
 def is_time_zone(name: str) -> bool:
     """Say if this is the name of a time zone in the IANA database, such as `America/Toronto`, or `UTC`."""
-    if not _ZONE.fullmatch(name):
-        return False
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True
+    return _ZONE.fullmatch(name) is not None and zone_named(name) is not None

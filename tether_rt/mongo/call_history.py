@@ -1,18 +1,19 @@
-"""Queries that read many calls of an organization: pages of a list, rows to export, figures."""
+"""Queries that read many calls of an organization: pages of a list, rows to export."""
 
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Any, Final, TypedDict, cast
+from datetime import datetime
+from typing import Any, Final
 
+from tether_rt.domain.periods import ClockHour
 from tether_rt.mongo.call_changes import CallChanges
 from tether_rt.mongo.call_search import CallSearch
 from tether_rt.mongo.calls import UNSHOWN
 from tether_rt.mongo.client import Database
+from tether_rt.mongo.clocks import in_hour
 from tether_rt.mongo.documents import CallDocument, Collections, ShownCall
 from tether_rt.mongo.free_form import RAW, as_stored
 
@@ -40,6 +41,7 @@ class CallFilter:
     end: datetime | None = None
     min_duration_s: float | None = None
     max_duration_s: float | None = None
+    hour: ClockHour | None = None
 
     def query(self, organization_id: str) -> dict[str, Any]:
         """Return the conditions but for `search` as a MongoDB query for calls of one organization."""
@@ -59,6 +61,8 @@ class CallFilter:
         for name, bounds in between.items():
             if given := {operator: bound for operator, bound in bounds.items() if bound is not None}:
                 query[name] = given
+        if self.hour is not None:
+            query |= in_hour("$startTime", self.hour)
         return query
 
     @property
@@ -83,33 +87,6 @@ class Page:
     total: int
     is_exact: bool
     seq: int
-
-
-class Figures(TypedDict):
-    """Figures of the calls with one status or agent, which is the `_id`; `talkTime` is of the completed ones. In seconds."""
-
-    _id: str
-    count: int
-    completed: int
-    totalDuration: float
-    talkTime: float
-
-
-class _Count(TypedDict):
-    """How many calls began in the time that begins at `_id`."""
-
-    _id: datetime
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Activity:
-    """Figures of an organization: by status today, by agent since the first day, and counts by the times of beginning."""
-
-    today: list[Figures]
-    by_minute: dict[datetime, int]
-    by_day: dict[datetime, int]
-    agents: list[Figures]
 
 
 class CallHistory:
@@ -231,59 +208,6 @@ class CallHistory:
             names.append(str(found["agentName"]))
             query["agentName"] = {"$gt": found["agentName"]}
         return names
-
-    async def statistics(self, organization_id: str, call_filter: CallFilter) -> list[Figures]:
-        """Return figures by status."""
-        return await self._grouped(call_filter.query(organization_id), "$status")
-
-    async def activity(self, organization_id: str, *, now: datetime, midnights: list[datetime]) -> Activity:
-        """Return the figures of the last hour, and of the days that begin at `midnights`, of which the last one is today.
-
-        The caller works out the days, because MongoDB's time zone data is older than the system's and lacks some zones.
-        """
-        of_ours = {"organizationId": organization_id}
-        hour_ago = now.replace(second=0, microsecond=0) - timedelta(minutes=59)
-        month_ago, midnight = midnights[0], midnights[-1]
-        minutes = self._calls.aggregate(
-            [
-                {"$match": {**of_ours, "createdAt": {"$gte": hour_ago}}},
-                {"$group": {"_id": {"$dateTrunc": {"date": "$createdAt", "unit": "minute"}}, "count": {"$sum": 1}}},
-            ]
-        )
-        bounds = [*midnights, max(now, midnight) + timedelta(days=1)]
-        days = self._calls.aggregate(
-            [
-                {"$match": {**of_ours, "startTime": {"$gte": month_ago, "$lte": now}}},
-                {"$bucket": {"groupBy": "$startTime", "boundaries": bounds, "output": {"count": {"$sum": 1}}}},
-            ]
-        )
-        month = {**of_ours, "startTime": {"$gte": month_ago, "$lte": now}}
-        agents = [row for row in await self._grouped(month, "$agentName") if row["_id"]]
-        counts = [cast("list[_Count]", await cursor.to_list(None)) for cursor in (minutes, days)]
-        return Activity(
-            today=await self._grouped({**of_ours, "startTime": {"$gte": midnight, "$lte": now}}, "$status"),
-            by_minute={row["_id"]: row["count"] for row in counts[0]},
-            by_day={row["_id"]: row["count"] for row in counts[1]},
-            agents=sorted(agents, key=lambda row: (-row["count"], row["_id"])),
-        )
-
-    async def _grouped(self, query: dict[str, Any], by: str) -> list[Figures]:
-        def of_completed(value: str | int) -> dict[str, Any]:
-            return {"$sum": {"$cond": [{"$eq": ["$status", "completed"]}, value, 0]}}
-
-        grouped = {
-            "count": {"$sum": 1},
-            "completed": of_completed(1),
-            "totalDuration": {"$sum": "$duration"},
-            "talkTime": of_completed("$duration"),
-        }
-        cursor = self._calls.aggregate([{"$match": query}, {"$group": {"_id": by, **grouped}}, {"$sort": {"_id": 1}}])
-        rows = cast("list[Figures]", await cursor.to_list(None))
-        for row in rows:
-            # Vendors' durations may add up to more than a float holds, and JSON has no infinity.
-            row["totalDuration"] = row["totalDuration"] if math.isfinite(row["totalDuration"]) else 0
-            row["talkTime"] = row["talkTime"] if math.isfinite(row["talkTime"]) else 0
-        return rows
 
 
 def _older_than(call: CallDocument) -> dict[str, Any]:
