@@ -98,10 +98,11 @@ class Server:
 
     async def leave(self, at_once: asyncio.Event) -> None:
         """Go on serving for `TETHER_DRAIN_DELAY_S`, without being ready, while load balancers take note; or until `at_once`."""
+        if self._http is None or not self.settings.drain_delay_s:
+            return
         self.app.web.leaving = True
-        if self._http is not None and self.settings.drain_delay_s:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(at_once.wait(), self.settings.drain_delay_s)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(at_once.wait(), self.settings.drain_delay_s)
 
     async def stop(self) -> None:
         """Stop accepting, finish what is in flight within the deadline, close everything; idempotent."""
