@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
 from playwright.async_api import Locator, Page, expect
 
 from tests.e2e.conftest import NewAgent, on_disk
@@ -129,55 +128,6 @@ async def test_a_link_to_a_position_the_recording_and_the_transcript_can_be_save
     await (await downloading.value).save_as(tmp_path / "transcript.txt")
     text = (tmp_path / "transcript.txt").read_text()
     assert "[0:12] Priya Nair: Actually no, I am travelling on Thursday." in text
-
-
-async def _turn_in_the_middle(page: Page, message: str) -> None:
-    """Wait until the turn with the message is marked and about in the middle of its pane, where it stays."""
-    turn = page.locator(".turn[data-now]")
-    await expect(turn).to_contain_text(message)
-    away = """(turn) => {
-      const [one, pane] = [turn, turn.closest(".call")].map((element) => element.getBoundingClientRect());
-      return Math.abs(one.top + one.height / 2 - pane.top - pane.height / 2) < pane.height / 4;
-    }"""
-    handle = await turn.element_handle()
-    await page.wait_for_function(away, arg=handle)
-    frames = "() => new Promise((done) => { const go = (n) => (n ? requestAnimationFrame(() => go(n - 1)) : done()); go(20); })"
-    await page.evaluate(frames)
-    assert await turn.evaluate(away), "it was only passing"
-
-
-@pytest.mark.parametrize("count", [61, 2000])
-async def test_the_words_follow_the_sound_after_every_jump(
-    service: Service, tenant: Tenant, new_agent: NewAgent, count: int
-) -> None:
-    words = "and on it goes " * 20
-    turns = [
-        {"role": ("agent", "user")[at % 2], "message": f"Turn {at}. {words[: at * 37 % 300]}", "timestamp": at * 31 / count}
-        for at in range(count)
-    ]
-    call_id = (await tenant.post_call(sample("appointment", transcript=turns))).body["callId"]
-    agent = await new_agent(service.base_url)
-    await agent.enter(tenant, f"/#/calls/{call_id}?t=20")
-    page = agent.page
-
-    def spoken(seconds: float) -> str:
-        return f"Turn {int(seconds * count / 31)}."
-
-    await _turn_in_the_middle(page, spoken(20))
-    wave = page.get_by_role("slider", name="Playback position")
-    await wave.fill("10")
-    await _turn_in_the_middle(page, spoken(10))
-    await wave.press("ArrowRight")
-    await _turn_in_the_middle(page, spoken(15))
-    await page.get_by_role("heading", name="Priya Nair").focus()
-    await page.keyboard.press("ArrowLeft")
-    await _turn_in_the_middle(page, spoken(10))
-    await page.locator('[aria-label="Forward 5 seconds"]').click()
-    await _turn_in_the_middle(page, spoken(15))
-    await agent.open(f"/#/calls/{call_id}?t=27")
-    await _turn_in_the_middle(page, spoken(27))
-    await agent.open(f"/#/calls/{call_id}?search=goes&t=3")
-    await _turn_in_the_middle(page, spoken(3))
 
 
 async def test_a_transcript_without_times_and_in_hebrew_is_shown(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:

@@ -8,15 +8,23 @@ export function scrollToMiddle(element, pane, { glides = false, signal } = {}) {
   const awayPx = Math.abs(middle(element.getBoundingClientRect()) - middle(pane.getBoundingClientRect()));
   const isNear = awayPx < pane.clientHeight;
   if (glides && isNear && !matchMedia("(prefers-reduced-motion: reduce)").matches) {
-    pane.addEventListener("scrollend", () => settle(element, SETTLING_FRAMES, signal), { once: true, signal });
+    pane.addEventListener("scrollend", () => settle(element, pane, SETTLING_FRAMES, signal), { once: true, signal });
     element.scrollIntoView({ block: "center", behavior: "smooth" });
   } else {
-    settle(element, SETTLING_FRAMES, signal);
+    settle(element, pane, SETTLING_FRAMES, signal);
   }
 }
 
-function settle(element, frames, signal) {
+/** True if an element is in its pane and not under `cover`, which sticks to the pane's top; of a long one, its beginning. */
+export function isInSight(element, pane, cover) {
+  const { top, bottom } = element.getBoundingClientRect();
+  const lowest = Math.min(bottom, top + pane.clientHeight / 3);
+  return top >= cover.getBoundingClientRect().bottom && lowest <= pane.getBoundingClientRect().bottom;
+}
+
+function settle(element, pane, frames, signal) {
   if (signal?.aborted || frames === 0) return;
-  element.scrollIntoView({ block: "center" });
-  requestAnimationFrame(() => settle(element, frames - 1, signal));
+  const isLong = element.clientHeight > pane.clientHeight / 2;
+  element.scrollIntoView({ block: isLong ? "start" : "center" });
+  requestAnimationFrame(() => settle(element, pane, frames - 1, signal));
 }

@@ -1,5 +1,5 @@
 import { downloadText } from "../../browser/download.js";
-import { scrollToMiddle } from "../../browser/scrolling.js";
+import { isInSight, scrollToMiddle } from "../../browser/scrolling.js";
 import { plural } from "../../format/number.js";
 import { clock } from "../../format/time.js";
 import { findMatches, hasTime, timeOfWord, toolCallsOf, transcriptText, turnAt } from "../../format/transcript.js";
@@ -78,16 +78,17 @@ function Matches({ count, at, goTo }) {
 
 function FollowingTurns({ root, turns, names, playback, query, match, play }) {
   useObservable(playback);
-  const hasStarted = playback.isPlaying || playback.positionS > 0;
+  const hasStarted = playback.isPlaying || playback.positionS > 0 || playback.jumps > 0;
   const at = hasStarted ? turnAt(turns, playback.positionS) : -1;
   useAutoScroll(root, at, playback, useMemo(() => turns.some(hasTime), [turns]));
   return html`<${Turns} turns=${turns} names=${names} query=${query} match=${match} at=${at} play=${play} />`;
 }
 
-// Keeps the current turn in the middle: at once after a jump, otherwise while it plays and the user has not just scrolled.
+// Keeps the current turn in the middle: at once after a jump; while it plays, unless the user has just scrolled; and when it
+// begins to play, if the turn is out of sight.
 function useAutoScroll(root, at, playback, isTimed) {
   const scrolledAtMs = useRef(-Infinity);
-  const jumpsSeen = useRef(0);
+  const seen = useRef({ jumps: 0, isPlaying: false });
   const moving = useRef(new AbortController());
   useEffect(() => {
     const pane = root.current.closest(".call");
@@ -105,17 +106,21 @@ function useAutoScroll(root, at, playback, isTimed) {
       moving.current.abort();
     };
   }, []);
+  const { jumps, isPlaying } = playback;
   useEffect(() => {
-    const isJump = playback.jumps !== jumpsSeen.current;
-    jumpsSeen.current = playback.jumps;
-    if (isJump) scrolledAtMs.current = -Infinity;
-    const isFollowing = at >= 0 && playback.isPlaying && performance.now() - scrolledAtMs.current >= SCROLL_PAUSE_MS;
+    const isJump = jumps !== seen.current.jumps;
+    const isStart = isPlaying && !seen.current.isPlaying;
+    seen.current = { jumps, isPlaying };
+    if (isJump || isStart) scrolledAtMs.current = -Infinity;
+    const isFollowing = at >= 0 && isPlaying && performance.now() - scrolledAtMs.current >= SCROLL_PAUSE_MS;
     if (!isTimed || !(isJump || isFollowing)) return;
+    const pane = root.current.closest(".call");
+    const turn = root.current.querySelectorAll(".turn")[Math.max(0, at)];
+    if (isStart && !isJump && isInSight(turn, pane, pane.querySelector(".player"))) return;
     moving.current.abort();
     moving.current = new AbortController();
-    const turn = root.current.querySelectorAll(".turn")[Math.max(0, at)];
-    scrollToMiddle(turn, root.current.closest(".call"), { glides: !isJump, signal: moving.current.signal });
-  }, [at, playback.jumps]);
+    scrollToMiddle(turn, pane, { glides: !isJump && !isStart, signal: moving.current.signal });
+  }, [at, jumps, isPlaying]);
 }
 
 /** The turns alone. The position changes four times a second; they do not render again for it. */
