@@ -16,7 +16,6 @@ from tests.support.service import Service, Tenant, sample
 pytestmark = on_disk
 
 WORDS = "and on it goes "
-# By class: to ask 2,000 turns for the role of each of their elements takes minutes on a busy machine.
 WAVE, PLAY = ".wave-seek", ".player-button"
 
 _WHERE = """(turn) => {

@@ -4,6 +4,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
+import { UNPLAYED } from "../../static/js/format/waveform.js";
+
 const [light, dark] = ["base", "dark"].map((name) => {
   const sheet = readFileSync(new URL(`../../static/css/${name}.css`, import.meta.url), "utf8");
   const [, body] = /:root \{([^}]*)\}/.exec(sheet);
@@ -28,6 +30,14 @@ function contrast(one, other) {
   return (lighter + 0.05) / (darker + 0.05);
 }
 
+function blended(over, under, share) {
+  const channels = [1, 3, 5].map((start) => {
+    const [top, bottom] = [over, under].map((hex) => parseInt(hex.slice(start, start + 2), 16));
+    return Math.round(top * share + bottom * (1 - share));
+  });
+  return `#${channels.map((channel) => channel.toString(16).padStart(2, "0")).join("")}`;
+}
+
 for (const [scheme, colours] of Object.entries({ light, dark: { ...light, ...dark } })) {
   test(`text is readable in ${scheme}`, () => {
     const weak = PAIRS.map(([text, ground]) => [text, ground, contrast(colours[text], colours[ground])]);
@@ -43,5 +53,12 @@ for (const [scheme, colours] of Object.entries({ light, dark: { ...light, ...dar
       weak.filter(([, , ratio]) => !(ratio >= 3)),
       [],
     );
+  });
+
+  test(`the waveform is visible in ${scheme}, played or not`, () => {
+    for (const speaker of ["accent", "other", "muted"]) {
+      assert.ok(contrast(blended(colours[speaker], colours.surface, UNPLAYED), colours.surface) >= 3, `${speaker}, not played`);
+      assert.ok(contrast(colours[speaker], colours["accent-ground"]) >= 3, `${speaker}, played`);
+    }
   });
 }

@@ -63,7 +63,7 @@ function SignedIn() {
 }
 
 // The call view is loaded after the list, so that the list is shown sooner; with the address of a call it is loaded at once.
-const loadCallView = withStylesheets(["player", "call"], () => import("./call/call_view.js"));
+const loadCallView = withStylesheets(["player", "call", "transcript", "tree"], () => import("./call/call_view.js"));
 
 function OpenCall({ route, callId }) {
   const { feed } = useApp();

@@ -9,7 +9,7 @@ const PAGES = {
   analytics: withStylesheets(["pages"], () => import("./pages/analytics_page.js")),
   deliveries: withStylesheets(["pages", "deliveries"], () => import("./pages/deliveries_page.js")),
   sources: withStylesheets(["pages", "developer", "deliveries", "sources"], () => import("./pages/sources_page.js")),
-  "payload-test": withStylesheets(["pages", "developer", "deliveries", "call", "sources"], () => import("./pages/payload_test_page.js")),
+  "payload-test": withStylesheets(["pages", "developer", "deliveries", "call", "transcript", "tree", "sources"], () => import("./pages/payload_test_page.js")),
   developer: withStylesheets(["pages", "developer"], () => import("./pages/developer_page.js")),
 };
 

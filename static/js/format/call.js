@@ -12,8 +12,20 @@ export const otherNumber = ({ direction, from, to }) => (direction === "inbound"
 /** A number in words: of a caller who withheld it, too. `home`: see `phone`. */
 export const party = (number, home) => (number === null ? "Withheld number" : phone(number, home));
 
+/** Our own number in a call. */
+const ownNumber = ({ direction, from, to }) => (direction === "inbound" ? to : from);
+
+/** Both numbers of a call, each written as wherever the call is shown. @returns {{from: string, to: string}} */
+export const bothPhones = (call) => ({ from: party(call.from, ownNumber(call)), to: party(call.to, ownNumber(call)) });
+
+/** The address that calls a number or a SIP address; null if it is neither. */
+export function dialHref(number) {
+  if (/^\+\d+$/.test(number ?? "")) return `tel:${number}`;
+  return /^sips?:[^\s<>"]+$/i.test(number ?? "") ? number : null;
+}
+
 /** The other party's number as it is written in the country of our own number. */
-export const otherPhone = (call) => party(otherNumber(call), call.direction === "inbound" ? call.to : call.from);
+export const otherPhone = (call) => party(otherNumber(call), ownNumber(call));
 
 export const directionLabel = ({ direction }) => (direction === "inbound" ? "Inbound" : "Outbound");
 

@@ -13,9 +13,9 @@ export function kindOf(value) {
 
 export const isBranch = (value) => ["list", "object"].includes(kindOf(value));
 
-/** The children of a list or an object as [label, value]: own keys only; a list is numbered from 1. */
+/** The children of a list or an object as [label, value]: own keys only; a list is numbered from 0. */
 export function entriesOf(value) {
-  if (kindOf(value) === "list") return value.map((item, index) => [String(index + 1), item]);
+  if (kindOf(value) === "list") return value.map((item, index) => [String(index), item]);
   return Object.entries(value);
 }
 
@@ -26,6 +26,30 @@ export function summaryOf(value) {
   if (count === 0) return isList ? "empty list" : "no fields";
   const noun = isList ? "item" : "field";
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+const ADDRESS = /https?:\/\/[^\s<>"'`]+/gi;
+
+/** A text in pieces: those that are an address of the web have an `href`. @returns {{text: string, href?: string}[]} */
+export function linked(text) {
+  const pieces = [];
+  let done = 0;
+  for (const { 0: found, index } of text.matchAll(ADDRESS)) {
+    const address = withoutTail(found);
+    if (!URL.canParse(address)) continue;
+    if (index > done) pieces.push({ text: text.slice(done, index) });
+    pieces.push({ text: address, href: new URL(address).href });
+    done = index + address.length;
+  }
+  if (done < text.length) pieces.push({ text: text.slice(done) });
+  return pieces;
+}
+
+// Without the punctuation of the sentence around an address; a bracket stays if it was opened in the address.
+function withoutTail(address) {
+  const shorter = address.replace(/[.,;:!?*_]+$/, "");
+  const isClosing = shorter.endsWith(")") && shorter.split("(").length < shorter.split(")").length;
+  return isClosing ? withoutTail(shorter.slice(0, -1)) : shorter;
 }
 
 /** True if there is nothing to show under a heading. */

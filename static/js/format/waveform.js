@@ -2,6 +2,9 @@
 
 import { turnAt } from "./transcript.js";
 
+/** How opaque bars are that have not been played: at least 3 : 1 on the player's ground. */
+export const UNPLAYED = 0.7;
+
 const SILENCE_LEVEL = 0.08; // of the loudest peak: anything quieter is silence
 const MIN_SILENCE_S = 0.7; // a shorter pause is part of speech
 const [SLOW_CHARS_PER_S, PAUSE_S] = [4, 2];

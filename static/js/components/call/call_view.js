@@ -1,15 +1,21 @@
 import { contactLabel } from "../../format/call.js";
-import { listHref } from "../../route.js";
+import { callHref, listHref } from "../../route.js";
 import { parseQuery } from "../../search/query.js";
 import { Playback } from "../../state/playback.js";
-import { html, useApp, useAsync, useEffect, useKeys, useMemo, useObservable, useRef } from "../../ui.js";
+import { html, useApp, useAsync, useEffect, useKeys, useMemo, useObservable, useRef, useState } from "../../ui.js";
+import { CopyIcon } from "../copying.js";
 import { Icon } from "../icon.js";
-import { CallFacts, Details, Missing, Outcome, VendorData, Warnings } from "./call_facts.js";
+import { CallBack } from "./call_back.js";
+import { CallFacts, Details, FactStrip, Missing, Outcome, VendorData, Warnings } from "./call_facts.js";
+import { Clamped } from "./clamped.js";
 import { History } from "./history.js";
 import { Highlight } from "./highlight.js";
 import { Player } from "./player.js";
 import { isUnplayable, RecordingState, Unplayable } from "./recording_states.js";
 import { Transcript } from "./transcript.js";
+
+const UNANSWERED = new Set(["no-answer", "busy", "failed"]);
+const SCROLLED_PX = 96; // how far, until the facts are under the head
 
 /** One call: the row of the list at once, the rest when it is loaded. `startS`: where the recording starts to play. */
 export function CallView({ callId, filter, startS }) {
@@ -30,7 +36,7 @@ export function CallView({ callId, filter, startS }) {
 
   if (error && !value) return html`<${CallFailed} error=${error} row=${row} reload=${reload} filter=${filter} />`;
   if (!call) return html`<${CallPane} title="Call" filter=${filter}><p class="muted" role="status">Loading…</p><//>`;
-  return html`<${CallPane} title=${contactLabel(call)} filter=${filter}>
+  return html`<${CallPane} title=${contactLabel(call)} call=${call} filter=${filter}>
     <${CallFacts} call=${call} />
     ${value && html`<${Warnings} warnings=${value.warnings ?? []} />`}
     <${CallContent} call=${call} isLoaded=${value !== null} reload=${reload} search=${filter.search} startS=${startS} />
@@ -42,25 +48,43 @@ export function CallView({ callId, filter, startS }) {
   <//>`;
 }
 
-function CallPane({ title, filter, children }) {
+function CallPane({ title, call = null, filter, children }) {
   const { title: pageTitle } = useApp();
   const heading = useRef(null);
   useEffect(() => pageTitle.show(title), [title]);
   useEffect(() => heading.current.focus({ preventScroll: true }), []);
+  const article = useRef(null);
+  const isScrolled = useIsScrolled(article);
   useKeys({ Escape: () => (location.hash = listHref(filter)) && true });
-  return html`<article class="call" data-testid="call" aria-labelledby="call-title">
-    <header class="call-head">
+  return html`<article class="call" ref=${article} data-testid="call" aria-labelledby="call-title">
+    <header class="call-head" data-scrolled=${isScrolled ? "" : null}>
       <a class="icon-button" href=${listHref(filter)} aria-label="Back to calls">
         <span class="only-narrow"><${Icon} name="back" /></span>
         <span class="only-wide"><${Icon} name="close" /></span>
       </a>
-      <h2 id="call-title" ref=${heading} tabindex="-1" dir="auto">${title}</h2>
+      <div class="call-name">
+        <h2 id="call-title" ref=${heading} tabindex="-1" dir="auto" title=${title}>${title}</h2>
+        ${call && isScrolled && html`<${FactStrip} call=${call} />`}
+      </div>
+      ${call && html`<${CopyIcon} text=${new URL(callHref(call.callId), location.href).href} label="Copy link to this call" icon="link" />`}
       <button class="icon-button" type="button" aria-label="Print call" onClick=${() => print()}>
         <${Icon} name="print" />
       </button>
     </header>
     ${children}
   </article>`;
+}
+
+// True while what is below the head of the page has been scrolled under it.
+function useIsScrolled(article) {
+  const [isScrolled, setScrolled] = useState(false);
+  useEffect(() => {
+    const read = () => setScrolled(article.current.scrollTop > SCROLLED_PX);
+    const pane = article.current;
+    pane.addEventListener("scroll", read, { passive: true });
+    return () => pane.removeEventListener("scroll", read);
+  }, []);
+  return isScrolled;
 }
 
 // Summary, recording and transcript. The recording and the transcript control each other.
@@ -80,31 +104,38 @@ function CallContent({ call, isLoaded, reload, search, startS }) {
   const query = useMemo(() => parseQuery(search), [search]);
   const turns = useMemo(() => call.transcription ?? [], [call.transcription]);
   const [agent, user] = [call.agentName || "Agent", contactLabel(call)];
+  const isUnanswered = UNANSWERED.has(call.status);
   const names = useMemo(() => ({ agent, user }), [agent, user]);
   return html`${
       call.summary &&
       html`<section class="call-section call-section-first">
         <h3>Summary</h3>
-        <p class="call-summary" dir="auto"><${Highlight} text=${call.summary} query=${query} /></p>
+        <${Clamped}><${Highlight} text=${call.summary} query=${query} /><//>
       </section>`
     }
     ${!recording && html`<${RecordingState} call=${call} reload=${reload} />`}
     ${cannotPlay && html`<${Unplayable} call=${call} />`}
     ${playback && html`<${Player} key=${id} playback=${playback} callId=${callId} durationS=${recording.duration} turns=${turns} />`}
+    ${isUnanswered && html`<${CallBack} call=${call} />`}
+    ${!isLoaded && !isUnanswered && html`<${TranscriptLoading} />`}
     ${
-      isLoaded
-        ? html`<${Transcript} turns=${turns} names=${names} playback=${playback} query=${query} callId=${callId} />`
-        : html`<section class="call-section" aria-busy="true">
-            <h3>Transcript</h3>
-            <p class="muted" role="status">Loading…</p>
-          </section>`
+      isLoaded &&
+      (turns.length > 0 || !isUnanswered) &&
+      html`<${Transcript} turns=${turns} names=${names} playback=${playback} query=${query} callId=${callId} />`
     }`;
+}
+
+function TranscriptLoading() {
+  return html`<section class="call-section" aria-busy="true">
+    <h3>Transcript</h3>
+    <p class="muted" role="status">Loading…</p>
+  </section>`;
 }
 
 // With what the list knows of the call.
 function CallFailed({ error, row, reload, filter }) {
   const isMissing = error.status === 404;
-  return html`<${CallPane} title=${isMissing ? "Call not found" : row ? contactLabel(row) : "Couldn't load this call"} filter=${filter}>
+  return html`<${CallPane} title=${isMissing ? "Call not found" : row ? contactLabel(row) : "Couldn't load this call"} call=${isMissing ? null : row} filter=${filter}>
     ${row && !isMissing && html`<${CallFacts} call=${row} />`}
     <section class="call-section">
       <p class="muted" role="alert">

@@ -1,8 +1,8 @@
-import { copyText } from "../../browser/clipboard.js";
 import { clock } from "../../format/time.js";
 import { findSilences } from "../../format/waveform.js";
 import { positionHref } from "../../route.js";
-import { html, useEffect, useKeys, useAsync, useApp, useRef, useState, useObservable } from "../../ui.js";
+import { html, useEffect, useKeys, useAsync, useApp, useDismiss, useRef, useState, useObservable } from "../../ui.js";
+import { useCopy } from "../copying.js";
 import { Icon } from "../icon.js";
 import { UnplayableRecording } from "./recording_states.js";
 import { SaveRecording } from "./save_recording.js";
@@ -54,13 +54,34 @@ export function Player({ playback, callId, durationS, turns }) {
                 <button class="tool" type="button" aria-label="Back 5 seconds" onClick=${() => playback.skip(-SKIP_S)}>−5</button>
                 <button class="tool" type="button" aria-label="Forward 5 seconds" onClick=${() => playback.skip(SKIP_S)}>+5</button>
                 <${Speed} playback=${playback} />
-                ${waveform?.peaks && html`<${SkipSilence} playback=${playback} />`}
-                <span class="player-space"></span>
-                <${CopyLink} playback=${playback} callId=${callId} />
-                <${SaveRecording} callId=${callId} />`
+                <${More}>
+                  ${waveform?.peaks && html`<${SkipSilence} playback=${playback} />`}
+                  <span class="player-space"></span>
+                  <${CopyLink} playback=${playback} callId=${callId} />
+                  <${SaveRecording} callId=${callId} />
+                <//>`
         }
       </div>
     </div>
+  </div>`;
+}
+
+// The rest of the controls: in the bar, or in a menu where the bar is narrow.
+function More({ children }) {
+  const [isOpen, setOpen] = useState(false);
+  const root = useRef(null);
+  useDismiss(root, isOpen, () => setOpen(false));
+  return html`<div class="player-more" ref=${root} data-open=${isOpen ? "" : null}>
+    <button
+      class="tool player-more-button"
+      type="button"
+      aria-label="More controls"
+      aria-expanded=${isOpen ? "true" : "false"}
+      onClick=${() => setOpen(!isOpen)}
+    >
+      <${Icon} name="more" />
+    </button>
+    <div class="player-extra">${children}</div>
   </div>`;
 }
 
@@ -86,18 +107,14 @@ function SkipSilence({ playback }) {
 }
 
 function CopyLink({ playback, callId }) {
-  const [result, setResult] = useState(null);
-  const copy = async () => {
-    const isCopied = await copyText(new URL(positionHref(callId, playback.exactPositionS), location.href).href);
-    setResult(isCopied ? "Copied" : "Couldn't copy");
-    setTimeout(() => setResult(null), 2_500);
-  };
+  const [result, copy] = useCopy();
+  const link = () => new URL(positionHref(callId, playback.exactPositionS), location.href).href;
   return html`<button
       class="tool player-link"
       type="button"
       title="Copy a link to this position"
       aria-label=${result ?? `Copy link at ${clock(playback.positionS)}`}
-      onClick=${copy}
+      onClick=${() => copy(link())}
     >
       <${Icon} name="link" /><span>${result ?? `Copy link at ${clock(playback.positionS)}`}</span>
     </button>

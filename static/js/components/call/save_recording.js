@@ -12,8 +12,8 @@ export function SaveRecording({ callId, isLabelled = false }) {
       ({ audioUrl }) => downloadUrl(audioUrl, `call-${callId}`),
       ({ message }) => setError(message),
     );
-  return html`<button class=${isLabelled ? "button button-icon" : "tool"} type="button" title="Download recording" onClick=${save}>
-      <${Icon} name="download" /><span class=${isLabelled ? "" : "visually-hidden"}>Download recording</span>
+  return html`<button class=${isLabelled ? "button button-icon" : "tool"} type="button" title="Download recording" aria-label="Download recording" onClick=${save}>
+      <${Icon} name="download" /><span>Download${isLabelled && " recording"}</span>
     </button>
     ${error && html`<span class="form-error small" role="alert">${error}</span>`}`;
 }

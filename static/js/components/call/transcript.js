@@ -5,6 +5,7 @@ import { clock } from "../../format/time.js";
 import { findMatches, hasTime, timeOfWord, toolCallsOf, transcriptText, turnAt } from "../../format/transcript.js";
 import { highlight } from "../../search/marks.js";
 import { html, memo, useEffect, useLatest, useMemo, useRef, useState, useObservable } from "../../ui.js";
+import { CopyIcon } from "../copying.js";
 import { Icon } from "../icon.js";
 import { Tree } from "./tree.js";
 
@@ -53,9 +54,10 @@ export function Transcript({ turns, names, playback, query, callId }) {
       ${matches.length > 0 && html`<${Matches} count=${matches.length} at=${matchAt} goTo=${goTo} />`}
       ${
         turns.length > 0 &&
-        html`<button class="tool" type="button" onClick=${save} title="Download transcript as text">
-          <${Icon} name="download" /><span class="visually-hidden">Download transcript</span>
-        </button>`
+        html`<${CopyIcon} text=${transcriptText(turns, names)} label="Copy transcript" />
+          <button class="tool" type="button" onClick=${save} title="Download transcript as text">
+            <${Icon} name="download" /><span class="visually-hidden">Download transcript</span>
+          </button>`
       }
     </div>
     ${turns.length === 0 && html`<p class="muted">This call has no transcript.</p>`}
@@ -89,22 +91,17 @@ function FollowingTurns({ root, turns, names, playback, query, match, play }) {
 function useAutoScroll(root, at, playback, isTimed) {
   const scrolledAtMs = useRef(-Infinity);
   const seen = useRef({ jumps: 0, isPlaying: false });
-  const moving = useRef(new AbortController());
   useEffect(() => {
     const pane = root.current.closest(".call");
     const watching = new AbortController();
     const note = ({ target }) => {
       if (target.closest(".player")) return;
       scrolledAtMs.current = performance.now();
-      moving.current.abort();
     };
     for (const name of ["wheel", "touchmove", "pointerdown"]) {
       pane.addEventListener(name, note, { passive: true, signal: watching.signal });
     }
-    return () => {
-      watching.abort();
-      moving.current.abort();
-    };
+    return () => watching.abort();
   }, []);
   const { jumps, isPlaying } = playback;
   useEffect(() => {
@@ -117,9 +114,7 @@ function useAutoScroll(root, at, playback, isTimed) {
     const pane = root.current.closest(".call");
     const turn = root.current.querySelectorAll(".turn")[Math.max(0, at)];
     if (isStart && !isJump && isInSight(turn, pane, pane.querySelector(".player"))) return;
-    moving.current.abort();
-    moving.current = new AbortController();
-    scrollToMiddle(turn, pane, { glides: !isJump && !isStart, signal: moving.current.signal });
+    scrollToMiddle(turn, pane, { glides: !isJump && !isStart });
   }, [at, jumps, isPlaying]);
 }
 
@@ -149,6 +144,7 @@ const Turn = memo(({ index, turn, name, query, matchAt, isCurrent, play }) => {
   };
   return html`<li
     class="turn"
+    dir="auto"
     data-role=${turn.role}
     data-now=${isCurrent ? "" : null}
     data-can-play=${canPlay ? "" : null}
@@ -156,10 +152,10 @@ const Turn = memo(({ index, turn, name, query, matchAt, isCurrent, play }) => {
     onClick=${canPlay ? listen : null}
   >
     <p class="turn-head">
-      <bdi class="turn-name">${name}</bdi>
+      <bdi class="turn-name" title=${name}>${name}</bdi>
       ${hasTime(turn) && html`<${TurnTime} seconds=${turn.timestamp} canPlay=${canPlay} />`}
     </p>
-    <p class="turn-text" dir="auto">
+    <p class="turn-text">
       ${highlight(turn.message, query).map(({ text, isMatch, at }) =>
         isMatch ? html`<mark data-at=${at} data-now=${at === matchAt ? "" : null}>${text}</mark>` : text,
       )}

@@ -1,4 +1,4 @@
-import { entriesOf, isBranch, kindOf, MAX_DEPTH, MAX_ENTRIES, MAX_TEXT, summaryOf } from "../../format/tree.js";
+import { entriesOf, isBranch, kindOf, linked, MAX_DEPTH, MAX_ENTRIES, MAX_TEXT, summaryOf } from "../../format/tree.js";
 import { html, useState } from "../../ui.js";
 
 const OPEN_DEPTH = 2; // branches above this depth are open at first
@@ -61,7 +61,9 @@ function Text({ text }) {
   const [isWhole, setWhole] = useState(text.length <= MAX_TEXT);
   if (text === "") return html`<span class="tree-value tree-nothing">empty</span>`;
   return html`<span class="tree-value" dir="auto">
-    ${isWhole ? text : `${text.slice(0, MAX_TEXT)}…`}
+    ${linked(isWhole ? text : `${text.slice(0, MAX_TEXT)}…`).map((piece) =>
+      piece.href ? html`<a href=${piece.href} target="_blank" rel="noopener noreferrer">${piece.text}</a>` : piece.text,
+    )}
     ${!isWhole && html` <button class="button button-small" type="button" onClick=${() => setWhole(true)}>Show all</button>`}
   </span>`;
 }

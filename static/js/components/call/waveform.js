@@ -1,5 +1,5 @@
 import { clock, spokenDuration } from "../../format/time.js";
-import { barHeights, speakerPerBar } from "../../format/waveform.js";
+import { barHeights, speakerPerBar, UNPLAYED } from "../../format/waveform.js";
 import { html, useApp, useEffect, useRef, useObservable } from "../../ui.js";
 
 const BAR_PX = 3;
@@ -74,7 +74,7 @@ function useDrawing({ canvas, playback, durationS, peaks, turns, themeVersion })
 function coloursOf(element) {
   const style = getComputedStyle(element);
   const colour = (name) => style.getPropertyValue(name).trim();
-  return { agent: colour("--accent"), user: colour("--other"), none: colour("--line-strong"), head: colour("--text") };
+  return { agent: colour("--accent"), user: colour("--other"), none: colour("--muted"), played: colour("--accent-ground"), head: colour("--text") };
 }
 
 function paint(context, { width, height, scale, heights, roles }, colours, share) {
@@ -82,11 +82,13 @@ function paint(context, { width, height, scale, heights, roles }, colours, share
   context.clearRect(0, 0, width, height);
   const playedTo = Math.max(0, Math.min(1, share || 0)) * width;
   const stepPx = width / heights.length;
+  context.fillStyle = colours.played;
+  context.fillRect(0, 0, playedTo, height);
   heights.forEach((value, index) => {
     const barHeight = Math.max(2, value * (height - 4));
     const left = index * stepPx;
     context.fillStyle = colours[roles[index]] ?? colours.none;
-    context.globalAlpha = left < playedTo ? 1 : 0.4;
+    context.globalAlpha = left < playedTo ? 1 : UNPLAYED;
     context.fillRect(left, (height - barHeight) / 2, Math.max(1, stepPx - GAP_PX), barHeight);
   });
   context.globalAlpha = 1;
