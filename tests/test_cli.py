@@ -128,7 +128,7 @@ def test_without_a_command_it_shows_the_help() -> None:
 
 
 def test_user_add_prints_one_line_of_json_and_stores_only_hashes(tmp_path: Path) -> None:
-    done = run(*ADD, "--role", "admin", stdin="gråsten\n".encode(), variables=at(tmp_path))
+    done = run(*ADD, "--role", "admin", stdin="gråsten gråsten\n".encode(), variables=at(tmp_path))
     assert (done.returncode, done.stderr) == (0, "")
     added = json.loads(done.stdout)
     assert done.stdout.count("\n") == 1
@@ -137,11 +137,11 @@ def test_user_add_prints_one_line_of_json_and_stores_only_hashes(tmp_path: Path)
     files = b"".join(path.read_bytes() for path in (tmp_path / "mongod/db").rglob("*") if path.is_file())
     assert added["userId"].encode() in files
     assert added["apiKey"].encode() not in files
-    assert "gråsten".encode() not in files
+    assert "gråsten gråsten".encode() not in files
 
 
 def test_user_add_refuses_an_address_that_is_taken(shared: dict[str, str]) -> None:
-    assert run(*ADD, stdin=b"secret\n", variables=shared).returncode == 0
+    assert run(*ADD, stdin=b"purple lantern seven\n", variables=shared).returncode == 0
     again = run("user", "add", "--org", "Other", "--email", "ANN@acme.example", "--name", "A", stdin=b"x\n", variables=shared)
     assert refusal(again) == "There is already a user with the address ANN@acme.example."
 
@@ -151,14 +151,14 @@ async def test_user_add_joins_the_mongod_that_a_server_runs(tmp_path: Path) -> N
     async with accounts.opened(settings) as database:
         added = []
         for number in range(2):
-            done = run(*ADD, "--email", f"{number}@acme.example", stdin=b"secret\n", variables=at(tmp_path))
+            done = run(*ADD, "--email", f"{number}@acme.example", stdin=b"purple lantern seven\n", variables=at(tmp_path))
             assert (done.returncode, done.stderr) == (0, "")
             added.append(json.loads(done.stdout))
         assert added[0]["organizationId"] == added[1]["organizationId"]
         user: dict[str, Any] | None = await database["users"].find_one({"_id": added[1]["userId"]})
         assert user is not None
         assert (user["email"], user["fullName"], user["accessRole"]) == ("1@acme.example", "Ann", "agent")
-        assert credentials.password_matches("secret", user["passwordHash"])
+        assert credentials.password_matches("purple lantern seven", user["passwordHash"])
         assert user["apiKeyDigest"] == credentials.api_key_digest(added[1]["apiKey"])
         assert credentials.Keyring(settings.resolve_secret()).unseal(user["apiKeySealed"]) == added[1]["apiKey"]
         assert await database["counters"].find_one() == {"_id": user["organizationId"], "seq": 0}
@@ -196,7 +196,7 @@ def test_user_add_prompts_in_a_terminal_without_echo(shared: dict[str, str]) -> 
                 said += piece
             while termios.tcgetattr(terminal)[3] & termios.ECHO:  # input that is typed before echo is off is discarded
                 time.sleep(0.01)
-            os.write(terminal, b"hunter2\n")
+            os.write(terminal, b"purple lantern seven\n")
         stdout, stderr = process.communicate(timeout=120)
         assert process.returncode == 0, stderr
         assert set(json.loads(stdout)) == {"userId", "organizationId", "apiKey"}
@@ -219,7 +219,7 @@ async def test_indexes_makes_them_and_can_be_repeated(shared: dict[str, str]) ->
 
 async def test_a_user_added_later_leaves_the_feeds_retention_alone(shared: dict[str, str]) -> None:
     assert run("indexes", "--feed-retention-days", "30", variables=shared).returncode == 0
-    assert run(*ADD, stdin=b"secret\n", variables=shared).returncode == 0
+    assert run(*ADD, stdin=b"purple lantern seven\n", variables=shared).returncode == 0
     async with accounts.opened(Settings.from_environment(shared)) as database:
         assert (await database["feed"].index_information())["retention"]["expireAfterSeconds"] == 30 * 86_400
 

@@ -349,7 +349,7 @@ def test_commands_in_the_documents_exist() -> None:
     assert set(re.findall(r"tether-rt ([a-z]+)", text)) == set(commands.commands)
     for name, group in commands.commands.items():
         if isinstance(group, click.Group):
-            assert set(re.findall(rf"tether-rt {name} ([a-z]+)", text)) == set(group.commands)
+            assert set(re.findall(rf"tether-rt {name} ([a-z-]+)", text)) == set(group.commands)
     for line in re.findall(r"^(?:.* \| )?tether-rt (.*?)(?:$|\|)", text, re.MULTILINE):
         command: click.Command = commands
         for word in line.split():

@@ -21,7 +21,6 @@ from tests.conftest import settings_on
 from tests.support.documents import FENCE, blocks, rows, text_of
 from tests.support.service import PASSWORD, Service, Tenant, missed, running, sample
 from tests.support.waiting import eventually
-from tether_rt.auth.credentials import password_matches
 
 VENDOR = "docs/quickstart-vendor.md"
 PROTOCOL = "docs/protocol.md"
@@ -156,13 +155,6 @@ async def test_the_program_that_signs_by_standard_webhooks_gets_a_call_through(a
     assert (process.returncode, errors) == (0, b"")
     (call,) = (await tenant.get("/api/calls/history")).body["calls"]
     assert (call["sourceName"], call["to"], call["status"]) == ("Own system", "+14155550177", "no-answer")
-
-
-async def test_the_password_command_prints_a_hash_that_signs_in() -> None:
-    command = next(code for code in blocks("docs/deployment.md", "bash") if "hash_password" in code)
-    command = command.replace("python -c", f"{sys.executable} -c")
-    printed = await shell(command, NEW_PASSWORD="a new password")
-    assert password_matches("a new password", printed.strip())
 
 
 async def test_stored_documents_have_the_fields_of_the_architecture_page(alone: Service) -> None:

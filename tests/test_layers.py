@@ -19,6 +19,8 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "__main__",
         "demo",
         "cli",
+        "user_commands",
+        "command_line",
         "server replaying",
         "app",
         "api",
@@ -117,7 +119,7 @@ def test_the_package_itself_imports_nothing() -> None:
         ("jsonschema", "domain.wording"),
         ("jsonschema_rs", "domain.contract domain.wording"),
         ("prometheus_client", "runtime.metrics"),
-        ("click", "cli demo.demo"),
+        ("click", "cli user_commands command_line demo.demo"),
     ],
 )
 def test_a_library_is_known_in_one_place(library: str, home: str) -> None:

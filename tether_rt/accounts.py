@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from tether_rt.auth import credentials
+from tether_rt.auth.password_rules import require_good
 from tether_rt.auth.source_admin import NewKey, NewSource, SourceAdmin
+from tether_rt.auth.user_admin import Invited, UserAdmin, read_person
+from tether_rt.domain.audit import Detail
 from tether_rt.domain.contract import load_contract
-from tether_rt.domain.people import ROLES
+from tether_rt.domain.people import ADMIN, AGENT
 from tether_rt.errors import BadRequest, TetherError
 from tether_rt.mongo import client as store
+from tether_rt.mongo.audit import AuditLog
 from tether_rt.mongo.client import Database
+from tether_rt.mongo.documents import UserDocument
 from tether_rt.mongo.indexes import create_indexes
 from tether_rt.mongo.private_mongod import PrivateMongod
 from tether_rt.mongo.sources import Sources
+from tether_rt.mongo.user_changes import Actor, UserChanges
 from tether_rt.mongo.users import Users
 from tether_rt.settings import Settings
+
+_COMMAND: Final = Actor(None, "command")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +37,13 @@ class Person:
     organization: str
     email: str
     full_name: str
-    role: str
+    role: str | None
+    """None: an agent, or an admin where the organization has none."""
 
     def __post_init__(self) -> None:
-        if not self.organization.strip() or not self.full_name.strip():
+        if not self.organization.strip():
             raise BadRequest("The organization and the user each need a name.")
-        if not re.fullmatch(r"[^@\s]+@[^@\s]+", self.email):
-            raise BadRequest(f"The email address must look like name@example.com, not {self.email!r}.")
-        if self.role not in ROLES:
-            raise BadRequest(f"The role must be one of {', '.join(ROLES)}, not {self.role!r}.")
+        read_person(self.email, self.full_name, self.role or AGENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,26 +93,50 @@ async def add_user(
 ) -> NewUser:
     """Add a user with a new API key. The organization is created if none has that name.
 
-    Raises `BadRequest` if the address is taken or the password is empty. `hash_password` runs in a thread.
+    Raises `BadRequest` if the address is taken or the password is too weak. `hash_password` runs in a thread.
     """
-    if not password:
-        raise BadRequest("The password must not be empty.")
+
+    def judged() -> str:
+        require_good(password, person.email, person.full_name)
+        return hash_password(password)
+
     await _require_indexes(database)
     users = Users(database)
     if await users.by_email(person.email) is not None:  # checked before an organization is created
         raise BadRequest(f"There is already a user with the address {person.email}.")
+    hashed = await asyncio.to_thread(judged)
     organization_id = await users.organization_named(person.organization.strip())
+    role = person.role or (AGENT if await users.has_admin(organization_id) else ADMIN)
     key = credentials.new_api_key()
     user_id = await users.add(
         organization_id=organization_id,
         email=person.email,
-        full_name=person.full_name.strip(),
-        role=person.role,
-        password_hash=await asyncio.to_thread(hash_password, password),
+        full_name=read_person(person.email, person.full_name, role)[1],
+        role=role,
+        password_hash=hashed,
         api_key_digest=credentials.api_key_digest(key),
         sealed_api_key=credentials.Keyring(secret).seal(key),
     )
+    details: dict[str, Detail] = {"personId": user_id, "added": True, "role": role}
+    await AuditLog(database).add(organization_id, "person_changed", None, door="command", details=details)
     return NewUser(user_id, organization_id, key)
+
+
+async def people(database: Database, secret: str, organization: str) -> list[dict[str, Any]]:
+    """Return the people of the organization with this name; raises `BadRequest` if there is no such organization."""
+    return await _user_admin(database, secret).every(await _organization(database, organization))
+
+
+async def change_person(database: Database, secret: str, email: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Change the user with this address as a `UserChangeRequest` says; raises `BadRequest` if there is no such user."""
+    user = await _user(database, email)
+    return await _user_admin(database, secret).change(user["organizationId"], user["_id"], body, _COMMAND)
+
+
+async def reset_password(database: Database, secret: str, email: str) -> Invited:
+    """Give the user with this address a link to choose a password; raises `BadRequest` if there is no such user."""
+    user = await _user(database, email)
+    return await _user_admin(database, secret).new_link(user["organizationId"], user["_id"], _COMMAND)
 
 
 async def add_source(database: Database, secret: str, organization: str, body: dict[str, Any]) -> NewSource:
@@ -142,6 +171,17 @@ async def change_source(database: Database, secret: str, source_id: str, body: d
     if changed is None:
         raise BadRequest(f"There is no source with the id {source_id!r}.")
     return changed
+
+
+def _user_admin(database: Database, secret: str) -> UserAdmin:
+    return UserAdmin(Users(database), UserChanges(database, AuditLog(database)), credentials.Keyring(secret))
+
+
+async def _user(database: Database, email: str) -> UserDocument:
+    user = await Users(database).by_email(email)
+    if user is None:
+        raise BadRequest(f"There is no user with the address {email!r}.")
+    return user
 
 
 def _source_admin(database: Database, secret: str) -> SourceAdmin:

@@ -6,6 +6,7 @@ The routes are one table in the notation of `schemas/openapi.yaml`, and a test h
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,16 +24,19 @@ from tether_rt.api import (
     feed,
     health,
     organization,
+    passwords,
     recordings,
     sessions,
     sources,
     static_pages,
+    users,
 )
 from tether_rt.auth.credentials import Keyring
 from tether_rt.auth.identity import Identity
 from tether_rt.auth.passwords import PasswordCheck
 from tether_rt.auth.rate_limits import RateLimit
 from tether_rt.auth.source_admin import SourceAdmin
+from tether_rt.auth.user_admin import UserAdmin
 from tether_rt.demo import samples
 from tether_rt.domain.contract import load_contract
 from tether_rt.domain.delivery import Kind
@@ -80,6 +84,7 @@ from tether_rt.mongo.search_feeder import SearchFeeder
 from tether_rt.mongo.search_hits import SearchHits
 from tether_rt.mongo.sessions import Sessions
 from tether_rt.mongo.sources import Sources
+from tether_rt.mongo.user_changes import UserChanges
 from tether_rt.mongo.users import Users
 from tether_rt.mongo.waveforms import Waveforms
 from tether_rt.mongo.wire.loop_connection import LoopConnection
@@ -93,10 +98,12 @@ from tether_rt.recordings.store import RecordingStore
 from tether_rt.recordings.uploads import Uploads
 from tether_rt.recordings.waveform.service import WaveformService
 from tether_rt.runtime.closing import Closers, close_all, cut_off
+from tether_rt.runtime.logs import log
 from tether_rt.runtime.metrics import Metrics, labelled
 from tether_rt.runtime.supervisor import Supervisor
 from tether_rt.settings import Settings
 
+_LOG: Final = logging.getLogger("tether.app")
 _MEGABYTE: Final = 1 << 20
 CLOSE_S: Final = 1.0
 """What one part's closing may take; each does no more than let go of what it holds."""
@@ -164,6 +171,11 @@ class App:
         self.passwords = self._passwords or PasswordCheck()
         self._closers.append(("passwords", self._close_passwords))
         self.identity = Identity(self.users, sources, Sessions(database), keyring, self.passwords, clock=self._clock)
+        changes = UserChanges(database, self.audit)
+        if promoted := await changes.ensure_admins():
+            log(_LOG, logging.WARNING, "admins_made", users=promoted)
+        self.user_admin = UserAdmin(self.users, changes, keyring, self.identity.forget_user)
+        self.supervisor.add("people seen", self.identity.people_seen.run)
         self.source_admin = SourceAdmin(sources, keyring, self.identity.forget)
         self.supervisor.add("last seen", self.identity.last_seen.run)
         self.supervisor.add("refusal counts", self.identity.refusal_counts.run)
@@ -280,7 +292,9 @@ class App:
         history_part = {"history": self.history}
         figures_part = {"figures": CallFigures(self.database)}
         people_part = {"people": self.people, "contract": contract}
-        sources_part = {"sources": self.source_admin, "contract": contract}
+        sources_part = {"sources": self.source_admin, "contract": contract, "audit": self.audit}
+        users_part = {"people": self.user_admin, "contract": contract, "hub": self.hub}
+        join_part = {"people": self.user_admin, "contract": contract, "limits": passwords.link_limits()}
         deliveries_part = {"deliveries": self.deliveries}
         max_audio_bytes = self.settings.max_recording_mb * _MEGABYTE
         webhook_part = {"webhooks": self.webhooks, "spool": spool, "max_audio_bytes": max_audio_bytes}
@@ -315,8 +329,16 @@ class App:
             ("/api/auth/verify-token", sessions.VerifyTokenHandler, {}),
             ("/api/auth/logout", sessions.LogoutHandler, {"hub": self.hub}),
             ("/api/user/api-key", sessions.ApiKeyHandler, {}),
-            ("/api/user/api-key/regenerate", sessions.RegenerateApiKeyHandler, {}),
+            ("/api/user/api-key/regenerate", sessions.RegenerateApiKeyHandler, {"audit": self.audit}),
             ("/api/user", sessions.UserHandler, {"organizations": self.organizations}),
+            ("/api/users", users.UsersHandler, users_part),
+            ("/api/users/invite", users.InviteHandler, users_part),
+            ("/api/users/{userId}", users.UserHandler, users_part),
+            ("/api/users/{userId}/reset-password", users.ResetPasswordHandler, users_part),
+            ("/api/users/{userId}/end-sessions", users.EndSessionsHandler, users_part),
+            ("/api/auth/password", passwords.PasswordHandler, users_part),
+            ("/api/auth/link", passwords.LinkHandler, {**join_part, "organizations": self.organizations}),
+            ("/api/auth/join", passwords.JoinHandler, join_part),
             (
                 "/api/organization",
                 organization.OrganizationHandler,

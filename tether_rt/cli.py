@@ -10,23 +10,22 @@ import asyncio
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from tether_rt.command_line import DATABASE, in_database, read_line, setting_option, settings_options
 from tether_rt.domain.source import API_KIND, KINDS, OVERLAP_HOURS
 from tether_rt.errors import BadRequest, ConfigError, TetherError
-from tether_rt.settings import SETTINGS, Setting, Settings
+from tether_rt.settings import SETTINGS, Settings
+from tether_rt.user_commands import user
 
 if TYPE_CHECKING:
-    from tether_rt.mongo.client import Database
     from tether_rt.mongo.documents import SourceDocument
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-_Result = TypeVar("_Result")
-_P = ParamSpec("_P")
 
 CONTEXT: Final[dict[str, Any]] = {
     "help_option_names": ["-h", "--help"],
@@ -34,7 +33,6 @@ CONTEXT: Final[dict[str, Any]] = {
     # A flag is its variable in lower case, with or without the prefix: --tether-port, --port.
     "token_normalize_func": lambda token: token.removeprefix("tether-"),
 }
-_DATABASE: Final = ("data_dir", "mongodb_uri", "database", "mongod", "secret")
 _SOURCE_SECRET: Final[dict[str, Any]] = {
     # --secret is the vendor's here, and the server's own --tether-secret.
     "token_normalize_func": lambda name: name if name.endswith("-secret") else name.removeprefix("tether-"),
@@ -70,30 +68,6 @@ def _refuse(sentence: str, status: int) -> int:
     return status
 
 
-def settings_options(*names: str) -> Callable[[_Command], _Command]:
-    """Return a decorator that adds the options of these settings, or of all, to a command."""
-
-    def decorate(command: _Command) -> _Command:
-        for row in reversed(SETTINGS):
-            if not names or row.name in names:
-                command = _option(row, row.flag)(command)
-        return command
-
-    return decorate
-
-
-def _option(row: Setting, flag: str) -> Callable[[_Command], _Command]:
-    default = ",".join(row.default) if isinstance(row.default, tuple) else row.default
-    shown = "none" if default in (None, "") else default
-    return click.option(
-        flag,
-        row.name,
-        envvar=row.variable,
-        metavar="NUMBER" if row.kind in ("int", "float") else "TEXT",
-        help=f"{row.help[0].upper()}{row.help[1:]}. [{row.variable}; default: {shown}]",
-    )
-
-
 @click.group(context_settings=CONTEXT)
 @click.version_option(package_name="tether-rt")
 def commands() -> None:
@@ -111,7 +85,7 @@ def serve(**values: Any) -> int:
 
 
 @commands.command()
-@settings_options(*_DATABASE, "feed_retention_days", "audit_retention_days")
+@settings_options(*DATABASE, "feed_retention_days", "audit_retention_days")
 def indexes(**values: Any) -> None:
     """Create the indexes that are missing. Each start of the server does so, too."""
     from tether_rt import accounts
@@ -145,29 +119,7 @@ def replay(*, organization: str, verdict: str | None, source: str | None, start:
     asyncio.run(replay_each())
 
 
-@commands.group()
-def user() -> None:
-    """Manage the people who may sign in."""
-
-
-@user.command()
-@click.option("--org", "organization", required=True, metavar="NAME", help="Organization; created if it is new.")
-@click.option("--email", required=True, metavar="EMAIL", help="Address to sign in with; no two users share one.")
-@click.option("--name", "full_name", required=True, metavar="NAME", help="The user's name.")
-@click.option("--role", default="agent", metavar="[admin|agent|viewer]", show_default=True, help="What the user may do.")
-@settings_options(*_DATABASE)
-def add(*, organization: str, email: str, full_name: str, role: str, **values: Any) -> None:
-    """Add a user; print one line of JSON with userId, organizationId and apiKey.
-
-    The password is read from standard input (one line). In a terminal the command prompts for it.
-    """
-    from tether_rt import accounts
-
-    settings = Settings.from_values(values)
-    person = accounts.Person(organization=organization, email=email, full_name=full_name, role=role)
-    password = _password()
-    added = _in_database(settings, accounts.add_user, person, password)
-    click.echo(json.dumps({"userId": added.user_id, "organizationId": added.organization_id, "apiKey": added.api_key}))
+commands.add_command(user)
 
 
 @commands.command("import")
@@ -211,8 +163,8 @@ def _source_options(command: _Command) -> _Command:
             click.option(
                 "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="A setting of the source; repeatable."
             ),
-            settings_options(*(name for name in _DATABASE if name != "secret")),
-            _option(next(row for row in SETTINGS if row.name == "secret"), "--tether-secret"),
+            settings_options(*(name for name in DATABASE if name != "secret")),
+            setting_option(next(row for row in SETTINGS if row.name == "secret"), "--tether-secret"),
         )
     ):
         command = decorate(command)
@@ -225,7 +177,7 @@ def _source_body(secrets: Sequence[str], numbers: Sequence[str], assignments: Se
     if numbers:
         body["settings"]["numbers"] = [*body["settings"].get("numbers", []), *numbers]
     if secrets:
-        body["secrets"] = [_line("secret") if given == "-" else given for given in secrets]
+        body["secrets"] = [read_line("secret") if given == "-" else given for given in secrets]
     return body
 
 
@@ -249,7 +201,7 @@ def add_source(
     from tether_rt.mongo.sources import source_of
 
     body = {"name": name, "kind": kind, **_source_body(secrets, numbers, assignments)}
-    added = _in_database(Settings.from_values(values), accounts.add_source, organization, body)
+    added = in_database(Settings.from_values(values), accounts.add_source, organization, body)
     own_door = {"apiKey": added.api_key} if added.api_key else {"webhookPath": source_of(added.source).webhook_path}
     _print_source(added.source, kind=kind, **own_door)
 
@@ -273,17 +225,17 @@ def change_source(
     body = _source_body(secrets, numbers, assignments)
     if name is not None:
         body["name"] = name
-    _print_shown(_in_database(Settings.from_values(values), accounts.change_source, source_id, body))
+    _print_shown(in_database(Settings.from_values(values), accounts.change_source, source_id, body))
 
 
 @source.command("list")
 @click.option("--org", "organization", required=True, metavar="NAME", help="Organization.")
-@settings_options(*_DATABASE)
+@settings_options(*DATABASE)
 def list_sources(*, organization: str, **values: Any) -> None:
     """Print one line of JSON for each source of an organization, the oldest first."""
     from tether_rt import accounts
 
-    for one in _in_database(Settings.from_values(values), accounts.sources, organization):
+    for one in in_database(Settings.from_values(values), accounts.sources, organization):
         _print_shown(one)
 
 
@@ -292,12 +244,12 @@ def list_sources(*, organization: str, **values: Any) -> None:
 @click.option(
     "--overlap-hours", default=OVERLAP_HOURS, metavar="NUMBER", show_default=True, help="How long the key before still holds."
 )
-@settings_options(*_DATABASE)
+@settings_options(*DATABASE)
 def rotate(*, source_id: str, overlap_hours: float, **values: Any) -> None:
     """Give a source a new API key; print one line of JSON with sourceId, organizationId and apiKey."""
     from tether_rt import accounts
 
-    rotated = _in_database(
+    rotated = in_database(
         Settings.from_values(values),
         lambda database, secret: accounts.rotate_source(database, secret, source_id, overlap_hours),
     )
@@ -306,7 +258,7 @@ def rotate(*, source_id: str, overlap_hours: float, **values: Any) -> None:
 
 @source.command()
 @click.argument("source_id", metavar="ID")
-@settings_options(*_DATABASE)
+@settings_options(*DATABASE)
 def disable(*, source_id: str, **values: Any) -> None:
     """Stop a source, its API keys and its webhooks, within 5 seconds everywhere."""
     _enable(source_id, False, values)
@@ -314,7 +266,7 @@ def disable(*, source_id: str, **values: Any) -> None:
 
 @source.command()
 @click.argument("source_id", metavar="ID")
-@settings_options(*_DATABASE)
+@settings_options(*DATABASE)
 def enable(*, source_id: str, **values: Any) -> None:
     """Let a source go on: its webhooks, and those of its API keys that have not ended."""
     _enable(source_id, True, values)
@@ -323,7 +275,7 @@ def enable(*, source_id: str, **values: Any) -> None:
 def _enable(source_id: str, enabled: bool, values: dict[str, Any]) -> None:
     from tether_rt import accounts
 
-    changed = _in_database(Settings.from_values(values), accounts.change_source, source_id, {"enabled": enabled})
+    changed = in_database(Settings.from_values(values), accounts.change_source, source_id, {"enabled": enabled})
     click.echo(json.dumps({"sourceId": changed["id"], "organizationId": changed["organizationId"], "enabled": enabled}))
 
 
@@ -362,39 +314,6 @@ def _number(text: str) -> Any:
         return float(text)
     except ValueError:
         return text  # the contract says what it must be
-
-
-def _in_database(
-    settings: Settings,
-    work: Callable[Concatenate[Database, str, _P], Coroutine[Any, Any, _Result]],
-    *args: _P.args,
-    **kwargs: _P.kwargs,
-) -> _Result:
-    """Call `work` with the database and the secret that the settings name, and the arguments; return its result."""
-    from tether_rt import accounts
-
-    async def run() -> _Result:
-        async with accounts.opened(settings) as database:
-            return await work(database, settings.resolve_secret(), *args, **kwargs)
-
-    return asyncio.run(run())
-
-
-def _password() -> str:
-    if sys.stdin.isatty():
-        return str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
-    return _line("password")
-
-
-def _line(what: str) -> str:
-    """Return the next line of standard input, which is a password or a secret."""
-    try:
-        line = sys.stdin.buffer.readline().decode().rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise click.UsageError(f"The {what} on standard input is not UTF-8 text.") from error
-    if not line:
-        raise click.UsageError(f"The {what} is missing: give it as one line on standard input.")
-    return line
 
 
 def run_on_fast_loop(work: Any) -> int:

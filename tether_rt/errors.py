@@ -53,6 +53,10 @@ Code = Literal[
     "copy_not_ready",
     "no_copy",
     "converter_missing",
+    "weak_password",
+    "wrong_password",
+    "link_not_valid",
+    "last_admin",
     # of the text of a body
     "empty_body",
     "not_json",

@@ -57,7 +57,8 @@ SCHEMA = schemathesis.openapi.from_dict(
                 accepted_by_more_than_the_schema("post_sources"),
                 accepted_by_more_than_the_schema("patch_sources_by_id"),
                 accepted_by_more_than_the_schema("patch_contacts_by_id"),
-                accepted_by_more_than_the_schema("patch_organization"),
+                *map(accepted_by_more_than_the_schema, ("patch_organization", "post_users_invite", "post_auth_password")),
+                *map(accepted_by_more_than_the_schema, ("post_auth_join", "post_auth_link")),
                 accepted_by_more_than_the_schema("get_calls_history"),
                 accepted_by_more_than_the_schema("get_calls_activity"),
                 # That a WebSocket is wanted is judged before what it is to begin after.
@@ -207,6 +208,15 @@ def test_every_operation_succeeds_as_the_contract_says(site: Site) -> None:
     ask("get_sources_by_id", **of_source)
     ask("patch_sources_by_id", **of_source, body={"enabled": False})
     ask("post_sources_rotate", **of_source, body={"overlapHours": 1})
+    person = {"email": f"{uuid.uuid4().hex}@example.com", "fullName": "Ann Lee", "role": "viewer"}
+    invited = ask("post_users_invite", body=person).json()
+    of_user = {"path_parameters": {"userId": invited["user"]["id"]}}
+    path = ask("post_users_reset_password", **of_user).json()["path"]
+    ask("patch_users_by_id", **of_user, body={"role": "agent"})
+    ask("post_auth_link", body={"token": path.partition("=")[2]})
+    ask("post_auth_join", body={"token": path.partition("=")[2], "password": "purple lantern seven"})
+    ask("post_users_end_sessions", **of_user)
+    ask("post_auth_password", body={"current": PASSWORD, "new": PASSWORD})
     ask("patch_organization", body={"timeZone": "America/Toronto", "retention": {"callsDays": 365}})
     event = {"message": {"type": "status-update", "call": {"id": "one"}}}
     vapi = {"name": "Vapi", "kind": "vapi", "secrets": ["a secret of Vapi's"], "settings": {"proof": "secret"}}
@@ -233,5 +243,6 @@ def test_every_operation_succeeds_as_the_contract_says(site: Site) -> None:
     assert succeeded.pop("get_ws") == {426}, "tests/hub has those that open one"
     assert succeeded.pop("post_calls_ingest") == {200, 201}
     assert succeeded.pop("post_sources") == {201}
+    assert succeeded.pop("post_users_invite") == {201}
     assert succeeded.pop("get_recordings_by_id") == {200, 206, 416}
     assert {status for statuses in succeeded.values() for status in statuses} == {200}

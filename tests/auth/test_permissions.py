@@ -14,6 +14,11 @@ from tether_rt.errors import Forbidden
 from tether_rt.http.routing import allowed_methods
 
 ADMINS_ALONE = {
+    "/api/users",
+    "/api/users/invite",
+    "/api/users/{userId}",
+    "/api/users/{userId}/reset-password",
+    "/api/users/{userId}/end-sessions",
     "/api/organization",
     "/api/sources",
     "/api/sources/{sourceId}",

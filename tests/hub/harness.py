@@ -28,8 +28,8 @@ from tornado.netutil import bind_sockets
 
 from tests.support.proxy import Proxy, proxy_to_unix
 from tests.support.waiting import eventually
-from tether_rt.auth.credentials import Keyring, SessionClaims
-from tether_rt.auth.identity import Identity
+from tether_rt.auth.credentials import Keyring
+from tether_rt.auth.identity import Identity, Session
 from tether_rt.domain.events import FeedSegment
 from tether_rt.http.context import BodyBudget, HttpContext
 from tether_rt.http.routing import RouteTable
@@ -58,7 +58,7 @@ class World:
     async def session(self, organization_id: str, lifetime: timedelta = FOR_EVER) -> SignedIn:
         """Begin a session of some user of the organization."""
         expires_at = (datetime.now(UTC) + lifetime).replace(microsecond=0)
-        claims = SessionClaims(store.new_id(), store.new_id(), organization_id, expires_at)
+        claims = Session(store.new_id(), store.new_id(), organization_id, expires_at, "viewer")
         await Sessions(self.database).add(claims.session_id, claims.user_id, claims.organization_id, claims.expires_at)
         return SignedIn(claims, KEYRING.session_token(claims))
 
@@ -119,7 +119,7 @@ def segment(organization_id: str, first: int, events: int = 4, size: int = 100) 
 class SignedIn:
     """A session and its token."""
 
-    claims: SessionClaims
+    claims: Session
     token: str
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -154,3 +155,37 @@ async def kill_in_a_storm(pair: Pair) -> None:
         assert len(segment["events"]) == segment["last"] - segment["first"] + 1
     assert told == list(range(1, STORM * 3 + 1))
     await pair.one.start()
+
+
+async def test_who_is_disabled_is_out_of_every_process_within_seconds(pair: Pair) -> None:
+    name = uuid.uuid4().hex
+    (chiefs_email, admin), (email, agent) = [await add_user(pair.database, name, role=role) for role in ("admin", "agent")]
+    tokens = {}
+    for user_email in (chiefs_email, email):
+        body = {"email": user_email, "password": PASSWORD}
+        async with pair.http.post(f"{pair.one.url}/api/auth/login", json=body) as answer:
+            tokens[user_email] = (await answer.json())["token"]
+    everywhere = [
+        Tenant(process.url, pair.http, agent.user_id, agent.organization_id, email, agent.api_key, tokens[email])
+        for process in (pair.one, pair.two)
+    ]
+    chief = replace(everywhere[0], token=tokens[chiefs_email], api_key=admin.api_key)
+    source = (await chief.post("/api/sources", {"name": "Booking"})).body["apiKey"]
+    dashboards = [await tenant.dashboard() for tenant in everywhere]
+    for tenant in everywhere:
+        assert (await tenant.get(SIGNED_IN)).status == 200
+        assert (await tenant.post_call(missed())).status == 201
+    disabled = await chief.request("PATCH", f"/api/users/{agent.user_id}", token=chief.token, json={"disabled": True})
+    assert disabled.status == 200
+    for dashboard in dashboards:
+        while not dashboard.socket.closed:
+            await dashboard.socket.receive(20)
+        assert dashboard.socket.close_code == 4401
+
+    async def is_out(tenant: Tenant) -> bool:
+        return ((await tenant.get(SIGNED_IN)).status, (await tenant.post_call(missed())).status) == (401, 401)
+
+    for tenant in everywhere:
+        await eventually(partial(is_out, tenant))
+        assert (await tenant.request("POST", "/api/auth/login", json={"email": email, "password": PASSWORD})).status == 401
+        assert (await replace(tenant, api_key=source).post_call(missed())).status == 201

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from tether_rt.auth import permissions
+from tether_rt.auth.identity import SignedIn
 from tether_rt.domain.contract import Contract
 from tether_rt.errors import Forbidden, NotFound, Unauthorized
 from tether_rt.http.exchange import Exchange
@@ -12,6 +13,7 @@ from tether_rt.http.handlers import JsonHandler, SessionHandler, within_deadline
 from tether_rt.http.headers import SESSION_COOKIE, arrived_over_tls, from_foreign_page
 from tether_rt.http.json_body import parse
 from tether_rt.hub.hub import Hub
+from tether_rt.mongo.audit import AuditLog
 from tether_rt.mongo.organizations import Organizations
 
 
@@ -34,17 +36,22 @@ class LoginHandler(JsonHandler):
         signed_in = await self.context.identity.sign_in(body["email"], body["password"], self.exchange.remote, self.deadline)
         if signed_in is None:
             raise Unauthorized("The email address or the password is wrong.")
-        self.exchange.organization_id = signed_in.claims.organization_id
-        self.set_cookie(
-            SESSION_COOKIE,
-            signed_in.token,
-            expires=signed_in.claims.expires_at,
-            httponly=True,
-            samesite="Strict",
-            secure=arrived_over_tls(self.request),
-        )
-        allowed = permissions.allowed(signed_in.user["accessRole"])
-        self.respond({"success": True, "token": signed_in.token, "user": signed_in.user, "allowed": allowed})
+        sign_in(self, signed_in)
+
+
+def sign_in(handler: JsonHandler, signed_in: SignedIn) -> None:
+    """Answer with a session that has begun, as a token and as a cookie."""
+    handler.exchange.organization_id = signed_in.claims.organization_id
+    handler.set_cookie(
+        SESSION_COOKIE,
+        signed_in.token,
+        expires=signed_in.claims.expires_at,
+        httponly=True,
+        samesite="Strict",
+        secure=arrived_over_tls(handler.request),
+    )
+    allowed = permissions.allowed(signed_in.user["accessRole"])
+    handler.respond({"success": True, "token": signed_in.token, "user": signed_in.user, "allowed": allowed})
 
 
 class VerifyTokenHandler(SessionHandler):
@@ -103,9 +110,15 @@ class ApiKeyHandler(SessionHandler):
 class RegenerateApiKeyHandler(SessionHandler):
     """`POST /api/user/api-key/regenerate`: a new key; the old one stops working."""
 
+    def initialize(self, exchange: Exchange, audit: AuditLog) -> None:  # type: ignore[override]
+        super().initialize(exchange)
+        self.audit = audit
+
     @within_deadline
     async def post(self) -> None:
         key = await self.context.identity.regenerate_api_key(self.session.user_id)
         if key is None:
             raise NotFound("This user no longer exists.")
+        own = self.session
+        await self.audit.add(own.organization_id, "key_changed", own.user_id, details={"personId": own.user_id})
         self.respond({"success": True, "data": {"apiKey": key}})

@@ -6,22 +6,32 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from tether_rt.auth.source_admin import SourceAdmin
+from tether_rt.domain.audit import Detail, What
 from tether_rt.domain.contract import Contract
 from tether_rt.domain.source import OVERLAP_HOURS
 from tether_rt.errors import NotFound
 from tether_rt.http.exchange import Exchange
 from tether_rt.http.handlers import SessionHandler, within_deadline
 from tether_rt.http.json_body import parse
+from tether_rt.mongo.audit import AuditLog
 from tether_rt.mongo.deliveries import Deliveries
 
 _COUNTED: Final = timedelta(days=7)
 
 
 class _SourceBase(SessionHandler):
-    def initialize(self, exchange: Exchange, sources: SourceAdmin, contract: Contract) -> None:  # type: ignore[override]
+    def initialize(  # type: ignore[override]
+        self, exchange: Exchange, sources: SourceAdmin, contract: Contract, audit: AuditLog
+    ) -> None:
         super().initialize(exchange)
+        self.audit = audit
         self.sources = sources
         self.contract = contract
+
+    async def note(self, what: What, source_id: str, **details: Detail) -> None:
+        """Write what was done to a source to the audit log."""
+        own = self.session
+        await self.audit.add(own.organization_id, what, own.user_id, details={"sourceId": source_id, **details})
 
     def body(self, schema: str) -> dict[str, Any]:
         body = parse(self.request.body)
@@ -43,6 +53,7 @@ class SourcesHandler(_SourceBase):
         body = self.body("SourceCreateRequest")
         added = await self.sources.add(self.session.organization_id, self.session.user_id, body)
         source = self.sources.shown(added.source)
+        await self.note("source_changed", source["id"], added=True, kind=source["kind"])
         own = {"apiKey": added.api_key} if added.api_key else {"webhookPath": source["webhookPath"]}
         self.respond({"success": True, "source": source, **own}, 201)
 
@@ -67,7 +78,10 @@ class SourceHandler(_SourceBase):
     @within_deadline
     async def patch(self, source_id: str) -> None:
         body = self.body("SourceChangeRequest")
-        self._show(await self.sources.change(self.session.organization_id, source_id, body))
+        changed = await self.sources.change(self.session.organization_id, source_id, body)
+        if changed is not None:
+            await self.note("source_changed", source_id, changed=sorted(body))
+        self._show(changed)
 
     def _show(self, source: dict[str, Any] | None) -> None:
         if source is None:
@@ -86,4 +100,5 @@ class RotateHandler(_SourceBase):
         rotated = await self.sources.rotate(self.session.organization_id, source_id, overlap_hours)
         if rotated is None:
             raise NotFound("There is no such source.")
+        await self.note("key_changed", source_id, overlapHours=overlap_hours)
         self.respond({"success": True, "apiKey": rotated.api_key})

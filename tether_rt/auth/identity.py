@@ -28,6 +28,7 @@ from tether_rt.mongo.client import new_id
 from tether_rt.mongo.documents import SourceDocument, UserDocument
 from tether_rt.mongo.sessions import Sessions
 from tether_rt.mongo.sources import Sources, source_of
+from tether_rt.mongo.user_changes import Changed
 from tether_rt.mongo.users import Users, normal_email
 from tether_rt.runtime.batching import Batcher
 from tether_rt.runtime.deadlines import Deadline
@@ -191,8 +192,9 @@ class Identity:
         self._sources = sources
         self._sessions = sessions
         self._keyring = keyring
-        self._passwords = passwords or PasswordCheck()
+        self.passwords = passwords or PasswordCheck()
         self.last_seen = LastSeen(sources, clock=clock)
+        self.people_seen = LastSeen(users, clock=clock)
         self.refusal_counts = RefusalCounts(sources)
         self._callers = LookupCache(self._by_key_digest, clock=clock)
         self._vendors = LookupCache(self._of_vendors, clock=clock)
@@ -277,7 +279,12 @@ class Identity:
         role = await self._roles.get(claims.session_id, deadline) if claims is not None else None
         if claims is None or role is None:
             return None
+        self.people_seen.note(claims.user_id)
         return Session(claims.session_id, claims.user_id, claims.organization_id, claims.expires_at, role)
+
+    async def changed_access(self, within_s: float) -> dict[str, str]:
+        """Return the users whose role, password or sessions were changed in the last seconds, each with the role."""
+        return await self._users.changed_access(within_s)
 
     async def live_sessions(self, session_ids: Iterable[str]) -> set[str]:
         """Return those of the sessions that have not ended, with one query that bypasses the cache."""
@@ -290,12 +297,16 @@ class Identity:
         `deadline` is used up.
         """
         account = normal_email(email)
-        self._passwords.require_allowed(account, address)
+        self.passwords.require_allowed(account, address)
         async with deadline:
             user = await self._users.by_email(account)
-        hashed = user["passwordHash"] if user else None
-        if not await self._passwords.matches(password, hashed, account, address) or user is None:
+        hashed = user["passwordHash"] or None if user and not user.get("disabledAt") else None
+        if not await self.passwords.matches(password, hashed, account, address) or user is None:
             return None
+        return await self.begin_session(user, deadline)
+
+    async def begin_session(self, user: UserDocument, deadline: Deadline) -> SignedIn | None:
+        """Begin a session of a user who has proven the password; None if it was changed, or the user disabled, meanwhile."""
         claims = SessionClaims(
             session_id=new_id(),
             user_id=user["_id"],
@@ -304,6 +315,11 @@ class Identity:
         )
         async with deadline:
             await self._sessions.add(claims.session_id, claims.user_id, claims.organization_id, claims.expires_at)
+            # What ends all sessions ends this one from here on; what came before it is seen here.
+            now = await self._users.by_id(user["_id"])
+            if now is None or now["passwordHash"] != user["passwordHash"] or now.get("disabledAt"):
+                await self._sessions.end(claims.session_id)
+                return None
         return SignedIn(self._keyring.session_token(claims), claims, _shown(user))
 
     async def user(self, user_id: str) -> dict[str, Any] | None:
@@ -311,10 +327,25 @@ class Identity:
         user = await self._users.by_id(user_id)
         return _shown(user) if user else None
 
+    async def user_document(self, user_id: str) -> UserDocument | None:
+        """Return a user as stored."""
+        return await self._users.by_id(user_id)
+
     async def sign_out(self, session_id: str) -> None:
         """End a session: in this process at once, in others when their cache has expired."""
-        await self._sessions.end(session_id)
+        if (user_id := await self._sessions.end(session_id)) is not None:
+            await self._users.touch(user_id)
         self._roles.forget(session_id)
+
+    def forget_session(self, session_id: str) -> None:
+        """Have a session and the role of its user looked up again."""
+        self._roles.forget(session_id)
+
+    def forget_user(self, changed: Changed) -> None:
+        """Have a user, whose access has changed, looked up again."""
+        self._callers.forget(changed.user["apiKeyDigest"])
+        for session_id in changed.session_ids:
+            self._roles.forget(session_id)
 
     async def api_key(self, user_id: str) -> str | None:
         """Return the user's API key, or None if the user no longer exists or the key was sealed with another secret."""

@@ -1,4 +1,4 @@
-"""When each source last sent something, stored in the background: no request waits for it, or causes a write of its own."""
+"""When each source or person was last seen, stored in the background: no request waits for it, or causes a write of its own."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Protocol
 
 from tether_rt.mongo.client import DriverError, unavailable
-from tether_rt.mongo.sources import Sources
 from tether_rt.runtime.logs import log
 
 _LOG: Final = logging.getLogger("tether.auth")
@@ -22,11 +21,18 @@ MAX_REMEMBERED: Final = 20_000
 _REST_S: Final = 1.0
 
 
-class LastSeen:
-    """Takes notes of sources, and stores those that are due with one write a second at most."""
+class Seen(Protocol):
+    """Where it is stored: `mongo.sources.Sources`, or `mongo.users.Users`."""
 
-    def __init__(self, sources: Sources, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._sources = sources
+    async def seen(self, ids: list[str], at: datetime, /) -> None:
+        """Note that these were seen."""
+
+
+class LastSeen:
+    """Takes notes of sources, or of people, and stores those that are due with one write a second at most."""
+
+    def __init__(self, stored: Seen, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stored = stored
         self._clock = clock
         self._due_s: OrderedDict[str, float] = OrderedDict()  # source id -> when it may be stored again, oldest first
         self._waiting: dict[str, None] = {}  # ids that the next write stores
@@ -50,7 +56,7 @@ class LastSeen:
             await self._noted.wait()
             source_ids = list(self._waiting)
             try:
-                await self._sources.seen(source_ids, datetime.now(UTC))
+                await self._stored.seen(source_ids, datetime.now(UTC))
             except DriverError as error:
                 if unavailable(error) is None:
                     raise

@@ -10,11 +10,13 @@ import asyncio
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from typing import Final
 
 from tether_rt.auth import credentials
+from tether_rt.auth.password_rules import require_good
 from tether_rt.auth.rate_limits import SignInLimits, retry_after_s
 from tether_rt.errors import TooManyRequests, Unavailable
 
@@ -32,12 +34,14 @@ class PasswordCheck:
         *,
         max_waiting: int = MAX_WAITING,
         matches: Callable[[str, str], bool] = credentials.password_matches,
+        hash_password: Callable[[str], str] = credentials.hash_password,
         decoy_hash: Callable[[], str] = credentials.decoy_hash,
     ) -> None:
-        """`matches` and `decoy_hash` are `credentials.password_matches` and `decoy_hash` unless a test replaces them."""
+        """The functions are those of `credentials` unless a test replaces them."""
         self._limits = SignInLimits() if limits is None else limits
         self._max_waiting = max_waiting
         self._matches = matches
+        self._hash_password = hash_password
         self._waiting = 0
         self._slots = asyncio.Semaphore(MAX_CONCURRENT_CHECKS)
         self._threads = ThreadPoolExecutor(
@@ -58,17 +62,32 @@ class PasswordCheck:
         `account` is the name that was tried, `address` the caller's. Raises `TooManyRequests` after too many failures, and
         `Unavailable` if too many callers wait.
         """
+        async with self._turn():
+            self.require_allowed(account, address)
+            loop = asyncio.get_running_loop()
+            right = await loop.run_in_executor(self._threads, self._check, password, hashed)
+            # Count the attempt before the next one begins, so that attempts made at the same time are counted one by one.
+            (self._limits.succeeded if right else self._limits.failed)(account, address)
+            return right
+
+    async def hash(self, password: str, email: str, full_name: str, field: str = "password") -> str:
+        """Return the hash of a password that a person chooses; raises `BadRequest` for one that is too weak, `Unavailable`."""
+
+        def judged() -> str:
+            require_good(password, email, full_name, field)
+            return self._hash_password(password)
+
+        async with self._turn():
+            return await asyncio.get_running_loop().run_in_executor(self._threads, judged)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
         if self._waiting >= self._max_waiting:
             raise Unavailable("Too many people are signing in at once; try again shortly.", 2, limit="sign_in_line")
         self._waiting += 1
         try:
             async with self._slots:
-                self.require_allowed(account, address)
-                loop = asyncio.get_running_loop()
-                right = await loop.run_in_executor(self._threads, self._check, password, hashed)
-                # Count the attempt before the next one begins, so that attempts made at the same time are counted one by one.
-                (self._limits.succeeded if right else self._limits.failed)(account, address)
-                return right
+                yield
         finally:
             self._waiting -= 1
 

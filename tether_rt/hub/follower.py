@@ -6,7 +6,7 @@ import asyncio
 
 from tornado.iostream import IOStream
 
-from tether_rt.auth.credentials import SessionClaims
+from tether_rt.auth.identity import Session
 from tether_rt.hub.cursor import Cursor
 from tether_rt.hub.protocol import Close, Position
 from tether_rt.hub.room import Room
@@ -16,7 +16,7 @@ from tether_rt.runtime.metrics import Metrics
 class Follower:
     """One answer to `GET /api/feed`. The hub ends it with its session, at a shutdown, and when its client has left."""
 
-    def __init__(self, session: SessionClaims, room: Room, after: Position | None, metrics: Metrics) -> None:
+    def __init__(self, session: Session, room: Room, after: Position | None, metrics: Metrics) -> None:
         self.session = session
         self.stream: IOStream | None = None
         """None: the answer is Tornado's to write, and has no pings."""

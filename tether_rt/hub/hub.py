@@ -18,8 +18,7 @@ from typing import Final, TypeVar
 
 from tornado.iostream import IOStream
 
-from tether_rt.auth.credentials import SessionClaims
-from tether_rt.auth.identity import Identity
+from tether_rt.auth.identity import Identity, Session
 from tether_rt.errors import TooManyRequests, Unavailable
 from tether_rt.hub import wire
 from tether_rt.hub.dashboard_connection import Dashboard
@@ -37,7 +36,11 @@ from tether_rt.runtime.metrics import Metrics
 HEARTBEAT_S: Final = 20
 """Between two pings to one dashboard; it is cut off when it has left two of them unanswered."""
 SESSION_CHECK_S: Final = 15.0
-"""Between two looks for sessions that were ended through another process."""
+"""Between two looks at all sessions."""
+ACCESS_CHECK_S: Final = 2.0
+"""Between two looks for users whose role, password or sessions were changed through another process."""
+ACCESS_WINDOW_S: Final = 60.0
+"""How long a change is looked at again: so long MongoDB may be away, and a look-up of a session old."""
 ADMISSION_S: Final = 4.0
 """The longest that a request waits for MongoDB before its upgrade."""
 FLUSH_S: Final = 10.0
@@ -68,6 +71,7 @@ class Hub:
         *,
         heartbeat_s: float = HEARTBEAT_S,
         session_check_s: float = SESSION_CHECK_S,
+        access_check_s: float = ACCESS_CHECK_S,
         max_dashboards: int = sys.maxsize,
         max_dashboards_per_user: int = sys.maxsize,
         max_recent_bytes: int = MAX_RECENT_BYTES,
@@ -90,6 +94,8 @@ class Hub:
         self._identity = identity
         self._metrics = metrics
         self._beats = itertools.cycle(range(_BEATS))
+        self._access_check_s = access_check_s
+        self._access_changed = asyncio.Event()
         self._closing = False
         self._emptied = asyncio.Event()
 
@@ -104,10 +110,11 @@ class Hub:
             tasks.create_task(self.tail.run())
             tasks.create_task(self._keep_alive())
             tasks.create_task(self._check_sessions())
+            tasks.create_task(self._watch_access())
 
     # ------------------------------------------------------------------ admission and removal
 
-    async def admit(self, session: SessionClaims, after: Position | None) -> Dashboard:
+    async def admit(self, session: Session, after: Position | None) -> Dashboard:
         """Admit a dashboard that has read everything up to `after` (None: whose stream begins now).
 
         It is given back with `serve`, or with `remove`. Raises `TooManyRequests` when the user has too many, `Unavailable` when
@@ -115,11 +122,11 @@ class Hub:
         """
         return await self._admit(Dashboard, session, after)
 
-    async def follow(self, session: SessionClaims, after: Position | None) -> Follower:
+    async def follow(self, session: Session, after: Position | None) -> Follower:
         """Admit a program that follows over HTTP, as `admit` does; it is given back with `remove`."""
         return await self._admit(Follower, session, after)
 
-    async def _admit(self, kind: type[_Watcher], session: SessionClaims, after: Position | None) -> _Watcher:
+    async def _admit(self, kind: type[_Watcher], session: Session, after: Position | None) -> _Watcher:
         if len(self.dashboards) >= self._max_dashboards:
             raise Unavailable("There is no room for more dashboards just now.", FULL_RETRY_S, limit="dashboards")
         if self._dashboards_of[session.user_id] >= self._max_dashboards_per_user:
@@ -176,7 +183,7 @@ class Hub:
             self._emptied.set()
 
     def end_session(self, session_id: str) -> None:
-        """Close the dashboards of a session that has ended; other processes find out within `SESSION_CHECK_S`."""
+        """Close the dashboards of a session that has ended; other processes find out within `ACCESS_CHECK_S`."""
         self._close_ended(dashboard for dashboard in self.dashboards if dashboard.session.session_id == session_id)
 
     # ------------------------------------------------------------------ pings, sessions, memory
@@ -209,8 +216,33 @@ class Hub:
             held_bytes = sum(room.recent_bytes for room in self.rooms.values())
         self._metrics.recent_bytes.set(held_bytes)
 
+    def recheck(self) -> None:
+        """Look for users whose access has changed now, not only at the next of the regular looks."""
+        self._access_changed.set()
+
+    async def _watch_access(self) -> None:
+        """Close the dashboards of users whose sessions ended or whose role is another one."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._access_check_s):
+                    await self._access_changed.wait()
+            self._access_changed.clear()
+            try:
+                roles = await self._identity.changed_access(ACCESS_WINDOW_S)
+                touched = [dashboard for dashboard in self.dashboards if dashboard.session.user_id in roles]
+                live = await self._identity.live_sessions({dashboard.session.session_id for dashboard in touched})
+            except Exception as error:
+                log(_logger, logging.WARNING, "access_unchecked", reason=str(error))
+                continue
+            for dashboard in touched:
+                if dashboard.session.session_id not in live:
+                    dashboard.close(Close.SESSION_ENDED)
+                elif dashboard.session.role != roles[dashboard.session.user_id]:
+                    self._identity.forget_session(dashboard.session.session_id)
+                    dashboard.close(Close.ROLE_CHANGED)
+
     async def _check_sessions(self) -> None:
-        """Close the dashboards of sessions that were ended through another process, and let rooms that are behind catch up."""
+        """Close the dashboards of sessions that have ended, and let rooms that are behind catch up."""
         while True:
             await asyncio.sleep(self._session_check_s)
             try:

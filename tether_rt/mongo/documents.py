@@ -19,17 +19,33 @@ from tether_rt.mongo.client import Database
 
 
 class OrganizationDocument(TypedDict):
-    """One tenant."""
+    """One tenant; `changes` counts the transactions that changed its people."""
 
     _id: str
     name: str
     createdAt: datetime
     timeZone: NotRequired[str | None]
     retention: NotRequired[Retention]
+    changes: NotRequired[int]
+
+
+LinkKind = Literal["invite", "reset"]
+
+
+class PersonLinkDocument(TypedDict):
+    """A link with which a person chooses a password, as the SHA-256 of its token."""
+
+    digest: str
+    kind: LinkKind
+    expiresAt: datetime
 
 
 class UserDocument(TypedDict):
-    """A person of an organization, with one API key."""
+    """A person of an organization, with one API key.
+
+    `passwordHash` is empty until a person who was invited has chosen a password. `accessChangedAt` is when the role, the
+    password or the sessions were last changed, by MongoDB's clock.
+    """
 
     _id: str
     organizationId: str
@@ -41,6 +57,9 @@ class UserDocument(TypedDict):
     apiKeySealed: str
     createdAt: datetime
     disabledAt: NotRequired[datetime]
+    lastSeenAt: NotRequired[datetime]
+    accessChangedAt: NotRequired[datetime]
+    link: NotRequired[PersonLinkDocument]
 
 
 class SourceKeyDocument(TypedDict):

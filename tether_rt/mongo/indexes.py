@@ -18,13 +18,16 @@ _INDEXES: Final[dict[str, list[IndexModel]]] = {
     "users": [
         IndexModel([("email", ASCENDING)], unique=True),
         IndexModel([("apiKeyDigest", ASCENDING)], unique=True),
+        IndexModel([("organizationId", ASCENDING)]),
+        IndexModel([("link.digest", ASCENDING)], unique=True, sparse=True),
+        IndexModel([("accessChangedAt", ASCENDING)], sparse=True),
     ],
     "sources": [
         IndexModel([("organizationId", ASCENDING)]),
         IndexModel([("keys.digest", ASCENDING)], unique=True, sparse=True),
         IndexModel([("secrets.digest", ASCENDING)], sparse=True),
     ],
-    "sessions": [IndexModel([("expiresAt", ASCENDING)], expireAfterSeconds=0)],
+    "sessions": [IndexModel([("expiresAt", ASCENDING)], expireAfterSeconds=0), IndexModel([("userId", ASCENDING)])],
     "contacts": [
         # Contacts of callers who withheld their number have none.
         IndexModel(

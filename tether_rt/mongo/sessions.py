@@ -44,6 +44,7 @@ class Sessions:
         cursor = self._sessions.find({"_id": {"$in": session_ids}}, {"_id": 1})
         return {session["_id"] for session in await cursor.to_list(None)}
 
-    async def end(self, session_id: str) -> None:
-        """End a session; does nothing when it has ended."""
-        await self._sessions.delete_one({"_id": session_id})
+    async def end(self, session_id: str) -> str | None:
+        """End a session and return the id of its user; None when it has ended."""
+        ended = await self._sessions.find_one_and_delete({"_id": session_id}, {"userId": 1})
+        return ended["userId"] if ended is not None else None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
+from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError
 
-from tether_rt.domain.people import VIEWER
+from tether_rt.domain.people import ADMIN, VIEWER, role_of
 from tether_rt.domain.source import Source
 from tether_rt.errors import BadRequest
 from tether_rt.mongo.client import Database, new_id
@@ -21,6 +23,7 @@ class Users:
         self._organizations = collections.organizations
         self._users = collections.users
         self._counters = collections.counters
+        self._sessions = collections.sessions
 
     async def organization_named(self, name: str) -> str:
         """Return the id of the organization with this name. If there is none, add it, and its counter."""
@@ -39,6 +42,10 @@ class Users:
         """Return the id of the organization with this name, or None."""
         found = await self._organizations.find_one({"name": name}, {"_id": 1})
         return found["_id"] if found else None
+
+    async def has_admin(self, organization_id: str) -> bool:
+        """Say if the organization has an admin."""
+        return await self._users.find_one({"organizationId": organization_id, "accessRole": ADMIN}, {"_id": 1}) is not None
 
     async def add(
         self,
@@ -76,6 +83,37 @@ class Users:
     async def by_id(self, user_id: str) -> UserDocument | None:
         """Return the user with this id."""
         return await self._users.find_one({"_id": user_id})
+
+    async def every(self, organization_id: str) -> list[UserDocument]:
+        """Return the organization's users, oldest first."""
+        order = [("createdAt", ASCENDING), ("_id", ASCENDING)]
+        return await self._users.find({"organizationId": organization_id}).sort(order).to_list(None)
+
+    async def by_link(self, digest: str) -> UserDocument | None:
+        """Return the user who has a link with this digest."""
+        return await self._users.find_one({"link.digest": digest})
+
+    async def session_counts(self, user_ids: list[str], now: datetime) -> dict[str, int]:
+        """Return how many sessions each of these users has; one who has none is left out."""
+        query = {"userId": {"$in": user_ids}, "expiresAt": {"$gt": now}}
+        stages: list[dict[str, Any]] = [{"$match": query}, {"$group": {"_id": "$userId", "count": {"$sum": 1}}}]
+        counted: list[Any] = await self._sessions.aggregate(stages).to_list(None)
+        return {user["_id"]: user["count"] for user in counted}
+
+    async def changed_access(self, within_s: float) -> dict[str, str]:
+        """Return the users whose role, password or sessions were changed in the last seconds, each with the role."""
+        since = {"$subtract": ["$$NOW", round(within_s * 1000)]}
+        query = {"accessChangedAt": {"$exists": True}, "$expr": {"$gte": ["$accessChangedAt", since]}}
+        found = await self._users.find(query, {"accessRole": 1}).to_list(None)
+        return {user["_id"]: role_of(user["accessRole"]) for user in found}
+
+    async def seen(self, user_ids: list[str], at: datetime) -> None:
+        """Note that these users have used the server."""
+        await self._users.update_many({"_id": {"$in": user_ids}}, {"$max": {"lastSeenAt": at}})
+
+    async def touch(self, user_id: str) -> None:
+        """Have all processes look at a user's sessions again."""
+        await self._users.update_one({"_id": user_id}, {"$currentDate": {"accessChangedAt": True}})
 
     async def sources_by_key_digest(self, digests: list[str]) -> dict[str, Source]:
         """Return the users, as sources, of API keys by the keys' SHA-256, as far as they may have a key.
