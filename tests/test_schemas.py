@@ -14,7 +14,15 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from tether_rt.api.calls import DIRECTIONS, STATUSES
 from tether_rt.domain.call import KNOWN_FIELDS, Recording, completed_call, iso_ms
 from tether_rt.domain.contract import load_contract
-from tether_rt.domain.events import CHANGE_EVENT_NAMES, CONTACT_EVENT_NAMES, EVENT_NAMES, CallIds, call_events, event_text
+from tether_rt.domain.events import (
+    CHANGE_EVENT_NAMES,
+    CONTACT_EVENT_NAMES,
+    DELETION_EVENT_NAMES,
+    EVENT_NAMES,
+    CallIds,
+    call_events,
+    event_text,
+)
 from tether_rt.domain.formats import FORMATS
 from tether_rt.domain.source import Source
 from tether_rt.domain.wording import KEYWORDS
@@ -305,13 +313,18 @@ def test_the_code_knows_the_fields_and_values_of_the_contract() -> None:
 def test_asyncapi_has_the_events_and_the_two_messages_of_the_server() -> None:
     assert ASYNCAPI["asyncapi"] == "3.0.0"
     messages = ASYNCAPI["components"]["messages"]
-    assert set(messages) == {"hello", "resync", *EVENT_NAMES, *CHANGE_EVENT_NAMES, *CONTACT_EVENT_NAMES}
+    assert set(messages) == {"hello", "resync", *EVENT_NAMES, *CHANGE_EVENT_NAMES, *CONTACT_EVENT_NAMES, *DELETION_EVENT_NAMES}
     assert set(ASYNCAPI["channels"]["feed"]["messages"]) == set(messages)
     assert ASYNCAPI["channels"]["feed"]["address"] == "/ws"
     sent = [one["$ref"].rpartition("/")[2] for each in ASYNCAPI["operations"].values() for one in each["messages"]]
     assert sorted(sent) == sorted(messages)
     events = ASYNCAPI["operations"]["sendEvents"]["messages"]
-    assert tuple(one["$ref"].rpartition("/")[2] for one in events) == (*EVENT_NAMES, *CHANGE_EVENT_NAMES, *CONTACT_EVENT_NAMES)
+    assert tuple(one["$ref"].rpartition("/")[2] for one in events) == (
+        *EVENT_NAMES,
+        *CHANGE_EVENT_NAMES,
+        *CONTACT_EVENT_NAMES,
+        *DELETION_EVENT_NAMES,
+    )
     for name, message in messages.items():
         assert message["name"] == name
 
@@ -320,7 +333,9 @@ def payload_schema(name: str) -> str:
     return str(ASYNCAPI["components"]["messages"][name]["payload"]["$ref"]).rpartition("/")[2]
 
 
-@pytest.mark.parametrize("name", ["hello", "resync", *EVENT_NAMES, *CHANGE_EVENT_NAMES, *CONTACT_EVENT_NAMES])
+@pytest.mark.parametrize(
+    "name", ["hello", "resync", *EVENT_NAMES, *CHANGE_EVENT_NAMES, *CONTACT_EVENT_NAMES, *DELETION_EVENT_NAMES]
+)
 def test_every_message_has_examples_that_fit(name: str) -> None:
     examples = ASYNCAPI["components"]["messages"][name]["examples"]
     assert examples

@@ -16,10 +16,12 @@ import orjson
 
 from tether_rt.api import (
     activity,
+    audit,
     calls,
     contacts,
     deliveries,
     documents,
+    erasing,
     export,
     feed,
     health,
@@ -32,6 +34,7 @@ from tether_rt.api import (
     users,
 )
 from tether_rt.auth.credentials import Keyring
+from tether_rt.auth.erased_digests import ErasedDigests
 from tether_rt.auth.identity import Identity
 from tether_rt.auth.passwords import PasswordCheck
 from tether_rt.auth.rate_limits import RateLimit
@@ -40,6 +43,8 @@ from tether_rt.auth.user_admin import UserAdmin
 from tether_rt.demo import samples
 from tether_rt.domain.contract import load_contract
 from tether_rt.domain.delivery import Kind
+from tether_rt.erasure.eraser import Eraser
+from tether_rt.erasure.retention import Retention
 from tether_rt.errors import FetchFailed, Unavailable
 from tether_rt.http.context import BodyBudget, HttpContext
 from tether_rt.http.headers import NOTHING_MAY_RUN, networks, plain_origin
@@ -73,6 +78,11 @@ from tether_rt.mongo.call_history import CallHistory
 from tether_rt.mongo.calls import Calls
 from tether_rt.mongo.contacts import Contacts
 from tether_rt.mongo.deliveries import Deliveries
+from tether_rt.mongo.digest_keys import DigestKeys
+from tether_rt.mongo.erased_events import ErasedEvents
+from tether_rt.mongo.erased_files import ErasedFiles
+from tether_rt.mongo.erasing_transaction import ErasingTransaction
+from tether_rt.mongo.erasures import Erasures
 from tether_rt.mongo.indexes import create_indexes
 from tether_rt.mongo.lookups import Lookups
 from tether_rt.mongo.organizations import Organizations
@@ -82,6 +92,7 @@ from tether_rt.mongo.recording_copies import RecordingCopies
 from tether_rt.mongo.recording_keys import RecordingKeys
 from tether_rt.mongo.search_feeder import SearchFeeder
 from tether_rt.mongo.search_hits import SearchHits
+from tether_rt.mongo.search_index import SearchIndex
 from tether_rt.mongo.sessions import Sessions
 from tether_rt.mongo.sources import Sources
 from tether_rt.mongo.user_changes import UserChanges
@@ -142,7 +153,7 @@ class App:
     async def start(self) -> None:
         """Open everything; raises `ConfigError` with one sentence when something needed is missing."""
         settings = self.settings
-        keyring = Keyring(settings.resolve_secret())
+        keyring = Keyring(settings.resolve_secret(), settings.secret_previous)
         contract = load_contract()
         files = fit_open_files(settings.max_connections, settings.max_dashboards)
         self.max_connections = files.connections
@@ -158,7 +169,7 @@ class App:
         self._database_closers.append(("client", self._close_client))
         self.database = database = store.database(self.client, settings.database)
 
-        self.recordings = self._recording_store()
+        self.recordings = recording_store(settings)
         self._closers.append(("recordings", self.recordings.close))
         await self.recordings.start()
 
@@ -168,6 +179,8 @@ class App:
         self.organizations = Organizations(database)
         self.audit = AuditLog(database)
         sources = Sources(database)
+        erased = ErasedDigests(DigestKeys(database), keyring)
+        await erased.load()
         self.passwords = self._passwords or PasswordCheck()
         self._closers.append(("passwords", self._close_passwords))
         self.identity = Identity(self.users, sources, Sessions(database), keyring, self.passwords, clock=self._clock)
@@ -228,7 +241,7 @@ class App:
             self._schedule if files.many_fetches else replace(self._schedule, max_at_once=16, max_at_once_of_one=12),
         )
         self.supervisor.add("later recordings", self.later_recordings.run)
-        duplicates = DuplicateCheck(Lookups(LoopConnection(database)))
+        duplicates = DuplicateCheck(Lookups(LoopConnection(database), erased.digests_of))
         self._closers.append(("duplicates", duplicates.close))
         bodies = BodyReader(contract)
         pipeline = Pipeline(
@@ -249,6 +262,7 @@ class App:
             allowed_origins=tuple(map(plain_origin, settings.allowed_origins)),
             trusted_proxies=networks(settings.trusted_proxies),
             key_rate=_key_rate(settings.rate_limit),
+            audit=self.audit,
         )
         self.deliveries = Deliveries(database)
         self.delivery_bodies = DeliveryBodies(self.deliveries, keyring.body_seal(), self.recordings, spool)
@@ -262,6 +276,7 @@ class App:
             self.later_recordings,
             self.group_commit,
             pipeline,
+            lambda source, key: erased.has(source.id, key),
             self.recordings.remove,
             self.waveforms.announce,
         )
@@ -283,8 +298,25 @@ class App:
             "webhook": take_event(self.webhooks),
         }
         self.replays = Replays(self.deliveries, self.delivery_bodies, takes, self.identity.source_by_id, self.web.budget)
+        self._start_erasing(erased, abandoned)
         self.routes = self._routes(keyring, contract, pipeline, amending, spool)
         self.tornado = RouteTable(self.web, self.routes)
+
+    def _start_erasing(self, erased: ErasedDigests, abandoned: AbandonedTransactions) -> None:
+        erasures = Erasures(self.database)
+        self.eraser = Eraser(
+            erasures,
+            ErasedEvents(self.database),
+            ErasedFiles(self.database, erasures),
+            ErasingTransaction(self.client, self.database, erased.digest_of, abandoned.end),
+            self.recordings,
+            self.metrics,
+            SearchIndex(self.database),
+        )
+        self._closers.append(("eraser", self.eraser.close))
+        self.supervisor.add("eraser", self.eraser.run)
+        self.retention = Retention(self.database, erasures, self.eraser)
+        self.supervisor.add("retention", self.retention.run)
 
     def _routes(self, keyring: Keyring, contract: Any, pipeline: Pipeline, amending: Amending, spool: Spool) -> list[Route]:
         calls_part = {"calls": self.calls}
@@ -295,6 +327,7 @@ class App:
         sources_part = {"sources": self.source_admin, "contract": contract, "audit": self.audit}
         users_part = {"people": self.user_admin, "contract": contract, "hub": self.hub}
         join_part = {"people": self.user_admin, "contract": contract, "limits": passwords.link_limits()}
+        eraser_part = {"eraser": self.eraser}
         deliveries_part = {"deliveries": self.deliveries}
         max_audio_bytes = self.settings.max_recording_mb * _MEGABYTE
         webhook_part = {"webhooks": self.webhooks, "spool": spool, "max_audio_bytes": max_audio_bytes}
@@ -353,7 +386,7 @@ class App:
             ("/api/calls/activity", activity.ActivityHandler, {**figures_part, "organizations": self.organizations}),
             ("/api/calls/agents", calls.AgentsHandler, history_part),
             ("/api/calls/export", export.ExportHandler, history_part),
-            ("/api/calls/{callId}", calls.CallHandler, history_part),
+            ("/api/calls/{callId}", erasing.ErasableCallHandler, {**history_part, **eraser_part}),
             ("/api/calls/{callId}/history/{number}", calls.CallChangeHandler, history_part),
             ("/api/calls/{callId}/peaks", calls.PeaksHandler, {**calls_part, "waveforms": self.waveforms}),
             (
@@ -372,7 +405,15 @@ class App:
                 {**calls_part, "store": self.recordings, "keyring": keyring},
             ),
             ("/api/contacts", contacts.ContactsHandler, {"people": self.people}),
-            ("/api/contacts/{contactId}", contacts.ContactHandler, {**people_part, "group_commit": self.group_commit}),
+            (
+                "/api/contacts/{contactId}",
+                erasing.ErasableContactHandler,
+                {**people_part, "group_commit": self.group_commit, **eraser_part},
+            ),
+            ("/api/erase", erasing.EraseHandler, {**eraser_part, "contract": contract}),
+            ("/api/organization/retention", erasing.RetentionHandler, {"retention": self.retention}),
+            ("/api/audit", audit.AuditHandler, {}),
+            ("/api/audit/export", audit.AuditExportHandler, {}),
             ("/api/conversation/all", contacts.ConversationsHandler, people_part),
             ("/api/conversation/messages", contacts.MessagesHandler, people_part),
             ("/api/deliveries", deliveries.DeliveriesHandler, deliveries_part),
@@ -416,20 +457,6 @@ class App:
             await create_indexes(database, self.settings.feed_retention_days, self.settings.audit_retention_days)
         finally:
             client.close()
-
-    def _recording_store(self) -> RecordingStore:
-        settings = self.settings
-        if settings.r2_endpoint is None:
-            return DiskStore(settings.data_dir)
-        # Here, because its libraries are a third of what a server imports, in time and in memory.
-        from tether_rt.recordings.r2 import R2Store
-
-        return R2Store(
-            endpoint_url=settings.r2_endpoint,
-            access_key_id=settings.r2_access_key_id or "",
-            secret_access_key=settings.r2_secret_access_key or "",
-            bucket=settings.r2_bucket or "",
-        )
 
     def _observe_failed_fetch(self, failure: FetchFailed) -> None:
         labelled(self.metrics.fetches_failed, failure.code).inc()
@@ -491,3 +518,18 @@ def _key_rate(calls_a_second: float) -> RateLimit[str] | None:
     if not calls_a_second:
         return None
     return RateLimit(max(1.0, calls_a_second * BURST_S), 1 / calls_a_second)
+
+
+def recording_store(settings: Settings) -> RecordingStore:
+    """Return the recording store that the settings name."""
+    if settings.r2_endpoint is None:
+        return DiskStore(settings.data_dir)
+    # Here, because its libraries are a third of what a server imports, in time and in memory.
+    from tether_rt.recordings.r2 import R2Store
+
+    return R2Store(
+        endpoint_url=settings.r2_endpoint,
+        access_key_id=settings.r2_access_key_id or "",
+        secret_access_key=settings.r2_secret_access_key or "",
+        bucket=settings.r2_bucket or "",
+    )

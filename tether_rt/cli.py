@@ -19,6 +19,7 @@ import click
 from tether_rt.command_line import DATABASE, in_database, read_line, setting_option, settings_options
 from tether_rt.domain.source import API_KIND, KINDS, OVERLAP_HOURS
 from tether_rt.errors import BadRequest, ConfigError, TetherError
+from tether_rt.privacy_commands import erase, reseal
 from tether_rt.settings import SETTINGS, Settings
 from tether_rt.user_commands import user
 
@@ -72,6 +73,10 @@ def _refuse(sentence: str, status: int) -> int:
 @click.version_option(package_name="tether-rt")
 def commands() -> None:
     """Take completed call records over HTTP and show them on dashboards, live."""
+
+
+commands.add_command(erase)
+commands.add_command(reseal)
 
 
 @commands.command()

@@ -56,6 +56,9 @@ class Settings:
         "signs sessions and recording links, encrypts stored API keys and refused bodies; generated for a private MongoDB only",
         secret=True,
     )
+    secret_previous: str | None = _setting(
+        None, "the secret before this one: what it signed and encrypted still holds; see tether-rt reseal", secret=True
+    )
     allowed_origins: tuple[str, ...] = _setting(
         (), "comma-separated origins, beside the server's own, whose pages may use cookies and the WebSocket"
     )

@@ -36,6 +36,7 @@ from tether_rt.http.routing import RouteTable
 from tether_rt.hub.hub import Hub
 from tether_rt.hub.websocket_handler import DashboardSocket
 from tether_rt.mongo import client as store
+from tether_rt.mongo.audit import AuditLog
 from tether_rt.mongo.indexes import create_indexes
 from tether_rt.mongo.sessions import Sessions
 from tether_rt.mongo.sources import Sources
@@ -316,7 +317,9 @@ async def process_in(
     metrics = Metrics()
     identity = Identity(Users(database), Sources(database), Sessions(database), KEYRING)
     hub = Hub(database, identity, metrics, **hub_options)
-    web = HttpContext(identity, metrics, BodyBudget(1 << 20, metrics), 1 << 20, ("https://allowed.example",))
+    web = HttpContext(
+        identity, metrics, BodyBudget(1 << 20, metrics), 1 << 20, ("https://allowed.example",), audit=AuditLog(database)
+    )
     http = HTTPServer(RouteTable(web, [("/ws", socket_class, {"hub": hub})]), ssl_options=tls)
     sockets = bind_sockets(0, "127.0.0.1")
     http.add_sockets(sockets)

@@ -72,6 +72,7 @@ COLLECTIONS = {
     *("contacts", "conversations", "calls", "messages", "call_changes", "peaks", "feed"),
     *("deliveries", "delivery_bodies", "pending_recordings", "audit", "recording_copies"),
     *("search", "search_positions", "leases"),
+    *("erasures", "erasure_files", "erased_calls", "digest_keys"),
 }
 
 

@@ -29,6 +29,7 @@ from tether_rt.http.responses import Response, to_json
 from tether_rt.http.routing import Route, RouteTable
 from tether_rt.http.streamed_body import StreamedBody
 from tether_rt.mongo import client as store
+from tether_rt.mongo.audit import AuditLog
 from tether_rt.mongo.sessions import Sessions
 from tether_rt.mongo.sources import Sources
 from tether_rt.mongo.users import Users
@@ -186,7 +187,7 @@ async def site_on(mongodb_uri: str, spool: Spool | None = None, **options: Any) 
     database = store.database(client, "unused")
     metrics = Metrics()
     identity = Identity(Users(database), Sources(database), Sessions(database), Keyring("a secret"))
-    web = HttpContext(identity, metrics, BodyBudget(BUDGET, metrics), max_body_bytes=LIMIT, **options)
+    web = HttpContext(identity, metrics, BodyBudget(BUDGET, metrics), max_body_bytes=LIMIT, audit=AuditLog(database), **options)
     sites: list[Site] = []
     routes: list[Route] = [
         ("/bodies", Bodies, {}),

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 from tether_rt.api import query
 from tether_rt.api.recordings import PLAYABLE
+from tether_rt.domain.audit import What
 from tether_rt.domain.periods import MAX_DAYS, ClockHour, offsets, zone_named
 from tether_rt.domain.search_notices import search_notices
 from tether_rt.domain.search_query import parse_search
@@ -27,6 +28,8 @@ STATUSES: Final = ("completed", "no-answer", "busy", "failed")
 DIRECTIONS: Final = ("inbound", "outbound")
 MOST_AGENTS: Final = 200
 MAX_NUMBER_DIGITS: Final = 9
+PURPOSES: Final = ("listen", "download")
+"""What a link to a recording is for, as the audit log says."""
 LINK_S: Final = 600
 """How long a signed recording link holds (contract)."""
 
@@ -191,8 +194,10 @@ class CallRecordingHandler(OneCallHandler):
 
     async def get(self, call_id: str) -> None:
         wants_copy = query.one_of(self, "playable", PLAYABLE) is not None
+        what: What = "downloaded" if query.one_of(self, "for", PURPOSES) == "download" else "listened"
         async with self.deadline:
             call, recording = await self.recording(call_id)
+            await self.record(what, call_id=call_id)
         copied: dict[str, str] = {}
         if wants_copy:
             copy = await self.copies.copy(call, recording, self.deadline)
@@ -233,6 +238,7 @@ class RetryRecordingHandler(OneCallHandler):
                 raise NotFound("There is no such call.")
             sentence = "This call has no recording that was given up, or its address is not kept any more"
             raise BadRequest(sentence, code="nothing_to_retry")
+        await self.record("retried", call_id=call_id)
         self.respond({"success": True, "callId": call_id, "recordingStatus": "pending"})
 
 

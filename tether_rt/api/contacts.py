@@ -63,6 +63,7 @@ class ContactHandler(SessionHandler):
             raise BadRequest("name must not be empty", code="empty_value", field="name")
         organization_id = self.session.organization_id
         await self.group_commit.submit(Rename(organization_id, contact_id, name))
+        await self.record("renamed", contact_id=contact_id)
         self._show(await self.people.contact(organization_id, contact_id))
 
     def _show(self, contact: ContactDocument | None) -> None:

@@ -148,6 +148,8 @@ class ReplayHandler(AdminHandler):
         self.replays = replays
 
     async def post(self, delivery_id: str) -> None:
+        async with self.deadline:
+            await self.record("replayed", details={"deliveryId": delivery_id[:24]})
         result = await self.replays.replay(self.session.organization_id, delivery_id, self.session.user_id)
         if result is None:
             raise _no_such()
@@ -176,6 +178,8 @@ class ReplayManyHandler(AdminHandler):
         if body.get("plan", True):
             self.respond({"success": True, "matching": matching})
             return
+        async with self.deadline:
+            await self.record("replayed", details={"matching": matching})
         verdicts: Counter[str] = Counter()
         last: DeliveryDocument | None = None
         loop = asyncio.get_running_loop()

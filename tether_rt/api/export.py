@@ -32,7 +32,7 @@ _COLUMNS: Final = {
     "recordingStatus": "recordingStatus",
     "recordingError": "recordingError",
 }
-_BYTE_ORDER_MARK: Final = "\ufeff"
+BYTE_ORDER_MARK: Final = "\ufeff"
 """Without it Excel reads UTF-8 as the machine's old code page."""
 _FORMULA: Final = re.compile(r"\s*[=+\-@\t\r]")
 _NUMBER: Final = re.compile(r"\+[0-9]{5,15}")
@@ -47,7 +47,11 @@ class ExportHandler(HistoryBase):
 
     async def get(self) -> None:
         is_plain = query.one_of(self, "table", _TABLES) == "program"
-        pages = self.history.every(self.session.organization_id, self.filter())
+        chosen = self.filter()
+        filtered_by = [name for name in self.request.query_arguments if name != "table"]
+        async with self.deadline:
+            await self.record("exported", details={"table": "calls", "filteredBy": filtered_by})
+        pages = self.history.every(self.session.organization_id, chosen)
         self.set_header("Content-Type", "text/csv; charset=utf-8")
         self.set_header("Content-Disposition", f'attachment; filename="calls-{datetime.now(UTC):%Y-%m-%d}.csv"')
         if self.request.method == "HEAD":
@@ -57,7 +61,7 @@ class ExportHandler(HistoryBase):
         # The first page is waited for before the first byte is sent: until then, an error can be answered as one.
         async with self.deadline:
             page = await anext(pages, None)
-        await self.stream((("" if is_plain else _BYTE_ORDER_MARK) + _lines([list(_COLUMNS)])).encode())
+        await self.stream((("" if is_plain else BYTE_ORDER_MARK) + lines([list(_COLUMNS)])).encode())
         while page is not None:
             # In a thread: 500 calls with long summaries are many megabytes.
             await self.stream(await asyncio.to_thread(_table, page, is_plain))
@@ -75,7 +79,7 @@ def _table(calls: list[ShownCall], is_plain: bool) -> bytes:
         }
         for call in calls
     ]
-    return _lines([[write(row.get(field)) for field in _COLUMNS.values()] for row in rows]).encode()
+    return lines([[write(row.get(field)) for field in _COLUMNS.values()] for row in rows]).encode()
 
 
 def cell(value: Any) -> str:
@@ -99,7 +103,8 @@ def plain_cell(value: Any) -> str:
     return iso_ms(value) if isinstance(value, datetime) else str(value).replace("\0", "")
 
 
-def _lines(rows: list[list[str]]) -> str:
+def lines(rows: list[list[str]]) -> str:
+    """Return rows as CSV."""
     file = io.StringIO()
     csv.writer(file).writerows(rows)
     return file.getvalue()

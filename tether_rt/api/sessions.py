@@ -36,6 +36,8 @@ class LoginHandler(JsonHandler):
         signed_in = await self.context.identity.sign_in(body["email"], body["password"], self.exchange.remote, self.deadline)
         if signed_in is None:
             raise Unauthorized("The email address or the password is wrong.")
+        async with self.deadline:
+            await self.context.audit.add(signed_in.claims.organization_id, "signed_in", signed_in.claims.user_id)
         sign_in(self, signed_in)
 
 

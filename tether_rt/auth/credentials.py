@@ -19,7 +19,7 @@ from typing import Final
 import jwt
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -79,15 +79,26 @@ class SessionClaims:
 
 
 class Keyring:
-    """Signs, verifies, encrypts and decrypts with keys derived from the server's secret."""
+    """Signs, verifies, encrypts and decrypts with keys derived from the server's secret.
 
-    def __init__(self, secret: str) -> None:
-        self._session_key = _derive(secret, b"session")
-        self._link_key = _derive(secret, b"recording-link")
-        self._delivery_key = _derive(secret, b"delivery")
+    What was signed or encrypted with the previous secret, if one is given, still holds; nothing new is made with it.
+    """
+
+    def __init__(self, secret: str, previous: str | None = None) -> None:
+        accepted = (secret, previous) if previous else (secret,)
+        self._session_key, *_ = self._session_keys = [_derive(one, b"session") for one in accepted]
+        self._link_key, *_ = self._link_keys = [_derive(one, b"recording-link") for one in accepted]
+        self._delivery_keys = [_derive(one, b"delivery") for one in accepted]
         self._same_key = _derive(secret, b"delivery-digest")
-        self._source_key = _derive(secret, b"source-secret")
+        self._source_keys = [_derive(one, b"source-secret") for one in accepted]
         self._box = Fernet(base64.urlsafe_b64encode(_derive(secret, b"api-key")))
+        boxes = [Fernet(base64.urlsafe_b64encode(_derive(one, b"api-key"))) for one in accepted]
+        self._boxes = MultiFernet(boxes)
+        self._key_id = _derive(secret, b"digest-key-id").hex()[:24]
+
+    def key_id(self) -> str:
+        """Return an id for a key that is made with this secret, the same in every process."""
+        return self._key_id
 
     def session_token(self, claims: SessionClaims) -> str:
         """Return the claims as a JWT (RFC 7519, HS256)."""
@@ -105,31 +116,16 @@ class Keyring:
 
         Only HS256 is accepted, so a token that says `alg: none` or another algorithm is refused (RFC 8725 section 3.1).
         """
-        try:
-            payload = jwt.decode(
-                token,
-                self._session_key,
-                algorithms=["HS256"],
-                # `iat` decides nothing, and checking it would refuse tokens of a process whose clock is ahead.
-                options={"require": ["sid", "sub", "org", "exp"], "verify_iat": False},
-            )
-        except jwt.InvalidTokenError:
-            return None
-        return SessionClaims(
-            session_id=str(payload["sid"]),
-            user_id=str(payload["sub"]),
-            organization_id=str(payload["org"]),
-            expires_at=datetime.fromtimestamp(payload["exp"], UTC),
-        )
+        return next((claims for key in self._session_keys if (claims := _claims(token, key)) is not None), None)
 
     def link_signature(self, resource: str, expires: int) -> str:
         """Return the signature of a link to `resource` (a recording's key) that is valid until `expires` (Unix seconds)."""
-        mac = hmac.digest(self._link_key, f"{expires}:{resource}".encode(), "sha256")
-        return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
+        return _link_signature(self._link_key, resource, expires)
 
     def link_holds(self, resource: str, expires: int, signature: str, now_s: float) -> bool:
         """Say if the signature is right, compared in constant time, and the link has not expired."""
-        genuine = hmac.compare_digest(self.link_signature(resource, expires).encode(), signature.encode())
+        made = [_link_signature(key, resource, expires).encode() for key in self._link_keys]
+        genuine = any(hmac.compare_digest(one, signature.encode()) for one in made)
         return genuine and now_s < expires
 
     def seal(self, text: str) -> str:
@@ -139,21 +135,57 @@ class Keyring:
     def unseal(self, sealed: str) -> str | None:
         """Return the text, or None if it was sealed with another secret."""
         try:
-            return self._box.decrypt(sealed.encode()).decode()
+            return self._boxes.decrypt(sealed.encode()).decode()
         except InvalidToken:
             return None
 
     def secret_digest(self, secret: str) -> str:
         """Return the keyed digest by which a vendor's secret is found: who reads the database cannot try what it is."""
-        return hmac.digest(self._source_key, secret.encode(), "sha256").hex()
+        return self.secret_digests(secret)[0]
+
+    def secret_digests(self, secret: str) -> list[str]:
+        """Return the digests by which a vendor's secret may be found: that of the previous secret comes last."""
+        return [hmac.digest(key, secret.encode(), "sha256").hex() for key in self._source_keys]
+
+    def is_current(self, sealed: str) -> bool:
+        """Say if a text was encrypted with the secret, not with the previous one or another."""
+        try:
+            self._box.decrypt(sealed.encode())
+        except InvalidToken:
+            return False
+        return True
 
     def body_seal(self) -> BodySeal:
         """Return what encrypts the bodies of deliveries."""
-        return BodySeal(self._delivery_key)
+        return BodySeal(*self._delivery_keys)
 
     def body_digest(self) -> hmac.HMAC:
         """Return a new keyed digest for the bodies of deliveries: who reads the database cannot try what a body was."""
         return hmac.new(self._same_key, digestmod="sha256")
+
+
+def _claims(token: str, key: bytes) -> SessionClaims | None:
+    try:
+        payload = jwt.decode(
+            token,
+            key,
+            algorithms=["HS256"],
+            # `iat` decides nothing, and checking it would refuse tokens of a process whose clock is ahead.
+            options={"require": ["sid", "sub", "org", "exp"], "verify_iat": False},
+        )
+    except jwt.InvalidTokenError:
+        return None
+    return SessionClaims(
+        session_id=str(payload["sid"]),
+        user_id=str(payload["sub"]),
+        organization_id=str(payload["org"]),
+        expires_at=datetime.fromtimestamp(payload["exp"], UTC),
+    )
+
+
+def _link_signature(key: bytes, resource: str, expires: int) -> str:
+    mac = hmac.digest(key, f"{expires}:{resource}".encode(), "sha256")
+    return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
 
 
 def _derive(secret: str, purpose: bytes) -> bytes:

@@ -240,7 +240,9 @@ class Identity:
         """
         if not 0 < len(secret) <= _MAX_SECRET_CHARS:
             return None
-        found = await self._bearers.get(self._keyring.secret_digest(secret), deadline)
+        for digest in self._keyring.secret_digests(secret):
+            if (found := await self._bearers.get(digest, deadline)) is not None:
+                break
         if found is None or not any(hmac.compare_digest(secret.encode(), own.encode()) for own in found.secrets):
             return None
         self.last_seen.note(found.source.id)

@@ -39,19 +39,27 @@ def sealed_bytes(size_bytes: int) -> int:
 class BodySeal:
     """Seals and opens bodies; `place` names what is sealed, and has to be the same for both."""
 
-    def __init__(self, key: bytes) -> None:
-        """`key` has 32 bytes and no other use."""
-        self._key = key
+    def __init__(self, key: bytes, previous: bytes | None = None) -> None:
+        """`key` has 32 bytes and no other use. What was sealed with the `previous` key is still opened."""
+        self._keys = (key,) if previous is None else (key, previous)
 
     def seal(self, body: bytes | bytearray | memoryview, place: str) -> Iterator[bytes]:
         """Yield the sealed body in pieces."""
         salt = os.urandom(_SALT_BYTES)
-        cipher = self._cipher(salt, place)
+        cipher = _cipher(self._keys[0], salt, place)
         yield _VERSION + salt
         view = memoryview(body)
         for number, start in enumerate(range(0, max(1, len(view)), CHUNK_BYTES)):
             is_last = start + CHUNK_BYTES >= len(view)
             yield cipher.encrypt(_nonce(number, is_last), view[start : start + CHUNK_BYTES], None)
+
+    def is_current(self, beginning: bytes, place: str, *, is_whole: bool) -> bool:
+        """Say if a body was sealed with the key, not with the previous one or another; `beginning` as in `opened_beginning`."""
+        try:
+            BodySeal(self._keys[0]).opened_beginning(beginning, place, is_whole=is_whole)
+        except SealBroken:
+            return False
+        return True
 
     def opened(self, sealed: bytes | bytearray, place: str) -> bytes:
         """Return the body; raises `SealBroken`."""
@@ -66,35 +74,43 @@ class BodySeal:
         return b"".join(self._chunks([beginning], place, is_whole=is_whole))
 
     def _chunks(self, pieces: Iterable[bytes | bytearray], place: str, *, is_whole: bool) -> Iterator[bytes]:
-        held, number, cipher = bytearray(), 0, None
+        held, number = bytearray(), 0
+        ciphers: list[AESGCM] = []
+        """Those that may open it: all keys before the first chunk, the right one after it."""
         sealed_bytes = CHUNK_BYTES + _TAG_BYTES
         for piece in pieces:
             held += piece
-            if cipher is None:
+            if not ciphers:
                 if len(held) < _HEAD_BYTES:
                     continue
                 if held[:1] != _VERSION:
                     raise SealBroken(f"sealed with another version than {_VERSION[0]}")
-                cipher = self._cipher(bytes(held[1:_HEAD_BYTES]), place)
+                ciphers = [_cipher(key, bytes(held[1:_HEAD_BYTES]), place) for key in self._keys]
                 del held[:_HEAD_BYTES]
             while len(held) > sealed_bytes:  # the last chunk is known by the end alone
-                yield _decrypted(cipher, held[:sealed_bytes], number, is_last=False)
+                yield _decrypted(ciphers, held[:sealed_bytes], number, is_last=False)
                 del held[:sealed_bytes]
                 number += 1
-        if cipher is None:
+        if not ciphers:
             raise SealBroken("shorter than its head")
-        yield _decrypted(cipher, held, number, is_last=is_whole)
+        yield _decrypted(ciphers, held, number, is_last=is_whole)
 
-    def _cipher(self, salt: bytes, place: str) -> AESGCM:
-        return AESGCM(HKDF(algorithm=SHA256(), length=32, salt=salt, info=place.encode()).derive(self._key))
+
+def _cipher(key: bytes, salt: bytes, place: str) -> AESGCM:
+    return AESGCM(HKDF(algorithm=SHA256(), length=32, salt=salt, info=place.encode()).derive(key))
 
 
 def _nonce(number: int, is_last: bool) -> bytes:
     return number.to_bytes(11) + bytes([is_last])
 
 
-def _decrypted(cipher: AESGCM, chunk: bytearray, number: int, *, is_last: bool) -> bytes:
-    try:
-        return cipher.decrypt(_nonce(number, is_last), bytes(chunk), None)
-    except InvalidTag as error:
-        raise SealBroken("changed, or sealed with another secret or for another place") from error
+def _decrypted(ciphers: list[AESGCM], chunk: bytearray, number: int, *, is_last: bool) -> bytes:
+    """Return a chunk in clear, and leave in `ciphers` the one that opened it."""
+    for cipher in tuple(ciphers):
+        try:
+            opened = cipher.decrypt(_nonce(number, is_last), bytes(chunk), None)
+        except InvalidTag:
+            continue
+        ciphers[:] = [cipher]
+        return opened
+    raise SealBroken("changed, or sealed with another secret or for another place")

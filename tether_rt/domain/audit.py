@@ -5,7 +5,7 @@ An entry names people, calls and contacts by their ids alone: what is erased mus
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, Literal, NotRequired, TypedDict, get_args
 
@@ -44,6 +44,7 @@ class AuditDocument(TypedDict):
     door: Door
     userId: str | None
     callId: NotRequired[str]
+    callIds: NotRequired[list[str]]
     contactId: NotRequired[str]
     details: dict[str, Detail]
 
@@ -57,6 +58,7 @@ def audit_entry(
     *,
     door: Door = "page",
     call_id: str | None = None,
+    call_ids: Sequence[str] = (),
     contact_id: str | None = None,
     details: Mapping[str, Detail] | None = None,
 ) -> AuditDocument:
@@ -72,6 +74,8 @@ def audit_entry(
     )
     if call_id is not None:
         entry["callId"] = call_id
+    if call_ids:
+        entry["callIds"] = list(call_ids)
     if contact_id is not None:
         entry["contactId"] = contact_id
     return entry

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple, TypedDict
+from typing import Any, Final, NamedTuple, NotRequired, TypedDict
 
 import orjson
 
@@ -21,6 +21,8 @@ CHANGE_EVENT_NAMES: Final = ("call_updated", "recording_failed")
 """The further events of a stored call that is changed."""
 CONTACT_EVENT_NAMES: Final = ("contact_updated",)
 """The events of a contact, which concern no single call."""
+DELETION_EVENT_NAMES: Final = ("call_deleted", "contact_deleted", "calls_expired", "erased")
+"""The events of what was erased. The last one takes the place of each event that told of it."""
 
 MAX_NAME_CHARS: Final = 256
 MAX_SUMMARY_CHARS: Final = 16_384
@@ -44,6 +46,8 @@ class FeedSegment(TypedDict):
     at: datetime
     events: list[str]
     """Each event's JSON text, in order; see `event_text`."""
+    forgets: NotRequired[bool]
+    """True where earlier events were erased when this segment was committed: what is remembered of them is to be forgotten."""
 
 
 class Event(NamedTuple):
@@ -144,14 +148,37 @@ def contact_updated(contact_id: str, conversation_id: str, name: str) -> Event:
     return Event("contact_updated", named, is_first=False)
 
 
+def call_deleted(ids: CallIds) -> Event:
+    """Return the event that says that a call was erased."""
+    return Event("call_deleted", _ids(ids))
+
+
+def contact_deleted(contact_id: str, conversation_id: str) -> Event:
+    """Return the event that says that a contact was erased, and its conversation."""
+    return Event("contact_deleted", {"contactId": contact_id, "conversationId": conversation_id}, is_first=False)
+
+
+def calls_expired(before: datetime) -> Event:
+    """Return the event that says that all calls that began before a time were erased."""
+    return Event("calls_expired", {"before": iso_ms(before)}, is_first=False)
+
+
+def erased_text(text: str) -> str:
+    """Return what takes the place of an event's JSON text that is erased: its number, id and time stay."""
+    event = orjson.loads(text)
+    kept = {name: event[name] for name in ("seq", "id", "at")}
+    return orjson.dumps({"event": "erased", **kept, "data": {}}).decode()
+
+
 def event_text(event: Event, seq: int, at: str) -> str:
     """Return one event as JSON text; `at` is the time of the commit as `iso_ms` writes it.
 
     The event's id stays for ever: `<callId>:<name>` for a call's first event of this name, `<callId>:<name>:<seq>` for others,
-    `<contactId>:<name>:<seq>` for those of no call.
+    `<contactId>:<name>:<seq>` for those of no call, `<name>:<seq>` for those of many calls.
     """
     name, data, is_first = event
-    event_id = f"{data.get('callId') or data['contactId']}:{name}"
+    subject = data.get("callId") or data.get("contactId")
+    event_id = f"{subject}:{name}" if subject else name
     if not is_first:
         event_id += f":{seq}"
     return orjson.dumps({"event": name, "seq": seq, "id": event_id, "at": at, "data": data}).decode()

@@ -10,6 +10,7 @@ from tether_rt.auth.identity import Identity
 from tether_rt.auth.rate_limits import RateLimit
 from tether_rt.errors import TetherError, Unavailable
 from tether_rt.http.headers import Headers, Networks, remote_address
+from tether_rt.mongo.audit import AuditLog
 from tether_rt.runtime.logs import log
 from tether_rt.runtime.metrics import Metrics
 from tether_rt.runtime.round_robin import RoundRobin
@@ -51,6 +52,8 @@ class HttpContext:
     trusted_proxies: Networks = ()
     key_rate: RateLimit[str] | None = None
     """How often one API key's user may call."""
+    audit: AuditLog = field(kw_only=True)
+    """Who did what."""
     write_deadline_s: float = WRITE_DEADLINE_S
     """How long the client of a streamed answer may take for 64 KB."""
     pace_window_s: float = PACE_WINDOW_S

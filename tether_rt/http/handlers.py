@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import http
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from functools import wraps
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
@@ -14,6 +14,7 @@ from tornado.iostream import StreamClosedError
 from tornado.web import RequestHandler
 
 from tether_rt.auth.identity import Session
+from tether_rt.domain.audit import Detail, What
 from tether_rt.errors import ReaderTooSlow, TetherError
 from tether_rt.http import responses
 from tether_rt.http.callers import require_session
@@ -176,6 +177,24 @@ class SessionHandler(JsonHandler):
     async def authorize(self) -> None:
         """Find the session, whose user may do this; raises as `require_session`."""
         self.session = await require_session(self.exchange)
+
+    async def record(
+        self,
+        what: What,
+        *,
+        call_id: str | None = None,
+        contact_id: str | None = None,
+        details: Mapping[str, Detail] | None = None,
+    ) -> None:
+        """Write an entry of the audit log; what cannot be recorded is not answered."""
+        await self.context.audit.add(
+            self.session.organization_id,
+            what,
+            self.session.user_id,
+            call_id=call_id,
+            contact_id=contact_id,
+            details=details,
+        )
 
 
 def within_deadline(

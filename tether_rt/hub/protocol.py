@@ -88,6 +88,8 @@ class Segment:
     """The frames of all its events, one after the other."""
     ends: tuple[int, ...]
     """The offset in `frames` at which the frame of each event ends."""
+    forgets: bool = False
+    """Whether earlier events were erased when it was committed: those that are remembered are out of date."""
 
     def after(self, seq: int) -> memoryview:
         """Return the frames of the events with numbers above `seq`, without copying them."""
@@ -100,6 +102,7 @@ def segments_of(documents: Iterable[FeedSegment]) -> list[Segment]:
     segments: list[Segment] = []
     for document in documents:
         first = number = document["first"]
+        forgets = document.get("forgets", False)
         parts: list[bytes] = []
         ends: list[int] = []
         end = 0
@@ -110,10 +113,10 @@ def segments_of(documents: Iterable[FeedSegment]) -> list[Segment]:
             end += len(header) + len(payload)
             ends.append(end)
             if end >= SEGMENT_BYTES:
-                segments.append(Segment(first, number, b"".join(parts), tuple(ends)))
+                segments.append(Segment(first, number, b"".join(parts), tuple(ends), forgets))
                 first, parts, ends, end = number + 1, [], [], 0
         if parts:
-            segments.append(Segment(first, number, b"".join(parts), tuple(ends)))
+            segments.append(Segment(first, number, b"".join(parts), tuple(ends), forgets))
     return segments
 
 

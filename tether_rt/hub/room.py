@@ -251,7 +251,7 @@ class Room:
             published.set()
 
     def _remember(self, segment: Segment) -> None:
-        if self.recent and self.recent[-1].last + 1 != segment.first:
+        if segment.forgets or (self.recent and self.recent[-1].last + 1 != segment.first):
             self.forget_oldest(0)
         self.recent.append(segment)
         self.recent_bytes += len(segment.frames)

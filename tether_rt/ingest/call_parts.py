@@ -49,6 +49,7 @@ READ_IN_THREAD_BYTES: Final = 64 * 1024
 """A larger body is read in a thread."""
 _CALL_IN_THREAD_BYTES: Final = 16 * 1024
 """Masking so much of a payload takes 3 ms."""
+ERASED: Final = Result("ignored", "erased", None, "Its call was erased.")
 _EXPIRED: Final = Result("dead", "expired", None, "The facts of its call did not come within 24 hours.")
 
 
@@ -87,18 +88,23 @@ class CallParts:
         later: LaterRecordings,
         group_commit: GroupCommit,
         pipeline: Pipeline,
+        is_erased: Callable[[Source, str], Awaitable[bool]],
         remove: Callable[[str], Awaitable[None]],
         announce: Callable[[Recording], None] = lambda recording: None,
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`remove` removes a recording by its key, `announce` is called with one that is its call's now; `now` is the clock."""
+        """`is_erased` says if a source's call with this `externalCallId` was erased, `remove` removes a recording by its key.
+
+        `announce` is called with a recording that is its call's now; `now` is the clock.
+        """
         self._deliveries = deliveries
         self._bodies = bodies
         self._calls = calls
         self._later = later
         self._group_commit = group_commit
         self._pipeline = pipeline
+        self._is_erased = is_erased
         self._remove = remove
         self._announce = announce
         self._now = now
@@ -116,8 +122,10 @@ class CallParts:
     async def settle(self, delivery: DeliveryDocument, result: Result) -> None:
         """Note what became of a delivery that waited, and remove audio that no call has of it."""
         audio = delivery.get("audio")
-        if audio is not None and result.verdict in ("duplicate", "dead"):
+        if audio is not None and (result == ERASED or result.verdict in ("duplicate", "dead")):
             await self._remove(audio["key"])
+        if result == ERASED:
+            await self._bodies.remove(delivery)
         if result.verdict == "dead":
             await self._deliveries.prolong_bodies([delivery["_id"]], expires_at(delivery["at"], "dead"))
         await self._settling.submit((delivery, result))
@@ -134,7 +142,12 @@ class CallParts:
         async with self._of_call.slot(f"{source.id} {part.call_key}"):
             waiting = await self._waiting(source, part.call_key, _Waiting(delivery, reading))
             made: dict[str, Result] = {}
-            if await self._calls.find(source, None, part.call_key, ()) is None:
+            stored, is_erased = await asyncio.gather(
+                self._calls.find(source, None, part.call_key, ()), self._is_erased(source, part.call_key)
+            )
+            if stored is None and is_erased:
+                made = dict.fromkeys((one.delivery["_id"] for one in waiting), ERASED)
+            elif stored is None:
                 made = await self._make(source, part.call_key, waiting, deadline)
             for one in waiting:
                 result = made.get(one.delivery["_id"]) or await self._joined(source, one, part.call_key, deadline)
@@ -152,7 +165,7 @@ class CallParts:
             return contract_fault(refusal)
         if isinstance(outcome, Created):
             return Result("created", call_id=outcome.ids.call_id)
-        return Result("duplicate", call_id=outcome.call_id)
+        return ERASED if outcome.is_erased else Result("duplicate", call_id=outcome.call_id)
 
     async def _waiting(self, source: Source, call_key: str, arrived: _Waiting) -> list[_Waiting]:
         """Return the deliveries that wait for the call, in the order of their arrival, but the one that is looked at last."""

@@ -19,7 +19,7 @@ from tether_rt.auth.sealed_bodies import FIRST_CHUNK_BYTES, BodySeal, sealed_byt
 from tether_rt.domain.masking import masked, masked_text
 from tether_rt.errors import NotFound, Unavailable
 from tether_rt.mongo.deliveries import Deliveries
-from tether_rt.mongo.documents import BodyDocument
+from tether_rt.mongo.documents import BodyDocument, DeliveryDocument
 from tether_rt.recordings.embedded_recording import recording_place
 from tether_rt.recordings.spool import Spool, SpoolWriter
 from tether_rt.recordings.store import RecordingStore, delivery_key
@@ -95,6 +95,12 @@ class DeliveryBodies:
         """Remove the file of a delivery that has one."""
         await self._store.remove(delivery_key(organization_id, delivery_id))
 
+    async def remove(self, delivery: DeliveryDocument) -> None:
+        """Remove the body of a delivery, and its file if it has one."""
+        if delivery["hasFile"]:
+            await self.remove_file(delivery["organizationId"], delivery["_id"])
+        await self._deliveries.remove_bodies([delivery["_id"]])
+
     async def read(self, organization_id: str, delivery_id: str) -> bytearray | None:
         """Return a body as it was sent, or None if it was not kept.
 
@@ -126,6 +132,37 @@ class DeliveryBodies:
             except NotFound:
                 return None
         return await asyncio.to_thread(self._shown, body, beginning)
+
+    async def reseal(self, body: BodyDocument) -> bool:
+        """Seal a body and its file anew if they were sealed with the previous key; return whether there was something to do.
+
+        Raises `SealBroken` if it cannot be opened, and `Unavailable` when the store is away.
+        """
+        organization_id, delivery_id = body["organizationId"], body["_id"]
+        place = _place(organization_id, delivery_id, "body")
+        is_done = self._seal.is_current(body["sealed"], place, is_whole=True)
+        if not is_done:
+            opened = self._seal.opened(body["sealed"], place)
+            await self._deliveries.replace_sealed(body, b"".join(self._seal.seal(opened, place)))
+        if body["end"]:
+            is_done = not await self._reseal_file(body) and is_done
+        return not is_done
+
+    async def _reseal_file(self, body: BodyDocument) -> bool:
+        key, size_bytes = delivery_key(body["organizationId"], body["_id"]), body["fileBytes"]
+        place = _place(body["organizationId"], body["_id"], "file")
+        try:
+            pieces = [piece async for piece in self._store.read(key, 0, size_bytes)]
+        except NotFound:  # it has expired
+            return False
+        sealed = b"".join(pieces)
+        beginning = sealed[:FIRST_CHUNK_BYTES]
+        if self._seal.is_current(beginning, place, is_whole=len(beginning) == size_bytes):
+            return False
+        opened = await asyncio.to_thread(self._seal.opened, sealed, place)
+        anew = await asyncio.to_thread(b"".join, self._seal.seal(opened, place))
+        await self._store.put(key, anew, "application/octet-stream")
+        return True
 
     # ------------------------------------------------------------------ in threads, but for `_put_file`
 

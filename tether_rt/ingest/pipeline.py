@@ -159,7 +159,7 @@ class Pipeline:
         stored = await deadline.wait_for(self._duplicates.find((source.id, external_id)))
         if stored is None:
             return None
-        found = Duplicate(stored.call_id, stored.fingerprint, read.fingerprint or "")
+        found = Duplicate(stored.call_id, stored.fingerprint, read.fingerprint or "", is_erased=stored.is_erased)
         return await self._compared(found, read.body, source, deadline)
 
     async def _compared(self, duplicate: Duplicate, body: Body | None, source: Source, deadline: Deadline) -> Duplicate:

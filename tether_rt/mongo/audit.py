@@ -36,9 +36,11 @@ class AuditFilter:
     def query(self, organization_id: str) -> Document:
         """Return the conditions as a MongoDB query for entries of one organization."""
         query: Document = {"organizationId": organization_id}
-        for name, value in (("userId", self.user_id), ("what", self.what), ("callId", self.call_id)):
+        for name, value in (("userId", self.user_id), ("what", self.what)):
             if value is not None:
                 query[name] = {"$eq": value}
+        if self.call_id is not None:
+            query["$or"] = [{"callId": self.call_id}, {"callIds": self.call_id}]
         if at := {name: time for name, time in (("$gte", self.start), ("$lt", self.end)) if time is not None}:
             query["at"] = at
         return query
@@ -66,6 +68,7 @@ class AuditLog:
         *,
         door: Door = "page",
         call_id: str | None = None,
+        call_ids: Sequence[str] = (),
         contact_id: str | None = None,
         details: Mapping[str, Detail] | None = None,
         session: AsyncIOMotorClientSession | None = None,
@@ -77,7 +80,16 @@ class AuditLog:
         """
         now = datetime.now(UTC)
         entry = audit_entry(
-            new_id(), now, organization_id, what, user_id, door=door, call_id=call_id, contact_id=contact_id, details=details
+            new_id(),
+            now,
+            organization_id,
+            what,
+            user_id,
+            door=door,
+            call_id=call_id,
+            call_ids=call_ids,
+            contact_id=contact_id,
+            details=details,
         )
         await self._audit.insert_one(entry, session=session)
 

@@ -78,11 +78,13 @@ class Duplicate(NamedTuple):
     """Of the body that came now."""
     fields: tuple[str, ...] = ()
     """In which the two bodies differ, as far as that was asked."""
+    is_erased: bool = False
+    """Whether it was erased since: nothing but its id is known then."""
 
     @property
     def differs(self) -> bool:
         """Whether the stored call came from another body."""
-        return not same_content(self.stored_fingerprint, self.fingerprint)
+        return not self.is_erased and not same_content(self.stored_fingerprint, self.fingerprint)
 
 
 Outcome = Created | Duplicate

@@ -217,6 +217,16 @@ class Deliveries:
         """Return the sealed body of a delivery of the organization."""
         return await self._bodies.find_one({"_id": delivery_id, "organizationId": organization_id})
 
+    async def every_body(self) -> AsyncGenerator[BodyDocument, None]:
+        """Yield every body of every organization, each read when it is its turn."""
+        async for one in self._bodies.find({}, {"_id": 1}):
+            if (body := await self._bodies.find_one({"_id": one["_id"]})) is not None:
+                yield body
+
+    async def replace_sealed(self, body: BodyDocument, sealed: bytes) -> None:
+        """Store a body as it is encrypted now, unless it was replaced meanwhile."""
+        await self._bodies.update_one({"_id": body["_id"], "sealed": body["sealed"]}, {"$set": {"sealed": sealed}})
+
     async def reasons(self, organization_id: str) -> list[Reason]:
         """Return the counts by verdict and code, the most frequent first."""
         grouped = {"_id": {"verdict": "$verdict", "code": "$code"}, "count": {"$sum": 1}, "lastAt": {"$max": "$at"}}

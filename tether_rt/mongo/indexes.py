@@ -103,11 +103,19 @@ _INDEXES: Final[dict[str, list[IndexModel]]] = {
     "audit": [
         IndexModel([("organizationId", ASCENDING), *_AT_DESCENDING]),
         *(IndexModel([("organizationId", ASCENDING), (name, ASCENDING), *_AT_DESCENDING]) for name in ("userId", "what")),
-        IndexModel(
-            [("organizationId", ASCENDING), ("callId", ASCENDING), *_AT_DESCENDING],
-            partialFilterExpression={"callId": {"$exists": True}},
+        *(
+            IndexModel(
+                [("organizationId", ASCENDING), (name, ASCENDING), *_AT_DESCENDING],
+                partialFilterExpression={name: {"$exists": True}},
+            )
+            for name in ("callId", "callIds")
         ),
     ],
+    "erasures": [
+        IndexModel([("nextAt", ASCENDING)]),
+        IndexModel([("expiresAt", ASCENDING)], expireAfterSeconds=0),
+    ],
+    "erasure_files": [IndexModel([("erasureId", ASCENDING)])],
 }
 
 _REPLACED: Final = {
@@ -133,7 +141,7 @@ async def create_indexes(
 ) -> None:
     """Create every collection and index that is missing, and set how long the feed and the audit log are kept."""
     existing = set(await database.list_collection_names())
-    for name in (*_INDEXES, "counters", "peaks", "search_positions", "leases"):
+    for name in (*_INDEXES, "counters", "peaks", "search_positions", "leases", "erased_calls", "digest_keys"):
         if name not in existing:
             # Not left to the first transaction: creating a collection takes a lock that conflicts with other transactions.
             await _create_collection(database, name)

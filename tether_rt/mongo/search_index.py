@@ -100,6 +100,10 @@ class SearchIndex:
         deleted = await self._entries.delete_many({"_id": {"$in": list(call_ids)}, "organizationId": organization_id})
         return int(deleted.deleted_count)
 
+    async def forget_before(self, organization_id: str, before: datetime) -> None:
+        """Remove the entries of all calls that began before a time: all of those are erased."""
+        await self._entries.delete_many({"organizationId": organization_id, "startTime": {"$lt": before}})
+
     async def forget_all(self) -> None:
         """Remove all entries and positions: the next reader builds every organization's index anew."""
         await self._positions.delete_many({})

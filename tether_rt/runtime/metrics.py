@@ -64,6 +64,10 @@ class Metrics:
         )
         for outcome in ("stored", "again", "failed", "away"):
             self.later_recordings.labels(outcome)
+        self.erased_calls = Counter("tether_erased_calls", "Calls erased, by people and by retention", registry=registry)
+        self.erasures_waiting = Gauge(
+            "tether_erasures_waiting", "Erasures of all organizations that are not done", registry=registry
+        )
         self.later_recordings_active = Gauge(
             "tether_later_recordings_active", "Recordings being fetched later just now", registry=registry
         )
