@@ -41,8 +41,11 @@ function parsePosition(text) {
 const withQuery = (path, query) => (query ? `${path}?${query}` : path);
 
 export const listHref = (filter = NO_FILTER) => withQuery(serializeFilter(filter) ? "#/calls" : "#/", serializeFilter(filter));
-export const callHref = (callId, filter = NO_FILTER) => withQuery(`#/calls/${encodeURIComponent(callId)}`, serializeFilter(filter));
-export const positionHref = (callId, atS) => `#/calls/${encodeURIComponent(callId)}?t=${Math.round(atS * 10) / 10}`;
+export const callHref = (callId, filter = NO_FILTER, atS = null) => {
+  const query = [serializeFilter(filter), atS !== null && `t=${Math.round(atS * 10) / 10}`].filter(Boolean).join("&");
+  return withQuery(`#/calls/${encodeURIComponent(callId)}`, query);
+};
+export const positionHref = (callId, atS) => callHref(callId, NO_FILTER, atS);
 export const contactHref = (contactId) => `#/contacts/${encodeURIComponent(contactId)}`;
 export const analyticsHref = "#/analytics";
 export const developerHref = "#/developer";

@@ -175,7 +175,7 @@ async def test_the_matches_of_a_search_can_be_stepped_through(service: Service, 
     page = agent.page
     here = page.locator(".turn mark[data-now]")
     await expect(here).to_be_in_viewport()
-    count = await page.locator(".turn mark").count()
+    count = await page.locator(".turn:has(mark)").count()
     await expect(page.get_by_text(f"1 of {count} matches")).to_be_visible()
     first = await here.evaluate("(mark) => mark.closest('.turn').textContent")
     await page.get_by_role("button", name="Next match").click()
@@ -231,3 +231,44 @@ async def test_the_filtered_calls_are_exported(service: Service, tenant: Tenant,
     rows = list(csv.DictReader(io.StringIO((tmp_path / "calls.csv").read_text("utf-8-sig"))))
     assert [row["status"] for row in rows] == ["busy"]
     assert rows[0]["contact"] != "=1+1", "a spreadsheet would evaluate it"
+
+
+async def test_a_transcript_is_searched_by_the_same_rules(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+    said = ["See you on Friday, see you", "You see, the crown", "明日の予約を確認したいです", "I shall see you, says Müller"]
+    turns = [{"role": "user", "message": message, "timestamp": 5 * at} for at, message in enumerate(said)]
+    call_id = (await tenant.post_call(missed(transcript=turns))).body["callId"]
+    agent = await new_agent(service.base_url)
+    await agent.enter(tenant, f"/#/calls/{call_id}")
+    page = agent.page
+    field = page.get_by_label("Search in this transcript")
+    marks = page.locator(".turn mark")
+    for search, found, words in (
+        ('"see you"', "1 of 2 matches", ["See you", "see you", "see you"]),
+        ("予約を", "1 of 1 match", ["予約を"]),
+        ("muller", "1 of 1 match", ["Müller"]),
+        ("tooth", "No match", []),
+    ):
+        await field.fill(search)
+        await expect(page.get_by_text(found)).to_be_visible()
+        await expect(marks).to_have_text(words)
+    await field.fill("see")
+    await expect(page.get_by_text("1 of 3 matches")).to_be_visible()
+    await field.press("Enter")
+    await expect(page.get_by_text("2 of 3 matches")).to_be_visible()
+    await field.press("Shift+Enter")
+    await field.press("Shift+Enter")
+    await expect(page.get_by_text("3 of 3 matches")).to_be_visible()
+    await expect(page.locator(".turn:has(mark[data-now])")).to_contain_text("Müller")
+    await field.press("Escape")
+    await expect(marks).to_have_count(0)
+    await expect(page.get_by_test_id("call")).to_be_visible()
+
+
+async def test_the_page_says_how_to_search(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+    agent = await new_agent(service.base_url)
+    await agent.enter(tenant)
+    await agent.page.get_by_role("button", name="How to search").click()
+    await expect(agent.page.get_by_role("dialog", name="How to search")).to_contain_text("agent:rosa")
+    await agent.page.keyboard.press("Escape")
+    await agent.page.get_by_role("searchbox").fill("how are you")
+    await expect(agent.page.get_by_text("Nearly every call has these words")).to_be_visible()

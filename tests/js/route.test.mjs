@@ -7,6 +7,7 @@ test("an address leads to its call, contact and position, and back", () => {
   for (const id of ["64f0a1b2c3d4e5f6a7b8cb00", "a/b", "ü ?#"]) {
     assert.deepEqual(parseRoute(callHref(id)), { name: "call", id, filter: {}, atS: null });
     assert.deepEqual(parseRoute(contactHref(id)), { name: "contact", id, filter: {}, atS: null });
+    assert.deepEqual(parseRoute(callHref(id, { search: "a & b" }, 0)), { name: "call", id, filter: { search: "a & b" }, atS: 0 });
     assert.deepEqual(parseRoute(positionHref(id, 12.34)), { name: "call", id, filter: {}, atS: 12.3 });
   }
 });

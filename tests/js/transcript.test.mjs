@@ -30,11 +30,13 @@ test("turns without times are never current, turns out of order are found by the
 
 test("each turn with a match counts once, and has the position of its first", () => {
   const [turn] = [{ role: "user", message: "crown, crown and crown" }];
-  assert.deepEqual(findMatches([turn], parseQuery("crown")), [{ index: 0, at: 0 }]);
+  assert.deepEqual(findMatches([turn], parseQuery("crown")), [
+    { index: 0, at: 0, marks: [[0, 5], [7, 12], [17, 22]] },
+  ]);
   assert.deepEqual(findMatches([turn], parseQuery("")), []);
   assert.deepEqual(findMatches(TURNS, parseQuery("crown")), [
-    { index: 1, at: 13 },
-    { index: 2, at: 2 },
+    { index: 1, at: 13, marks: [[13, 18]] },
+    { index: 2, at: 2, marks: [[2, 7]] },
   ]);
 });
 

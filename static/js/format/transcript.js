@@ -33,11 +33,11 @@ export function timeOfWord(turns, index, at, durationS) {
   return turn.timestamp + Math.max(0, offsetS);
 }
 
-/** The turns that match a query as [{index, at}]: index of the turn, and number of characters before its first match. */
+/** The turns that match a query as [{index, at, marks}]: the turn, characters before its first match, and all its matches. */
 export function findMatches(turns, query) {
   return turns.flatMap(({ message }, index) => {
-    const [first] = marksIn(message, query);
-    return first ? [{ index, at: first[0] }] : [];
+    const marks = marksIn(message, query);
+    return marks.length > 0 ? [{ index, at: marks[0][0], marks }] : [];
   });
 }
 

@@ -62,8 +62,21 @@ const segmentsOf = (plain) => (plain.match(WORD) ?? []).flatMap((word) => word.m
 /** All words of a text in their plain form; a run of characters of a script without spaces is one. */
 export const segments = (text) => segmentsOf(normalize(text));
 
+const MAX_LINES = 4_096;
+const MAX_LINE_CHARS = 1_000;
+const lines = new Map(); // text → its line: a transcript is looked through with every letter that is typed
+
 /** A text's words with a space before, between and behind them. */
-export const lineOf = (text) => ` ${segments(text).join(" ")} `;
+export function lineOf(text) {
+  if (text.length > MAX_LINE_CHARS) return ` ${segments(text).join(" ")} `;
+  let line = lines.get(text);
+  if (line === undefined) {
+    if (lines.size === MAX_LINES) lines.clear();
+    line = ` ${segments(text).join(" ")} `;
+    lines.set(text, line);
+  }
+  return line;
+}
 
 export const cut = (word) => (word.length > MAX_WORD_CHARS ? [...word].slice(0, MAX_WORD_CHARS).join("") : word);
 

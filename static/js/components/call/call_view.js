@@ -99,7 +99,9 @@ function CallContent({ call, isLoaded, reload, search, startS }) {
     [api, callId, id],
   );
   useEffect(() => {
-    if (playback && startS !== null) playback.seek(startS);
+    if (!playback || startS === null) return;
+    playback.seek(startS);
+    if (navigator.userActivation?.isActive) playback.playFrom(startS); // a click in the page led here, not a link from elsewhere
   }, [playback, startS]);
   const query = useMemo(() => parseQuery(search), [search]);
   const turns = useMemo(() => call.transcription ?? [], [call.transcription]);
@@ -121,7 +123,7 @@ function CallContent({ call, isLoaded, reload, search, startS }) {
     ${
       isLoaded &&
       (turns.length > 0 || !isUnanswered) &&
-      html`<${Transcript} turns=${turns} names=${names} playback=${playback} query=${query} callId=${callId} />`
+      html`<${Transcript} turns=${turns} names=${names} playback=${playback} search=${search} callId=${callId} />`
     }`;
 }
 

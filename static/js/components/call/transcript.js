@@ -3,23 +3,30 @@ import { isInSight, scrollToMiddle } from "../../browser/scrolling.js";
 import { plural } from "../../format/number.js";
 import { clock } from "../../format/time.js";
 import { findMatches, hasTime, timeOfWord, toolCallsOf, transcriptText, turnAt } from "../../format/transcript.js";
-import { highlight } from "../../search/marks.js";
+import { piecesOf } from "../../search/pieces.js";
+import { parseQuery } from "../../search/query.js";
 import { html, memo, useEffect, useLatest, useMemo, useRef, useState, useObservable } from "../../ui.js";
 import { CopyIcon } from "../copying.js";
 import { Icon } from "../icon.js";
+import { TranscriptSearch } from "./transcript_search.js";
 import { Tree } from "./tree.js";
 
+const NO_MARKS = [];
 const SCROLL_PAUSE_MS = 4_000; // after the user scrolls, the transcript does not follow the recording for this long
 
 /**
  * The transcript, turn by turn.
  *
- * @param {{turns: object[], names: {agent: string, user: string}, playback: object | null, query: object[], callId: string}} props
- *     `query`: of the search whose matches are highlighted
+ * @param {{turns: object[], names: {agent: string, user: string}, playback: object | null, search?: string, callId: string}} props
+ *     `search`: of the list, whose matches are highlighted until the transcript itself is searched
  */
-export function Transcript({ turns, names, playback, query, callId }) {
+export function Transcript({ turns, names, playback, search = "", callId }) {
   const root = useRef(null);
+  const [text, setText] = useState(search);
+  useEffect(() => setText(search), [search]);
+  const query = useMemo(() => parseQuery(text), [text]);
   const matches = useMemo(() => findMatches(turns, query), [turns, query]);
+  const marks = useMemo(() => new Map(matches.map((one) => [one.index, one.marks])), [matches]);
   const [matchAt, setMatchAt] = useState(0);
   const match = matches[matchAt] ?? null;
   const seekTo = useLatest((index, at, plays) => {
@@ -36,9 +43,11 @@ export function Transcript({ turns, names, playback, query, callId }) {
   };
   useEffect(() => {
     // A link to a moment leads to that moment, not to the first match.
-    if (!playback?.jumps || shown.current) showMatch(0);
+    const isLinked = playback?.jumps > 0 && !shown.current;
+    const linked = isLinked ? matches.findIndex(({ index }) => index === turnAt(turns, playback.positionS)) : -1;
+    if (!isLinked) showMatch(0);
     shown.current = true;
-    setMatchAt(0);
+    setMatchAt(Math.max(0, linked));
   }, [matches]);
   const goTo = (next) => {
     const place = (next + matches.length) % matches.length;
@@ -51,7 +60,10 @@ export function Transcript({ turns, names, playback, query, callId }) {
   return html`<section class="call-section" ref=${root}>
     <div class="section-head">
       <h3>Transcript</h3>
-      ${matches.length > 0 && html`<${Matches} count=${matches.length} at=${matchAt} goTo=${goTo} />`}
+      ${
+        turns.length > 0 &&
+        html`<${TranscriptSearch} text=${text} search=${setText} isSearched=${query.marked.length > 0} count=${matches.length} at=${matchAt} goTo=${goTo} />`
+      }
       ${
         turns.length > 0 &&
         html`<${CopyIcon} text=${transcriptText(turns, names)} label="Copy transcript" />
@@ -64,26 +76,18 @@ export function Transcript({ turns, names, playback, query, callId }) {
     ${
       turns.length > 0 &&
       (playback
-        ? html`<${FollowingTurns} root=${root} turns=${turns} names=${names} playback=${playback} query=${query} match=${match} play=${play} />`
-        : html`<${Turns} turns=${turns} names=${names} query=${query} match=${match} at=${-1} play=${null} />`)
+        ? html`<${FollowingTurns} root=${root} turns=${turns} names=${names} playback=${playback} marks=${marks} match=${match} play=${play} />`
+        : html`<${Turns} turns=${turns} names=${names} marks=${marks} match=${match} at=${-1} play=${null} />`)
     }
   </section>`;
 }
 
-function Matches({ count, at, goTo }) {
-  return html`<div class="matches" role="group" aria-label="Search matches">
-    <span role="status">${at + 1} of ${plural(count, "match", "matches")}</span>
-    <button class="icon-button" type="button" aria-label="Previous match" onClick=${() => goTo(at - 1)}><${Icon} name="up" /></button>
-    <button class="icon-button" type="button" aria-label="Next match" onClick=${() => goTo(at + 1)}><${Icon} name="down" /></button>
-  </div>`;
-}
-
-function FollowingTurns({ root, turns, names, playback, query, match, play }) {
+function FollowingTurns({ root, turns, names, playback, marks, match, play }) {
   useObservable(playback);
   const hasStarted = playback.isPlaying || playback.positionS > 0 || playback.jumps > 0;
   const at = hasStarted ? turnAt(turns, playback.positionS) : -1;
   useAutoScroll(root, at, playback, useMemo(() => turns.some(hasTime), [turns]));
-  return html`<${Turns} turns=${turns} names=${names} query=${query} match=${match} at=${at} play=${play} />`;
+  return html`<${Turns} turns=${turns} names=${names} marks=${marks} match=${match} at=${at} play=${play} />`;
 }
 
 // Keeps the current turn in the middle: at once after a jump; while it plays, unless the user has just scrolled; and when it
@@ -120,14 +124,14 @@ function useAutoScroll(root, at, playback, isTimed) {
 
 /** The turns alone. The position changes four times a second; they do not render again for it. */
 export const Turns = memo(
-  ({ turns, names, query, match, at, play }) => html`<ol class="turns">
+  ({ turns, names, marks, match, at, play }) => html`<ol class="turns">
     ${turns.map(
       (turn, index) => html`<${Turn}
         key=${index}
         index=${index}
         turn=${turn}
         name=${names[turn.role] ?? turn.role}
-        query=${query}
+        marks=${marks.get(index) ?? NO_MARKS}
         matchAt=${match?.index === index ? match.at : -1}
         isCurrent=${index === at}
         play=${play}
@@ -136,7 +140,7 @@ export const Turns = memo(
   </ol>`,
 );
 
-const Turn = memo(({ index, turn, name, query, matchAt, isCurrent, play }) => {
+const Turn = memo(({ index, turn, name, marks, matchAt, isCurrent, play }) => {
   const canPlay = play !== null && hasTime(turn);
   const listen = (event) => {
     if (!getSelection().isCollapsed) return; // the user is selecting text
@@ -156,7 +160,7 @@ const Turn = memo(({ index, turn, name, query, matchAt, isCurrent, play }) => {
       ${hasTime(turn) && html`<${TurnTime} seconds=${turn.timestamp} canPlay=${canPlay} />`}
     </p>
     <p class="turn-text">
-      ${highlight(turn.message, query).map(({ text, isMatch, at }) =>
+      ${piecesOf(turn.message, marks).map(({ text, isMatch, at }) =>
         isMatch ? html`<mark data-at=${at} data-now=${at === matchAt ? "" : null}>${text}</mark>` : text,
       )}
     </p>

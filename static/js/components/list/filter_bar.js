@@ -3,6 +3,7 @@ import { activeCount, DATES, DIRECTIONS, isEmptyFilter, STATUSES, updateFilter }
 import { html, memo, useEffect, useKeys, useLatest, useAsync, useApp, useRef, useState } from "../../ui.js";
 import { Icon } from "../icon.js";
 import { Select } from "../select.js";
+import { SearchHelp } from "./search_help.js";
 
 const DEBOUNCE_MS = 220;
 const DURATIONS = {
@@ -24,6 +25,7 @@ export const FilterBar = memo(({ filter, openId }) => {
   });
   return html`<div class="search-bar">
       <${Search} filter=${filter} set=${set} />
+      <${SearchHelp} />
       <button
         class="tool filter-toggle"
         type="button"
@@ -97,6 +99,7 @@ function Search({ filter, set }) {
       name="search"
       placeholder="Search names, numbers, transcripts"
       autocomplete="off"
+      maxlength="512"
       spellcheck=${false}
       onInput=${type}
       onKeyDown=${press}
