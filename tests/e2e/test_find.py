@@ -272,3 +272,47 @@ async def test_the_page_says_how_to_search(service: Service, tenant: Tenant, new
     await agent.page.keyboard.press("Escape")
     await agent.page.get_by_role("searchbox").fill("how are you")
     await expect(agent.page.get_by_text("Nearly every call has these words")).to_be_visible()
+
+
+async def test_a_japanese_word_in_the_middle_of_a_sentence_leads_to_its_moment(
+    service: Service, tenant: Tenant, new_agent: NewAgent
+) -> None:
+    said = ["お電話ありがとうございます", "こんにちは", "明日の予約を確認したいのですが"]
+    turns = [{"role": "user" if at else "agent", "message": message, "timestamp": 7 * at} for at, message in enumerate(said)]
+    call = sample("delivery", transcript=turns, callerName="田中花子", summary="A call")
+    wanted = (await tenant.post_call(call)).body["callId"]
+    await tenant.post_call(missed(callerName="予約 Hotel"))
+    agent = await new_agent(service.base_url)
+    await agent.enter(tenant)
+    page = agent.page
+
+    async def can_be_found() -> bool:
+        return (await tenant.get("/api/calls/history?search=%E4%BA%88%E7%B4%84%E3%82%92")).body["total"] == 1
+
+    await eventually(can_be_found)
+    await page.get_by_role("searchbox").fill("予約")
+    await expect(agent.rows).to_have_count(2)
+    hit = agent.row(wanted).get_by_role("button")
+    await expect(hit).to_have_text(re.compile(r"0:14.*田中花子.*明日の予約を確認したいのですが", re.S))
+    await expect(hit.locator("mark")).to_have_text("予約")
+    await hit.focus()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_test_id("call")).to_be_visible()
+    await page.wait_for_function(
+        "() => { const a = document.querySelector('audio'); return a && !a.paused && a.currentTime >= 14 }"
+    )
+    assert await page.locator("audio").evaluate("(audio) => audio.currentTime") < 30
+    await expect(page.locator(".turn[data-now]")).to_contain_text("予約")
+    await expect(page.locator(".turn mark[data-now]")).to_have_text("予約")
+    assert "t=14" in page.url
+
+
+async def test_a_call_that_arrives_in_a_search_shows_its_sentence(
+    service: Service, tenant: Tenant, new_agent: NewAgent
+) -> None:
+    agent = await new_agent(service.base_url)
+    await agent.enter(tenant, "/#/calls?search=%22see%20you%22")
+    await expect(agent.page.get_by_text("No matching calls")).to_be_visible()
+    said = [{"role": "user", "message": "I shall see you on Friday", "timestamp": 3}]
+    wanted = (await tenant.post_call(missed(transcript=said))).body["callId"]
+    await expect(agent.row(wanted).locator("mark")).to_have_text("see you")

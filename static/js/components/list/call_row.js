@@ -4,6 +4,7 @@ import { callHref } from "../../route.js";
 import { html, memo, useMemo } from "../../ui.js";
 import { Icon } from "../icon.js";
 import { CallStatus } from "../call_status.js";
+import { HitLine } from "./hit_line.js";
 
 const NEW_MS = 4_000; // how long a call that has arrived counts as new
 
@@ -28,6 +29,7 @@ export function CallRow({ row, filter, nowMs, isOpen, isTabStop, mayGlow, top, p
     style=${{ transform: `translateY(${top}px)` }}
   >
     <${Content} row=${row} filter=${filter} ...${whenOf(row, nowMs)} isOpen=${isOpen} isTabStop=${isTabStop} />
+    <${HitLine} row=${row} filter=${filter} isTabStop=${isTabStop} />
   </li>`;
 }
 

@@ -23,7 +23,8 @@ export function CallRows({ openId, filter, nowMs, isBusy }) {
   const [heights, setHeights] = useState({ rowPx: 44, dayPx: 28 }); // until the style sheet has been asked
   const breaks = useMemo(() => dayBreaks(order, calls.rows), [order]);
   const positions = useMemo(() => new RowPositions({ count: order.length, breaks, ...heights }), [breaks, heights]);
-  const { first, last } = useWindow({ feed, scroller, positions, setHeights });
+  const hasHits = useMemo(() => filter.search !== undefined && order.some((callId) => calls.rows.get(callId).hits?.length > 0), [order, filter.search]);
+  const { first, last } = useWindow({ feed, scroller, positions, setHeights, hasHits });
   useHold(feed, scroller, openId);
   useRowKeys({ feed, scroller, openId, filter, cursorId, setCursor, positions, ...heights });
   useEffect(() => mark("tether:list-painted", { rows: order.length }), []);
@@ -42,7 +43,7 @@ export function CallRows({ openId, filter, nowMs, isBusy }) {
   const mayGlow = shown.filter((index) => isNew(calls.rows.get(order[index]))).length <= MAX_GLOWING;
   const tabStop = cursorAt >= 0 ? cursorId : order[0];
 
-  return html`<div class="list-scroll" ref=${scroller} aria-busy=${isBusy ? "true" : null}>
+  return html`<div class="list-scroll" ref=${scroller} data-hits=${hasHits ? "" : null} aria-busy=${isBusy ? "true" : null}>
     <${NewCalls} feed=${feed} scroller=${scroller} />
     <${Columns} />
     <div class="list-body">
@@ -87,7 +88,7 @@ function Columns() {
 }
 
 // The range of visible rows. Renders again only if it changes, not with every pixel.
-function useWindow({ feed, scroller, positions, setHeights }) {
+function useWindow({ feed, scroller, positions, setHeights, hasHits }) {
   const [range, setRange] = useState({ first: 0, last: 30 });
   const read = useLatest(() => {
     const { scrollTop, clientHeight } = scroller.current;
@@ -96,13 +97,18 @@ function useWindow({ feed, scroller, positions, setHeights }) {
     const last = positions.indexAt(scrollTop + clientHeight) + 1 + OVERSCAN;
     setRange((old) => (old.first === first && old.last === last ? old : { first, last }));
   });
+  const measure = () => {
+    const style = getComputedStyle(scroller.current);
+    const [rowPx, dayPx] = ["--row", "--day"].map((name) => inPixels(style.getPropertyValue(name)));
+    setHeights((old) => (old.rowPx === rowPx && old.dayPx === dayPx ? old : { rowPx, dayPx }));
+  };
+  useLayoutEffect(measure, [hasHits]);
   useLayoutEffect(() => {
     const element = scroller.current;
     if (feed.scrollTop > 0) element.scrollTop = feed.scrollTop;
     const scrolled = () => read.current();
     const resized = () => {
-      const [rowPx, dayPx] = ["--row", "--day"].map((name) => inPixels(getComputedStyle(element).getPropertyValue(name)));
-      setHeights((old) => (old.rowPx === rowPx && old.dayPx === dayPx ? old : { rowPx, dayPx }));
+      measure();
       read.current();
     };
     element.addEventListener("scroll", scrolled, { passive: true });
