@@ -12,7 +12,7 @@ from typing import Final
 
 from tether_rt.domain.party import WITHHELD, is_number
 from tether_rt.domain.search_query import AGENT, CallTexts, metadata_values
-from tether_rt.domain.search_terms import MIN_PART, PART, is_common, plain, words
+from tether_rt.domain.search_terms import MIN_PART, PART, plain, terms_of
 from tether_rt.runtime.cooperative import run_to_completion
 
 MAX_CHARS: Final = 500_000
@@ -40,14 +40,13 @@ def making_terms(
         terms.update((PART + digits[at:], None) for at in range(max(1, len(digits) - MIN_PART + 1)))
     terms.update((id_term(one), None) for one in ids)
     for name in filter(None, names):
-        terms.update(dict.fromkeys(words(name)))
+        terms |= terms_of(name, is_name=True)
     for name, value in fields:
-        found = words(value)
-        terms.update(dict.fromkeys(word for word in found if not is_common(word)))
-        terms.update((field_term(name, word), None) for word in found)
+        terms |= terms_of(value)
+        terms.update((field_term(name, word), None) for word in terms_of(value, is_name=True))
         yield
     for piece in pieces(texts, MAX_CHARS):
-        terms.update(dict.fromkeys(word for word in words(piece) if not is_common(word)))
+        terms |= terms_of(piece)
         yield
     return list(terms)
 

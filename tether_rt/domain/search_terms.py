@@ -108,6 +108,12 @@ def words(text: str) -> list[str]:
     return [token[:MAX_TERM_CHARS] for token in _tokens(text)]
 
 
+def terms_of(text: str, *, is_name: bool = False) -> dict[str, None]:
+    """Return the distinct terms of a text as the keys of a dict, in their order; only names have common words among them."""
+    found = dict.fromkeys(text.translate(_ASCII).split() if text.isascii() else _tokens(text))
+    return {token[:MAX_TERM_CHARS]: None for token in found if is_name or token not in _COMMON}
+
+
 def segments(text: str) -> list[str]:
     """Return all of a text's words without case and accents; a run of characters of a script without spaces is one."""
     if text.isascii():

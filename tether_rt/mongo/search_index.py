@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Generator, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple, NotRequired, TypedDict, cast
 
+from bson.raw_bson import RawBSONDocument
+
 from tether_rt.domain.entry_terms import making_call_terms
 from tether_rt.domain.events import HEAD_CHARS, event_head
 from tether_rt.domain.party import WITHHELD, is_number
@@ -24,6 +26,7 @@ INDEX_VERSION: Final = 1
 MAX_BEHIND_CALLS: Final = 20_000
 """Calls behind the position that a search looks at, the newest: the reader does not rest any more when so many wait."""
 _SEGMENTS_AT_ONCE: Final = 64
+_IN_THREAD_BYTES: Final = 16_384
 _COPIED: Final = ("organizationId", "contactId", "userId", "status", "direction", "agentName", "startTime", "duration")
 """Fields of a call that its entry has, too: those of `CallFilter`."""
 
@@ -176,10 +179,10 @@ class SearchedCalls:
         raw = await self._raw_calls.find(with_metadata, {"providerMetadata.metadata": 1}).to_list(None)
         stored = {call["_id"]: call["providerMetadata"]["metadata"] for call in raw}
         for call in calls:
-            metadata = None
-            if call["_id"] in stored:
-                # In a thread: six megabytes of small objects take a second.
-                metadata = await asyncio.to_thread(as_stored, stored[call["_id"]])
+            metadata = stored.get(call["_id"])
+            if isinstance(metadata, RawBSONDocument):
+                is_large = len(metadata.raw) > _IN_THREAD_BYTES  # six megabytes of small objects take a second
+                metadata = await asyncio.to_thread(as_stored, metadata) if is_large else as_stored(metadata)
             yield call, texts_of(call, names.get(call["contactId"]), metadata)
 
 
