@@ -12,7 +12,7 @@ import pytest
 from tests.support.entries import caller, entry
 from tests.support.indexing import index_all, is_indexed
 from tests.support.proxy import Passage, Proxy
-from tether_rt.domain.events import call_updated
+from tether_rt.domain.events import Event, call_updated, event_text
 from tether_rt.domain.source import Source
 from tether_rt.mongo import client as store
 from tether_rt.mongo.amendments import Amendment, Change, ids_of
@@ -180,6 +180,39 @@ async def test_a_call_that_is_gone_is_forgotten(database: store.Database, writer
     await database["calls"].delete_one({"_id": second.call_id})
     await index_all(database)
     assert [one["_id"] for one in await entries(database)] == [third.call_id]
+
+
+async def test_calls_that_expired_are_forgotten_although_no_event_names_them(
+    database: store.Database, writer: BatchWriter
+) -> None:
+    whose = caller()
+    old, new = (entry(whose, summary="parcel", callStartTime=f"2026-05-{day}T09:00:00.000Z") for day in (10, 12))
+    await writer.write([old, new])
+    await index_all(database)
+    await database["calls"].delete_one({"_id": old.call_id})
+    event = Event("calls_expired", {"before": "2026-05-11T00:00:00.000Z", "contactId": "x"}, is_first=False)
+    text = event_text(event, 7, "2026-05-15T00:00:00.000Z")
+    segment = {"_id": "s", "organizationId": whose.organization_id, "first": 7, "last": 7, "at": datetime.now(UTC)}
+    await database["feed"].insert_one({**segment, "events": [text]})
+    await database["counters"].update_one({"_id": whose.organization_id}, {"$set": {"seq": 7, "at": datetime.now(UTC)}})
+    await index_all(database)
+    assert [one["_id"] for one in await entries(database)] == [new.call_id]
+
+
+async def test_a_search_says_what_it_did_not_look_at(database: store.Database, writer: BatchWriter) -> None:
+    whose = caller()
+    history = CallHistory(database)
+    phrase = CallFilter(search='"parcel came"')
+    for _ in range(9):
+        await writer.write([entry(whose, summary="parcel came") for _ in range(128)])
+    page = await history.page(whose.organization_id, phrase, limit=1)
+    assert page is not None
+    assert page.shortfalls == ["partly_read"]
+    await index_all(database)
+    await database["search_positions"].update_many({}, {"$set": {"building": True}})
+    page = await history.page(whose.organization_id, phrase, limit=1)
+    assert page is not None
+    assert (page.shortfalls, page.total, page.is_exact) == (["index_building", "partly_read"], 1_000, False)
 
 
 async def test_an_index_is_fed_by_one_process_at_a_time(database: store.Database, writer: BatchWriter) -> None:

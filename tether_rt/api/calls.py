@@ -103,7 +103,7 @@ class HistoryHandler(HistoryBase):
             search = parse_search(call_filter.search)
             hits = await self.hits.of(self.session.organization_id, [call["callId"] for call in page.calls], search)
             answer["calls"] = [{**call, "hits": hits[call["callId"]]} for call in page.calls]
-            answer["notices"] = search_notices(search)
+            answer["notices"] = search_notices(search, page.shortfalls)
         self.respond(answer)
 
 

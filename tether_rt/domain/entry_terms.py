@@ -2,7 +2,7 @@
 
 Words and pairs of characters are those of `search_terms`. Very frequent words are left out of what was said, but never of
 names.
-A field has its name in front (`agent=rosa`), an id too (`id=crm-4711`), so that neither is taken for a word.
+A field has its name in front (`=agent=rosa`) and an id signs (`==crm-4711`), so that neither is taken for a word.
 """
 
 from __future__ import annotations
@@ -72,12 +72,12 @@ def contact_terms(name: str, number: str | None) -> list[str]:
 
 def field_term(name: str, word: str) -> str:
     """Return the term of a word in a field."""
-    return f"{plain(name)}={word}"
+    return f"={plain(name)}={word}"
 
 
 def id_term(whole: str) -> str:
     """Return the term of an id, which is compared as a whole and with its case."""
-    return f"id={whole[:MAX_ID_CHARS]}"
+    return f"=={whole[:MAX_ID_CHARS]}"
 
 
 def pieces(texts: Iterable[str | None], most_chars: int) -> Iterator[str]:

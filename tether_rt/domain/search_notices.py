@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from collections.abc import Collection
+from typing import Literal, TypedDict
 
 from tether_rt.domain.search_query import SearchQuery
+
+Shortfall = Literal["index_building", "partly_read"]
+"""Why a search may not have found all calls."""
+
+_SHORTFALLS: dict[Shortfall, str] = {
+    "index_building": "The search index is being built: older calls are not all found yet.",
+    "partly_read": "Only the newest calls with these words were looked at; more words, or a span of time, find older ones.",
+}
 
 
 class Notice(TypedDict):
@@ -14,9 +23,9 @@ class Notice(TypedDict):
     message: str
 
 
-def search_notices(query: SearchQuery) -> list[Notice]:
+def search_notices(query: SearchQuery, shortfalls: Collection[Shortfall] = ()) -> list[Notice]:
     """Return what is to be said of a search; nothing, as a rule."""
-    notices: list[Notice] = []
+    notices: list[Notice] = [{"code": code, "message": _SHORTFALLS[code]} for code in shortfalls]
     if query.is_nothing and query.excluded:
         notices.append({"code": "only_exclusions", "message": "Nothing to search for: only what to leave out is given."})
     elif query.is_nothing:

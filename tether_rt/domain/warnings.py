@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Final, Literal, NamedTuple
 
+from tether_rt.domain.entry_terms import MAX_CHARS
 from tether_rt.domain.fields import CALL_FIELDS, HISTORIC
 from tether_rt.domain.hints import field_meant, is_spelling_of
 from tether_rt.domain.wording import name_of
@@ -25,6 +26,7 @@ WarningCode = Literal[
     "looks_like_other_field",
     "unknown_field",
     "historic_ignored",
+    "partly_searched",
 ]
 """Every code of a warning; programs compare them. `docs/errors.md` explains each, `schemas/openapi.yaml` lists them."""
 
@@ -86,6 +88,9 @@ def call_warnings(
         found.append(_long(duration_s))
     if "transcript" in body:
         found += _turns(body["transcript"], duration_s)
+        if sum(len(turn["message"]) for turn in body["transcript"]) > MAX_CHARS:
+            message = f"transcript has more than {MAX_CHARS:,} characters: a search finds what was said in the first of them"
+            found.append(CallWarning("partly_searched", "transcript", message))
     found += _shapes(body)
     if start - now > FUTURE:
         found.append(_future(start, now))

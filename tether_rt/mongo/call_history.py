@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 from tether_rt.domain.periods import ClockHour
+from tether_rt.domain.search_notices import Shortfall
 from tether_rt.mongo.call_changes import CallChanges
 from tether_rt.mongo.call_search import CallSearch
 from tether_rt.mongo.calls import UNSHOWN
@@ -87,6 +88,8 @@ class Page:
     total: int
     is_exact: bool
     seq: int
+    shortfalls: Sequence[Shortfall] = ()
+    """Why a search may not have found all."""
 
 
 class CallHistory:
@@ -122,7 +125,7 @@ class CallHistory:
             found = await self._search.page(
                 query, call_filter.search or "", limit=limit, offset=offset, older_than=older, most_counted=MOST_COUNTED
             )
-            return Page(await self._listed(found.call_ids), found.total, found.is_exact, seq)
+            return Page(await self._listed(found.call_ids), found.total, found.is_exact, seq, found.shortfalls)
         listed = {"$and": [query, older]} if older is not None else query
         cursor = self._calls.find(listed, _LISTED).sort(_NEWEST_FIRST).skip(offset).limit(limit)
         if replace(call_filter, search=None).is_any:

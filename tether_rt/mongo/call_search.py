@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Generator, Iterable
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from tether_rt.domain.search_notices import Shortfall
 from tether_rt.domain.search_query import CallMatch, CallTexts, SearchQuery, parse_search
 from tether_rt.mongo.client import Database, Document
 from tether_rt.mongo.search_condition import both, condition, is_exact
@@ -33,6 +34,7 @@ class FoundCalls(NamedTuple):
     call_ids: list[str]
     total: int
     is_exact: bool
+    shortfalls: list[Shortfall]
 
 
 class CallSearch:
@@ -53,10 +55,10 @@ class CallSearch:
         """
         query = parse_search(search)
         if query.is_nothing:
-            return FoundCalls([], 0, True)
-        new, wanted = await self._prepared(filtered, query)
+            return FoundCalls([], 0, True, [])
+        new, wanted, shortfalls = await self._prepared(filtered, query)
         if not is_exact(query):
-            return await self._read_page(wanted, query, new, older_than, offset + limit, offset, most_counted)
+            return await self._read_page(wanted, query, new, older_than, offset + limit, offset, most_counted, shortfalls)
         waiting = await self._placed(new, filtered, older_than)
         cursor = self._entries.find(both(wanted, older_than), _ORDER).sort(_NEWEST_FIRST)
         # Of the entries that follow, some may stand before those that wait.
@@ -66,14 +68,14 @@ class CallSearch:
             found = sorted([*found, *waiting], reverse=True)[offset : offset + limit]
         counted = await self._entries.count_documents(wanted, limit=most_counted + 1)
         counted += len(waiting) if older_than is None else len(await self._placed(new, filtered, None))
-        return FoundCalls([call_id for _, call_id in found], min(counted, most_counted), counted <= most_counted)
+        return FoundCalls([call_id for _, call_id in found], min(counted, most_counted), counted <= most_counted, shortfalls)
 
     async def every(self, filtered: Document, search: str, batch: int) -> AsyncIterator[list[str]]:
         """Yield the ids of all calls that a search finds, newest first, in batches; where calls must be read, all are."""
         query = parse_search(search)
         if query.is_nothing:
             return
-        new, wanted = await self._prepared(filtered, query)
+        new, wanted, _ = await self._prepared(filtered, query)
         waiting = await self._placed(new, filtered, None)
         ids: list[str] = []
         async for place in self._merged(wanted, waiting, None):
@@ -84,16 +86,17 @@ class CallSearch:
         if ids:
             yield await self._those_that_match(query, ids, new)
 
-    async def _prepared(self, filtered: Document, query: SearchQuery) -> tuple[list[str], Document]:
+    async def _prepared(self, filtered: Document, query: SearchQuery) -> tuple[list[str], Document, list[Shortfall]]:
         """Return the matching calls that are not indexed as they are, and the condition for the entries of all others."""
-        behind = (await self._index.behind(filtered["organizationId"])).call_ids
+        behind, _, is_building = await self._index.behind(filtered["organizationId"])
         new: list[str] = []
         for at in range(0, len(behind), _CHECKED_AT_ONCE):
             calls = await self._searched.read_own(filtered["organizationId"], behind[at : at + _CHECKED_AT_ONCE])
             new += await run_cooperatively(_matching(query, calls))
         # A long list of ids would be compared with every entry; then a changed call may be found as it was, for seconds.
         others = {"_id": {"$nin": behind if len(behind) <= _CHECKED_AT_ONCE else new}} if behind else {}
-        return new, both({**filtered, **others}, condition(query))
+        shortfalls: list[Shortfall] = ["index_building"] if is_building else []
+        return new, both({**filtered, **others}, condition(query)), shortfalls
 
     async def _placed(self, call_ids: list[str], filtered: Document, older_than: Document | None) -> list[Place]:
         if not call_ids:
@@ -121,6 +124,7 @@ class CallSearch:
         most: int,
         offset: int,
         most_counted: int,
+        shortfalls: list[Shortfall],
     ) -> FoundCalls:
         filtered = {name: value for name, value in wanted.items() if name not in ("$and", "_id")}
         waiting = await self._placed(new, filtered, older_than)
@@ -131,6 +135,7 @@ class CallSearch:
         async for place in self._merged(wanted, waiting, older_than):
             if looked_at == MOST_READ or len(found) > most_counted:
                 is_all = False
+                shortfalls += ["partly_read"] if looked_at == MOST_READ else []
                 break
             looked_at += 1
             ids.append(place[1])
@@ -138,7 +143,7 @@ class CallSearch:
                 found += await self._those_that_match(query, ids, new)
                 ids = []
         found += await self._those_that_match(query, ids, new)
-        return FoundCalls(found[offset:most], min(len(found), most_counted), is_all and older_than is None)
+        return FoundCalls(found[offset:most], min(len(found), most_counted), is_all and older_than is None, shortfalls)
 
     async def _those_that_match(self, query: SearchQuery, call_ids: list[str], known: list[str]) -> list[str]:
         """Return the ids of calls that match, in their order; `known` are those of which that is known."""

@@ -34,6 +34,7 @@ from tether_rt.mongo.search_index import (
     SearchedCalls,
     call_ids_of,
     contact_ids_of,
+    expired_before,
     making_entry,
 )
 from tether_rt.runtime.cooperative import run_cooperatively
@@ -46,6 +47,7 @@ _LONGEST_TRANSACTION: Final = timedelta(seconds=60)
 """A counter may become visible so long after the time that it says (`transactionLifetimeLimitSeconds`)."""
 _PAGE_CALLS: Final = 64
 _PAGE_SEGMENTS: Final = 16
+_CHECKED_AT_ONCE: Final = 1_000
 _PAGE_BYTES: Final = 1 << 20
 """The driver decodes a page in one go, during which no other Python code runs."""
 _BUSY_REST_FACTOR: Final = 9.0
@@ -247,18 +249,32 @@ class SearchFeeder:
             return await self._begin(organization_id, last)
         call_ids: dict[str, None] = {}
         contact_ids: set[str] = set()
+        expired: datetime | None = None
         for segment in segments:
             call_ids.update(dict.fromkeys(call_ids_of(segment["events"])))
             contact_ids |= contact_ids_of(segment["events"])
+            expired = expired_before(segment["events"]) or expired
             seq = segment["last"]
             if len(call_ids) >= _PAGE_CALLS:
                 break
+        if expired is not None:
+            position = await self._remove_expired(position, expired)
         for contact_id in sorted(contact_ids):
             async for ids in self._calls_of(organization_id, contact_id):
                 position = await self._index(position, ids, {})
         moved = await self._index(position, list(call_ids), {"seq": seq})
         self._since[organization_id] = segment["at"]
         return moved
+
+    async def _remove_expired(self, position: PositionDocument, before: datetime) -> PositionDocument:
+        """Remove the entries of calls that began before a time and are gone; as a rule they were removed with the calls."""
+        query: Document = {"organizationId": position["_id"], "startTime": {"$lt": before}}
+        cursor = self._entries.find(query, {"_id": 1}, batch_size=_CHECKED_AT_ONCE)
+        while ids := [entry["_id"] for entry in await cursor.to_list(_CHECKED_AT_ONCE)]:
+            there = await self._searched.sizes(position["_id"], ids)
+            if gone := [one for one in ids if one not in there]:
+                position = await self._store(position, [], gone, {})
+        return position
 
     async def _calls_of(self, organization_id: str, contact_id: str) -> AsyncIterator[list[str]]:
         """Yield the ids of a contact's calls, in pages; those that are gone have events of their own."""

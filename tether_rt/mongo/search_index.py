@@ -12,8 +12,10 @@ from collections.abc import AsyncIterator, Generator, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple, NotRequired, TypedDict, cast
 
+import orjson
 from bson.raw_bson import RawBSONDocument
 
+from tether_rt.domain.call import parse_time
 from tether_rt.domain.entry_terms import making_call_terms
 from tether_rt.domain.events import HEAD_CHARS, event_head
 from tether_rt.domain.party import WITHHELD, is_number
@@ -119,7 +121,7 @@ class SearchIndex:
         counter = await self._counters.find_one({"_id": organization_id}, {"seq": 1})
         last = counter["seq"] if counter is not None else 0
         seq = position["seq"] if position is not None else 0
-        is_building = position is None or position.get("building", False)
+        is_building = position is not None and position.get("building", False)
         found: dict[str, None] = {}
         contact_ids: set[str] = set()
         while last > seq:
@@ -128,6 +130,7 @@ class SearchIndex:
             cursor = self._feed.find(query, {"first": 1, "heads": heads}).sort("last", -1).limit(_SEGMENTS_AT_ONCE)
             segments = await cursor.to_list(None)
             if not segments:
+                is_building = True  # those calls' events are not kept any more
                 break
             for segment in segments:
                 found.update(dict.fromkeys(reversed(call_ids_of(segment["heads"]))))
@@ -198,6 +201,13 @@ def contact_ids_of(events: Iterable[str]) -> set[str]:
     return {subject for name, subject in filter(None, heads) if name in _OF_CONTACTS}
 
 
+def expired_before(events: Iterable[str]) -> datetime | None:
+    """Return the time before which all calls were erased, of the last event that says so."""
+    times = [orjson.loads(text)["data"]["before"] for text in events if text.startswith(_EXPIRED)]
+    return parse_time(times[-1]) if times else None
+
+
+_EXPIRED: Final = '{"event":"calls_expired",'
 _OF_CONTACTS: Final = frozenset(("contact_updated", "contact_deleted"))
 
 
