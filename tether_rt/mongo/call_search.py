@@ -19,6 +19,8 @@ from tether_rt.runtime.cooperative import run_cooperatively
 
 MOST_READ: Final = 1_000
 """Calls of one search that are read because their terms do not decide."""
+_READ_TO_COUNT: Final = 200
+"""Of those, once the page is full: so the total is known of what few calls have."""
 _READ_AT_ONCE: Final = 32
 _CHECKED_AT_ONCE: Final = 1_000
 _NEWEST_FIRST: Final = [("startTime", -1), ("_id", -1)]
@@ -57,9 +59,9 @@ class CallSearch:
         if query.is_nothing:
             return FoundCalls([], 0, True, [])
         new, wanted, shortfalls = await self._prepared(filtered, query)
-        if not is_exact(query):
-            return await self._read_page(wanted, query, new, older_than, offset + limit, offset, most_counted, shortfalls)
         waiting = await self._placed(new, filtered, older_than)
+        if not is_exact(query):
+            return await self._read_page(wanted, query, new, waiting, older_than, offset + limit, offset, shortfalls)
         cursor = self._entries.find(both(wanted, older_than), _ORDER).sort(_NEWEST_FIRST)
         # Of the entries that follow, some may stand before those that wait.
         cursor = cursor.limit(offset + limit) if waiting else cursor.skip(offset).limit(limit)
@@ -120,22 +122,20 @@ class CallSearch:
         wanted: Document,
         query: SearchQuery,
         new: list[str],
+        waiting: list[Place],
         older_than: Document | None,
         most: int,
         offset: int,
-        most_counted: int,
         shortfalls: list[Shortfall],
     ) -> FoundCalls:
-        filtered = {name: value for name, value in wanted.items() if name not in ("$and", "_id")}
-        waiting = await self._placed(new, filtered, older_than)
         found: list[str] = []
         ids: list[str] = []
         looked_at = 0
         is_all = True
         async for place in self._merged(wanted, waiting, older_than):
-            if looked_at == MOST_READ or len(found) > most_counted:
+            if looked_at == MOST_READ or (looked_at >= _READ_TO_COUNT and len(found) > most):
                 is_all = False
-                shortfalls += ["partly_read"] if looked_at == MOST_READ else []
+                shortfalls += ["partly_read"] if len(found) <= most else []
                 break
             looked_at += 1
             ids.append(place[1])
@@ -143,7 +143,7 @@ class CallSearch:
                 found += await self._those_that_match(query, ids, new)
                 ids = []
         found += await self._those_that_match(query, ids, new)
-        return FoundCalls(found[offset:most], min(len(found), most_counted), is_all and older_than is None, shortfalls)
+        return FoundCalls(found[offset:most], len(found), is_all and older_than is None, shortfalls)
 
     async def _those_that_match(self, query: SearchQuery, call_ids: list[str], known: list[str]) -> list[str]:
         """Return the ids of calls that match, in their order; `known` are those of which that is known."""
