@@ -99,13 +99,12 @@ from tether_rt.mongo.user_changes import UserChanges
 from tether_rt.mongo.users import Users
 from tether_rt.mongo.waveforms import Waveforms
 from tether_rt.mongo.wire.loop_connection import LoopConnection
+from tether_rt.recordings.chosen_store import recording_store
 from tether_rt.recordings.copies.service import PlayableCopies
-from tether_rt.recordings.disk import DiskStore
 from tether_rt.recordings.fetch.fetcher import RecordingFetcher
 from tether_rt.recordings.fetch.limits import FEW_SLOTS, SLOTS, Limits
 from tether_rt.recordings.intake import RecordingIntake
 from tether_rt.recordings.spool import Spool
-from tether_rt.recordings.store import RecordingStore
 from tether_rt.recordings.uploads import Uploads
 from tether_rt.recordings.waveform.service import WaveformService
 from tether_rt.runtime.closing import Closers, close_all, cut_off
@@ -518,18 +517,3 @@ def _key_rate(calls_a_second: float) -> RateLimit[str] | None:
     if not calls_a_second:
         return None
     return RateLimit(max(1.0, calls_a_second * BURST_S), 1 / calls_a_second)
-
-
-def recording_store(settings: Settings) -> RecordingStore:
-    """Return the recording store that the settings name."""
-    if settings.r2_endpoint is None:
-        return DiskStore(settings.data_dir)
-    # Here, because its libraries are a third of what a server imports, in time and in memory.
-    from tether_rt.recordings.r2 import R2Store
-
-    return R2Store(
-        endpoint_url=settings.r2_endpoint,
-        access_key_id=settings.r2_access_key_id or "",
-        secret_access_key=settings.r2_secret_access_key or "",
-        bucket=settings.r2_bucket or "",
-    )

@@ -20,6 +20,7 @@ from tether_rt.command_line import DATABASE, in_database, read_line, setting_opt
 from tether_rt.domain.source import API_KIND, KINDS, OVERLAP_HOURS
 from tether_rt.errors import BadRequest, ConfigError, TetherError
 from tether_rt.privacy_commands import erase, reseal
+from tether_rt.restore_commands import epoch, verify
 from tether_rt.settings import SETTINGS, Settings
 from tether_rt.user_commands import user
 
@@ -77,6 +78,8 @@ def commands() -> None:
 
 commands.add_command(erase)
 commands.add_command(reseal)
+commands.add_command(verify)
+commands.add_command(epoch)
 
 
 @commands.command()

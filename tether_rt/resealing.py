@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from tether_rt import accounts
-from tether_rt.app import recording_store
 from tether_rt.auth.credentials import Keyring
 from tether_rt.auth.sealed_bodies import SealBroken
 from tether_rt.ingest.delivery_bodies import DeliveryBodies
@@ -18,6 +17,7 @@ from tether_rt.mongo.client import Database, Document
 from tether_rt.mongo.deliveries import Deliveries
 from tether_rt.mongo.digest_keys import DigestKeys
 from tether_rt.mongo.documents import Collections
+from tether_rt.recordings.chosen_store import recording_store
 from tether_rt.recordings.spool import Spool
 from tether_rt.settings import Settings
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -170,3 +172,29 @@ async def test_another_organization_sees_nothing_of_it(service: Service) -> None
     assert event[1]["seq"] == 1
     following.answer.close()
     assert (await ours.request("GET", "/api/feed", token=ours.api_key)).status == 401
+
+
+async def test_after_a_new_epoch_every_client_is_told_to_begin_anew(service_on_disk: Service) -> None:
+    """As after a restore of the disks, here beside a server that runs."""
+    tenant = await service_on_disk.tenant()
+    assert (await tenant.post_call(missed())).status == 201
+    (hello,) = await lines(tenant)
+    dashboard = await tenant.dashboard()
+    indexes = await service_on_disk.database["feed"].index_information()
+    settings = service_on_disk.server.settings
+    variables = {
+        "MONGODB_URI": settings.mongodb_uri or "",
+        "TETHER_DATABASE": settings.database,
+        "TETHER_SECRET": settings.resolve_secret(),
+    }
+    command = [sys.executable, "-m", "tether_rt", "epoch", "new"]
+    done = await asyncio.to_thread(subprocess.run, command, env=variables, capture_output=True, text=True, check=True)
+    epoch = json.loads(done.stdout)["epoch"]
+    assert epoch != hello["epoch"]
+    assert (await dashboard.next())["epoch"] == epoch
+    begun, resync = await lines(tenant, f"?after={position(hello, hello['epoch'])}")
+    assert (begun["epoch"], resync["event"], resync["seq"]) == (epoch, "resync", hello["seq"])
+    assert await service_on_disk.database["feed"].index_information() == indexes
+    assert (await tenant.post_call(missed())).status == 201
+    assert (await dashboard.next())["seq"] == hello["seq"] + 1
+    await dashboard.close()

@@ -51,6 +51,15 @@ class Feed:
             raise Unavailable("The collection feed is missing; `tether-rt indexes` creates it.")
         return bytes(found[0]["info"]["uuid"]).hex()
 
+    async def renew_epoch(self) -> str:
+        """Give the database another epoch and return it; nobody may commit events meanwhile. Raises as `epoch`.
+
+        MongoDB writes the documents into a new collection, with the old one's indexes, and puts it in its place
+        (mongodb.com/docs/manual/reference/operator/aggregation/out).
+        """
+        await self._database["feed"].aggregate([{"$out": "feed"}]).to_list(None)
+        return await self.epoch()
+
     async def last_number(self, organization_id: str) -> int:
         """Return the number of the organization's last event, 0 when it has none."""
         return (await self.last_numbers([organization_id])).get(organization_id, 0)
