@@ -107,6 +107,26 @@ export function createApi({ fetch = globalThis.fetch.bind(globalThis), onSession
       return withSession("GET", `/api/calls/${encodeURIComponent(callId)}/recording`, { signal });
     },
 
+    /** A link for a download, which the audit log tells from listening. */
+    recordingToSave(callId) {
+      return withSession("GET", `/api/calls/${encodeURIComponent(callId)}/recording?for=download`);
+    },
+
+    /** Erases a call for good. @returns {Promise<{erased: object, pending?: object}>} */
+    eraseCall(callId) {
+      return withSession("DELETE", `/api/calls/${encodeURIComponent(callId)}`, { timeoutMs: LONG_TIMEOUT_MS });
+    },
+
+    /** Erases a contact with all its calls for good. */
+    eraseContact(contactId) {
+      return withSession("DELETE", `/api/contacts/${encodeURIComponent(contactId)}`, { timeoutMs: LONG_TIMEOUT_MS });
+    },
+
+    /** Who did what. @returns {Promise<{entries: object[], total: number}>} newest first */
+    audit(filter, { signal } = {}) {
+      return withSession("GET", `/api/audit?${new URLSearchParams(filter)}`, { signal });
+    },
+
     /** An entry of a call's history with all its values. @returns {Promise<{changed: object}>} */
     async callChange(callId, number, { signal } = {}) {
       return (await withSession("GET", `/api/calls/${encodeURIComponent(callId)}/history/${number}`, { signal })).change;

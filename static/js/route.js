@@ -1,16 +1,17 @@
 // The routes of the address bar. Pure: `#/` and `#/calls?status=…` are the list, `#/calls/<id>` is a call beside the list,
 // `#/contacts/<id>`, `#/analytics`, `#/developer`, `#/deliveries?verdict=…`, `#/deliveries/<id>`, `#/sources`, `#/sources/<id>`,
-// `#/sources/new` and `#/payload-test?source=…` are pages. Any other address is the list.
+// `#/sources/new`, `#/payload-test?source=…` and `#/audit?what=…` are pages. Any other address is the list.
 
+import { parseAuditFilter, serializeAuditFilter } from "./search/audit_filter.js";
 import { parseDeliveryFilter, serializeDeliveryFilter } from "./search/delivery_filter.js";
 import { NO_FILTER, parseFilter, serializeFilter } from "./search/filter.js";
 
-const PAGES = new Set(["/analytics", "/developer", "/deliveries", "/sources", "/payload-test"]);
+const PAGES = new Set(["/analytics", "/developer", "/deliveries", "/sources", "/payload-test", "/audit"]);
 const ONE_OF = { calls: "call", contacts: "contact", deliveries: "deliveries", sources: "sources" };
 const DELIVERY_PAGES = new Set(["deliveries", "payload-test"]); // with the filter of deliveries in the address
 
 /**
- * @returns {{name: "list" | "call" | "contact" | "analytics" | "developer" | "deliveries" | "sources" | "payload-test", id: string | null,
+ * @returns {{name: "list" | "call" | "contact" | "analytics" | "developer" | "deliveries" | "sources" | "payload-test" | "audit", id: string | null,
  *     filter: object, atS: number | null}}
  *     `id`: of the call, the contact, the delivery or the source; `filter`: of the calls or the deliveries; `atS`: a position in the
  *     recording, in seconds
@@ -20,7 +21,7 @@ export function parseRoute(hash) {
   const params = new URLSearchParams(query);
   const route = (name, id = null) => ({
     ...{ name, id, atS: parsePosition(params.get("t")) },
-    filter: DELIVERY_PAGES.has(name) ? parseDeliveryFilter(params) : parseFilter(params),
+    filter: DELIVERY_PAGES.has(name) ? parseDeliveryFilter(params) : name === "audit" ? parseAuditFilter(params) : parseFilter(params),
   });
   const match = /^\/(calls|contacts|deliveries|sources)\/([^/?#]+)$/.exec(path);
   if (match) {
@@ -56,3 +57,4 @@ export const payloadTestHref = (source) => withQuery("#/payload-test", serialize
 export const deliveriesHref = (filter = {}) => withQuery("#/deliveries", serializeDeliveryFilter(filter));
 export const deliveryHref = (deliveryId, filter = {}) =>
   withQuery(`#/deliveries/${encodeURIComponent(deliveryId)}`, serializeDeliveryFilter(filter));
+export const auditHref = (filter = {}) => withQuery("#/audit", serializeAuditFilter(filter));

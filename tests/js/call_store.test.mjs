@@ -343,3 +343,28 @@ test("a row takes over what only its call says", () => {
   store.learn({ callId: id(9), recordingStatus: "pending" });
   assert.equal(store.rows.size, 1);
 });
+
+const erase = (event, data) => store.apply({ event, data }, 1_000);
+
+test("what is erased leaves the list, wherever it is", () => {
+  store.replace(history(40, 30, 20, 10), { total: 9 });
+  store.hold();
+  arrive(call(5), call(6));
+  erase("call_deleted", { callId: id(30) });
+  erase("call_deleted", { callId: id(5) });
+  erase("call_deleted", { callId: id(99) });
+  store.release();
+  assert.deepEqual(numbers(), [6, 40, 20, 10]);
+  assert.equal(store.total, 9);
+  erase("call_deleted", { callId: id(10) });
+  assert.equal(store.pageCursor, id(20));
+  erase("contact_deleted", { contactId: store.rows.get(id(20)).contactId });
+  assert.equal(store.rows.has(id(20)), false);
+});
+
+test("calls from before the time that is kept leave the list", () => {
+  store.replace(history(40, 30, 20), { total: 3, isLast: true });
+  erase("calls_expired", { before: time(30) });
+  assert.deepEqual(numbers(), [40, 30]);
+  assert.equal(store.total, 2);
+});

@@ -10,6 +10,7 @@ const PAGES = {
   deliveries: withStylesheets(["pages", "deliveries"], () => import("./pages/deliveries_page.js")),
   sources: withStylesheets(["pages", "developer", "deliveries", "sources"], () => import("./pages/sources_page.js")),
   "payload-test": withStylesheets(["pages", "developer", "deliveries", "call", "transcript", "tree", "sources"], () => import("./pages/payload_test_page.js")),
+  audit: withStylesheets(["pages", "deliveries"], () => import("./pages/audit_page.js")),
   developer: withStylesheets(["pages", "developer"], () => import("./pages/developer_page.js")),
 };
 

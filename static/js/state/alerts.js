@@ -52,6 +52,7 @@ export class Alerts extends Observable {
         const { contactId, contactName } = data;
         for (const [callId, call] of started) if (call.contactId === contactId) started.set(callId, { ...call, contactName });
       }
+      if (event === "call_deleted") started.delete(data.callId);
       if (this.rules.size === 0 || feed.live.status !== "live") return; // no alerts while catching up
       if (event === "call_initiated" && data.historic !== true) {
         started.set(data.callId, data);

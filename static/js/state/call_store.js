@@ -92,6 +92,9 @@ export class CallStore extends Observable {
     const { callId, contactId, contactName } = data;
     // A call may bring the first name of its contact, or a person gives one: it is that of all the contact's calls.
     if (typeof contactName === "string") this.rename(contactId, contactName);
+    if (event === "call_deleted") this.#erase((row) => row.callId === callId);
+    if (event === "contact_deleted") this.#erase((row) => row.contactId === contactId);
+    if (event === "calls_expired") this.#erase((row) => instant(row.startTime) < instant(data.before));
     const change = CHANGES.get(event)?.(data);
     if (!change || typeof callId !== "string") return;
     const known = this.rows.get(callId);
@@ -254,6 +257,26 @@ export class CallStore extends Observable {
     const hasWarnings = warnings.length > 0;
     if (!known || (known.recordingStatus === recordingStatus && known.hasWarnings === hasWarnings)) return;
     this.rows.set(callId, { ...known, recordingStatus, hasWarnings });
+    this.changed();
+  }
+
+  // Forgets the rows that were erased.
+  #erase(isErased) {
+    for (const rows of [this.rows, this.#undecided]) {
+      for (const [callId, row] of rows) {
+        if (!isErased(row)) continue;
+        rows.delete(callId);
+        if (rows === this.rows && this.total > 0) this.total -= 1;
+        this.#arrivedSinceRequest?.delete(callId);
+      }
+    }
+    const isKept = (callId) => this.rows.has(callId);
+    this.#arrived = this.#arrived.filter(isKept);
+    this.#waiting = this.#waiting.filter(isKept);
+    this.#waitingHistoric = this.#waitingHistoric.filter(isKept);
+    this.#history = this.#history.filter(isKept);
+    if (this.#frontier && !isKept(this.#frontier.callId)) this.#frontier = this.rows.get(this.#history.at(-1)) ?? null;
+    this.#order = null;
     this.changed();
   }
 

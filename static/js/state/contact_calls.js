@@ -63,6 +63,18 @@ export class ContactCalls extends Observable {
     this.changed();
   }
 
+  /** Erases the contact for good. */
+  async erase() {
+    await this.#api.eraseContact(this.#contactId);
+    await this.refresh();
+  }
+
+  /** Forgets a call that was erased. */
+  forget(callId) {
+    this.#loaded.delete(callId);
+    this.#add([]);
+  }
+
   stop() {
     this.#aborted.abort();
   }

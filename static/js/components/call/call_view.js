@@ -4,6 +4,7 @@ import { parseQuery } from "../../search/query.js";
 import { Playback } from "../../state/playback.js";
 import { html, useApp, useAsync, useEffect, useKeys, useMemo, useObservable, useRef, useState } from "../../ui.js";
 import { CopyIcon } from "../copying.js";
+import { Erase } from "../erase.js";
 import { Icon } from "../icon.js";
 import { CallBack } from "./call_back.js";
 import { CallFacts, Details, FactStrip, Missing, Outcome, VendorData, Warnings } from "./call_facts.js";
@@ -14,6 +15,12 @@ import { Player } from "./player.js";
 import { isUnplayable, RecordingState, Unplayable } from "./recording_states.js";
 import { Transcript } from "./transcript.js";
 
+// Whether an event says that a call was erased.
+const ERASING = {
+  call_deleted: (data, callId) => data.callId === callId,
+  contact_deleted: (data, _, call) => call !== undefined && data.contactId === call.contactId,
+  calls_expired: (data, _, call) => call !== undefined && Date.parse(call.startTime) < Date.parse(data.before),
+};
 const UNANSWERED = new Set(["no-answer", "busy", "failed"]);
 const SCROLLED_PX = 96; // how far, until the facts are under the head
 
@@ -22,18 +29,28 @@ export function CallView({ callId, filter, startS }) {
   const { api, feed } = useApp();
   const row = useObservable(feed.calls).rows.get(callId);
   const { value, error, reload } = useAsync((signal) => api.call(callId, { signal }), [callId]);
+  const [isErased, setErased] = useState(false);
   // Each event of the call changes it: status, recording and messages arrive one after the other. So does another name of its
   // contact, which another call may bring.
   const { contactId, contactName } = value ?? {};
   useEffect(() => {
     const isRenamed = (data) => data.contactId === contactId && (data.contactName ?? contactName) !== contactName;
-    return feed.listen(({ data }) => (data.callId === callId || isRenamed(data)) && reload());
+    return feed.listen(({ event, data }) => {
+      const isGone = ERASING[event]?.(data, callId, value ?? row);
+      if (isGone) setErased(true);
+      else if (data.callId === callId || isRenamed(data)) reload();
+    });
   }, [feed, callId, contactId, contactName]);
   useEffect(() => {
     if (value) feed.calls.learn(value);
   }, [feed, value]);
   const call = value ?? row;
 
+  if (isErased) {
+    return html`<${CallPane} title="Call erased" filter=${filter}>
+      <section class="call-section"><p role="status">This call was erased for good.</p></section>
+    <//>`;
+  }
   if (error && !value) return html`<${CallFailed} error=${error} row=${row} reload=${reload} filter=${filter} />`;
   if (!call) return html`<${CallPane} title="Call" filter=${filter}><p class="muted" role="status">Loading…</p><//>`;
   return html`<${CallPane} title=${contactLabel(call)} call=${call} filter=${filter}>
@@ -45,6 +62,13 @@ export function CallView({ callId, filter, startS }) {
     ${value && html`<${Details} call=${value} />`}
     ${value && html`<${VendorData} providerMetadata=${value.providerMetadata} />`}
     ${value && html`<${History} call=${value} />`}
+    <footer class="call-section">
+      <${Erase}
+        what="call"
+        consequences="The call goes from this page and from every dashboard, with its recording, transcript and history."
+        erase=${() => api.eraseCall(callId)}
+      />
+    </footer>
   <//>`;
 }
 

@@ -1,6 +1,7 @@
 // In place of the player: a recording that is on its way, that could not be fetched, or that this browser cannot play.
 
 import { canPlay } from "../../browser/audio_support.js";
+import { plural } from "../../format/number.js";
 import { html, useApp, useState } from "../../ui.js";
 import { SaveRecording } from "./save_recording.js";
 
@@ -11,6 +12,10 @@ export const isUnplayable = ({ playable, contentType }) => playable === false ||
 export function RecordingState({ call, reload }) {
   if (call.recordingStatus === "pending") return html`<${Card}><${Pending} /><//>`;
   if (call.recordingStatus === "failed") return html`<${Card}><${Failed} call=${call} reload=${reload} /><//>`;
+  if (call.recordingDeleted) {
+    const { afterDays } = call.recordingDeleted;
+    return html`<${Card}><p class="muted">The recording was deleted${afterDays ? ` after ${plural(afterDays, "day")}` : ""}.</p><//>`;
+  }
   return null;
 }
 

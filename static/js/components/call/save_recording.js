@@ -8,7 +8,7 @@ export function SaveRecording({ callId, isLabelled = false }) {
   const [error, setError] = useState(null);
   // URLs expire, so each download requests a new one.
   const save = () =>
-    api.recording(callId).then(
+    api.recordingToSave(callId).then(
       ({ audioUrl }) => downloadUrl(audioUrl, `call-${callId}`),
       ({ message }) => setError(message),
     );

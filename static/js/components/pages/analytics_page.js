@@ -8,6 +8,7 @@ import { Loading } from "../loading.js";
 import { Chart } from "./chart.js";
 
 const MIN_INTERVAL_MS = 2_000;
+const REFRESHING = new Set(["call_ended", "call_updated", "call_deleted", "calls_expired"]);
 const MINUTE_MS = 60_000;
 const MOST_AGENTS = 20; // the server returns no more
 
@@ -60,7 +61,7 @@ function reloadOnCalls(feed, reload) {
     reload();
   };
   const stop = feed.listen(({ event }) => {
-    if (event === "call_ended" || event === "call_updated") timer ??= setTimeout(refresh, Math.max(150, lastMs + MIN_INTERVAL_MS - Date.now()));
+    if (REFRESHING.has(event)) timer ??= setTimeout(refresh, Math.max(150, lastMs + MIN_INTERVAL_MS - Date.now()));
   });
   const ticking = setInterval(refresh, MINUTE_MS);
   return () => {

@@ -5,11 +5,12 @@ import { callHref, listHref } from "../../route.js";
 import { ContactCalls } from "../../state/contact_calls.js";
 import { html, useApp, useEffect, useMemo, useObservable, useRef, useState } from "../../ui.js";
 import { CallStatus } from "../call_status.js";
+import { Erase } from "../erase.js";
 import { Icon } from "../icon.js";
 import { Loading } from "../loading.js";
 
 const DELAY_MS = 150; // several calls at once cause one refresh
-const REFRESHING = new Set(["fetch_messages", "call_updated", "call_recording_ready", "recording_failed", "contact_updated"]);
+const REFRESHING = new Set(["fetch_messages", "call_updated", "call_recording_ready", "recording_failed", "contact_updated", "call_deleted", "contact_deleted"]);
 
 /** A contact: all their calls by when they were, updated live. */
 export function Content({ id }) {
@@ -21,6 +22,7 @@ export function Content({ id }) {
     known.refresh();
     const stop = feed.listen(({ event, data }) => {
       if (!REFRESHING.has(event) || data.contactId !== id) return;
+      if (event === "call_deleted") known.forget(data.callId);
       clearTimeout(timer);
       timer = setTimeout(() => known.refresh(), DELAY_MS);
     });
@@ -33,6 +35,10 @@ export function Content({ id }) {
   const { contact, calls, error, isLoading, hasMore } = known;
   useEffect(() => title.show(contact?.name ?? "Contact"), [contact?.name]);
 
+  if (error?.status === 404 && contact) {
+    return html`<h2 class="page-title">Contact erased</h2>
+      <p class="muted" role="status">This contact was erased for good, with all its calls.</p>`;
+  }
   if (error?.status === 404) {
     return html`<h2 class="page-title">Contact not found</h2>
       <p class="muted" role="alert">The link may be incomplete, or the contact may belong to another organization.</p>`;
@@ -105,7 +111,12 @@ function ContactHead({ known }) {
         : html`<h2 class="page-title" dir="auto">${contact.name}</h2>
             <button class="tool" type="button" ref=${button} onClick=${() => setEditing(true)}>
               <${Icon} name="pencil" /><span>Rename</span>
-            </button>`
+            </button>
+            <${Erase}
+              what="contact"
+              consequences="The contact goes with all its calls, their recordings, transcripts and messages, here and on every dashboard."
+              erase=${() => known.erase()}
+            />`
     }
     ${error && html`<p class="form-error" role="alert">${error}</p>`}
     <p class="muted contact-number">${figures(known).join(" · ")}</p>
