@@ -407,7 +407,7 @@ class App:
             (
                 "/api/contacts/{contactId}",
                 erasing.ErasableContactHandler,
-                {**people_part, "group_commit": self.group_commit, **eraser_part},
+                {**people_part, **figures_part, "group_commit": self.group_commit, **eraser_part},
             ),
             ("/api/erase", erasing.EraseHandler, {**eraser_part, "contract": contract}),
             ("/api/organization/retention", erasing.RetentionHandler, {"retention": self.retention}),

@@ -93,9 +93,9 @@ export function createApi({ fetch = globalThis.fetch.bind(globalThis), onSession
       return (await withSession("GET", "/api/calls/agents", { signal })).agents;
     },
 
-    /** Statistics of the last hour, day and month; days are those of an IANA time zone. */
-    activity(timeZone, { signal } = {}) {
-      return withSession("GET", `/api/calls/activity?${new URLSearchParams({ timeZone })}`, { signal });
+    /** Figures of a period. @param {{range?: string, startDate?: string, endDate?: string, localTimeZone: string}} period */
+    activity(period, { signal } = {}) {
+      return withSession("GET", `/api/calls/activity?${new URLSearchParams(period)}`, { signal });
     },
 
     async call(callId, { signal } = {}) {
@@ -142,8 +142,9 @@ export function createApi({ fetch = globalThis.fetch.bind(globalThis), onSession
       return withSession("GET", `/api/calls/${encodeURIComponent(callId)}/peaks`, { signal });
     },
 
-    async contact(contactId, { signal } = {}) {
-      return (await withSession("GET", `/api/contacts/${encodeURIComponent(contactId)}`, { signal })).contact;
+    /** A contact, and figures of all its calls. @returns {Promise<{contact: object, calls: {total, answered, firstAt, lastAt}}>} */
+    contact(contactId, { signal } = {}) {
+      return withSession("GET", `/api/contacts/${encodeURIComponent(contactId)}`, { signal });
     },
 
     async renameContact(contactId, name) {

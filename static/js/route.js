@@ -48,7 +48,7 @@ export const callHref = (callId, filter = NO_FILTER, atS = null) => {
 };
 export const positionHref = (callId, atS) => callHref(callId, NO_FILTER, atS);
 export const contactHref = (contactId) => `#/contacts/${encodeURIComponent(contactId)}`;
-export const analyticsHref = "#/analytics";
+export const analyticsHref = (filter = NO_FILTER) => withQuery("#/analytics", serializeFilter(filter));
 export const developerHref = "#/developer";
 export const sourcesHref = "#/sources";
 export const newSourceHref = "#/sources/new";

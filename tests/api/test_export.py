@@ -7,7 +7,10 @@ import io
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from pymongo import uri_parser
@@ -18,6 +21,8 @@ from tests.support.raw import RawConnection, connection
 from tests.support.service import Service, Tenant, missed, running
 from tests.support.site import logged
 from tests.support.waiting import eventually
+from tether_rt.api.export import file_name
+from tether_rt.mongo.call_history import CallFilter
 from tether_rt.mongo.client import new_id
 
 CALLS = 1_200
@@ -40,6 +45,40 @@ async def behind_proxy(mongodb_uri: str, folder: Path) -> AsyncIterator[tuple[Se
             ids = [new_id() for _ in range(CALLS - 1)]
             await service.database["calls"].insert_many([{**call, "_id": i, "callId": i, "providerCallId": i} for i in ids])
             yield service, tenant, proxy
+
+
+async def test_a_table_has_the_readers_time_beside_utc_and_a_link_to_each_call(tenant: Tenant) -> None:
+    posted = await tenant.post_call(missed(callStartTime="2026-05-01T23:30:00Z", duration=60, status="busy"))
+    assert posted.status == 201, posted.body
+    query = {"status": "busy", "startDate": "2026-05-01", "timeZone": "Europe/Berlin"}
+    answer = await tenant.get("/api/calls/export", params=query)
+    (row,) = csv.DictReader(io.StringIO(answer.body.decode("utf-8-sig")))
+    assert (row["started"], row["startedLocal"]) == ("2026-05-01T23:30:00.000Z", "2026-05-02 01:30:00")
+    assert (row["endedLocal"], row["timeZone"]) == ("2026-05-02 01:31:00", "Europe/Berlin")
+    assert row["link"] == f"{tenant.base_url}/#/calls/{posted.body['callId']}"
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="calls-busy-from-2026-05-01.csv"'
+    unknown = await tenant.get("/api/calls/export", params={"timeZone": "Etc/Unknown"})
+    (row,) = csv.DictReader(io.StringIO(unknown.body.decode("utf-8-sig")))
+    assert (row["startedLocal"], row["timeZone"]) == ("2026-05-01 23:30:00", "UTC")
+
+
+BERLIN = ZoneInfo("Europe/Berlin")
+MAY, JUNE = datetime(2026, 4, 30, 22, tzinfo=UTC), datetime(2026, 5, 31, 22, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("narrowed", "name"),
+    [
+        ({}, "calls-2026-05-15.csv"),
+        ({"start": MAY, "end": JUNE}, "calls-2026-05-01-to-2026-05-31.csv"),
+        ({"start": MAY, "end": MAY + timedelta(days=1), "status": "no-answer"}, "calls-no-answer-2026-05-01.csv"),
+        ({"end": JUNE, "direction": "inbound"}, "calls-inbound-until-2026-05-31.csv"),
+        ({"agent_name": 'Ann "x"; \r\n', "search": "\u9001\u8d27 two"}, "calls-ann-x-two-2026-05-15.csv"),
+        ({"search": "\u9001\u8d27"}, "calls-2026-05-15.csv"),
+    ],
+)
+def test_the_file_is_named_after_the_filter(narrowed: dict[str, Any], name: str) -> None:
+    assert file_name(CallFilter(**narrowed), datetime(2026, 5, 15, 9, tzinfo=UTC), BERLIN) == name
 
 
 async def ask(raw: RawConnection, tenant: Tenant, method: str = "GET") -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-from playwright.async_api import expect
+from playwright.async_api import Locator, expect
 
-from tests.e2e.conftest import NewAgent, on_disk
+from tests.e2e.conftest import Agent, NewAgent, on_disk
 from tests.support.service import Service, Tenant, missed, sample
 
 pytestmark = on_disk
@@ -91,39 +91,136 @@ async def test_a_contact_has_its_calls_by_when_they_were(service: Service, tenan
     await expect(rows.last).to_have_text(re.compile(r"1 Mar, 12:00\s*Completed\s*Recorded\s*0:31\s*Alex"))
 
 
+def tile(agent: Agent, name: str) -> Locator:
+    return agent.page.locator(".tile").filter(has=agent.page.get_by_text(name, exact=True))
+
+
 async def test_analytics_update_as_calls_arrive(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
     await tenant.post_call(sample("appointment", callStartTime=...))
     agent = await new_agent(service.base_url, timezone_id="America/Toronto")
     await agent.enter(tenant, "/#/analytics")
     page = agent.page
-    await expect(page.get_by_text("Times are in your time zone, America/Toronto.")).to_be_visible()
-    tile = page.locator(".tile")
-    await expect(tile.nth(0)).to_have_text(re.compile(r"Calls today\s*1"))
-    await expect(tile.nth(1)).to_have_text(re.compile(r"Answer rate\s*100%"))
-    await expect(tile.nth(3)).to_have_text(re.compile(r"Average duration\s*31 s"))
+    await expect(page.get_by_text("Every call counts when it began.")).to_contain_text(
+        "compared with yesterday by this time. Every call counts when it began. Times are in your time zone, America/Toronto."
+    )
+    await expect(tile(agent, "Calls")).to_contain_text("1")
+    await expect(tile(agent, "Answer rate")).to_contain_text("100%")
+    await expect(tile(agent, "Average duration")).to_contain_text("31 s")
     for _ in range(3):
         await tenant.post_call(missed(duration=600, agentName="Alex (Maple Dental)"))
-    await expect(tile.nth(0)).to_have_text(re.compile(r"Calls today\s*4"))
-    await expect(tile.nth(2)).to_have_text(re.compile(r"Talk time\s*31 s"))
-    await expect(tile.nth(3)).to_have_text(re.compile(r"Average duration\s*31 s"))
-    await expect(tile.nth(1)).to_have_text(re.compile(r"Answer rate\s*25%"))
-    await expect(page.get_by_role("img", name=re.compile("Calls received per minute, last hour: 4 calls"))).to_be_visible()
-    await expect(page.get_by_role("row", name=re.compile(r"Alex \(Maple Dental\)\s*4\s*1\s*31 s"))).to_be_visible()
-    await page.get_by_role("link", name="No answer 3").click()
+    await expect(tile(agent, "Calls")).to_contain_text("4")
+    await expect(tile(agent, "Talk time")).to_contain_text("31 s")
+    await expect(tile(agent, "Average duration")).to_contain_text("31 s")
+    await expect(tile(agent, "Answer rate")).to_contain_text("25%")
+    await expect(chart(agent, "Calls per minute, last hour")).to_contain_text("4 calls, peak")
+    await expect(page.get_by_role("row", name=re.compile(r"Alex \(Maple Dental\)\s*4\s*1 25%\s*31 s\s*31 s"))).to_be_visible()
+    await page.get_by_role("link", name="No answer 3 75%").click()
     await expect(agent.rows).to_have_count(3)
 
 
-async def test_analytics_without_calls_claim_nothing_and_say_where_agents_end(
+def chart(agent: Agent, title: str) -> Locator:
+    return agent.page.locator(".chart").filter(has=agent.page.get_by_role("heading", name=title, exact=True))
+
+
+async def test_a_period_is_compared_with_the_one_before_and_each_figure_leads_to_its_calls(
     service: Service, tenant: Tenant, new_agent: NewAgent
 ) -> None:
+    day = datetime.now(UTC).replace(hour=3, minute=20, second=0, microsecond=0) - timedelta(days=1)
+    said = {name: sample()[name] for name in ("recording", "transcript", "summary")}
+    for days, count in ((0, 2), (1, 1), (8, 2)):
+        for number in range(count):
+            start = (day - timedelta(days=days) + timedelta(hours=number)).isoformat()
+            ended = {"status": "completed", "duration": 60, **said} if number == 0 else {"status": "busy", "duration": 9_000}
+            await tenant.post_call(missed(callStartTime=start, agentName="Ann", **ended))
+    agent = await new_agent(service.base_url, timezone_id="UTC")
+    await agent.enter(tenant, "/#/analytics")
+    page = agent.page
+    await page.get_by_role("link", name="Last 7 days").click()
+    await expect(tile(agent, "Calls")).to_have_text(re.compile(r"Calls\s*3\s*50% more than the 7 days before"))
+    await expect(tile(agent, "Answer rate")).to_contain_text("17 points more than the 7 days before")
+    await expect(tile(agent, "Talk time")).to_have_text(re.compile(r"2 min\s*100% more than the 7 days before"))
+    await expect(tile(agent, "Average duration")).to_have_text(re.compile(r"1 min\s*same as the 7 days before"))
+    address = page.url
+
+    async def leads_to(link: Locator, count: int) -> None:
+        await link.click()
+        await expect(agent.rows).to_have_count(count)
+        await page.goto(address)
+
+    await leads_to(tile(agent, "Calls").get_by_role("link"), 3)
+    await leads_to(tile(agent, "Talk time").get_by_role("link"), 2)
+    await leads_to(page.get_by_role("link", name="Busy 1 33%"), 1)
+    await leads_to(page.get_by_role("link", name="Ann"), 3)
+    hours = chart(agent, "Calls by hour of the day")
+    await leads_to(hours.locator("a").nth(3), 2)
+    await leads_to(hours.locator("a").nth(4), 1)
+    await leads_to(chart(agent, "Calls per day").locator("a").nth(5), 2)
+    heights = [await one.bounding_box() for one in (hours, chart(agent, "Calls per day"))]
+    await hours.get_by_role("button", name="Calls by hour of the day: show as table").click()
+    assert [await one.bounding_box() for one in (hours, chart(agent, "Calls per day"))] == heights
+    await leads_to(hours.get_by_role("link", name="03:00 – 04:00"), 2)
+
+    await page.get_by_label("From").fill((day - timedelta(days=8)).date().isoformat())
+    await page.get_by_label("to", exact=True).fill(day.date().isoformat())
+    await expect(tile(agent, "Calls")).to_have_text(re.compile(r"Calls\s*5"))
+    await page.reload()
+    await expect(page.get_by_text("compared with the 9 days before")).to_be_visible()
+
+
+async def test_analytics_without_calls_claim_nothing(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
     agent = await new_agent(service.base_url)
     await agent.enter(tenant, "/#/analytics")
-    await expect(agent.page.get_by_role("img", name="Calls received per minute, last hour: none")).to_be_visible()
-    await tenant.post_call(missed(agentName="Agent 0"))
-    await expect(agent.page.get_by_role("heading", name="Agents, last 30 days")).to_be_visible()
-    for number in range(1, 20):
+    await expect(chart(agent, "Calls per minute, last hour")).to_contain_text("none")
+    await expect(tile(agent, "Answer rate")).to_contain_text("–")
+    await expect(agent.page.get_by_text("peak")).to_have_count(0)
+
+
+async def test_analytics_say_how_many_agents_are_not_named(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+    for number in range(52):
         await tenant.post_call(missed(agentName=f"Agent {number}"))
-    await expect(agent.page.get_by_role("heading", name="The 20 agents with the most calls, last 30 days")).to_be_visible()
+    await tenant.post_call(missed())
+    agent = await new_agent(service.base_url)
+    await agent.enter(tenant, "/#/analytics")
+    await expect(agent.page.get_by_role("heading", name="The 50 agents with the most calls")).to_be_visible()
+    await expect(agent.page.get_by_text("and 2 more agents with 2 calls; 1 call without an agent")).to_be_visible()
+
+
+_UNKNOWN_ZONE = """
+const own = Intl.DateTimeFormat.prototype.resolvedOptions;
+Intl.DateTimeFormat.prototype.resolvedOptions = function () { return { ...own.call(this), timeZone: "Etc/Unknown" }; };
+"""
+
+
+async def test_a_browser_whose_zone_nobody_knows_has_figures_in_utc(
+    service: Service, tenant: Tenant, new_agent: NewAgent
+) -> None:
+    await tenant.post_call(missed())
+    agent = await new_agent(service.base_url)
+    await agent.page.add_init_script(_UNKNOWN_ZONE)
+    await agent.enter(tenant, "/#/analytics")
+    await expect(tile(agent, "Calls")).to_contain_text("1")
+    said = "The time zone Etc/Unknown is not known here, so days and times are those of UTC."
+    await expect(agent.page.get_by_text(said)).to_be_visible()
+    await tile(agent, "Calls").get_by_role("link").click()
+    await expect(agent.rows).to_have_count(1)
+
+
+async def test_days_are_those_of_the_organization_and_so_are_the_calls_behind_them(
+    service: Service, new_agent: NewAgent
+) -> None:
+    admin = await service.tenant(role="admin")
+    zone = {"timeZone": "Pacific/Kiritimati"}
+    assert (await admin.request("PATCH", "/api/organization", token=admin.token, json=zone)).status == 200
+    now = datetime.now(UTC)
+    midnight = (now + timedelta(hours=14)).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(hours=14)
+    for start in (midnight - timedelta(minutes=1), midnight, now):
+        await admin.post_call(missed(callStartTime=start.isoformat()))
+    agent = await new_agent(service.base_url, timezone_id="America/Toronto")
+    await agent.enter(admin, "/#/analytics")
+    await expect(agent.page.get_by_text("Times are in your organization's time zone, Pacific/Kiritimati.")).to_be_visible()
+    await expect(tile(agent, "Calls")).to_contain_text("2")
+    await tile(agent, "Calls").get_by_role("link").click()
+    await expect(agent.rows).to_have_count(2)
 
 
 async def test_a_developer_sends_a_call_and_sees_its_events(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:

@@ -122,6 +122,7 @@ async def test_processes_that_start_together_make_them_together(mongodb_uri: str
         ("calls", [("unindexed", 1)]),
         ("calls", [("organizationId", 1), ("terms", 1), ("startTime", -1)]),
         ("calls", [("organizationId", 1), ("startTime", -1), ("_id", -1)]),
+        ("calls", [("organizationId", 1), ("contactId", 1), ("startTime", -1), ("_id", -1)]),
         ("calls", [("organizationId", 1), ("startTime", 1), ("status", 1), ("duration", 1), ("agentName", 1)]),
         ("deliveries", [("organizationId", 1), ("sourceId", 1), ("at", -1), ("_id", -1)]),
     ],
@@ -241,6 +242,7 @@ COUNTED: dict[str, Query] = {
     "all statistics": all_statistics,
     "figures by day and hour": counts,
     "figures by agent": lambda filled: CallFigures(filled.database).agents(WHOSE.organization_id, BEFORE, AFTER, 3),
+    "figures of a contact": lambda filled: CallFigures(filled.database).of_contact(WHOSE.organization_id, filled.contact_id),
     "figures by minute": lambda filled: CallFigures(filled.database).by_minute(WHOSE.organization_id, BEFORE, AFTER),
     "verdicts of a source's deliveries": verdicts,
 }

@@ -13,7 +13,17 @@ from zoneinfo import ZoneInfo
 
 from tether_rt.api import query
 from tether_rt.domain.call import iso_ms
-from tether_rt.domain.periods import MAX_DAYS, NAMES, Period, named_period, offsets, period_before, period_of, zone_named
+from tether_rt.domain.periods import (
+    MAX_DAYS,
+    NAMES,
+    Period,
+    midnight,
+    named_period,
+    offsets,
+    period_before,
+    period_of,
+    zone_named,
+)
 from tether_rt.errors import BadRequest
 from tether_rt.http.exchange import Exchange
 from tether_rt.http.handlers import SessionHandler, within_deadline
@@ -68,7 +78,10 @@ class ActivityHandler(SessionHandler):
                 "today": figures_of(of_today),
                 "perMinute": [{"at": iso_ms(minute), "count": by_minute.get(minute, 0)} for minute in minutes],
                 "perHour": [{"hour": hour, "count": counts.by_hour.get(hour, 0)} for hour in range(HOURS)],
-                "perDay": [{"date": day.isoformat(), "count": counts.by_day.get(day, 0)} for day in period.days],
+                "perDay": [
+                    {"date": day.isoformat(), "from": iso_ms(midnight(day, zone)), "count": counts.by_day.get(day, 0)}
+                    for day in period.days
+                ],
                 **_agents(agents),
             }
         )

@@ -16,6 +16,7 @@ from tether_rt.http.handlers import SessionHandler, within_deadline
 from tether_rt.http.json_body import parse
 from tether_rt.ingest.group_commit import GroupCommit
 from tether_rt.mongo.batch_contacts import Rename
+from tether_rt.mongo.call_figures import CallFigures, ContactFigures
 from tether_rt.mongo.contacts import Contacts
 from tether_rt.mongo.documents import ContactDocument
 
@@ -43,16 +44,19 @@ class ContactHandler(SessionHandler):
     body_methods = ("PATCH",)
 
     def initialize(  # type: ignore[override]
-        self, exchange: Exchange, people: Contacts, contract: Contract, group_commit: GroupCommit
+        self, exchange: Exchange, people: Contacts, contract: Contract, group_commit: GroupCommit, figures: CallFigures
     ) -> None:
         super().initialize(exchange)
         self.people = people
+        self.figures = figures
         self.contract = contract
         self.group_commit = group_commit
 
     @within_deadline
     async def get(self, contact_id: str) -> None:
-        self._show(await self.people.contact(self.session.organization_id, contact_id))
+        organization_id = self.session.organization_id
+        contact = await self.people.contact(organization_id, contact_id)
+        self._show(contact, calls=await self.figures.of_contact(organization_id, contact_id))
 
     @within_deadline
     async def patch(self, contact_id: str) -> None:
@@ -66,10 +70,10 @@ class ContactHandler(SessionHandler):
         await self.record("renamed", contact_id=contact_id)
         self._show(await self.people.contact(organization_id, contact_id))
 
-    def _show(self, contact: ContactDocument | None) -> None:
+    def _show(self, contact: ContactDocument | None, **more: ContactFigures) -> None:
         if contact is None:
             raise NotFound("There is no such contact.")
-        self.respond({"success": True, "contact": contact})
+        self.respond({"success": True, "contact": contact, **more})
 
 
 class _ConversationHandler(SessionHandler):

@@ -76,8 +76,8 @@ def named_period(name: str, now: datetime, zone: ZoneInfo) -> Period:
 
 def period_of(first: date, last: date, now: datetime, zone: ZoneInfo) -> Period:
     """Return the period of the days from `first` to `last`, as far as they are over."""
-    start = _midnight(first, zone)
-    end = min(_midnight(last + _DAY, zone), now + _MOMENT)  # a call that begins now is in
+    start = midnight(first, zone)
+    end = min(midnight(last + _DAY, zone), now + _MOMENT)  # a call that begins now is in
     return Period(first, last, start, max(start, end))
 
 
@@ -94,11 +94,11 @@ def period_before(period: Period, now: datetime, zone: ZoneInfo, *, months: bool
     else:
         length = period.last - period.first + _DAY
         first, last, is_whole = period.first - length, period.last - length, False
-    end = _midnight(last + _DAY, zone)
-    if not is_whole and period.end <= now + _MOMENT < _midnight(period.last + _DAY, zone):
+    end = midnight(last + _DAY, zone)
+    if not is_whole and period.end <= now + _MOMENT < midnight(period.last + _DAY, zone):
         same_time = datetime.combine(last, now.astimezone(zone).time(), zone)
         end = min(end, same_time.astimezone(UTC) + _MOMENT)
-    start = _midnight(first, zone)
+    start = midnight(first, zone)
     return Period(first, last, start, max(start, end))
 
 
@@ -132,6 +132,6 @@ def _ahead(zone: ZoneInfo, at: datetime) -> timedelta:
     return ahead
 
 
-def _midnight(day: date, zone: ZoneInfo) -> datetime:
+def midnight(day: date, zone: ZoneInfo) -> datetime:
     """Return when a day begins, in UTC."""
     return datetime.combine(day, time(), zone).astimezone(UTC)

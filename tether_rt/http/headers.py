@@ -145,6 +145,11 @@ def arrived_over_tls(request: HTTPServerRequest) -> bool:
     return _said_to_be_tls(request) or request.headers.get("Origin", "").startswith("https://")
 
 
+def origin_of(request: HTTPServerRequest) -> str:
+    """Return the server's origin as the client wrote it, such as `https://calls.example.com`."""
+    return f"{'https' if arrived_over_tls(request) else 'http'}://{request.host}"
+
+
 def _said_to_be_tls(request: HTTPServerRequest) -> bool:
     # Each proxy may append its own; the first is the one that the client spoke to.
     said = request.headers.get("X-Forwarded-Proto", "").partition(",")[0]

@@ -1,6 +1,6 @@
 """Queries that count an organization's calls: by status, by agent, by day and hour. All are counted from one index.
 
-A million calls take about a second for each query (`docs/decisions/figures.md`), and none takes longer than `_MAX_MS`.
+What that costs with many calls is in `docs/decisions/figures.md`; no query takes longer than `_MAX_MS`.
 """
 
 from __future__ import annotations
@@ -49,6 +49,17 @@ class AgentFigures:
     others: int
     calls_of_others: int
     without: int
+
+
+class ContactFigures(TypedDict):
+    """Figures of all calls with a contact."""
+
+    total: int
+    answered: int
+    """Those that were completed."""
+    firstAt: datetime | None
+    """When the first one began; None without calls."""
+    lastAt: datetime | None
 
 
 class CallFigures:
@@ -113,6 +124,18 @@ class CallFigures:
             calls_of_others=total["calls"] - sum(row["count"] for row in agents),
             without=without["calls"],
         )
+
+    async def of_contact(self, organization_id: str, contact_id: str) -> ContactFigures:
+        """Return figures of a contact's calls."""
+        sums = {
+            "total": {"$sum": 1},
+            "answered": {"$sum": {"$cond": [{"$eq": ["$status", "completed"]}, 1, 0]}},
+            "firstAt": {"$min": "$startTime"},
+            "lastAt": {"$max": "$startTime"},
+        }
+        query = CallFilter(contact_id=contact_id).query(organization_id)
+        rows = await self._rows([{"$match": query}, {"$group": {"_id": None, **sums}}, {"$unset": "_id"}])
+        return cast(ContactFigures, rows[0]) if rows else ContactFigures(total=0, answered=0, firstAt=None, lastAt=None)
 
     async def _rows(self, pipeline: list[Document]) -> list[Document]:
         return cast("list[Document]", await self._calls.aggregate(pipeline, maxTimeMS=_MAX_MS).to_list(None))

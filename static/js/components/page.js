@@ -6,7 +6,7 @@ import { Loading } from "./loading.js";
 
 const PAGES = {
   contact: withStylesheets(["pages"], () => import("./pages/contact_page.js")),
-  analytics: withStylesheets(["pages"], () => import("./pages/analytics_page.js")),
+  analytics: withStylesheets(["pages", "figures"], () => import("./pages/analytics_page.js")),
   deliveries: withStylesheets(["pages", "deliveries"], () => import("./pages/deliveries_page.js")),
   sources: withStylesheets(["pages", "developer", "deliveries", "sources"], () => import("./pages/sources_page.js")),
   "payload-test": withStylesheets(["pages", "developer", "deliveries", "call", "transcript", "tree", "sources"], () => import("./pages/payload_test_page.js")),

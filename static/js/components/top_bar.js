@@ -6,7 +6,7 @@ import { Icon } from "./icon.js";
 
 const LINKS = [
   { names: ["list", "call", "contact"], href: null, icon: "calls", text: "Calls" },
-  { names: ["analytics"], href: analyticsHref, icon: "analytics", text: "Analytics" },
+  { names: ["analytics"], href: analyticsHref(), icon: "analytics", text: "Analytics" },
   { names: ["deliveries", "sources", "payload-test"], href: deliveriesHref(), icon: "inbox", text: "Deliveries", isForAdmins: true },
 ];
 

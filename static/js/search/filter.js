@@ -3,7 +3,7 @@
 
 export const STATUSES = { completed: "Completed", "no-answer": "No answer", busy: "Busy", failed: "Failed" };
 export const DIRECTIONS = { inbound: "Inbound", outbound: "Outbound" };
-export const DATES = { today: "Today", yesterday: "Yesterday", week: "Last 7 days", month: "Last 30 days" };
+export const DATES = { today: "Today", yesterday: "Yesterday", week: "Last 7 days", month: "Last 30 days", thisMonth: "This month" };
 
 /**
  * @typedef {object} Filter frozen; an absent field matches any call
@@ -102,7 +102,7 @@ const localDay = (text) => new Date(Number(text.slice(0, 4)), Number(text.slice(
 export function dateRange({ date, startDate, endDate, from, to }, nowMs) {
   if (from || to) return [from && Date.parse(from), to && Date.parse(to)];
   const now = new Date(nowMs);
-  const days = { today: [0, 1], yesterday: [-1, 0], week: [-6, 1], month: [-29, 1] }[date];
+  const days = { today: [0, 1], yesterday: [-1, 0], week: [-6, 1], month: [-29, 1], thisMonth: [1 - now.getDate(), 1] }[date];
   if (days) return days.map((offset) => dayStart(now, offset).getTime());
   return [
     startDate && dayStart(localDay(startDate)).getTime(), //

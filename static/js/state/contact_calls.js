@@ -8,11 +8,8 @@ export class ContactCalls extends Observable {
   contact = null;
   /** @type {object[]} those that are loaded, latest start first */
   calls = [];
-  total = 0;
-  totalIsExact = true;
-  /** The share of completed calls, and the start of the first call; null if there are too many calls to count. */
-  answeredShare = null;
-  firstStart = null;
+  /** Figures of all of them: {total, answered, firstAt, lastAt} */
+  figures = null;
   hasMore = false;
   isLoading = true;
   error = null;
@@ -32,17 +29,8 @@ export class ContactCalls extends Observable {
   /** Loads the latest calls and keeps those that are loaded already. */
   async refresh() {
     await this.#load(async (signal) => {
-      const [contact, page, completed] = await Promise.all([
-        this.#api.contact(this.#contactId, { signal }),
-        this.#page({ limit: PAGE }, signal),
-        this.#page({ limit: 1, status: "completed" }, signal),
-      ]);
-      this.contact = contact;
-      ({ total: this.total, totalIsExact: this.totalIsExact } = page);
-      const isCounted = this.totalIsExact && this.total > 0;
-      this.answeredShare = isCounted ? completed.total / this.total : null;
-      const [first] = isCounted ? (await this.#page({ limit: 1, offset: this.total - 1 }, signal)).calls : [];
-      this.firstStart = first?.startTime ?? null;
+      const [known, page] = await Promise.all([this.#api.contact(this.#contactId, { signal }), this.#page({ limit: PAGE }, signal)]);
+      ({ contact: this.contact, calls: this.figures } = known);
       const isFirst = this.#oldestId === null;
       this.#add(page.calls);
       if (isFirst) this.#continueAfter(page.calls);

@@ -10,6 +10,7 @@ export function Toolbar({ filter }) {
   const { total, totalIsExact } = useObservable(feed.calls);
   const { isPaused } = useObservable(feed);
   const params = historyParams(filter, Date.now());
+  if (!params.has("timeZone")) params.set("timeZone", Intl.DateTimeFormat().resolvedOptions().timeZone);
   return html`<div class="list-tools">
     <p class="list-count" role="status">
       ${total === null ? "" : totalIsExact ? plural(total, "call") : `More than ${plural(total, "call")}`}
@@ -24,8 +25,17 @@ export function Toolbar({ filter }) {
       <${Icon} name=${isPaused ? "play" : "pause"} /><span>${isPaused ? "Resume" : "Pause"}</span>
     </button>
     <${AlertMenu} key=${serializeFilter(filter)} filter=${filter} />
-    <a class="tool" href=${`/api/calls/export?${params}`} download title="Download these calls as CSV">
+    <a class="tool" href=${`/api/calls/export?${params}`} download title="Download these calls as CSV, for spreadsheets">
       <${Icon} name="download" /><span>Export</span>
+    </a>
+    <a
+      class="tool"
+      href=${`/api/calls/export?${params}&table=program`}
+      download
+      title="CSV for programs: every text as it is"
+      aria-label="CSV for programs"
+    >
+      <${Icon} name="code" />
     </a>
   </div>`;
 }

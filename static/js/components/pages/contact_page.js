@@ -119,40 +119,40 @@ function ContactHead({ known }) {
             />`
     }
     ${error && html`<p class="form-error" role="alert">${error}</p>`}
-    <p class="muted contact-number">${figures(known).join(" · ")}</p>
+    <p class="muted contact-number">${factsOf(known).join(" · ")}</p>
   </header>`;
 }
 
-function figures({ contact, calls, total, totalIsExact, answeredShare, firstStart }) {
+function factsOf({ contact, figures: { total, answered, firstAt, lastAt } }) {
   const on = (startTime) => shortTime(startTime, Date.now());
   return [
     party(contact.number ?? null),
-    totalIsExact ? plural(total, "call") : `More than ${plural(total, "call")}`,
-    answeredShare !== null && `${percent(answeredShare)} answered`,
-    firstStart && total > 1 && `first ${on(firstStart)}`,
-    calls.length > 0 && `last ${on(calls[0].startTime)}`,
+    plural(total, "call"),
+    total > 0 && `${percent(answered / total)} answered`,
+    total > 1 && `first ${on(firstAt)}`,
+    total > 0 && `last ${on(lastAt)}`,
   ].filter(Boolean);
 }
 
 function Calls({ calls }) {
   if (calls.length === 0) return null;
   return html`<div class="table-scroll" tabindex="0" role="region" aria-label="Calls with this contact">
-    <table class="contact-calls">
-      <thead>
-        <tr>
-          <th scope="col">Started</th><th scope="col">Status</th><th scope="col">Duration</th><th scope="col">Agent</th>
-          <th scope="col">Summary</th>
+    <table class="contact-calls" role="table">
+      <thead role="rowgroup">
+        <tr role="row">
+          ${["Started", "Status", "Duration", "Agent", "Summary"].map((name) => html`<th scope="col" role="columnheader">${name}</th>`)}
         </tr>
       </thead>
-      <tbody>${calls.map((call) => html`<${Call} key=${call.callId} call=${call} />`)}</tbody>
+      <tbody role="rowgroup">${calls.map((call) => html`<${Call} key=${call.callId} call=${call} />`)}</tbody>
     </table>
   </div>`;
 }
 
 function Call({ call }) {
   const { callId, direction, startTime, status, duration, agentName, summary } = call;
-  return html`<tr class="contact-call" data-call-id=${callId}>
-    <th scope="row">
+  // The roles: on a narrow screen each row is laid out as a card, and would no longer be a row to a screen reader.
+  return html`<tr class="contact-call" data-call-id=${callId} role="row">
+    <th scope="row" role="rowheader">
       <a href=${callHref(callId)} title=${exactTime(startTime)}>
         <span class="row-direction" data-direction=${direction}>
           <${Icon} name=${direction === "inbound" ? "inbound" : "outbound"} />
@@ -161,12 +161,12 @@ function Call({ call }) {
         <time datetime=${startTime}>${shortTime(startTime, Date.now())}</time>
       </a>
     </th>
-    <td>
+    <td role="cell">
       <${CallStatus} status=${status} />
       ${hasRecording(call) && html` <${Icon} name="recording" /><span class="visually-hidden">Recorded</span>`}
     </td>
-    <td>${duration > 0 && html`<span title=${spokenDuration(duration)}>${clock(duration)}</span>`}</td>
-    <td><bdi>${agentName}</bdi></td>
-    <td class="contact-summary" dir="auto">${summary}</td>
+    <td role="cell" class="contact-duration">${duration > 0 && html`<span title=${spokenDuration(duration)}>${clock(duration)}</span>`}</td>
+    <td role="cell" class="contact-agent"><bdi>${agentName}</bdi></td>
+    <td role="cell" class="contact-summary" dir="auto">${summary}</td>
   </tr>`;
 }
