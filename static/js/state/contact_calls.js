@@ -40,7 +40,7 @@ export class ContactCalls extends Observable {
   /** Loads older calls. */
   async loadMore() {
     await this.#load(async (signal) => {
-      const { calls } = await this.#page({ limit: PAGE, before: this.#oldestId }, signal);
+      const { calls } = await this.#page({ limit: PAGE, ...(this.#oldestId && { before: this.#oldestId }) }, signal);
       this.#add(calls);
       this.#continueAfter(calls);
     });
@@ -61,6 +61,7 @@ export class ContactCalls extends Observable {
   forget(callId) {
     this.#loaded.delete(callId);
     this.#add([]);
+    if (callId === this.#oldestId) this.#oldestId = this.calls.at(-1)?.callId ?? null; // where older calls begin
   }
 
   stop() {
