@@ -5,10 +5,12 @@ const LONG_TIMEOUT_MS = 300_000; // for a request that does much: a replay of th
 
 export class ApiError extends Error {
   /** @param {number} status the HTTP status; 0 if there was no response */
-  constructor(status, message, options) {
+  /** @param {string | null} code of the error, as `docs/errors.md` has it */
+  constructor(status, message, { code = null, ...options } = {}) {
     super(message, options);
     this.name = "ApiError";
     this.status = status;
+    this.code = code;
   }
 
   get isUnauthorized() {
@@ -45,7 +47,7 @@ export function createApi({ fetch = globalThis.fetch.bind(globalThis), onSession
     const result = await response.json().catch(() => null);
     if (response.ok && result !== null) return result;
     const message = typeof result?.error === "string" ? result.error : `The server responded with status ${response.status}.`;
-    throw new ApiError(response.status, message);
+    throw new ApiError(response.status, message, { code: result?.code ?? null });
   }
 
   async function withSession(method, path, options) {
@@ -137,7 +139,16 @@ export function createApi({ fetch = globalThis.fetch.bind(globalThis), onSession
       return withSession("POST", `/api/calls/${encodeURIComponent(callId)}/recording/retry`);
     },
 
-    /** @returns {Promise<{duration: number, peaks: number[] | null}>} 0 to 255, spread evenly over the recording */
+    /**
+     * A copy of the recording that every browser plays. An error with the code `copy_not_ready` says that it is being made.
+     *
+     * @returns {Promise<{playableUrl: string}>} which expires
+     */
+    playableRecording(callId, { signal } = {}) {
+      return withSession("GET", `/api/calls/${encodeURIComponent(callId)}/recording?playable=1`, { signal });
+    },
+
+    /** @returns {Promise<{duration: number, peaks: number[] | null, channels: number[][] | null}>} 0 to 255, spread evenly over the recording */
     peaks(callId, { signal } = {}) {
       return withSession("GET", `/api/calls/${encodeURIComponent(callId)}/peaks`, { signal });
     },

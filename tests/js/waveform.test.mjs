@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { barHeights, findSilences, speakerPerBar } from "../../static/js/format/waveform.js";
+import { barHeights, findSilences, louderSpeakerPerBar, speakerPerBar } from "../../static/js/format/waveform.js";
 
 test("bars are relative to the loudest, and none hides a peak", () => {
   assert.deepEqual(barHeights([0, 50, 100, 0], 2), [0.5, 1]);
@@ -40,4 +40,27 @@ test("a turn does not have all that follows it", () => {
   const turns = [{ role: "agent", timestamp: 0, message: "Hi." }];
   assert.deepEqual(speakerPerBar(turns, 40, 4), [null, null, null, null]);
   assert.deepEqual(speakerPerBar(turns, 4, 4), ["agent", "agent", "agent", null]);
+});
+
+const LEFT_THEN_RIGHT = [
+  [200, 200, 0, 0, 0, 0, 90, 9],
+  [0, 5, 100, 100, 0, 3, 90, 120],
+];
+
+test("with a channel for each side the louder one speaks, and nobody where it is silent or both are as loud", () => {
+  const turns = [
+    { role: "agent", timestamp: 0, message: "Hi." },
+    { role: "user", timestamp: 2, message: "Hi." },
+  ];
+  const expected = ["agent", "agent", "user", "user", null, null, null, "user"];
+  assert.deepEqual(louderSpeakerPerBar(LEFT_THEN_RIGHT, turns, 8, 8), expected);
+  const others = turns.map((turn) => ({ ...turn, role: turn.role === "agent" ? "user" : "agent" }));
+  const swapped = expected.map((role) => role && (role === "agent" ? "user" : "agent"));
+  assert.deepEqual(louderSpeakerPerBar(LEFT_THEN_RIGHT, others, 8, 8), swapped);
+});
+
+test("channels have two colours without turns, or with turns that have no time", () => {
+  for (const turns of [[], [{ role: "agent", message: "Hi." }]]) {
+    assert.deepEqual(louderSpeakerPerBar(LEFT_THEN_RIGHT, turns, 8, 4), ["user", "agent", null, "agent"]);
+  }
 });

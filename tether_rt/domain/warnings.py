@@ -116,7 +116,9 @@ def recording_warnings(duration_s: float, recording_s: float | None, kind: str, 
     found = length_warning(duration_s, recording_s)
     if is_playable:
         return found
-    message = f"recording is {kind}, which browsers do not play: it is kept, and can be saved"
+    message = (
+        f"recording is {kind}, which browsers do not play: it is kept, and played from a copy where the server can make one"
+    )
     return (*found, CallWarning("not_playable", "recording", message))
 
 

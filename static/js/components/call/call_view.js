@@ -12,7 +12,7 @@ import { Clamped } from "./clamped.js";
 import { History } from "./history.js";
 import { Highlight } from "./highlight.js";
 import { Player } from "./player.js";
-import { isUnplayable, RecordingState, Unplayable } from "./recording_states.js";
+import { RecordingState, sourcesOf } from "./recording_states.js";
 import { Transcript } from "./transcript.js";
 
 // Whether an event says that a call was erased.
@@ -115,13 +115,18 @@ function useIsScrolled(article) {
 function CallContent({ call, isLoaded, reload, search, startS }) {
   const { api } = useApp();
   const { callId } = call;
-  const recording = call.recordings?.[0];
-  const cannotPlay = recording !== undefined && isUnplayable(recording);
-  const id = cannotPlay ? null : (recording?.recordingId ?? null);
-  const playback = useMemo(
-    () => id && new Playback(async (signal) => (await api.recording(callId, { signal })).audioUrl),
-    [api, callId, id],
-  );
+  const recording = call.recordings?.at(-1);
+  const id = recording?.recordingId ?? null;
+  const playback = useMemo(() => {
+    const urlOf = {
+      original: async (signal) => (await api.recording(callId, { signal })).audioUrl,
+      copy: async (signal) => (await api.playableRecording(callId, { signal })).playableUrl,
+    };
+    return id && new Playback((source, signal) => urlOf[source](signal));
+  }, [api, callId, id]);
+  useEffect(() => {
+    if (isLoaded && recording) playback.setSources(sourcesOf(recording));
+  }, [isLoaded, playback, recording?.contentType]);
   useEffect(() => {
     if (!playback || startS === null) return;
     playback.seek(startS);
@@ -140,8 +145,7 @@ function CallContent({ call, isLoaded, reload, search, startS }) {
       </section>`
     }
     ${!recording && html`<${RecordingState} call=${call} reload=${reload} />`}
-    ${cannotPlay && html`<${Unplayable} call=${call} />`}
-    ${playback && html`<${Player} key=${id} playback=${playback} callId=${callId} durationS=${recording.duration} turns=${turns} />`}
+    ${playback && html`<${Player} key=${id} playback=${playback} callId=${callId} title=${user} durationS=${recording.duration} turns=${turns} />`}
     ${isUnanswered && html`<${CallBack} call=${call} />`}
     ${!isLoaded && !isUnanswered && html`<${TranscriptLoading} />`}
     ${

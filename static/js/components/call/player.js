@@ -1,3 +1,4 @@
+import { followMediaKeys } from "../../browser/media_keys.js";
 import { clock } from "../../format/time.js";
 import { findSilences } from "../../format/waveform.js";
 import { positionHref } from "../../route.js";
@@ -11,12 +12,13 @@ import { Waveform } from "./waveform.js";
 const RATES = [0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 2.5, 3];
 const SKIP_S = 5;
 
-/** @param {{playback: import("../../state/playback.js").Playback, callId, durationS: number, turns}} props `durationS`: as the server knows it */
-export function Player({ playback, callId, durationS, turns }) {
+/** @param {{playback: import("../../state/playback.js").Playback, callId, title: string, durationS: number, turns}} props `durationS`: as the server knows it */
+export function Player({ playback, callId, title, durationS, turns }) {
   const { api } = useApp();
   const audio = useRef(null);
   useObservable(playback);
   useEffect(() => playback.attach(audio.current), [playback]);
+  useEffect(() => followMediaKeys(playback, title), [playback, title]);
   const { value: waveform } = useAsync((signal) => api.peaks(callId, { signal }), [callId]);
   const { phase, isPlaying } = playback;
   const knownS = [playback.durationS, waveform?.duration, durationS].find((seconds) => Number.isFinite(seconds) && seconds > 0) ?? 0;
@@ -33,7 +35,7 @@ export function Player({ playback, callId, durationS, turns }) {
   return html`<div class="player">
     <div class="player-card" role="group" aria-label="Recording" data-phase=${phase}>
       <audio ref=${audio} preload="metadata"></audio>
-      ${!isBroken && html`<${Waveform} playback=${playback} durationS=${knownS} peaks=${waveform?.peaks} turns=${turns} />`}
+      ${!isBroken && html`<${Waveform} playback=${playback} durationS=${knownS} waveform=${waveform} turns=${turns} />`}
       <div class="player-bar">
         ${
           !isBroken &&
@@ -46,8 +48,8 @@ export function Player({ playback, callId, durationS, turns }) {
             <${Icon} name=${isPlaying ? "pause" : "play"} />
           </button>`
         }
-        ${phase === "unplayable" && html`<${UnplayableRecording} callId=${callId} />`}
-        ${phase === "failed" && html`<${PlayerFailed} callId=${callId} retry=${() => playback.retry()} />`}
+        ${phase === "unplayable" && html`<${UnplayableRecording} callId=${callId} message=${playback.message} />`}
+        ${phase === "failed" && html`<${PlayerFailed} playback=${playback} callId=${callId} />`}
         ${
           !isBroken &&
           html`<span class="player-time">${clock(playback.positionS)} <span class="muted">/ ${clock(knownS)}</span></span>
@@ -55,6 +57,7 @@ export function Player({ playback, callId, durationS, turns }) {
                 <button class="tool" type="button" aria-label="Forward 5 seconds" onClick=${() => playback.skip(SKIP_S)}>+5</button>
                 <${Speed} playback=${playback} />
                 <${More}>
+                  <${Volume} playback=${playback} />
                   ${waveform?.peaks && html`<${SkipSilence} playback=${playback} />`}
                   <span class="player-space"></span>
                   <${CopyLink} playback=${playback} callId=${callId} />
@@ -62,6 +65,7 @@ export function Player({ playback, callId, durationS, turns }) {
                 <//>`
         }
       </div>
+      ${phase === "preparing" && html`<p class="player-note small muted" role="status">Preparing the recording for your browser…</p>`}
     </div>
   </div>`;
 }
@@ -94,6 +98,22 @@ function Speed({ playback }) {
   </label>`;
 }
 
+function Volume({ playback }) {
+  const { volume } = playback;
+  return html`<input
+    class="player-volume"
+    type="range"
+    min="0"
+    max="1"
+    step="0.05"
+    value=${volume}
+    aria-label="Volume"
+    aria-valuetext=${`${Math.round(volume * 100)} %`}
+    title=${`Volume ${Math.round(volume * 100)} %`}
+    onInput=${(event) => playback.setVolume(event.currentTarget.valueAsNumber)}
+  />`;
+}
+
 function SkipSilence({ playback }) {
   const { skipsSilence } = playback;
   return html`<button
@@ -121,10 +141,10 @@ function CopyLink({ playback, callId }) {
     <span class="visually-hidden" role="status">${result}</span>`;
 }
 
-function PlayerFailed({ callId, retry }) {
+function PlayerFailed({ playback, callId }) {
   return html`<div class="player-failed">
-    <p role="alert">Couldn't load the recording.</p>
-    <button class="button" type="button" onClick=${retry}>Try again</button>
+    <p role="alert">Couldn't load the recording. ${playback.message}</p>
+    ${playback.mayHelp && html`<button class="button" type="button" onClick=${() => playback.retry()}>Try again</button>`}
     <${SaveRecording} callId=${callId} isLabelled />
   </div>`;
 }

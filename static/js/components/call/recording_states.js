@@ -1,12 +1,17 @@
 // In place of the player: a recording that is on its way, that could not be fetched, or that this browser cannot play.
+// And what the player may play.
 
 import { canPlay } from "../../browser/audio_support.js";
 import { plural } from "../../format/number.js";
 import { html, useApp, useState } from "../../ui.js";
 import { SaveRecording } from "./save_recording.js";
 
-/** True if this browser, or any, is known to be unable to play a recording. */
-export const isUnplayable = ({ playable, contentType }) => playable === false || !canPlay(contentType);
+/** The sources of a `Playback`: the copy first where this browser, or any, is known to be unable to play the original. */
+export function sourcesOf({ playable, contentType }) {
+  if (!canPlay(contentType)) return ["copy"];
+  if (playable === false) return ["copy", "original"];
+  return contentType === "audio/mpeg" ? ["original"] : ["original", "copy"]; // a copy is MP3 as well
+}
 
 /** Says which of these states a call's recording is in. */
 export function RecordingState({ call, reload }) {
@@ -57,17 +62,11 @@ function Failed({ call, reload }) {
   </div>`;
 }
 
-export function Unplayable({ call }) {
-  const { kind, contentType } = call.recordings[0];
-  return html`<${Card}><${UnplayableRecording} callId=${call.callId} kind=${kind ?? contentType} /><//>`;
-}
-
-/** @param {{callId: string, kind?: string}} props `kind`: of the audio, if it is the cause */
-export function UnplayableRecording({ callId, kind }) {
+/** @param {{callId: string, message: string | null}} props `message`: the server's sentence, if it said why */
+export function UnplayableRecording({ callId, message }) {
   return html`<div class="player-failed">
-    <p>
-      This browser can't play the recording${kind && ` (${kind})`}. Download it, and open it
-      in a media player.
+    <p role="alert">
+      ${message ?? "This browser can't play the recording. Download it, and open it in a media player."}
     </p>
     <${SaveRecording} callId=${callId} isLabelled />
   </div>`;

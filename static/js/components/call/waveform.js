@@ -1,5 +1,5 @@
 import { clock, spokenDuration } from "../../format/time.js";
-import { barHeights, speakerPerBar, UNPLAYED } from "../../format/waveform.js";
+import { barHeights, louderSpeakerPerBar, speakerPerBar, UNPLAYED } from "../../format/waveform.js";
 import { html, useApp, useEffect, useRef, useObservable } from "../../ui.js";
 
 const BAR_PX = 3;
@@ -10,11 +10,11 @@ const DEFAULT_HEIGHT = 0.16; // of all bars while the loudness is unknown
  * The waveform of the recording in the colours of the speakers, and a slider over it. Drawn on a canvas: libraries set
  * inline styles, which would need a weaker Content-Security-Policy.
  */
-export function Waveform({ playback, durationS, peaks, turns }) {
+export function Waveform({ playback, durationS, waveform, turns }) {
   const canvas = useRef(null);
   useObservable(playback);
   const { version: themeVersion } = useObservable(useApp().theme);
-  useDrawing({ canvas, playback, durationS, peaks, turns, themeVersion });
+  useDrawing({ canvas, playback, durationS, waveform, turns, themeVersion });
   const hasLength = Number.isFinite(durationS) && durationS > 0;
   const onKeyDown = (event) => {
     const by = { ArrowLeft: -5, ArrowDown: -5, ArrowRight: 5, ArrowUp: 5 }[event.key];
@@ -40,8 +40,9 @@ export function Waveform({ playback, durationS, peaks, turns }) {
   </div>`;
 }
 
-function useDrawing({ canvas, playback, durationS, peaks, turns, themeVersion }) {
+function useDrawing({ canvas, playback, durationS, waveform, turns, themeVersion }) {
   useEffect(() => {
+    const { peaks, channels } = waveform ?? {};
     const element = canvas.current;
     let [shape, colours, frame] = [null, null, null];
     const measure = () => {
@@ -50,7 +51,8 @@ function useDrawing({ canvas, playback, durationS, peaks, turns, themeVersion })
       [element.width, element.height] = [Math.round(width * scale), Math.round(height * scale)];
       const count = Math.max(1, Math.floor(width / (BAR_PX + GAP_PX)));
       const heights = peaks ? barHeights(peaks, count) : Array(count).fill(DEFAULT_HEIGHT);
-      shape = { width, height, scale, heights, roles: speakerPerBar(turns, durationS, count) };
+      const roles = channels ? louderSpeakerPerBar(channels, turns, durationS, count) : speakerPerBar(turns, durationS, count);
+      shape = { width, height, scale, heights, roles };
       colours = coloursOf(element);
       draw();
     };
@@ -68,7 +70,7 @@ function useDrawing({ canvas, playback, durationS, peaks, turns, themeVersion })
       sizes.disconnect();
       cancelAnimationFrame(frame);
     };
-  }, [playback, durationS, peaks, turns, themeVersion]);
+  }, [playback, durationS, waveform, turns, themeVersion]);
 }
 
 function coloursOf(element) {
