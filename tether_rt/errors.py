@@ -21,6 +21,7 @@ an error into the one JSON shape `{"success": false, "error": "<one plain senten
     ├── FetchFailed       400 or 503  an address gave no recording; says whether another attempt may help
     ├── ReaderTooSlow           499  the client does not read its answer; logged, never sent
     └── Unavailable             503  overloaded, or a dependency is away; carries `retry_after_s`
+        ├── CopyNotReady        503  a copy of a recording is being made
         ├── DecoderFailed       503  a decoder was killed, crashed or took too long
         └── WriteConflict       503  another transaction was first; nothing was written
 """
@@ -271,6 +272,13 @@ class Unavailable(TetherError):
         super().__init__(sentence, code=code, field=field)
         self.retry_after_s = retry_after_s
         self.limit = limit
+
+
+class CopyNotReady(Unavailable):
+    """A copy of a recording that browsers play is being made, here or by another process."""
+
+    def __init__(self) -> None:
+        super().__init__("A copy that browsers play is being made; ask again shortly.", code="copy_not_ready")
 
 
 class DecoderFailed(Unavailable):

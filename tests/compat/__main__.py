@@ -36,7 +36,8 @@ def lowest() -> str:
     """Return the lower bound of each direct dependency as a file of constraints."""
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
-    bounds = re.findall(r"^([\w.-]+) *>=([\w.]+)", config["options"]["install_requires"], re.MULTILINE)
+    wanted = config["options"]["install_requires"] + config["options.extras_require"]["media"]
+    bounds = re.findall(r"^([\w.-]+) *>=([\w.]+)", wanted, re.MULTILINE)
     return "".join(f"{name}=={version}\n" for name, version in bounds)
 
 
@@ -68,7 +69,7 @@ def check(python: Path, versions: str, folder: Path, wheel: Path, store: S3Serve
     run(python, "-m", "venv", folder / "venv", cwd=folder)
     inside = folder / "venv" / "bin" / "python"
     pip = (inside, "-m", "pip", "--disable-pip-version-check", "-q")
-    run(*pip, "install", "-c", constraints, wheel, *TOOLS, cwd=folder)
+    run(*pip, "install", "-c", constraints, f"{wheel}[media]", *TOOLS, cwd=folder)
     run(*pip, "check", cwd=folder)
     mongod = {"TETHER_MONGOD": str(find_binary())}
     r2 = {

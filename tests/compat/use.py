@@ -6,8 +6,10 @@ Run by `tests.compat` with the Python of a virtual environment that has the whee
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import signal
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +22,8 @@ from tether_rt.demo import samples
 from tether_rt.domain.events import EVENT_NAMES
 
 PROGRAM = str(Path(sys.executable).parent / "tether-rt")
+RARE = struct.pack(">4s5I", b".snd", 24, 16_000, 1, 8_000, 1) + bytes(range(256)) * 62
+"""Two seconds of noise in a format that no browser plays."""
 EMAIL, PASSWORD = "ann@acme.example", "correct horse battery staple"
 
 
@@ -38,6 +42,12 @@ async def use(url: str, api_key: str) -> None:
     address = url.replace("http:", "ws:") + "/ws"
     dashboard = await websocket_connect(HTTPRequest(address, headers={"Authorization": f"Bearer {token}"}))
     assert json.loads(await dashboard.read_message() or "")["event"] == "hello"
+
+    rare = {**samples.new_call("delivery"), "recording": base64.b64encode(RARE).decode()}
+    rare_id = (await ask(url + "/api/calls/ingest", "POST", api_key, rare))["callId"]
+    assert [json.loads(await dashboard.read_message() or "")["event"] for _ in EVENT_NAMES] == list(EVENT_NAMES)
+    copy = (await ask(f"{url}/api/calls/{rare_id}/recording?playable=1", token=token))["playableUrl"]
+    assert len(await ask(copy if "://" in copy else url + copy)) > 1000
 
     call = {**samples.new_call("appointment"), "externalCallId": "1"}
     posted = await ask(url + "/api/calls/ingest", "POST", api_key, call)

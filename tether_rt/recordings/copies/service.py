@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from tether_rt.errors import DecoderFailed, NotFound, TetherError, Unavailable
+from tether_rt.errors import CopyNotReady, DecoderFailed, NotFound, TetherError, Unavailable
 from tether_rt.mongo.client import DriverError
 from tether_rt.mongo.documents import CallDocument, CopyDocument, RecordingCopyDocument, RecordingDocument
 from tether_rt.mongo.recording_copies import NoCopy, RecordingCopies
@@ -52,7 +52,6 @@ _COMMAND: Final = module_command("tether_rt.recordings.copies.convert")
 _READ_S: Final = 60.0
 """How long a recording may take on its way from its store."""
 _NUMBERS: Final = 10**9
-_ASK_AGAIN_S: Final = 2
 _LOG: Final = logging.getLogger("tether.recordings")
 
 
@@ -121,7 +120,7 @@ class PlayableCopies:
             result = self._ask(_Job(call["organizationId"], call["callId"], recording_id, recording["key"], recording["bytes"]))
             await asyncio.wait({result}, timeout=self._wait_s)
             if not result.done():
-                raise _not_ready()
+                raise CopyNotReady()
             made = result.result()
         if isinstance(made, NoCopy):
             raise NotFound(
@@ -141,13 +140,14 @@ class PlayableCopies:
             try:
                 result.set_result(await self._make(job))
             except (TetherError, DriverError) as error:
-                log(_LOG, logging.WARNING, "copy_not_made", recordingId=job.recording_id, reason=str(error))
+                if not isinstance(error, CopyNotReady):
+                    log(_LOG, logging.WARNING, "copy_not_made", recordingId=job.recording_id, reason=str(error))
                 result.set_exception(error)
                 result.exception()  # marks it as retrieved: who asked may have left
             finally:
                 del self._jobs[job]
                 if not result.done():
-                    result.set_exception(_not_ready())
+                    result.set_exception(CopyNotReady())
 
     def _ask(self, job: _Job) -> asyncio.Future[CopyDocument | NoCopy]:
         result = self._jobs.get(job)
@@ -168,7 +168,7 @@ class PlayableCopies:
             if made is not None:
                 return made
             if "holder" in claimed:
-                raise _not_ready()
+                raise CopyNotReady()
             raise Unavailable("The recording could not be decoded just now; ask again later.", math.ceil(self._retry_after_s))
         end = self._copies.give_back
         try:
@@ -243,7 +243,3 @@ class PlayableCopies:
                 await work
         except (TetherError, DriverError) as error:
             log(_LOG, logging.WARNING, "claim_not_given_back", reason=str(error))
-
-
-def _not_ready() -> Unavailable:
-    return Unavailable("A copy that browsers play is being made; ask again shortly.", _ASK_AGAIN_S, code="copy_not_ready")
