@@ -62,6 +62,9 @@ async def test_the_command_erases_and_prints_the_proof(mongodb_uri: str, tmp_pat
         (entry, *_) = (await tenant.get("/api/audit?what=erased")).body["entries"]
         assert (entry["door"], entry["userId"], entry["details"]["erasureId"]) == ("command", None, lines[0]["erasureId"])
 
+        status, lines, said = await command("verify")
+        assert status == 0, (lines, said)
+
         for arguments, sentence in (
             (("--org", "Nobody", "--call", one), "There is no organization named 'Nobody'."),
             (("--org", "Maple Dental", "--call", one), "There is no such call."),

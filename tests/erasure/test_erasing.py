@@ -64,6 +64,9 @@ async def test_an_erased_person_is_found_nowhere(admin: Tenant, service: Service
     await admin.request("PATCH", f"/api/calls/ingest/{first['externalCallId']}", token=admin.api_key, json={"summary": "Short"})
     await admin.request("PATCH", f"/api/contacts/{contact_id}", token=admin.token, json={"name": f"{NAME} (Oak)"})
     assert (await admin.get(f"/api/calls/{ids[0]}/peaks")).status == 200
+    national = await admin.post_call({**said(), "fromNumber": NUMBER.removeprefix("+1")})
+    assert (national.status, NUMBER in national.body["error"]) == (400, True)
+    await service.server.app.delivery_keeper.drain()
     dashboard = await admin.dashboard()
     assert set(found_in(await database_bytes(service.database), (NAME, NUMBER, WORDS))) == {NAME, NUMBER, WORDS}
 

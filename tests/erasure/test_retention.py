@@ -21,7 +21,7 @@ async def change(tenant: Tenant, **retention: Any) -> None:
 async def test_a_retention_is_shown_before_it_acts_and_then_acts(service: Service) -> None:
     admin = await service.tenant(role="admin")
     voice: dict[str, Any] = {"recording": base64.b64encode(mp3(0.5)).decode(), "historic": True}
-    older = (await admin.post_call(sample(callStartTime=OLDER, summary="marmalade hovercraft", **voice))).body
+    older = (await admin.post_call(sample(callStartTime=OLDER, summary="tangerine zeppelin", **voice))).body
     old = (await admin.post_call(sample(callStartTime=OLD, **voice))).body["callId"]
     fresh = (await admin.post_call(sample(**{**voice, "historic": False, "callStartTime": ...}))).body["callId"]
     await admin.post_call(missed(callStartTime=OLDER, historic=True))
@@ -48,7 +48,7 @@ async def test_a_retention_is_shown_before_it_acts_and_then_acts(service: Servic
     event = await dashboard.next()
     assert (event["event"], set(event["data"])) == ("calls_expired", {"before"})
     assert event["data"]["before"] > OLDER
-    assert found_in(await database_bytes(service.database), ("marmalade hovercraft",)) == []
+    assert found_in(await database_bytes(service.database), ("tangerine zeppelin",)) == []
     assert (await admin.get("/api/calls/history")).body["total"] == 2
     entries = (await admin.get("/api/audit?what=expired")).body["entries"]
     assert {(entry["door"], entry["userId"]) for entry in entries} == {("server", None)}

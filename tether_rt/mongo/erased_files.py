@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any, Final, cast
 
+from tether_rt.domain.delivery import FAILED
 from tether_rt.domain.erasure import ErasureDocument
 from tether_rt.mongo.client import Database, Document
 from tether_rt.mongo.documents import CallDocument, Collections
@@ -25,6 +27,7 @@ class ErasedFiles:
         self._peaks = collections.peaks
         self._copies = collections.recording_copies
         self._calls = collections.calls
+        self._contacts = collections.contacts
         self._erasures = erasures
 
     async def remove_deliveries(self, erasure: ErasureDocument, calls: Sequence[CallDocument]) -> int:
@@ -37,7 +40,16 @@ class ErasedFiles:
             if call.get("deliveries") is not None and "providerCallId" in call:
                 by_source.setdefault(call["userId"], []).append(call["providerCallId"])
         any_of += [{"sourceId": source_id, "target": {"$in": targets}} for source_id, targets in by_source.items()]
+        if numbers := await self._numbers(calls):
+            # What was refused belongs to no call, but its sentence may say which number was meant.
+            said = {"$regex": "|".join(re.escape(number.removeprefix("+")) for number in numbers)}
+            fields = ("error", "errors.error", "attempts.error")
+            any_of.append({"verdict": {"$in": list(FAILED)}, "$or": [{field: said} for field in fields]})
         return sum([await self._remove(erasure, {"organizationId": organization_id, **one}) for one in any_of])
+
+    async def _numbers(self, calls: Sequence[CallDocument]) -> list[str]:
+        query: Document = {"_id": {"$in": list({call["contactId"] for call in calls})}, "number": {"$exists": True}}
+        return [str(contact["number"]) for contact in await self._contacts.find(query, {"number": 1}).to_list(None)]
 
     async def remove_deliveries_of(self, erasure: ErasureDocument, call_ids: Collection[str]) -> int:
         """Remove what sources have sent and became one of these calls."""

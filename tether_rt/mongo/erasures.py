@@ -158,7 +158,15 @@ class Erasures:
 
     async def next_calls(self, erasure: ErasureDocument, most: int) -> list[CallDocument]:
         """Return some of the calls that are to be erased, with what is needed to erase them."""
-        shown = {"deliveries": 1, "recordings": 1, "copies": 1, "userId": 1, "providerCallId": 1, "startTime": 1}
+        shown = {
+            "deliveries": 1,
+            "recordings": 1,
+            "copies": 1,
+            "userId": 1,
+            "providerCallId": 1,
+            "contactId": 1,
+            "startTime": 1,
+        }
         return await self._calls.find(calls_of(erasure), shown).sort([("startTime", 1), ("_id", 1)]).limit(most).to_list(None)
 
     async def count_calls(self, erasure: ErasureDocument) -> int:
