@@ -77,6 +77,10 @@ class Agent:
         """Sign out through the account menu."""
         await (await self.open_account_menu()).get_by_role("button", name="Sign out").click()
 
+    async def filter(self, name: str, choice: str) -> None:
+        """Choose one of the filters whose panel is open."""
+        await self.page.get_by_role("group", name=name, exact=True).get_by_role("radio", name=choice, exact=True).check()
+
     async def painted(self) -> None:
         """Wait until every change so far is painted."""
         await self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")

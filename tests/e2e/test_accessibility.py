@@ -59,8 +59,10 @@ async def _views(agent: Agent, tenant: Tenant) -> list[str]:
 
     await look("list", at="/#/", sign="[data-call-id]")
     await page.get_by_role("button", name="Alerts").click()
+    wrong.extend(f"alerts: {one}" for one in await _violations(page))
     await page.get_by_role("button", name="Filters").click()
-    wrong.extend(f"menus: {one}" for one in await _violations(page))
+    await agent.filter("Status", "Busy")
+    wrong.extend(f"filters: {one}" for one in await _violations(page))
     await page.keyboard.press("Escape")
     await page.keyboard.press("?")
     wrong.extend(f"shortcuts: {one}" for one in await _violations(page))
@@ -136,6 +138,7 @@ async def test_no_view_is_wider_than_a_small_phone(service: Service, new_agent: 
     await agent.enter(tenant)
     views = {
         "#/": ".row",
+        "#/calls?direction=inbound&date=week": ".chip",
         f"#/calls/{posted['callId']}": ".turn",
         f"#/contacts/{posted['contactId']}": ".contact-call",
         "#/analytics": ".tile",

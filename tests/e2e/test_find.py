@@ -49,9 +49,9 @@ async def test_filters_are_in_the_address_and_apply_to_new_calls(service: Servic
     await agent.enter(tenant)
     page = agent.page
     await page.get_by_role("button", name="Filters").click()
-    await page.get_by_label("Status").select_option("Busy")
-    await page.get_by_label("Direction").select_option("Inbound")
-    await page.get_by_label("Date").select_option("Today")
+    for name, choice in (("Status", "Busy"), ("Direction", "Inbound"), ("Date", "Today")):
+        await agent.filter(name, choice)
+    await page.keyboard.press("Escape")
     await expect(agent.rows).to_have_count(1)
     assert page.url.endswith("#/calls?status=busy&direction=inbound&date=today")
 
@@ -195,26 +195,73 @@ async def test_durations_agents_and_dates_filter_the_list(service: Service, tena
     await agent.enter(tenant)
     page = agent.page
     await page.get_by_role("button", name="Filters").click()
-    await page.get_by_label("Duration").select_option("Up to 30 s")
+    await agent.filter("Duration", "Up to 30 s")
     await expect(agent.row(long)).to_have_count(0)
     await expect(agent.row(short)).to_be_visible()
-    await page.get_by_label("Duration").select_option("Any duration")
-    await page.get_by_role("combobox", name="Agent").select_option("Alex (Maple Dental)")
+    await agent.filter("Duration", "Any")
+    await agent.filter("Agent", "Alex (Maple Dental)")
     await expect(agent.row(short)).to_have_count(0)
     await expect(agent.row(long)).to_be_visible()
-    await page.get_by_role("combobox", name="Agent").select_option("Any agent")
-    await page.get_by_label("Date").select_option("Custom range")
+    await agent.filter("Agent", "Any")
     await page.get_by_label("From", exact=True).fill("2026-05-15")
     await page.get_by_label("To", exact=True).fill("2026-05-15")
     await expect(agent.row(short)).to_have_count(0)
     await expect(agent.row(long)).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_role("button", name="Remove filter: 15 May")).to_be_visible()
     await page.get_by_role("button", name="Clear all").click()
     await expect(agent.row(short)).to_be_visible()
-    await expect(page.get_by_label("From", exact=True)).to_have_count(0)
-    await page.get_by_label("Date").select_option("Today")
-    await page.get_by_label("Date").select_option("Custom range")
+    await page.get_by_role("button", name="Filters").click()
+    await expect(page.get_by_label("From", exact=True)).to_have_value("")
+    await agent.filter("Date", "Today")
     await page.get_by_label("From", exact=True).fill("2026-05-16")
     await expect(page).to_have_url(re.compile(r"#/calls\?startDate=2026-05-16$"))
+
+
+async def test_filters_are_always_seen_and_each_can_be_taken_away(
+    service: Service, tenant: Tenant, new_agent: NewAgent
+) -> None:
+    busy = (await tenant.post_call(missed(status="busy"))).body["callId"]
+    failed = (await tenant.post_call(missed(status="failed"))).body["callId"]
+    agent = await new_agent(service.base_url, viewport={"width": 390, "height": 844})
+    await agent.enter(tenant)
+    page = agent.page
+    await agent.open("/#/calls?status=busy&direction=inbound&minDuration=0.5")  # as if pasted into the open page
+    chips = page.get_by_role("list", name="Filters in use").get_by_role("button")
+    await expect(chips).to_have_text(["Busy", "Inbound", "0.5 s or more", "Clear all"])
+    await chips.nth(2).click()
+    await expect(chips.nth(1)).to_be_focused()
+    await expect(agent.rows).to_have_count(1)
+    await expect(agent.row(busy)).to_be_visible()
+    await page.get_by_role("button", name="Remove filter: Busy").press("Enter")
+    await expect(agent.row(failed)).to_be_visible()
+    await expect(page.get_by_role("button", name="Remove filter: Inbound")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("button", name="Filters")).to_be_focused()
+    await expect(chips).to_have_count(0)
+    await page.get_by_role("searchbox").fill("nobody")
+    await expect(agent.rows).to_have_count(0)
+    await page.get_by_role("button", name="Clear search").click()
+    await expect(page.get_by_role("searchbox")).to_be_focused()
+    await expect(agent.rows).to_have_count(2)
+
+
+async def test_filters_are_chosen_by_keyboard(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+    await tenant.post_call(missed(status="busy"))
+    failed = (await tenant.post_call(missed(status="failed"))).body["callId"]
+    agent = await new_agent(service.base_url)
+    await agent.enter(tenant)
+    page = agent.page
+    await page.keyboard.press("f")
+    await expect(page.get_by_role("group", name="Filters")).to_be_visible()
+    await page.keyboard.press("Tab")
+    for _ in range(4):
+        await page.keyboard.press("ArrowRight")
+    await expect(agent.rows).to_have_count(1)
+    await expect(agent.row(failed)).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_role("group", name="Filters")).to_have_count(0)
+    await expect(page.get_by_role("button", name="Filters")).to_be_focused()
 
 
 async def test_the_filtered_calls_are_exported(service: Service, tenant: Tenant, new_agent: NewAgent, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -115,12 +117,25 @@ async def test_somebody_unknown_is_named_by_the_number(service: Service, tenant:
 
 
 async def test_a_row_says_shortly_what_is_ahead(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
-    ahead = (datetime.now(UTC) + timedelta(hours=5, minutes=30)).isoformat()
-    call_id = (await tenant.post_call(missed(callStartTime=ahead))).body["callId"]
-    agent = await new_agent(service.base_url, **WIDE)
+    agent = await new_agent(service.base_url, timezone_id="UTC", **WIDE)
     await agent.enter(tenant)
-    await expect(agent.row(call_id).locator("time")).to_have_text("in 5 h")
-    await expect(agent.row(call_id).locator("time")).to_be_in_viewport(ratio=1)
+    now = datetime.now(UTC)
+    days = now + timedelta(days=3)
+    stated: list[dict[str, Any]] = [{"callStartTime": at.isoformat()} for at in (now + timedelta(hours=5, minutes=30), days)]
+    posted = [(await tenant.post_call(missed(**start))).body["callId"] for start in (*stated, {})]
+    for _ in ("live", "after a reload"):
+        await expect(agent.rows).to_have_count(3)
+        assert await agent.call_ids() == posted[::-1], "later calls stand above it"
+        await expect(agent.row(posted[0]).locator("time")).to_have_text("in 5 h")
+        await expect(agent.row(posted[1]).locator("time")).to_have_text(re.compile(f"^{days.day} .* {days:%H:%M}$"))
+        for call in posted[:2]:
+            await expect(agent.row(call).locator("time")).to_be_in_viewport(ratio=1)
+            await expect(agent.row(call).get_by_title("Has warnings")).to_be_visible()
+        await agent.page.reload()
+        await agent.live()
+    body = {"callStartTime": now.isoformat(), "callId": posted[0]}
+    assert (await tenant.request("PATCH", "/api/calls/ingest", json=body, token=tenant.api_key)).status == 200
+    await expect(agent.row(posted[0]).locator("time")).to_have_text(f"{now:%H:%M}")
 
 
 async def test_more_than_ten_calls_a_minute_come_in_together(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
@@ -139,3 +154,42 @@ async def test_more_than_ten_calls_a_minute_come_in_together(service: Service, t
     lengths = await agent.page.evaluate("() => window.lengths")
     assert [length for length in lengths if 10 < length < 18] == [], "all others in one step"
     await expect(agent.page.get_by_role("button", name="new call")).to_have_count(0)
+
+
+async def test_an_organization_without_calls_is_shown_how_to_send_one(
+    service: Service, tenant: Tenant, new_agent: NewAgent
+) -> None:
+    agent = await new_agent(service.base_url, permissions=["clipboard-read", "clipboard-write"])
+    await agent.enter(tenant)
+    page = agent.page
+    await expect(page.get_by_role("heading", name="Send your first call")).to_be_visible()
+    await expect(page.get_by_role("region", name="Command")).to_contain_text("/api/calls/ingest")
+    await expect(page.get_by_role("link", name="API key & developer")).to_be_visible()
+    await page.get_by_role("button", name="Copy with key").click()
+    await expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    command = await page.evaluate("() => navigator.clipboard.readText()")
+    assert tenant.api_key in command
+    sent = await asyncio.create_subprocess_shell(command, stdout=asyncio.subprocess.DEVNULL)
+    assert await sent.wait() == 0
+    await expect(agent.rows).to_have_count(1)
+
+
+async def test_a_call_is_worked_through_by_keyboard(service: Service, tenant: Tenant, new_agent: NewAgent) -> None:
+    call_id = (await tenant.post_call(sample("appointment"))).body["callId"]
+    agent = await new_agent(service.base_url, permissions=["clipboard-read", "clipboard-write"])
+    await agent.enter(tenant, f"/#/calls/{call_id}?search=thursday")
+    page = agent.page
+    await expect(page.get_by_text(re.compile("^1 of [0-9]+ matches$"))).to_be_visible()
+    await page.keyboard.press("n")
+    await expect(page.get_by_text(re.compile("^2 of [0-9]+ matches$"))).to_be_visible()
+    await page.keyboard.press("Shift+N")
+    await expect(page.get_by_text(re.compile("^1 of [0-9]+ matches$"))).to_be_visible()
+    await page.keyboard.press("4")
+    await page.wait_for_function("() => document.querySelector('audio').playbackRate === 2")
+    await page.keyboard.press("c")
+    await expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert f"#/calls/{call_id}?t=" in await page.evaluate("() => navigator.clipboard.readText()")
+    await page.keyboard.press("?")
+    shortcuts = page.get_by_role("dialog", name="Keyboard shortcuts")
+    for meaning in ("Choose filters", "Copy a link to this moment", "Next and previous match in the call"):
+        await expect(shortcuts.get_by_text(meaning)).to_be_visible()

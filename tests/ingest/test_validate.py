@@ -111,12 +111,18 @@ async def test_what_is_odd_is_stored_and_said_everywhere(tenant: Tenant, what: s
     assert listed["warnings"] == answer.body["warnings"]
 
 
-async def test_a_call_from_the_year_2099_does_not_stand_above_later_calls(tenant: Tenant) -> None:
-    first = await tenant.post_call(missed(callStartTime="2099-05-15T09:10:00Z"))
+@pytest.mark.parametrize("distance", [{"minutes": 20}, {"hours": 5}, {"days": 26_000}])
+async def test_a_call_from_the_future_does_not_stand_above_later_calls(tenant: Tenant, distance: dict[str, float]) -> None:
+    ahead = hence(**distance)
+    dashboard = await tenant.dashboard()
+    first = await tenant.post_call(missed(callStartTime=ahead))
     later = await tenant.post_call(missed(callStartTime=hence(seconds=5)))
     listed = (await tenant.get("/api/calls/history")).body["calls"]
     assert [call["callId"] for call in listed] == [later.body["callId"], first.body["callId"]]
-    assert listed[1]["callStartTime"] == "2099-05-15T09:10:00.000Z"
+    assert [call.get("callStartTime") for call in listed] == [None, ahead]
+    began = [event["data"] for event in await dashboard.events(6) if event["event"] == "call_initiated"]
+    assert [event.get("callStartTime") for event in began] == [ahead, None]
+    assert [event["startTime"] for event in began] == [call["startTime"] for call in reversed(listed)]
 
 
 async def test_an_ordinary_call_has_no_warnings(tenant: Tenant) -> None:

@@ -13,7 +13,7 @@ from tether_rt.domain.hints import name_sent_for
 from tether_rt.domain.names import plain_name
 from tether_rt.domain.party import read_address, read_caller
 from tether_rt.domain.source import Source
-from tether_rt.domain.warnings import FAR_FUTURE, CallWarning, call_warnings
+from tether_rt.domain.warnings import FUTURE, CallWarning, call_warnings
 from tether_rt.domain.wording import missing_field
 from tether_rt.errors import BadRequest, Fault
 
@@ -76,7 +76,7 @@ class CompletedCall(NamedTuple):
     extra: dict[str, Any]
     fingerprint: str
     stated_start_time: datetime | None = None
-    """The start as it was sent where it lies more than two days ahead; `start_time` is the time of receipt then."""
+    """The start as it was sent where it lies more than `FUTURE` ahead; `start_time` is the time of receipt then."""
     warnings: tuple[CallWarning, ...] = ()
     """What is odd about it."""
     outcome: dict[str, Any] | None = None
@@ -115,9 +115,9 @@ def completed_call(body: dict[str, Any], source: Source, *, now: datetime, finge
     known = KNOWN_FIELDS | {HISTORIC} if is_historic else KNOWN_FIELDS
     from_number, to_number = from_address(body), to_address(body)
     stated, end_time = _times(body.get("callStartTime"), duration_s, now)
-    # A start in the year 2099 would stand above every later call for ever.
+    # A start in the year 2099 would stand above every later call for ever, and one in an hour for an hour.
     start_time = stated
-    if stated - now > FAR_FUTURE:
+    if stated - now > FUTURE:
         start_time, end_time = _times(None, duration_s, now)
     extra = {name: value for name, value in body.items() if name not in known}
     return CompletedCall(

@@ -91,6 +91,8 @@ def call_events(call: CompletedCall, ids: CallIds, contact_name: str, recording:
     }
     if call.from_withheld:
         initiated["fromWithheld"] = True
+    if call.stated_start_time is not None:
+        initiated["callStartTime"] = iso_ms(call.stated_start_time)
     ended: dict[str, Any] = {
         **_ids(ids),
         "status": call.status,
@@ -139,6 +141,8 @@ def call_updated(ids: CallIds, changed: Sequence[str], shown: Mapping[str, Any])
         "startTime": iso_ms(shown["startTime"]),
         "endTime": iso_ms(shown["endTime"]),
     }
+    if (stated := shown.get("callStartTime")) is not None:
+        updated["callStartTime"] = iso_ms(stated)
     return Event("call_updated", updated)
 
 

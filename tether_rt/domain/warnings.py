@@ -31,9 +31,7 @@ WarningCode = Literal[
 """Every code of a warning; programs compare them. `docs/errors.md` explains each, `schemas/openapi.yaml` lists them."""
 
 FUTURE: Final = timedelta(minutes=15)
-"""How far ahead a start may lie without a warning: clocks differ."""
-FAR_FUTURE: Final = timedelta(days=2)
-"""A call that starts later than this would stand above all others for days."""
+"""How far ahead a start may lie: clocks differ. A call that starts later would stand above those that come after it."""
 LONG_DURATION_S: Final = 86_400
 TURN_SLACK_S: Final = 2.0
 """How far a turn may lie behind the end of its call: durations are rounded."""
@@ -134,9 +132,7 @@ def _long(duration_s: float) -> CallWarning:
 def _future(start: datetime, now: datetime) -> CallWarning:
     hours = (start - now).total_seconds() / 3600
     ahead = f"{hours:,.1f} hours" if hours < 48 else f"{hours / 24:,.0f} days"
-    message = f"callStartTime lies {ahead} in the future"
-    if start - now > FAR_FUTURE:
-        message += ": the call is listed under the time at which it was received"
+    message = f"callStartTime lies {ahead} in the future: the call is listed under the time at which it was received"
     return CallWarning("start_in_future", "callStartTime", message)
 
 

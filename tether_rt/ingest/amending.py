@@ -147,7 +147,8 @@ def amendment_of(
 
     def change(call: CallDocument) -> Change:
         ids = ids_of(call)
-        events = [call_updated(ids, changed, {**call, **content})]
+        now = {name: value for name, value in {**call, **content}.items() if name not in unset}
+        events = [call_updated(ids, changed, now)]
         if added is not None:
             events.append(recording_ready(ids, added))
         if "summary" in changed or added is not None:

@@ -1,7 +1,7 @@
 import { withStylesheets } from "../browser/stylesheets.js";
 import { measureLatency } from "../live/latency.js";
 import { parseRoute } from "../route.js";
-import { AppContext, html, useApp, useAsync, useEffect, useLayoutEffect, useMemo, useObservable, useRef, useRoute } from "../ui.js";
+import { AppContext, html, useApp, useAsync, useEffect, useLayoutEffect, useMemo, useObservable, useRef, useRoute, useState } from "../ui.js";
 import { Announcer } from "./announcer.js";
 import { CallList } from "./list/call_list.js";
 import { Loading } from "./loading.js";
@@ -62,13 +62,21 @@ function SignedIn() {
   <//>`;
 }
 
-// The call view is loaded after the list, so that the list is shown sooner; with the address of a call it is loaded at once.
+const QUIET_MS = 2_000;
+
+// The call view is loaded some time after the list, which so is complete sooner; with the address of a call it is loaded at once.
 const loadCallView = withStylesheets(["player", "call", "transcript", "tree"], () => import("./call/call_view.js"));
 
 function OpenCall({ route, callId }) {
   const { feed } = useApp();
-  const { first } = useObservable(feed).loading;
-  const isNeeded = callId !== null || first === "ready";
+  const isReady = useObservable(feed).loading.first === "ready";
+  const [isQuiet, setQuiet] = useState(false);
+  useEffect(() => {
+    if (!isReady) return undefined;
+    const timer = setTimeout(() => setQuiet(true), QUIET_MS);
+    return () => clearTimeout(timer);
+  }, [isReady]);
+  const isNeeded = callId !== null || isQuiet;
   const { value, error, reload } = useAsync(() => (isNeeded ? loadCallView() : Promise.resolve(null)), [isNeeded]);
   if (callId === null) return null;
   if (value) return html`<${value.CallView} key=${callId} callId=${callId} filter=${route.filter} startS=${route.atS} />`;

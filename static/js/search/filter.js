@@ -88,12 +88,6 @@ export function serializeFilter(filter) {
 
 export const isEmptyFilter = (filter) => Object.keys(filter).length === 0;
 
-/** How many filters are set, not counting the search. */
-export const activeCount = (filter) =>
-  ["status", "direction", "agentName"].filter((name) => filter[name]).length +
-  ([...DAYS, ...INSTANTS].some((name) => filter[name] && name !== "zone") ? 1 : 0) +
-  (filter.minDuration || filter.maxDuration ? 1 : 0);
-
 // The start of a local day plus `offset` days. The Date constructor handles days on which the clocks change.
 const dayStart = (day, offset = 0) => new Date(day.getFullYear(), day.getMonth(), day.getDate() + offset);
 const localDay = (text) => new Date(Number(text.slice(0, 4)), Number(text.slice(5, 7)) - 1, Number(text.slice(8, 10)));
@@ -150,29 +144,4 @@ export function matchFilter(filter, row, nowMs) {
     if (duration < Number(filter.minDuration ?? 0) || duration > Number(filter.maxDuration ?? Infinity)) return "no-match";
   }
   return filter.search ? "search" : "match";
-}
-
-// An instant as a local time in the form of the days: "2026-05-15 09:10".
-function localTime(instant) {
-  const at = new Date(Date.parse(instant));
-  return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16).replace("T", " ");
-}
-
-/** The filter in words: "No answer, Inbound, “crown”". */
-export function describeFilter(filter) {
-  const words = [
-    STATUSES[filter.status],
-    DIRECTIONS[filter.direction],
-    filter.agentName,
-    DATES[filter.date],
-    filter.startDate && `from ${filter.startDate}`,
-    filter.endDate && `until ${filter.endDate}`,
-    filter.from && `from ${localTime(filter.from)}`,
-    filter.to && `before ${localTime(filter.to)}`,
-    filter.hour && `${filter.hour}:00 to ${filter.hour}:59${filter.zone ? ` in ${filter.zone.replaceAll("_", " ")}` : ""}`,
-    filter.minDuration && `at least ${filter.minDuration} s`,
-    filter.maxDuration && `at most ${filter.maxDuration} s`,
-    filter.search && `“${filter.search}”`,
-  ].filter(Boolean);
-  return words.length === 0 ? "All calls" : words.join(", ");
 }

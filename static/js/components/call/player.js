@@ -10,6 +10,7 @@ import { SaveRecording } from "./save_recording.js";
 import { Waveform } from "./waveform.js";
 
 const RATES = [0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 2.5, 3];
+const KEY_RATES = [1, 1.25, 1.5, 2, 3]; // of the keys 1 to 5
 const SKIP_S = 5;
 
 /** @param {{playback: import("../../state/playback.js").Playback, callId, title: string, durationS: number, turns}} props `durationS`: as the server knows it */
@@ -30,6 +31,7 @@ export function Player({ playback, callId, title, durationS, turns }) {
     " ": () => playback.toggle(),
     ArrowLeft: () => playback.skip(-SKIP_S),
     ArrowRight: () => playback.skip(SKIP_S),
+    ...Object.fromEntries(KEY_RATES.map((rate, at) => [at + 1, () => playback.setRate(rate)])),
   });
 
   return html`<div class="player">
@@ -129,6 +131,7 @@ function SkipSilence({ playback }) {
 function CopyLink({ playback, callId }) {
   const [result, copy] = useCopy();
   const link = () => new URL(positionHref(callId, playback.exactPositionS), location.href).href;
+  useKeys({ c: () => copy(link()) && true });
   return html`<button
       class="tool player-link"
       type="button"

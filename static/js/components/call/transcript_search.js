@@ -1,5 +1,5 @@
 import { plural } from "../../format/number.js";
-import { html, useEffect, useRef } from "../../ui.js";
+import { html, useEffect, useKeys, useRef } from "../../ui.js";
 import { Icon } from "../icon.js";
 
 const DEBOUNCE_MS = 150;
@@ -34,6 +34,8 @@ export function TranscriptSearch({ text, search, isSearched, count, at, goTo }) 
     input.current.value = "";
     apply();
   };
+  const step = (by) => () => count > 0 && goTo(at + by);
+  useKeys({ n: step(1), N: step(-1) });
   return html`<div class="transcript-search">
     <label class="search">
       <span class="visually-hidden">Search in this transcript</span>

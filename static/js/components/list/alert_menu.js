@@ -1,5 +1,6 @@
 import { playSound, requestPermission } from "../../browser/notifications.js";
-import { describeFilter, parseFilter, serializeFilter } from "../../search/filter.js";
+import { describeFilter } from "../../format/filter.js";
+import { parseFilter, serializeFilter } from "../../search/filter.js";
 import { html, useApp, useDismiss, useObservable, useRef, useState } from "../../ui.js";
 import { Icon } from "../icon.js";
 
@@ -47,7 +48,7 @@ function Panel({ filter }) {
   }
   return html`<div class="menu-panel" role="group" aria-label="Alerts">
     <p class="menu-title">Alerts for this view</p>
-    <p class="muted small">${describeFilter(filter)}</p>
+    <p class="muted small">${describeFilter(filter, Date.now())}</p>
     <label class="check"><input type="checkbox" checked=${desktop} onChange=${setDesktop} /> Show a desktop notification</label>
     ${
       isBlocked &&
@@ -65,7 +66,7 @@ function Panel({ filter }) {
 }
 
 function Other({ filter, alerts }) {
-  const text = describeFilter(filter);
+  const text = describeFilter(filter, Date.now());
   const turnOff = () => alerts.set(filter, { desktop: false, sound: false });
   return html`<li class="menu-item">
     <bdi>${text}</bdi>

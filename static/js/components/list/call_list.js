@@ -1,6 +1,7 @@
+import { withStylesheets } from "../../browser/stylesheets.js";
 import { listHref } from "../../route.js";
 import { isEmptyFilter } from "../../search/filter.js";
-import { html, useApp, useNow, useObservable } from "../../ui.js";
+import { html, useApp, useAsync, useNow, useObservable } from "../../ui.js";
 import { CallRows } from "./call_rows.js";
 import { FilterBar } from "./filter_bar.js";
 import { Toolbar } from "./toolbar.js";
@@ -50,13 +51,21 @@ function Failed({ error, reload }) {
   </div>`;
 }
 
+const loadFirstCall = withStylesheets(["developer"], () => import("./first_call.js"));
+
+function NoCalls() {
+  const { session } = useApp();
+  const maySend = session.user?.accessRole !== "viewer";
+  const { value } = useAsync(() => (maySend ? loadFirstCall() : Promise.resolve(null)), [maySend]);
+  return html`<div class="empty">
+    <p class="empty-title">No calls yet</p>
+    <p class="muted">New calls appear here automatically.</p>
+    ${value && html`<${value.FirstCall} />`}
+  </div>`;
+}
+
 function Empty({ filter, notices }) {
-  if (isEmptyFilter(filter)) {
-    return html`<div class="empty">
-      <p class="empty-title">No calls yet</p>
-      <p class="muted">New calls appear here automatically.</p>
-    </div>`;
-  }
+  if (isEmptyFilter(filter)) return html`<${NoCalls} />`;
   const nothing = notices.find(({ code }) => WHY_NOTHING[code]);
   if (nothing) {
     return html`<div class="empty">
