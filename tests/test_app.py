@@ -27,7 +27,7 @@ from tether_rt.runtime.closing import close_all
 from tether_rt.server import Server
 from tether_rt.settings import Settings
 
-NOT_IN_THE_CONTRACT = {"/", "/static/{file}", "/static/{version}/{file}"}
+NOT_IN_THE_CONTRACT = {"/", "/join", "/static/{file}", "/static/{version}/{file}"}
 """The dashboard's own files: no client is written against them."""
 
 

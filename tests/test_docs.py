@@ -211,9 +211,9 @@ def test_figures_in_the_readme_are_those_of_the_last_results() -> None:
 
 def test_every_route_is_where_it_is_looked_for() -> None:
     listed = {tuple(plain(route).split(" ")) for route, *_ in rows("docs/routes.md", "Routes")}
-    assert listed == CONTRACT.operations | {("GET", "/")}
+    assert listed == CONTRACT.operations | {("GET", "/"), ("GET", "/join")}
     named = set(re.findall(r"`(GET|POST) (/[^`?]*)`", "".join(path.read_text() for path in DOCUMENTS)))
-    assert named <= CONTRACT.operations | {("GET", "/")}
+    assert named <= CONTRACT.operations | {("GET", "/"), ("GET", "/join")}
     assert "/api/calls/ingest" in text_of("docs/quickstart-vendor.md")
     assert {"/healthz", "/readyz", "/metrics"} <= set(re.findall(r"/\w+", text_of("docs/deployment.md")))
 

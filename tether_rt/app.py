@@ -362,7 +362,7 @@ class App:
             ("/api/auth/logout", sessions.LogoutHandler, {"hub": self.hub}),
             ("/api/user/api-key", sessions.ApiKeyHandler, {}),
             ("/api/user/api-key/regenerate", sessions.RegenerateApiKeyHandler, {"audit": self.audit}),
-            ("/api/user", sessions.UserHandler, {"organizations": self.organizations}),
+            ("/api/user", sessions.UserHandler, {}),
             ("/api/users", users.UsersHandler, users_part),
             ("/api/users/invite", users.InviteHandler, users_part),
             ("/api/users/{userId}", users.UserHandler, users_part),
@@ -443,6 +443,7 @@ class App:
             ("/docs", static_pages.PageHandler, {**docs, "page": "docs.html"}),
             ("/docs/vendor", static_pages.PageHandler, {**docs, "page": "vendor_guide.html"}),
             ("/", static_pages.PageHandler, {**page, "page": "index.html"}),
+            ("/join", static_pages.PageHandler, {**page, "page": "join.html"}),
             ("/static/{file}", static_pages.AssetHandler, file),
             ("/static/{version}/{file}", static_pages.AssetHandler, file),
         ]

@@ -3,11 +3,15 @@
 const TIMEOUT_MS = 15_000;
 const LONG_TIMEOUT_MS = 300_000; // for a request that does much: a replay of thousands of deliveries
 
+// A user with what the role may do, and what everybody sees of the organization.
+const known = ({ user = null, allowed = [], organization = null }) => user && { ...user, allowed, organization };
+
 export class ApiError extends Error {
   /** @param {number} status the HTTP status; 0 if there was no response */
   /** @param {string | null} code of the error, as `docs/errors.md` has it */
-  constructor(status, message, { code = null, ...options } = {}) {
+  constructor(status, message, { code = null, field = null, ...options } = {}) {
     super(message, options);
+    this.field = field; // of the request, which is wrong
     this.name = "ApiError";
     this.status = status;
     this.code = code;
@@ -47,7 +51,7 @@ export function createApi({ fetch = globalThis.fetch.bind(globalThis), onSession
     const result = await response.json().catch(() => null);
     if (response.ok && result !== null) return result;
     const message = typeof result?.error === "string" ? result.error : `The server responded with status ${response.status}.`;
-    throw new ApiError(response.status, message, { code: result?.code ?? null });
+    throw new ApiError(response.status, message, { code: result?.code ?? null, field: result?.field ?? null });
   }
 
   async function withSession(method, path, options) {
@@ -60,16 +64,15 @@ export function createApi({ fetch = globalThis.fetch.bind(globalThis), onSession
   }
 
   return {
-    /** @returns {Promise<{id, email, fullName, organizationId, accessRole}>} the server sets the session cookie */
+    /** @returns {Promise<{id, email, fullName, organizationId, accessRole, allowed: string[]}>} the server sets the session cookie */
     async signIn(email, password) {
-      return (await request("POST", "/api/auth/login", { body: { email, password } })).user;
+      return known(await request("POST", "/api/auth/login", { body: { email, password } }));
     },
 
     /** @returns {Promise<{user: object | null} | null>} null without a session; throws if the server gave no answer */
     async whoAmI() {
       try {
-        const { user = null } = await request("GET", "/api/user");
-        return { user };
+        return { user: known(await request("GET", "/api/user")) };
       } catch (error) {
         if (error instanceof ApiError && error.isUnauthorized) return null;
         throw error;
@@ -151,6 +154,50 @@ export function createApi({ fetch = globalThis.fetch.bind(globalThis), onSession
     /** @returns {Promise<{duration: number, peaks: number[] | null, channels: number[][] | null}>} 0 to 255, spread evenly over the recording */
     peaks(callId, { signal } = {}) {
       return withSession("GET", `/api/calls/${encodeURIComponent(callId)}/peaks`, { signal });
+    },
+
+    async people({ signal } = {}) {
+      return (await withSession("GET", "/api/users", { signal })).users;
+    },
+
+    /** @returns {Promise<{user: object, path: string}>} `path`: of the page where the person chooses a password */
+    invite(person) {
+      return withSession("POST", "/api/users/invite", { body: person });
+    },
+
+    async changePerson(userId, change) {
+      return (await withSession("PATCH", `/api/users/${encodeURIComponent(userId)}`, { body: change })).user;
+    },
+
+    /** @returns {Promise<{user: object, path: string}>} as of an invitation */
+    resetPassword(userId) {
+      return withSession("POST", `/api/users/${encodeURIComponent(userId)}/reset-password`);
+    },
+
+    endSessions(userId) {
+      return withSession("POST", `/api/users/${encodeURIComponent(userId)}/end-sessions`);
+    },
+
+    changePassword(current, fresh) {
+      return withSession("POST", "/api/auth/password", { body: { current, new: fresh } });
+    },
+
+    /** Whom a link to choose a password is for. @returns {Promise<{kind: "invite" | "reset", email, fullName, organizationName}>} */
+    link(token) {
+      return request("POST", "/api/auth/link", { body: { token } });
+    },
+
+    /** Uses a link up: sets the password and signs in. */
+    join(token, password) {
+      return request("POST", "/api/auth/join", { body: { token, password } });
+    },
+
+    async organization({ signal } = {}) {
+      return (await withSession("GET", "/api/organization", { signal })).organization;
+    },
+
+    async changeOrganization(change) {
+      return (await withSession("PATCH", "/api/organization", { body: change })).organization;
     },
 
     /** A contact, and figures of all its calls. @returns {Promise<{contact: object, calls: {total, answered, firstAt, lastAt}}>} */

@@ -25,6 +25,7 @@ const openFeed = () =>
     hubUrl,
     firstPage: takeFirstPage(),
     onSessionExpired: () => session.expire(),
+    onRoleChange: () => session.check(),
     onOrganizationChange: () => location.reload(), // nothing of the other organization may stay on the screen
   });
 

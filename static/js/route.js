@@ -1,17 +1,19 @@
 // The routes of the address bar. Pure: `#/` and `#/calls?status=…` are the list, `#/calls/<id>` is a call beside the list,
 // `#/contacts/<id>`, `#/analytics`, `#/developer`, `#/deliveries?verdict=…`, `#/deliveries/<id>`, `#/sources`, `#/sources/<id>`,
-// `#/sources/new`, `#/payload-test?source=…` and `#/audit?what=…` are pages. Any other address is the list.
+// `#/sources/new`, `#/payload-test?source=…`, `#/audit?what=…`, `#/people`, `#/settings` and `#/password` are pages. Any other
+// address is the list.
 
 import { parseAuditFilter, serializeAuditFilter } from "./search/audit_filter.js";
 import { parseDeliveryFilter, serializeDeliveryFilter } from "./search/delivery_filter.js";
 import { NO_FILTER, parseFilter, serializeFilter } from "./search/filter.js";
 
-const PAGES = new Set(["/analytics", "/developer", "/deliveries", "/sources", "/payload-test", "/audit"]);
+const PAGES = new Set(["/analytics", "/developer", "/deliveries", "/sources", "/payload-test", "/audit", "/people", "/settings", "/password"]);
 const ONE_OF = { calls: "call", contacts: "contact", deliveries: "deliveries", sources: "sources" };
 const DELIVERY_PAGES = new Set(["deliveries", "payload-test"]); // with the filter of deliveries in the address
 
 /**
- * @returns {{name: "list" | "call" | "contact" | "analytics" | "developer" | "deliveries" | "sources" | "payload-test" | "audit", id: string | null,
+ * @returns {{name: "list" | "call" | "contact" | "analytics" | "developer" | "deliveries" | "sources" | "payload-test" | "audit" |
+ *     "people" | "settings" | "password", id: string | null,
  *     filter: object, atS: number | null}}
  *     `id`: of the call, the contact, the delivery or the source; `filter`: of the calls or the deliveries; `atS`: a position in the
  *     recording, in seconds
@@ -50,6 +52,9 @@ export const positionHref = (callId, atS) => callHref(callId, NO_FILTER, atS);
 export const contactHref = (contactId) => `#/contacts/${encodeURIComponent(contactId)}`;
 export const analyticsHref = (filter = NO_FILTER) => withQuery("#/analytics", serializeFilter(filter));
 export const developerHref = "#/developer";
+export const peopleHref = "#/people";
+export const settingsHref = "#/settings";
+export const passwordHref = "#/password";
 export const sourcesHref = "#/sources";
 export const newSourceHref = "#/sources/new";
 export const sourceHref = (sourceId) => `#/sources/${encodeURIComponent(sourceId)}`;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import uuid
 from pathlib import Path
 from typing import Any, Final
 
@@ -100,7 +101,19 @@ async def _views(agent: Agent, tenant: Tenant) -> list[str]:
     await page.locator(".trail-note").first.focus()
     await expect(page.locator(".body-line[data-marked]")).to_be_visible()
     wrong.extend(f"tested payload: {one}" for one in await _violations(page))
+    await look("people", at="/#/people", sign=".person")
+    await page.get_by_role("button", name="Invite", exact=True).click()
+    await page.get_by_label("Email").fill(f"{uuid.uuid4().hex}@example.com")
+    await page.get_by_label("Name", exact=True).fill("Ann Lee")
+    wrong.extend(f"invite: {one}" for one in await _violations(page))
+    await page.get_by_role("button", name="Make a link").click()
+    path = (await page.get_by_test_id("link").inner_text()).removeprefix(agent.base_url)
+    await page.get_by_role("button", name="Actions for Ann Lee").click()
+    wrong.extend(f"invited: {one}" for one in await _violations(page))
+    await look("settings", at="/#/settings", sign=".account-form")
+    await look("password", at="/#/password", sign=".account-form")
     await look("guide", at="/docs/vendor", sign="h1")
+    await look("join", at=path, sign="form")
     return wrong
 
 
@@ -151,6 +164,9 @@ async def test_no_view_is_wider_than_a_small_phone(service: Service, new_agent: 
         f"#/sources/{source['id']}": ".settings-form",
         f"#/sources/{vendor['id']}": ".setup",
         "#/payload-test": "textarea",
+        "#/people": ".person",
+        "#/settings": ".account-form",
+        "#/password": ".account-form",
         "docs/vendor": "h1",
     }
     for path, sign in views.items():

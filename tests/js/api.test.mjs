@@ -86,8 +86,9 @@ test("ids are escaped in paths", async () => {
 });
 
 test("signing in sends the credentials as typed and returns the user", async () => {
-  answer = [200, '{"token": "t", "user": {"id": "u", "fullName": "Robin Vale"}}'];
-  assert.deepEqual(await api.signIn("a@b.example", "pass word"), { id: "u", fullName: "Robin Vale" });
+  answer = [200, '{"token": "t", "user": {"id": "u"}, "allowed": ["listen"], "organization": {"name": "Maple Dental"}}'];
+  const user = { id: "u", allowed: ["listen"], organization: { name: "Maple Dental" } };
+  assert.deepEqual(await api.signIn("a@b.example", "pass word"), user);
   assert.deepEqual(asked, { method: "POST", path: "/api/auth/login", body: { email: "a@b.example", password: "pass word" } });
 });
 

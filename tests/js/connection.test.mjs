@@ -82,6 +82,7 @@ beforeEach(() => {
       onEvent: ({ seq }) => received.push(seq),
       onResync: () => received.push("resync"),
       onOrganizationChange: () => received.push("other organization"),
+      onRoleChange: () => received.push("other role"),
       onSessionExpired: () => received.push("expired"),
       hasSession: () => valid,
     },
@@ -121,7 +122,7 @@ test("a dropped socket resumes after the last event and says what it caught up o
   assert.equal(live.caughtUp, 0);
 });
 
-for (const code of [1000, 1001, 1006, 1008, 4408]) {
+for (const code of [1000, 1001, 1006, 1008, 4403, 4408]) {
   test(`close code ${code} reconnects`, () => {
     world.hello(5);
     world.drop(code);

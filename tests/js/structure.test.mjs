@@ -24,7 +24,7 @@ const importsOf = (path, ...kinds) =>
 
 // A module may import from its own layer and from the layers below.
 const LAYERS = [
-  /^js\/main\.js$/,
+  /^js\/(main|join)\.js$/,
   /^js\/components\//,
   /^js\/(state\/|ui\.js|prefetch\.js)/,
   /^js\/(live\/|browser\/|api\.js|route\.js)/,

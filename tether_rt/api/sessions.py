@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from tether_rt.auth import permissions
 from tether_rt.auth.identity import SignedIn
 from tether_rt.domain.contract import Contract
+from tether_rt.domain.people import role_of
 from tether_rt.errors import Forbidden, NotFound, Unauthorized
 from tether_rt.http.exchange import Exchange
 from tether_rt.http.handlers import JsonHandler, SessionHandler, within_deadline
@@ -14,7 +16,7 @@ from tether_rt.http.headers import SESSION_COOKIE, arrived_over_tls, from_foreig
 from tether_rt.http.json_body import parse
 from tether_rt.hub.hub import Hub
 from tether_rt.mongo.audit import AuditLog
-from tether_rt.mongo.organizations import Organizations
+from tether_rt.mongo.documents import OrganizationDocument
 
 
 class LoginHandler(JsonHandler):
@@ -52,8 +54,13 @@ def sign_in(handler: JsonHandler, signed_in: SignedIn) -> None:
         samesite="Strict",
         secure=arrived_over_tls(handler.request),
     )
-    allowed = permissions.allowed(signed_in.user["accessRole"])
-    handler.respond({"success": True, "token": signed_in.token, "user": signed_in.user, "allowed": allowed})
+    handler.respond({"success": True, "token": signed_in.token, **who(signed_in.user, signed_in.organization)})
+
+
+def who(user: dict[str, Any], organization: OrganizationDocument | None) -> dict[str, Any]:
+    """Return a user, what the user may do, and what everybody sees of the organization."""
+    shown = organization and {"name": organization["name"], "timeZone": organization.get("timeZone")}
+    return {"user": user, "allowed": permissions.allowed(role_of(user["accessRole"])), "organization": shown}
 
 
 class VerifyTokenHandler(SessionHandler):
@@ -67,20 +74,13 @@ class VerifyTokenHandler(SessionHandler):
 class UserHandler(SessionHandler):
     """`GET /api/user`: who is signed in, what the user may do, and what everybody sees of the organization."""
 
-    def initialize(self, exchange: Exchange, organizations: Organizations) -> None:  # type: ignore[override]
-        super().initialize(exchange)
-        self.organizations = organizations
-
     @within_deadline
     async def get(self) -> None:
-        user, organization = await asyncio.gather(
-            self.context.identity.user(self.session.user_id), self.organizations.one(self.session.organization_id)
-        )
+        identity, own = self.context.identity, self.session
+        user, organization = await asyncio.gather(identity.user(own.user_id), identity.organization(own.organization_id))
         if user is None:
             raise NotFound("This user no longer exists.")
-        shown = organization and {"name": organization["name"], "timeZone": organization.get("timeZone")}
-        allowed = permissions.allowed(self.session.role)
-        self.respond({"success": True, "user": user, "allowed": allowed, "organization": shown})
+        self.respond({"success": True, **who(user, organization)})
 
 
 class LogoutHandler(SessionHandler):

@@ -25,7 +25,7 @@ from tether_rt.auth.refusal_counts import RefusalCounts
 from tether_rt.domain.source import Source
 from tether_rt.errors import Unavailable
 from tether_rt.mongo.client import new_id
-from tether_rt.mongo.documents import SourceDocument, UserDocument
+from tether_rt.mongo.documents import OrganizationDocument, SourceDocument, UserDocument
 from tether_rt.mongo.sessions import Sessions
 from tether_rt.mongo.sources import Sources, source_of
 from tether_rt.mongo.user_changes import Changed
@@ -167,11 +167,12 @@ class VendorSource:
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """The outcome of a sign-in: the session's token and claims, and the user as in the contract."""
+    """The outcome of a sign-in: the session's token and claims, the user as in the contract, and the organization."""
 
     token: str
     claims: SessionClaims
     user: dict[str, Any]
+    organization: OrganizationDocument | None
 
 
 class Identity:
@@ -318,11 +319,13 @@ class Identity:
         async with deadline:
             await self._sessions.add(claims.session_id, claims.user_id, claims.organization_id, claims.expires_at)
             # What ends all sessions ends this one from here on; what came before it is seen here.
-            now = await self._users.by_id(user["_id"])
+            now, organization = await asyncio.gather(
+                self._users.by_id(user["_id"]), self._users.organization(user["organizationId"])
+            )
             if now is None or now["passwordHash"] != user["passwordHash"] or now.get("disabledAt"):
                 await self._sessions.end(claims.session_id)
                 return None
-        return SignedIn(self._keyring.session_token(claims), claims, _shown(user))
+        return SignedIn(self._keyring.session_token(claims), claims, _shown(user), organization)
 
     async def user(self, user_id: str) -> dict[str, Any] | None:
         """Return a user as in the contract, or None if it no longer exists."""
@@ -332,6 +335,10 @@ class Identity:
     async def user_document(self, user_id: str) -> UserDocument | None:
         """Return a user as stored."""
         return await self._users.by_id(user_id)
+
+    async def organization(self, organization_id: str) -> OrganizationDocument | None:
+        """Return an organization."""
+        return await self._users.organization(organization_id)
 
     async def sign_out(self, session_id: str) -> None:
         """End a session: in this process at once, in others when their cache has expired."""

@@ -128,6 +128,7 @@ ROUTES: Final[Mapping[str, Permission | Open]] = MappingProxyType(
         "GET /docs": Open.NO_SESSION,
         "GET /docs/vendor": Open.NO_SESSION,
         "GET /": Open.NO_SESSION,
+        "GET /join": Open.NO_SESSION,
         "GET /static/{file}": Open.NO_SESSION,
         "GET /static/{version}/{file}": Open.NO_SESSION,
     }

@@ -43,6 +43,10 @@ class Users:
         found = await self._organizations.find_one({"name": name}, {"_id": 1})
         return found["_id"] if found else None
 
+    async def organization(self, organization_id: str) -> OrganizationDocument | None:
+        """Return an organization."""
+        return await self._organizations.find_one({"_id": organization_id})
+
     async def has_admin(self, organization_id: str) -> bool:
         """Say if the organization has an admin."""
         return await self._users.find_one({"organizationId": organization_id, "accessRole": ADMIN}, {"_id": 1}) is not None

@@ -1,12 +1,12 @@
 // The pages of the account menu, in its order.
 
-import { auditHref, developerHref } from "../route.js";
+import { auditHref, developerHref, passwordHref, peopleHref, settingsHref } from "../route.js";
 
-const isAdmin = (user) => user?.accessRole === "admin";
-const mayHaveKey = (user) => user?.accessRole !== "viewer";
-
-/** `name`: of the route; `isFor(user)`: whether a user is shown the link. */
+/** `name`: of the route; `needs`: the permission without which the link is not shown. */
 export const ACCOUNT_LINKS = [
-  { name: "developer", href: developerHref, icon: "code", text: "API key & developer", isFor: mayHaveKey },
-  { name: "audit", href: auditHref(), icon: "audit", text: "Audit log", isFor: isAdmin },
+  { name: "people", href: peopleHref, icon: "people", text: "People", needs: "manage_people" },
+  { name: "settings", href: settingsHref, icon: "settings", text: "Settings", needs: "manage_organization" },
+  { name: "developer", href: developerHref, icon: "code", text: "API key & developer", needs: "own_key" },
+  { name: "audit", href: auditHref(), icon: "audit", text: "Audit log", needs: "read_audit" },
+  { name: "password", href: passwordHref, icon: "lock", text: "Password", needs: null },
 ];

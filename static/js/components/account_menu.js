@@ -1,4 +1,5 @@
 import { THEMES } from "../browser/theme.js";
+import { may } from "../state/session.js";
 import { html, useApp, useDismiss, useObservable, useRef, useState } from "../ui.js";
 import { ACCOUNT_LINKS } from "./account_links.js";
 import { Icon } from "./icon.js";
@@ -45,7 +46,7 @@ function Panel({ route, user, close }) {
     </div>
     <${ThemeChoice} />
     <div class="menu-part">
-      ${ACCOUNT_LINKS.filter(({ isFor }) => isFor(user)).map(
+      ${ACCOUNT_LINKS.filter(({ needs }) => needs === null || may(user, needs)).map(
         ({ name, href, icon, text }) => html`<a
           class="menu-choice"
           href=${href}

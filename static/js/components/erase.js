@@ -1,3 +1,4 @@
+import { may } from "../state/session.js";
 import { html, useApp, useObservable, useRef, useState } from "../ui.js";
 import { Icon } from "./icon.js";
 
@@ -15,7 +16,7 @@ export function Erase({ what, consequences, erase }) {
   const dialog = useRef(null);
   const [isBusy, setBusy] = useState(false);
   const [error, setError] = useState(null);
-  if (user?.accessRole !== "admin") return null;
+  if (!may(user, "erase")) return null;
   const ask = () => {
     dialog.current.returnValue = "no";
     dialog.current.showModal();

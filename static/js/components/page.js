@@ -11,6 +11,9 @@ const PAGES = {
   sources: withStylesheets(["pages", "developer", "deliveries", "sources"], () => import("./pages/sources_page.js")),
   "payload-test": withStylesheets(["pages", "developer", "deliveries", "call", "transcript", "tree", "sources"], () => import("./pages/payload_test_page.js")),
   audit: withStylesheets(["pages", "deliveries"], () => import("./pages/audit_page.js")),
+  people: withStylesheets(["pages", "account"], () => import("./pages/people_page.js")),
+  settings: withStylesheets(["pages", "account"], () => import("./pages/settings_page.js")),
+  password: withStylesheets(["pages", "account"], () => import("./pages/password_page.js")),
   developer: withStylesheets(["pages", "developer"], () => import("./pages/developer_page.js")),
 };
 

@@ -1,4 +1,5 @@
 import { html, useEffect, useRef, useState } from "../ui.js";
+import { PasswordField } from "./password_field.js";
 
 export function SignIn({ session }) {
   const [error, setError] = useState(null);
@@ -29,10 +30,7 @@ export function SignIn({ session }) {
         <span>Email</span>
         <input ref=${email} type="email" name="email" autocomplete="username" required />
       </label>
-      <label class="field">
-        <span>Password</span>
-        <input ref=${password} type="password" name="password" autocomplete="current-password" required />
-      </label>
+      <${PasswordField} id="password" label="Password" name="password" autocomplete="current-password" inputRef=${password} />
       <p class="form-error" role="alert">${error}</p>
       <button class="button button-main" type="submit" aria-disabled=${isBusy ? "true" : null} disabled=${isBusy}>
         ${isBusy ? "Signing in…" : "Sign in"}

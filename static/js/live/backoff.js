@@ -15,7 +15,7 @@ export function backoffMs(failures, random) {
   return limitMs / 2 + (random() * limitMs) / 2;
 }
 
-/** The delay after an orderly close (1001, 4408): just enough to spread out a thousand dashboards. */
+/** The delay after an orderly close (1001, 4403, 4408): just enough to spread out a thousand dashboards. */
 export function resumeMs(random) {
   return random() * FIRST_MS;
 }

@@ -10,7 +10,7 @@ import { backoffMs, resumeMs } from "./backoff.js";
 import { advance, behind, resumeToken, START } from "./position.js";
 
 const SUBPROTOCOL = "tether.v1";
-const CLOSED = { goingAway: 1001, sessionEnded: 4401, tooSlow: 4408 };
+const CLOSED = { goingAway: 1001, sessionEnded: 4401, roleChanged: 4403, tooSlow: 4408 };
 
 const HELLO_TIMEOUT_MS = 10_000; // from connecting to the hello
 const STABLE_MS = 10_000; // a connection that lasts this long resets the count of failures
@@ -184,7 +184,8 @@ export class LiveConnection extends Observable {
       this.#end();
       return;
     }
-    const isOrderly = code === CLOSED.goingAway || code === CLOSED.tooSlow;
+    if (code === CLOSED.roleChanged) this.#listener.onRoleChange();
+    const isOrderly = code === CLOSED.goingAway || code === CLOSED.roleChanged || code === CLOSED.tooSlow;
     const { random } = this.#env;
     const waitMs = isOrderly && this.failures === 0 ? resumeMs(random) : backoffMs(this.failures, random);
     this.failures += 1;

@@ -45,7 +45,7 @@ export class CallFeed extends Observable {
    * @param {object} options
    * @param {{params: string, response: Promise} | null} options.firstPage a request made earlier, see prefetch.js
    */
-  constructor({ api, hubUrl, firstPage = null, onSessionExpired, onOrganizationChange }) {
+  constructor({ api, hubUrl, firstPage = null, onSessionExpired, onOrganizationChange, onRoleChange = () => {} }) {
     super();
     this.#api = api;
     this.#prefetched = firstPage;
@@ -60,6 +60,7 @@ export class CallFeed extends Observable {
       onEvent: (event) => this.#onEvent(event),
       onSessionExpired,
       onOrganizationChange,
+      onRoleChange,
       hasSession: () => api.hasSession(),
     });
   }

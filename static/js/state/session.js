@@ -3,10 +3,13 @@
 import { ApiError } from "../api.js";
 import { Observable } from "../observable.js";
 
-const USER_KEY = "tether.user"; // name, email address and role, so that the next visit can show them at once
+const USER_KEY = "tether.user"; // name, email address and permissions, so that the next visit can show them at once
 const RETRY_MS = 3_000;
 
-/** The user who signed in here last, as {email, fullName, accessRole}; null for nobody. */
+/** Says whether a user may do something, by the server's name of the permission. */
+export const may = (user, permission) => user?.allowed?.includes(permission) === true;
+
+/** The user who signed in here last, as {email, fullName, allowed}; null for nobody. */
 export function rememberedUser(storage = globalThis.localStorage) {
   try {
     return JSON.parse(storage.getItem(USER_KEY));
@@ -54,7 +57,7 @@ export class Session extends Observable {
   /** @throws {ApiError} whose message is shown under the form */
   async signIn(email, password) {
     const user = await this.#api.signIn(email, password);
-    this.#storage.setItem(USER_KEY, JSON.stringify({ email: user?.email, fullName: user?.fullName, accessRole: user?.accessRole }));
+    this.#storage.setItem(USER_KEY, JSON.stringify({ email: user?.email, fullName: user?.fullName, allowed: user?.allowed }));
     this.#enter(user);
   }
 

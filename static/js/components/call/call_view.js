@@ -2,6 +2,7 @@ import { contactLabel } from "../../format/call.js";
 import { callHref, listHref } from "../../route.js";
 import { parseQuery } from "../../search/query.js";
 import { Playback } from "../../state/playback.js";
+import { may } from "../../state/session.js";
 import { html, useApp, useAsync, useEffect, useKeys, useMemo, useObservable, useRef, useState } from "../../ui.js";
 import { CopyIcon } from "../copying.js";
 import { Erase } from "../erase.js";
@@ -12,7 +13,7 @@ import { Clamped } from "./clamped.js";
 import { History } from "./history.js";
 import { Highlight } from "./highlight.js";
 import { Player } from "./player.js";
-import { RecordingState, sourcesOf } from "./recording_states.js";
+import { RecordingState, sourcesOf, Unheard } from "./recording_states.js";
 import { Transcript } from "./transcript.js";
 
 // Whether an event says that a call was erased.
@@ -113,10 +114,11 @@ function useIsScrolled(article) {
 
 // Summary, recording and transcript. The recording and the transcript control each other.
 function CallContent({ call, isLoaded, reload, search, startS }) {
-  const { api } = useApp();
+  const { api, session } = useApp();
+  const mayListen = may(useObservable(session).user, "listen");
   const { callId } = call;
   const recording = call.recordings?.at(-1);
-  const id = recording?.recordingId ?? null;
+  const id = mayListen ? (recording?.recordingId ?? null) : null;
   const playback = useMemo(() => {
     const urlOf = {
       original: async (signal) => (await api.recording(callId, { signal })).audioUrl,
@@ -125,7 +127,7 @@ function CallContent({ call, isLoaded, reload, search, startS }) {
     return id && new Playback((source, signal) => urlOf[source](signal));
   }, [api, callId, id]);
   useEffect(() => {
-    if (isLoaded && recording) playback.setSources(sourcesOf(recording));
+    if (isLoaded && recording) playback?.setSources(sourcesOf(recording));
   }, [isLoaded, playback, recording?.contentType]);
   useEffect(() => {
     if (!playback || startS === null) return;
@@ -145,6 +147,7 @@ function CallContent({ call, isLoaded, reload, search, startS }) {
       </section>`
     }
     ${!recording && html`<${RecordingState} call=${call} reload=${reload} />`}
+    ${recording && !mayListen && html`<${Unheard} />`}
     ${playback && html`<${Player} key=${id} playback=${playback} callId=${callId} title=${user} durationS=${recording.duration} turns=${turns} />`}
     ${isUnanswered && html`<${CallBack} call=${call} />`}
     ${!isLoaded && !isUnanswered && html`<${TranscriptLoading} />`}

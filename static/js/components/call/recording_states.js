@@ -3,7 +3,8 @@
 
 import { canPlay } from "../../browser/audio_support.js";
 import { plural } from "../../format/number.js";
-import { html, useApp, useState } from "../../ui.js";
+import { may } from "../../state/session.js";
+import { html, useApp, useObservable, useState } from "../../ui.js";
 import { SaveRecording } from "./save_recording.js";
 
 /** The sources of a `Playback`: the copy first where this browser, or any, is known to be unable to play the original. */
@@ -30,6 +31,11 @@ function Card({ children }) {
   </div>`;
 }
 
+/** For who may read alone. */
+export function Unheard() {
+  return html`<${Card}><p class="muted">This call has a recording, to which your role may not listen.</p><//>`;
+}
+
 function Pending() {
   return html`<p class="player-pending muted" role="status">
     <span class="pending-bars" aria-hidden="true"><i /><i /><i /><i /><i /></span>
@@ -38,7 +44,8 @@ function Pending() {
 }
 
 function Failed({ call, reload }) {
-  const { api } = useApp();
+  const { api, session } = useApp();
+  const mayRetry = may(useObservable(session).user, "retry_recordings");
   const [isBusy, setBusy] = useState(false);
   const [error, setError] = useState(null);
   const retry = async () => {
@@ -58,7 +65,7 @@ function Failed({ call, reload }) {
       <p class="muted">${call.recordingError?.error ?? "It could not be fetched."}</p>
       ${error && html`<p class="form-error" role="alert">${error}</p>`}
     </div>
-    <button class="button" type="button" disabled=${isBusy} onClick=${retry}>${isBusy ? "Trying…" : "Try again"}</button>
+    ${mayRetry && html`<button class="button" type="button" disabled=${isBusy} onClick=${retry}>${isBusy ? "Trying…" : "Try again"}</button>`}
   </div>`;
 }
 

@@ -1,12 +1,14 @@
 import { plural } from "../../format/number.js";
 import { historyParams, serializeFilter } from "../../search/filter.js";
+import { may } from "../../state/session.js";
 import { html, useApp, useObservable } from "../../ui.js";
 import { Icon } from "../icon.js";
 import { AlertMenu } from "./alert_menu.js";
 
 /** The number of calls, and the actions that apply to all of them. */
 export function Toolbar({ filter }) {
-  const { feed } = useApp();
+  const { feed, session } = useApp();
+  const { user } = useObservable(session);
   const { total, totalIsExact } = useObservable(feed.calls);
   const { isPaused } = useObservable(feed);
   const params = historyParams(filter, Date.now());
@@ -25,7 +27,12 @@ export function Toolbar({ filter }) {
       <${Icon} name=${isPaused ? "play" : "pause"} /><span>${isPaused ? "Resume" : "Pause"}</span>
     </button>
     <${AlertMenu} key=${serializeFilter(filter)} filter=${filter} />
-    <a class="tool" href=${`/api/calls/export?${params}`} download title="Download these calls as CSV, for spreadsheets">
+    ${may(user, "export") && html`<${Export} params=${params} />`}
+  </div>`;
+}
+
+function Export({ params }) {
+  return html`<a class="tool" href=${`/api/calls/export?${params}`} download title="Download these calls as CSV, for spreadsheets">
       <${Icon} name="download" /><span>Export</span>
     </a>
     <a
@@ -36,6 +43,5 @@ export function Toolbar({ filter }) {
       aria-label="CSV for programs"
     >
       <${Icon} name="code" />
-    </a>
-  </div>`;
+    </a>`;
 }

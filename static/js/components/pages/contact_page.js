@@ -3,6 +3,7 @@ import { percent, plural } from "../../format/number.js";
 import { clock, exactTime, shortTime, spokenDuration } from "../../format/time.js";
 import { callHref, listHref } from "../../route.js";
 import { ContactCalls } from "../../state/contact_calls.js";
+import { may } from "../../state/session.js";
 import { html, useApp, useEffect, useMemo, useObservable, useRef, useState } from "../../ui.js";
 import { CallStatus } from "../call_status.js";
 import { Erase } from "../erase.js";
@@ -66,6 +67,7 @@ export function Content({ id }) {
 
 function ContactHead({ known }) {
   const { contact } = known;
+  const mayRename = may(useObservable(useApp().session).user, "rename");
   const [isEditing, setEditing] = useState(false);
   const [error, setError] = useState(null);
   const button = useRef(null);
@@ -109,9 +111,9 @@ function ContactHead({ known }) {
             <button class="button" type="button" onClick=${stop}>Cancel</button>
           </form>`
         : html`<h2 class="page-title" dir="auto">${contact.name}</h2>
-            <button class="tool" type="button" ref=${button} onClick=${() => setEditing(true)}>
+            ${mayRename && html`<button class="tool" type="button" ref=${button} onClick=${() => setEditing(true)}>
               <${Icon} name="pencil" /><span>Rename</span>
-            </button>
+            </button>`}
             <${Erase}
               what="contact"
               consequences="The contact goes with all its calls, their recordings, transcripts and messages, here and on every dashboard."

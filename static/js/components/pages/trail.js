@@ -16,7 +16,7 @@ export function Trail({ notes, lines, body }) {
   }, [notes, lines]);
   useEffect(() => mark(body.current, ranges[at] ?? null), [at, ranges]);
   // A place that has been gone to stays marked. Scrolling there moves rows below the pointer, which is no pointing.
-  const leave = (focused) => body.current.contains(focused) || setAt(null);
+  const leave = (focused) => body.current?.contains(focused) || setAt(null); // gone: the page was left
   const point = ({ movementX, movementY }, index) => (movementX || movementY) && setAt(index);
   const go = (range) => {
     const line = linesOf(body.current)[range[0]];
