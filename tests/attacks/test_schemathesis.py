@@ -60,6 +60,7 @@ SCHEMA = schemathesis.openapi.from_dict(
                 *map(accepted_by_more_than_the_schema, ("patch_organization", "post_users_invite", "post_auth_password")),
                 *map(accepted_by_more_than_the_schema, ("post_auth_join", "post_auth_link")),
                 accepted_by_more_than_the_schema("get_calls_history"),
+                *map(accepted_by_more_than_the_schema, ("post_erase", "get_audit")),
                 accepted_by_more_than_the_schema("get_calls_activity"),
                 # That a WebSocket is wanted is judged before what it is to begin after.
                 {
