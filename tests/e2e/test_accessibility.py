@@ -76,8 +76,8 @@ async def _views(agent: Agent, tenant: Tenant) -> list[str]:
     odd = (await tenant.post_call(missed(fromNumber="anonymous"))).body
     await look("withheld", at=f"/#/calls/{odd['callId']}", sign=".facts")
     delivery = await _refused(tenant)
-    await look("deliveries", at="/#/deliveries", sign=".delivery")
     await look("audit", at="/#/audit", sign="[data-audit-id]")
+    await look("deliveries", at="/#/deliveries", sign=".delivery")
     await page.get_by_role("button", name="Replay…").click()
     await expect(page.get_by_role("heading", name="1 delivery matches. Replay?")).to_be_visible()
     wrong.extend(f"replay: {one}" for one in await _violations(page))
