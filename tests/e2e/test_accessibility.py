@@ -72,6 +72,7 @@ async def _views(agent: Agent, tenant: Tenant) -> list[str]:
     await look("nothing found", at="/#/calls?search=zzzz", sign=".empty")
     await look("contact", at=f"/#/contacts/{posted['contactId']}", sign=".contact-call")
     await look("analytics", at="/#/analytics", sign=".tile")
+    await look("analytics of a month", at="/#/analytics?date=month", sign=".chart-plot")
     await look("developer", at="/#/developer", sign=".snippet")
     odd = (await tenant.post_call(missed(fromNumber="anonymous"))).body
     await look("withheld", at=f"/#/calls/{odd['callId']}", sign=".facts")
@@ -155,6 +156,7 @@ async def test_no_view_is_wider_than_a_small_phone(service: Service, new_agent: 
         f"#/calls/{posted['callId']}": ".turn",
         f"#/contacts/{posted['contactId']}": ".contact-call",
         "#/analytics": ".tile",
+        "#/analytics?startDate=2026-01-01&endDate=2026-12-31": ".tile",
         "#/developer": ".snippet",
         f"#/calls/{sip['callId']}": ".facts",
         "#/deliveries": ".delivery",

@@ -167,7 +167,7 @@ function Call({ call }) {
       <${CallStatus} status=${status} />
       ${hasRecording(call) && html` <${Icon} name="recording" /><span class="visually-hidden">Recorded</span>`}
     </td>
-    <td role="cell" class="contact-duration">${duration > 0 && html`<span title=${spokenDuration(duration)}>${clock(duration)}</span>`}</td>
+    <td role="cell">${duration > 0 && html`<span title=${spokenDuration(duration)}>${clock(duration)}</span>`}</td>
     <td role="cell" class="contact-agent"><bdi>${agentName}</bdi></td>
     <td role="cell" class="contact-summary" dir="auto">${summary}</td>
   </tr>`;
