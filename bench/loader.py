@@ -15,17 +15,19 @@ from pymongo import WriteConcern
 
 from bench.payloads import ID_BYTES, templates
 from tether_rt.domain.call import CompletedCall, Recording, completed_call
+from tether_rt.domain.events import CallIds
 from tether_rt.domain.source import Source
 from tether_rt.mongo import client as store
 from tether_rt.mongo.batch_plan import Entry, Plan
-from tether_rt.mongo.calls import call_elements
+from tether_rt.mongo.calls import call_document, call_elements
 from tether_rt.mongo.indexes import create_indexes
+from tether_rt.mongo.search_index import INDEX_VERSION, making_entry, texts_of
 from tether_rt.mongo.wire.op_msg import encoded
 from tether_rt.runtime.cooperative import run_to_completion
 
 _BATCH: Final = 128
 _KINDS: Final = 2_000
-_LARGE: Final = ("calls", "messages", "feed")
+_LARGE: Final = ("calls", "messages", "feed", "search")
 
 
 def fill(mongodb_uri: str, database: str, source: Source, count: int) -> None:
@@ -36,6 +38,9 @@ def fill(mongodb_uri: str, database: str, source: Source, count: int) -> None:
             db[name].drop_indexes()  # building them afterwards is many times faster
         number = _Filling(db, source).add(count)
         db["counters"].update_one({"_id": source.organization_id}, {"$set": {"seq": number, "calls": count}}, upsert=True)
+        # With its search index: a server would begin by building it.
+        position = {"_id": source.organization_id, "seq": number, "version": INDEX_VERSION}
+        db["search_positions"].replace_one({"_id": source.organization_id}, position, upsert=True)
     asyncio.run(_index(mongodb_uri, database))
 
 
@@ -72,8 +77,24 @@ class _Filling:
                 continue
             documents = [bson.decode(encoded(one, store.CODEC), codec_options=store.CODEC) for one in command.documents]
             self._db[collection].insert_many(documents, ordered=False)
+            if collection == "calls":
+                self._db["search"].insert_many([_search_entry(call) for call in documents], ordered=False)
             if collection == "contacts":
                 self._contacts += documents
+
+
+def _search_entry(call: dict[str, Any]) -> dict[str, Any]:
+    spoken = [turn["message"] for turn in call["transcription"]]
+    texts = texts_of({**call, "spoken": spoken}, call["contactName"], call["providerMetadata"]["metadata"])
+    return dict(run_to_completion(making_entry(call, texts)))
+
+
+def entry_source(call: CompletedCall, call_id: str, contact_name: str) -> dict[str, Any]:
+    """Return the document of a call, with what was said, as the search index reads it."""
+    ids = CallIds(call_id, "c" * 24, "d" * 24)
+    document = call_document(call_elements(call, None), ids, contact_name, datetime.now(UTC))
+    decoded = bson.decode(encoded(document, store.CODEC), codec_options=store.CODEC)
+    return {**decoded, "spoken": [turn["message"] for turn in decoded["transcription"]]}
 
 
 def _bodies() -> list[dict[str, Any]]:

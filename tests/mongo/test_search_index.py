@@ -221,6 +221,21 @@ async def test_a_search_says_what_it_did_not_look_at(database: store.Database, w
     assert total > 5
 
 
+async def test_a_rare_word_beside_a_frequent_one_reads_few_entries(database: store.Database, writer: BatchWriter) -> None:
+    whose = caller()
+    for number in range(5):
+        await writer.write([entry(whose, summary=f"battery {'zirconium' if number == at == 3 else ''}") for at in range(128)])
+    await index_all(database)
+    (rare,) = await found(database, whose, "battery zirconium")
+    for search in ("zirconium battery", "battery zirco", "zirconium bat", '"battery zirconium"', "battery zirconium -parcel"):
+        await database["system.profile"].drop()
+        await database.command("profile", 2)
+        assert await found(database, whose, search) == [rare], search
+        await database.command("profile", 0)
+        seen = await database["system.profile"].find({"ns": f"{database.name}.search"}).to_list(None)
+        assert max(one.get("docsExamined", 0) for one in seen) <= 1, search
+
+
 async def test_an_index_is_fed_by_one_process_at_a_time(database: store.Database, writer: BatchWriter) -> None:
     one, other = SearchFeeder(database), SearchFeeder(database)
     await one.step()

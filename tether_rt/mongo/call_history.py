@@ -114,7 +114,7 @@ class CallHistory:
         # The counter is read before the calls: all that was committed up to its number will be among them.
         counter = await self._counters.find_one({"_id": organization_id}, {"seq": 1, "calls": 1})
         query = call_filter.query(organization_id)
-        older = None
+        older = anchor = None
         if before is not None:
             anchor = await self._calls.find_one({"_id": before, "organizationId": organization_id}, {"startTime": 1})
             if anchor is None:
@@ -122,8 +122,9 @@ class CallHistory:
             older = _older_than(anchor)
         seq = counter["seq"] if counter else 0
         if call_filter.is_search:
+            place = (anchor["startTime"], anchor["_id"]) if anchor is not None else None
             found = await self._search.page(
-                query, call_filter.search or "", limit=limit, offset=offset, older_than=older, most_counted=MOST_COUNTED
+                query, call_filter.search or "", limit=limit, offset=offset, older_than=place, most_counted=MOST_COUNTED
             )
             return Page(await self._listed(found.call_ids), found.total, found.is_exact, seq, found.shortfalls)
         listed = {"$and": [query, older]} if older is not None else query

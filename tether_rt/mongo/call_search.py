@@ -6,14 +6,19 @@ them are read, newest first, up to a limit.
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Generator, Iterable
+from contextlib import suppress
 from datetime import datetime
 from typing import Final, NamedTuple
+
+from pymongo.errors import ExecutionTimeout
 
 from tether_rt.domain.search_notices import Shortfall
 from tether_rt.domain.search_query import CallMatch, CallTexts, SearchQuery, parse_search
 from tether_rt.mongo.client import Database, Document
-from tether_rt.mongo.search_condition import both, condition, is_exact
+from tether_rt.mongo.search_condition import both, compared_terms, condition, is_exact, rare_condition, term_condition
 from tether_rt.mongo.search_index import SearchedCalls, SearchIndex
 from tether_rt.runtime.cooperative import run_cooperatively
 
@@ -21,8 +26,16 @@ MOST_READ: Final = 1_000
 """Calls of one search that are read because their terms do not decide."""
 _READ_TO_COUNT: Final = 200
 """Of those, once the page is full: so the total is known of what few calls have."""
+_READ_S: Final = 1.5
 _READ_AT_ONCE: Final = 32
 _CHECKED_AT_ONCE: Final = 1_000
+_MOST_RARE: Final = 5_000
+"""A term that fewer entries have is looked up alone, and these are read; otherwise entries are walked in a list's order."""
+_SEARCH_MS: Final = 1_500
+"""Only for words that many calls have, but hardly any together, does MongoDB take so long."""
+_COUNT_MS: Final = 1_000
+_MOST_WALKED: Final = 10_000
+"""Entries that are looked at then, the newest."""
 _NEWEST_FIRST: Final = [("startTime", -1), ("_id", -1)]
 _ORDER: Final = {"startTime": 1}
 
@@ -49,9 +62,9 @@ class CallSearch:
         self._searched = SearchedCalls(database)
 
     async def page(
-        self, filtered: Document, search: str, *, limit: int, offset: int, older_than: Document | None, most_counted: int
+        self, filtered: Document, search: str, *, limit: int, offset: int, older_than: Place | None, most_counted: int
     ) -> FoundCalls:
-        """Return the calls from `offset` on; `filtered` is `CallFilter.query`, `older_than` a condition for where to begin.
+        """Return the calls from `offset` on; `filtered` is `CallFilter.query`, `older_than` where to begin.
 
         They are counted up to `most_counted`, without `older_than`.
         """
@@ -60,17 +73,44 @@ class CallSearch:
             return FoundCalls([], 0, True, [])
         new, wanted, shortfalls = await self._prepared(filtered, query)
         waiting = await self._placed(new, filtered, older_than)
+        rare = await self._rare(filtered["organizationId"], query)
+        places = await self._rare_places(rare, wanted) if rare is not None else None
         if not is_exact(query):
-            return await self._read_page(wanted, query, new, waiting, older_than, offset + limit, offset, shortfalls)
-        cursor = self._entries.find(both(wanted, older_than), _ORDER).sort(_NEWEST_FIRST)
+            candidates = self._merged(wanted, waiting, older_than, places)
+            return await self._read_page(candidates, query, new, offset + limit, offset, older_than is None, shortfalls)
+        if places is not None:
+            total = len(places) + len(waiting if older_than is None else await self._placed(new, filtered, None))
+            listed = sorted([*_older(places, older_than), *waiting], reverse=True)[offset : offset + limit]
+            return FoundCalls([call_id for _, call_id in listed], min(total, most_counted), total <= most_counted, shortfalls)
         # Of the entries that follow, some may stand before those that wait.
-        cursor = cursor.limit(offset + limit) if waiting else cursor.skip(offset).limit(limit)
-        found = [(one["startTime"], one["_id"]) for one in await cursor.to_list(None)]
-        if waiting:
-            found = sorted([*found, *waiting], reverse=True)[offset : offset + limit]
-        counted = await self._entries.count_documents(wanted, limit=most_counted + 1)
+        skip, most = (0, offset + limit) if waiting else (offset, limit)
+        entries, is_all = await self._walked(filtered, wanted, older_than, skip, most)
+        counted, is_counted = skip + len(entries), False
+        if is_all:
+            with suppress(ExecutionTimeout):
+                counted = await self._entries.count_documents(wanted, limit=most_counted + 1, maxTimeMS=_COUNT_MS)
+                is_counted = True
+        elif len(entries) < most:
+            shortfalls.append("partly_read")
+        found = sorted([*entries, *waiting], reverse=True)[offset : offset + limit] if waiting else entries
         counted += len(waiting) if older_than is None else len(await self._placed(new, filtered, None))
-        return FoundCalls([call_id for _, call_id in found], min(counted, most_counted), counted <= most_counted, shortfalls)
+        is_counted = is_counted and counted <= most_counted
+        return FoundCalls([call_id for _, call_id in found], min(counted, most_counted), is_counted, shortfalls)
+
+    async def _walked(
+        self, filtered: Document, wanted: Document, older_than: Place | None, skip: int, most: int
+    ) -> tuple[list[Place], bool]:
+        """Return entries that match, newest first, and whether all were looked at, and not just the newest `_MOST_WALKED`."""
+        older = _behind(older_than)
+        try:
+            cursor = self._entries.find(both(wanted, older), _ORDER).sort(_NEWEST_FIRST).skip(skip).limit(most)
+            entries, is_all = await cursor.max_time_ms(_SEARCH_MS).to_list(None), True
+        except ExecutionTimeout:
+            walked: list[Document] = [{"$match": both(filtered, older)}, {"$sort": dict(_NEWEST_FIRST)}]
+            matched: list[Document] = [{"$match": wanted}, {"$skip": skip}, {"$limit": most}, {"$project": _ORDER}]
+            pipeline = [*walked, {"$limit": _MOST_WALKED}, *matched]
+            entries, is_all = await self._entries.aggregate(pipeline, maxTimeMS=_SEARCH_MS).to_list(None), False
+        return [(one["startTime"], one["_id"]) for one in entries], is_all
 
     async def every(self, filtered: Document, search: str, batch: int) -> AsyncIterator[list[str]]:
         """Yield the ids of all calls that a search finds, newest first, in batches; where calls must be read, all are."""
@@ -80,7 +120,9 @@ class CallSearch:
         new, wanted, _ = await self._prepared(filtered, query)
         waiting = await self._placed(new, filtered, None)
         ids: list[str] = []
-        async for place in self._merged(wanted, waiting, None):
+        rare = await self._rare(filtered["organizationId"], query)
+        places = await self._rare_places(rare, wanted) if rare is not None else None
+        async for place in self._merged(wanted, waiting, None, places):
             ids.append(place[1])
             if len(ids) == batch:
                 yield await self._those_that_match(query, ids, new)
@@ -100,16 +142,38 @@ class CallSearch:
         shortfalls: list[Shortfall] = ["index_building"] if is_building else []
         return new, both({**filtered, **others}, condition(query)), shortfalls
 
-    async def _placed(self, call_ids: list[str], filtered: Document, older_than: Document | None) -> list[Place]:
+    async def _rare(self, organization_id: str, query: SearchQuery) -> Document | None:
+        """Return a condition for few entries, among which are all that match; None if only frequent terms are asked for."""
+        terms = compared_terms(query)
+        own = {"organizationId": organization_id}
+        counted = [self._entries.count_documents({**own, **term_condition(term)}, limit=_MOST_RARE) for term in terms]
+        counts = dict(zip(terms, await asyncio.gather(*counted), strict=True))
+        rare = rare_condition(query, counts, _MOST_RARE)
+        return both(own, rare) if rare is not None else None
+
+    async def _rare_places(self, rare: Document, wanted: Document) -> list[Place]:
+        """Return the entries that match, of those that a `_rare` condition finds, newest first."""
+        # The limit is never met: it keeps MongoDB from making one condition of the two.
+        pipeline: list[Document] = [{"$match": rare}, {"$limit": 1 << 20}, {"$match": wanted}, {"$project": _ORDER}]
+        found = await self._entries.aggregate(pipeline).to_list(None)
+        return sorted(((one["startTime"], one["_id"]) for one in found), reverse=True)
+
+    async def _placed(self, call_ids: list[str], filtered: Document, older_than: Place | None) -> list[Place]:
         if not call_ids:
             return []
-        query = both({**filtered, "_id": {"$in": call_ids}}, older_than)
+        query = both({**filtered, "_id": {"$in": call_ids}}, _behind(older_than))
         return [(one["startTime"], one["_id"]) for one in await self._calls.find(query, _ORDER).to_list(None)]
 
-    async def _merged(self, wanted: Document, waiting: Iterable[Place], older_than: Document | None) -> AsyncIterator[Place]:
-        """Yield entries and waiting calls in the order of a list."""
+    async def _merged(
+        self, wanted: Document, waiting: Iterable[Place], older_than: Place | None, places: list[Place] | None
+    ) -> AsyncIterator[Place]:
+        """Yield entries, those of `places` if these are known, and waiting calls in the order of a list."""
         left = sorted(waiting)
-        async for entry in self._entries.find(both(wanted, older_than), _ORDER).sort(_NEWEST_FIRST):
+        if places is not None:
+            for place in sorted([*_older(places, older_than), *left], reverse=True):
+                yield place
+            return
+        async for entry in self._entries.find(both(wanted, _behind(older_than)), _ORDER).sort(_NEWEST_FIRST):
             place = (entry["startTime"], entry["_id"])
             while left and left[-1] > place:
                 yield left.pop()
@@ -119,31 +183,33 @@ class CallSearch:
 
     async def _read_page(
         self,
-        wanted: Document,
+        candidates: AsyncIterator[Place],
         query: SearchQuery,
         new: list[str],
-        waiting: list[Place],
-        older_than: Document | None,
         most: int,
         offset: int,
+        is_whole: bool,
         shortfalls: list[Shortfall],
     ) -> FoundCalls:
+        """Return the calls that match, of candidates that must be read; `is_whole` says that the list has no others."""
+        until_s = time.monotonic() + _READ_S
         found: list[str] = []
         ids: list[str] = []
         looked_at = 0
         is_all = True
-        async for place in self._merged(wanted, waiting, older_than):
-            if looked_at == MOST_READ or (looked_at >= _READ_TO_COUNT and len(found) > most):
+        async for _, call_id in candidates:
+            is_late = looked_at == MOST_READ or time.monotonic() > until_s
+            if is_late or (looked_at >= _READ_TO_COUNT and len(found) > most):
                 is_all = False
                 shortfalls += ["partly_read"] if len(found) <= most else []
                 break
             looked_at += 1
-            ids.append(place[1])
+            ids.append(call_id)
             if len(ids) == _READ_AT_ONCE:
                 found += await self._those_that_match(query, ids, new)
                 ids = []
         found += await self._those_that_match(query, ids, new)
-        return FoundCalls(found[offset:most], len(found), is_all and older_than is None, shortfalls)
+        return FoundCalls(found[offset:most], len(found), is_all and is_whole, shortfalls)
 
     async def _those_that_match(self, query: SearchQuery, call_ids: list[str], known: list[str]) -> list[str]:
         """Return the ids of calls that match, in their order; `known` are those of which that is known."""
@@ -172,3 +238,15 @@ def _is_match(query: SearchQuery, texts: CallTexts) -> Generator[None, None, boo
         match.read(text)
         yield
     return match.is_match
+
+
+def _older(places: list[Place], than: Place | None) -> list[Place]:
+    return places if than is None else [place for place in places if place < than]
+
+
+def _behind(place: Place | None) -> Document | None:
+    """Return the condition for what stands behind a place in a list."""
+    if place is None:
+        return None
+    start, call_id = place
+    return {"startTime": {"$lte": start}, "$or": [{"startTime": {"$lt": start}}, {"startTime": start, "_id": {"$lt": call_id}}]}

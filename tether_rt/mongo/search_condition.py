@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from bson import Regex
 
@@ -15,29 +16,66 @@ from tether_rt.mongo.client import Document
 
 def condition(query: SearchQuery) -> Document:
     """Return the condition for the entries that match, or of which some match where calls must be read (`is_exact`)."""
-    required = [_required(one) for one in query.required]
-    excluded = [_required(one) for one in query.excluded if _decided_by_terms(one)]
-    readings = [_all_of(reading) for reading in query.readings]
-    conditions = [*required, _any_of(readings)] if readings else required
-    found = both(*conditions)
-    if excluded:
+    found = both(
+        _any_of([_all_of(terms) for terms in _alternatives(query)]),
+        *(_required(one) for one in query.required if not _is_plain(one)),
+    )
+    if excluded := [_required(one) for one in query.excluded if _decided_by_terms(one)]:
         found = {"$and": [found, {"$nor": excluded}]}
     if query.pasted_id is not None:
         found = _any_of([found, *_with_id(query.pasted_id)])
     return found
 
 
+def compared_terms(query: SearchQuery) -> list[Term]:
+    """Return the terms of which `rare_condition` needs to know how frequent they are."""
+    return list(dict.fromkeys(term for terms in _alternatives(query) for term in terms))
+
+
+def rare_condition(query: SearchQuery, counts: Mapping[Term, int], most: int) -> Document | None:
+    """Return a condition that holds for all entries that match, and that MongoDB looks up in its index; None if there is none.
+
+    It asks for the rarest of several terms alone, of which fewer than `most` entries have it by `counts`. MongoDB itself takes
+    whole words before beginnings of words, and the first before the second, however many entries have them.
+    """
+    rarest = [min(terms, key=lambda term: counts[term], default=None) for terms in _alternatives(query)]
+    if any(term is None or counts[term] >= most for term in rarest):
+        return None
+    looked_up = [term_condition(term) for term in dict.fromkeys(rarest) if term is not None]
+    return _any_of([*looked_up, *(_with_id(query.pasted_id) if query.pasted_id is not None else ())])
+
+
+def term_condition(term: Term) -> Document:
+    """Return the condition that a term matches."""
+    return {"terms": _asked(term)}
+
+
+def _alternatives(query: SearchQuery) -> list[list[Term]]:
+    """Return lists of terms: an entry that matches has all of one list."""
+    plain = [term for one in query.required if _is_plain(one) for term in _terms_of(one)]
+    return [list(dict.fromkeys([*reading, *plain])) for reading in query.readings or ((),)]
+
+
+def _is_plain(condition: Phrase | Field) -> bool:
+    """Say if a condition is a list of terms."""
+    return isinstance(condition, Phrase) or condition.name == AGENT
+
+
 def _required(condition: Phrase | Field) -> Document:
-    if isinstance(condition, Phrase):
-        return _all_of(condition.terms)
-    if condition.name == ID:
+    if isinstance(condition, Field) and condition.name == ID:
         return _any_of(_with_id(condition.raw))
-    value = condition.value
-    terms: list[Term] = [field_term(condition.name, word) for word in value.words]
-    if value.is_open:
+    as_terms = _all_of(_terms_of(condition))
+    said = condition.said if isinstance(condition, Field) else None
+    return as_terms if said is None else _any_of([as_terms, _all_of(said.terms)])
+
+
+def _terms_of(condition: Phrase | Field) -> list[Term]:
+    if isinstance(condition, Phrase):
+        return list(condition.terms)
+    terms: list[Term] = [field_term(condition.name, word) for word in condition.value.words]
+    if condition.value.is_open:
         terms[-1] = re.compile("^" + re.escape(str(terms[-1])))
-    as_field = _all_of(terms)
-    return as_field if condition.said is None else _any_of([as_field, _all_of(condition.said.terms)])
+    return terms
 
 
 def is_exact(query: SearchQuery) -> bool:
@@ -63,9 +101,13 @@ def _with_id(whole: str) -> list[Document]:
 
 
 def _all_of(terms: Iterable[Term]) -> Document:
-    """Return the condition that all terms match, without the patterns' flags: with one, MongoDB reads the whole index."""
-    asked = [Regex(term.pattern) if isinstance(term, re.Pattern) else term for term in terms]
+    asked = [_asked(term) for term in terms]
     return {"terms": {"$all": asked}} if asked else {}
+
+
+def _asked(term: Term) -> Any:
+    """Return a term without a pattern's flags: with one, MongoDB reads the whole index."""
+    return Regex(term.pattern) if isinstance(term, re.Pattern) else term
 
 
 def _any_of(conditions: list[Document]) -> Document:
