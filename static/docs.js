@@ -1,18 +1,31 @@
 // The page at /docs. Swagger UI shows openapi.json; the WebSocket, which it does not support, is rendered from asyncapi.json.
 
+import "./guide.js";
+import { theme } from "./js/browser/theme.js";
+
 /* global SwaggerUIBundle */
+
+// Swagger UI's own colours follow this class; docs.css has those that we replace.
+const applyTheme = () => document.documentElement.classList.toggle("dark-mode", theme.isDark);
+theme.subscribe(applyTheme);
+applyTheme();
 
 // Modules run after the deferred scripts before them, so the bundle is loaded.
 SwaggerUIBundle({
   url: "/openapi.json",
-  dom_id: "#http",
-  deepLinking: true,
+  dom_id: "#operations",
   displayRequestDuration: true,
   defaultModelsExpandDepth: 0,
   persistAuthorization: false,
   // Otherwise a page that is not on localhost sends its address to a validator on the internet.
   validatorUrl: null,
 });
+
+// Swagger UI leaves lists of choices without a name, and long examples out of the keyboard's reach.
+new MutationObserver(() => {
+  for (const select of document.querySelectorAll("#operations select:not([aria-label])")) select.setAttribute("aria-label", "Example");
+  for (const example of document.querySelectorAll("#operations pre:not([tabindex])")) example.setAttribute("tabindex", "0");
+}).observe(document.getElementById("operations"), { childList: true, subtree: true });
 
 function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
@@ -102,7 +115,7 @@ function feed(spec) {
   ];
 }
 
-const section = document.getElementById("websocket");
+const section = document.querySelector(".feed");
 try {
   const response = await fetch("/asyncapi.json");
   if (!response.ok) throw new Error(`the server responded with status ${response.status}`);

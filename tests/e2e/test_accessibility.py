@@ -47,7 +47,9 @@ async def _views(agent: Agent, tenant: Tenant) -> list[str]:
     """Visit every view with data in it; return the violations of each."""
     page = agent.page
     posted = (await tenant.post_call(sample("appointment"))).body
-    await tenant.post_call(missed(status="busy"))
+    busy = missed(status="busy")
+    unanswered = (await tenant.post_call(busy)).body
+    await tenant.post_call(missed(fromNumber=busy["fromNumber"]))
     await agent.open()
     await expect(page.get_by_label("Email")).to_be_focused()
     wrong = [f"sign-in: {one}" for one in await _violations(page)]
@@ -65,10 +67,15 @@ async def _views(agent: Agent, tenant: Tenant) -> list[str]:
     await agent.filter("Status", "Busy")
     wrong.extend(f"filters: {one}" for one in await _violations(page))
     await page.keyboard.press("Escape")
+    await agent.open_account_menu()
+    wrong.extend(f"account: {one}" for one in await _violations(page))
+    await page.keyboard.press("Escape")
     await page.keyboard.press("?")
     wrong.extend(f"shortcuts: {one}" for one in await _violations(page))
     await page.keyboard.press("Escape")
     await look("call", at=f"/#/calls/{posted['callId']}?search=travelling", sign=".turn mark")
+    await expect(page.locator(".fact-strip")).to_be_visible()
+    await look("no answer", at=f"/#/calls/{unanswered['callId']}", sign=".other-calls")
     await look("nothing found", at="/#/calls?search=zzzz", sign=".empty")
     await look("contact", at=f"/#/contacts/{posted['contactId']}", sign=".contact-call")
     await look("analytics", at="/#/analytics", sign=".tile")
@@ -114,6 +121,10 @@ async def _views(agent: Agent, tenant: Tenant) -> list[str]:
     await look("settings", at="/#/settings", sign=".account-form")
     await look("password", at="/#/password", sign=".account-form")
     await look("guide", at="/docs/vendor", sign="h1")
+    await look("docs", at="/docs", sign=".opblock")
+    await page.locator("#operations-Calls-post_calls_validate .opblock-summary-control").click()
+    await expect(page.get_by_role("heading", name="Responses")).to_be_visible()
+    wrong.extend(f"an operation: {one}" for one in await _violations(page))
     await look("join", at=path, sign="form")
     return wrong
 
@@ -170,6 +181,7 @@ async def test_no_view_is_wider_than_a_small_phone(service: Service, new_agent: 
         "#/settings": ".account-form",
         "#/password": ".account-form",
         "docs/vendor": "h1",
+        "docs": ".opblock",
     }
     for path, sign in views.items():
         await agent.open(f"/{path}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from playwright.async_api import Page, expect
 
 from tests.e2e.conftest import NewAgent, on_disk
-from tests.support.service import Service, Tenant, missed
+from tests.support.service import PASSWORD, Service, Tenant, missed
 
 pytestmark = on_disk
 
@@ -76,3 +76,43 @@ async def test_the_theme_is_chosen_kept_and_told_to_other_windows(
     await agent.page.wait_for_function("(light) => getComputedStyle(document.body).backgroundColor === light", arg=LIGHT)
     await agent.page.emulate_media(color_scheme="dark")
     await agent.page.wait_for_function("(dark) => getComputedStyle(document.body).backgroundColor === dark", arg=DARK)
+
+
+async def test_the_sign_in_page_shows_the_password_and_says_who_helps(
+    service: Service, tenant: Tenant, new_agent: NewAgent
+) -> None:
+    agent = await new_agent(service.base_url)
+    await agent.open()
+    page = agent.page
+    await expect(page.get_by_text("An admin of your organization can send you a link.")).to_be_visible()
+    password = page.get_by_label("Password")
+    await password.fill("not the password")
+    await page.get_by_role("button", name="Show").click()
+    await expect(password).to_have_attribute("type", "text")
+    await page.get_by_role("button", name="Hide").click()
+    await expect(password).to_have_attribute("type", "password")
+    await expect(password).to_have_value("not the password")
+    await agent.sign_in(tenant)
+    await agent.live()
+
+
+async def test_the_email_is_kept_when_a_session_ends_and_not_when_its_user_signs_out(
+    service: Service, tenant: Tenant, new_agent: NewAgent
+) -> None:
+    agent = await new_agent(service.base_url)
+    await agent.open()
+    await agent.sign_in(tenant)
+    await agent.live()
+    await agent.page.context.clear_cookies()
+    for _ in range(2):
+        await agent.page.reload()
+        await expect(agent.page.get_by_label("Email")).to_have_value(tenant.email)
+        await expect(agent.page.get_by_label("Password")).to_be_focused()
+    await agent.page.get_by_label("Password").fill(PASSWORD)
+    await agent.page.keyboard.press("Enter")
+    await agent.live()
+    await agent.sign_out()
+    await expect(agent.page.get_by_label("Email")).to_have_value("")
+    await agent.page.reload()
+    await expect(agent.page.get_by_label("Email")).to_have_value("")
+    await expect(agent.page.get_by_label("Email")).to_be_focused()

@@ -51,7 +51,8 @@ test("a session that has ended is reported", async () => {
   await session.check();
   assert.equal(session.phase, "signed-out");
   assert.match(session.message, /has ended/);
-  assert.equal(items.size, 0);
+  assert.deepEqual([...items.keys()], ["tether.email"]);
+  assert.equal(session.lastEmail, ROBIN.email);
 });
 
 test("an unreachable server signs nobody out", async () => {

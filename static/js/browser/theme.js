@@ -4,6 +4,7 @@
 import { Observable } from "../observable.js";
 
 const KEY = "tether.theme";
+const DARK = "(prefers-color-scheme: dark)";
 export const THEMES = ["system", "light", "dark"];
 
 class Theme extends Observable {
@@ -13,8 +14,12 @@ class Theme extends Observable {
   constructor() {
     super();
     this.#apply();
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.changed());
+    matchMedia(DARK).addEventListener("change", () => this.changed());
     addEventListener("storage", ({ key }) => key === KEY && this.#set(remembered())); // chosen in another window
+  }
+
+  get isDark() {
+    return this.chosen === "dark" || (this.chosen === "system" && matchMedia(DARK).matches);
   }
 
   choose(theme) {

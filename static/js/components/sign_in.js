@@ -7,7 +7,7 @@ export function SignIn({ session }) {
   const email = useRef(null);
   const password = useRef(null);
 
-  useEffect(() => email.current.focus(), []);
+  useEffect(() => (session.lastEmail ? password : email).current.focus(), []);
 
   async function submit(event) {
     event.preventDefault();
@@ -28,13 +28,14 @@ export function SignIn({ session }) {
       <p class="muted">${session.message ?? "Sign in to see your calls in real time."}</p>
       <label class="field">
         <span>Email</span>
-        <input ref=${email} type="email" name="email" autocomplete="username" required />
+        <input ref=${email} type="email" name="email" autocomplete="username" value=${session.lastEmail} required />
       </label>
       <${PasswordField} id="password" label="Password" name="password" autocomplete="current-password" inputRef=${password} />
       <p class="form-error" role="alert">${error}</p>
       <button class="button button-main" type="submit" aria-disabled=${isBusy ? "true" : null} disabled=${isBusy}>
         ${isBusy ? "Signing in…" : "Sign in"}
       </button>
+      <p class="muted small">Forgot your password? An admin of your organization can send you a link.</p>
     </form>
   </main>`;
 }

@@ -4,6 +4,7 @@ import { ApiError } from "../api.js";
 import { Observable } from "../observable.js";
 
 const USER_KEY = "tether.user"; // name, email address and permissions, so that the next visit can show them at once
+const EMAIL_KEY = "tether.email"; // of a user whose session has ended, for the sign-in form
 const RETRY_MS = 3_000;
 
 /** Says whether a user may do something, by the server's name of the permission. */
@@ -24,6 +25,8 @@ export class Session extends Observable {
   user = null;
   /** Why the sign-in form is shown, if the user did not sign out. */
   message = null;
+  /** The email address of the user whose session ended here; not of one who signed out. */
+  lastEmail;
 
   #api;
   #storage;
@@ -32,6 +35,7 @@ export class Session extends Observable {
     super();
     this.#api = api;
     this.#storage = storage;
+    this.lastEmail = storage.getItem(EMAIL_KEY);
   }
 
   /**
@@ -57,6 +61,7 @@ export class Session extends Observable {
   /** @throws {ApiError} whose message is shown under the form */
   async signIn(email, password) {
     const user = await this.#api.signIn(email, password);
+    this.#rememberEmail(null);
     this.#storage.setItem(USER_KEY, JSON.stringify({ email: user?.email, fullName: user?.fullName, allowed: user?.allowed }));
     this.#enter(user);
   }
@@ -75,7 +80,14 @@ export class Session extends Observable {
   /** The server has rejected the session: it expired, was revoked, or was ended in another window. */
   expire() {
     this.#storage.removeItem(USER_KEY);
+    if (this.user?.email) this.#rememberEmail(this.user.email);
     if (this.phase === "signed-in") this.#leave("Your session has ended. Sign in again to pick up where you left off.");
+  }
+
+  #rememberEmail(email) {
+    this.lastEmail = email;
+    if (email) this.#storage.setItem(EMAIL_KEY, email);
+    else this.#storage.removeItem(EMAIL_KEY);
   }
 
   #enter(user) {
