@@ -54,7 +54,8 @@ test("a link may name instants, and an hour of each day in a zone", () => {
   assert.deepEqual([params.get("hour"), params.get("timeZone")], ["10", "Europe/Berlin"]);
   assert.equal(matchFilter(filter, row({ startTime: "2026-05-15T08:30:00.000Z" }), NOW), "match");
   assert.equal(matchFilter(filter, row({ startTime: "2026-05-15T09:00:00.000Z" }), NOW), "no-match");
-  const hour = read("hour=10&zone=Europe/Berlin");
+  assert.equal(updateFilter(filter, { from: "" }).hour, undefined, "an hour needs days");
+  const hour = read("from=2026-01-01T00:00Z&to=2026-02-01T00:00Z&hour=10&zone=Europe/Berlin");
   assert.equal(matchFilter(hour, row({ startTime: "2026-01-15T09:59:59.000Z" }), NOW), "match");
   assert.equal(matchFilter(hour, row({ startTime: "2026-01-15T08:59:59.000Z" }), NOW), "no-match");
   const parts = filterParts(filter, NOW);

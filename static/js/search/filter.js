@@ -61,13 +61,18 @@ const FIELDS = {
 const DAYS = ["date", "startDate", "endDate"];
 const INSTANTS = ["from", "to", "hour", "zone"]; // set by links alone
 
+const hasBothEnds = ({ date, startDate, endDate, from, to }) => Boolean(date || (startDate && endDate && !from && !to) || (from && to));
+
 /** @param {URLSearchParams} params of an address; unknown names and invalid values are ignored. */
 export function parseFilter(params) {
   const valid = Object.entries(FIELDS).flatMap(([name, isValid]) => {
     const value = params.get(name);
     return value !== null && isValid(value) ? [[name, value]] : [];
   });
-  return valid.length === 0 ? NO_FILTER : Object.freeze(Object.fromEntries(valid));
+  const filter = Object.fromEntries(valid);
+  // The server finds an hour of the day among some days only.
+  if (!(filter.hour && hasBothEnds(filter))) for (const name of ["hour", "zone"]) delete filter[name];
+  return Object.keys(filter).length === 0 ? NO_FILTER : Object.freeze(filter);
 }
 
 /** Returns a filter with some fields changed; undefined or "" removes a field. Days take the place of instants. */
