@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import uuid
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, Final
 from playwright.async_api import Page, Route, expect
 
 from tests.e2e.conftest import Agent, NewAgent, on_disk
+from tests.support.audio import adts
 from tests.support.service import Service, Tenant, missed, sample
 from tests.support.waiting import eventually
 
@@ -86,6 +88,8 @@ async def _views(agent: Agent, tenant: Tenant) -> list[str]:
     await look("developer", at="/#/developer", sign=".snippet")
     odd = (await tenant.post_call(missed(fromNumber="anonymous"))).body
     await look("withheld", at=f"/#/calls/{odd['callId']}", sign=".facts")
+    unplayable = sample("appointment", recording=base64.b64encode(adts(2)).decode())
+    await look("unplayable", at=f"/#/calls/{(await tenant.post_call(unplayable)).body['callId']}", sign=".player-failed")
     delivery = await _refused(tenant)
     await look("audit", at="/#/audit", sign="[data-audit-id]")
     await look("deliveries", at="/#/deliveries", sign=".delivery")
