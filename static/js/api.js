@@ -22,6 +22,18 @@ export class ApiError extends Error {
   }
 }
 
+const LONG_NUMBER = /[:[,]\s*-?\d{16}/;
+
+/** JSON as values; a whole number that JavaScript cannot hold is the text of its digits, in browsers that tell it. */
+export function parseJson(text) {
+  if (!LONG_NUMBER.test(text)) return JSON.parse(text);
+  const exact = (_, value, context) => {
+    const isRounded = typeof value === "number" && !Number.isSafeInteger(value) && /^-?\d+$/.test(context?.source ?? "");
+    return isRounded ? context.source : value;
+  };
+  return JSON.parse(text, exact);
+}
+
 /**
  * @param {object} options
  *   fetch                                      replaces the browser's `fetch`
@@ -48,7 +60,7 @@ export function createApi({ fetch = globalThis.fetch.bind(globalThis), onSession
       throw new ApiError(0, "Can't reach the server.", { cause: error });
     }
     onResponse(Date.parse(response.headers.get("Date")), sentAtMs, Date.now());
-    const result = await response.json().catch(() => null);
+    const result = await response.text().then(parseJson).catch(() => null);
     if (response.ok && result !== null) return result;
     const message = typeof result?.error === "string" ? result.error : `The server responded with status ${response.status}.`;
     throw new ApiError(response.status, message, { code: result?.code ?? null, field: result?.field ?? null });

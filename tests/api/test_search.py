@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from tests.support.search_cases import CASES, NOTHING, post_case
+from tests.support.search_cases import CASES, LANGUAGE, LANGUAGE_NOTHING, NOTHING, post_case
 from tests.support.service import Tenant, missed
 from tests.support.waiting import eventually
 from tether_rt.domain.search_terms import words
@@ -22,7 +22,7 @@ async def found(tenant: Tenant, search: str) -> list[str]:
 
 
 async def test_calls_are_found_in_every_way_to_write_it(tenant: Tenant) -> None:
-    posted = [(case, set(await post_case(tenant, case))) for case in CASES]
+    posted = [(case, set(await post_case(tenant, case))) for case in CASES + LANGUAGE]
     for case, ids in posted:
         for search in case["finds"]:
             assert ids & set(await found(tenant, search)), (case["about"], search)
@@ -50,7 +50,7 @@ async def test_a_contact_is_found_by_any_part_of_a_name_without_spaces(tenant: T
 
 async def test_what_cannot_be_searched_finds_nothing(tenant: Tenant) -> None:
     await tenant.post_call(_named("Anna 🎂"))
-    for search in NOTHING:
+    for search in NOTHING + LANGUAGE_NOTHING:
         answer = await tenant.get(f"/api/calls/history?search={quote(search)}")
         assert (answer.status, answer.body["calls"], answer.body["total"]) == (200, [], 0)
     assert len(await found(tenant, "  ")) == 1

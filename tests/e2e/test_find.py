@@ -10,7 +10,7 @@ from pathlib import Path
 from playwright.async_api import expect
 
 from tests.e2e.conftest import NewAgent, on_disk
-from tests.support.search_cases import CASES, LANGUAGE, NOTHING, post_case
+from tests.support.search_cases import CASES, LANGUAGE, LANGUAGE_NOTHING, NOTHING, post_case
 from tests.support.service import Service, Tenant, missed, sample
 from tests.support.waiting import eventually
 
@@ -135,7 +135,7 @@ async def test_what_cannot_be_searched_says_so(service: Service, tenant: Tenant,
     await tenant.post_call(missed())
     agent = await new_agent(service.base_url)
     await agent.enter(tenant)
-    for search in NOTHING:
+    for search in NOTHING + LANGUAGE_NOTHING:
         await agent.page.get_by_role("searchbox").fill(search)
         await expect(agent.page.get_by_text("Nothing to search for")).to_be_visible()
         await expect(agent.rows).to_have_count(0)
