@@ -10,7 +10,7 @@ from bson import Regex
 
 from tether_rt.domain.entry_terms import field_term, id_term
 from tether_rt.domain.search_query import AGENT, ID, Field, Phrase, SearchQuery
-from tether_rt.domain.search_terms import Term, is_common, is_unspaced
+from tether_rt.domain.search_terms import MAX_TERM_CHARS, PAIR, Term, is_common, is_unspaced, pairs_of
 from tether_rt.mongo.client import Document
 
 
@@ -72,9 +72,17 @@ def _required(condition: Phrase | Field) -> Document:
 def _terms_of(condition: Phrase | Field) -> list[Term]:
     if isinstance(condition, Phrase):
         return list(condition.terms)
-    terms: list[Term] = [field_term(condition.name, word) for word in condition.value.words]
-    if condition.value.is_open:
-        terms[-1] = re.compile("^" + re.escape(str(terms[-1])))
+    terms: list[Term] = []
+    name, words = condition.name, condition.value.words
+    for at, word in enumerate(words):
+        if is_unspaced(word) and len(word) > 1:
+            terms += [field_term(name, pair) for pair in pairs_of(word)]
+        elif is_unspaced(word):
+            terms.append(re.compile("^" + re.escape(field_term(name, PAIR + word))))
+        elif condition.value.is_open and at == len(words) - 1:
+            terms.append(re.compile("^" + re.escape(field_term(name, word[:MAX_TERM_CHARS]))))
+        else:
+            terms.append(field_term(name, word[:MAX_TERM_CHARS]))
     return terms
 
 
@@ -117,4 +125,6 @@ def _any_of(conditions: list[Document]) -> Document:
 def both(*conditions: Document | None) -> Document:
     """Return the condition that all of these hold; those that are None or empty always do."""
     given = [one for one in conditions if one]
-    return given[0] if len(given) == 1 else {"$and": given}
+    if len(given) > 1:
+        return {"$and": given}
+    return given[0] if given else {}
