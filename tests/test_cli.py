@@ -217,6 +217,17 @@ async def test_indexes_makes_them_and_can_be_repeated(shared: dict[str, str]) ->
         assert (await database["feed"].index_information())["retention"]["expireAfterSeconds"] == 5 * 86_400
 
 
+async def test_the_search_index_is_emptied_on_request_alone(shared: dict[str, str]) -> None:
+    assert run("indexes", variables=shared).returncode == 0
+    async with accounts.opened(Settings.from_environment(shared)) as database:
+        await database["search"].insert_one({"_id": "a"})
+        await database["search_positions"].insert_one({"_id": "o", "seq": 3, "version": 1})
+        for more, left in (((), 1), (("--rebuild-search",), 0)):
+            assert run("indexes", *more, variables=shared).returncode == 0
+            assert await database["search"].count_documents({}) == left
+            assert await database["search_positions"].count_documents({}) == left
+
+
 async def test_a_user_added_later_leaves_the_feeds_retention_alone(shared: dict[str, str]) -> None:
     assert run("indexes", "--feed-retention-days", "30", variables=shared).returncode == 0
     assert run(*ADD, stdin=b"purple lantern seven\n", variables=shared).returncode == 0

@@ -93,15 +93,21 @@ def serve(**values: Any) -> int:
 
 
 @commands.command()
+@click.option(
+    "--rebuild-search", is_flag=True, help="Empty the search index: running servers build it anew, newest calls first."
+)
 @settings_options(*DATABASE, "feed_retention_days", "audit_retention_days")
-def indexes(**values: Any) -> None:
+def indexes(rebuild_search: bool, **values: Any) -> None:
     """Create the indexes that are missing. Each start of the server does so, too."""
     from tether_rt import accounts
     from tether_rt.mongo.indexes import create_indexes
+    from tether_rt.mongo.search_index import SearchIndex
 
     async def create(settings: Settings) -> None:
         async with accounts.opened(settings) as database:
             await create_indexes(database, settings.feed_retention_days, settings.audit_retention_days)
+            if rebuild_search:
+                await SearchIndex(database).forget_all()
 
     asyncio.run(create(Settings.from_values(values)))
 

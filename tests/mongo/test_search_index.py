@@ -22,6 +22,7 @@ from tether_rt.mongo.call_history import CallFilter, CallHistory
 from tether_rt.mongo.documents import CallDocument
 from tether_rt.mongo.search_feeder import SearchFeeder
 from tether_rt.mongo.search_index import EntryDocument, SearchIndex
+from tether_rt.runtime.metrics import Metrics
 
 EARLIER = ["terms", "numbers", "newTerms", "unindexed"]
 
@@ -248,6 +249,22 @@ async def test_an_index_is_fed_by_one_process_at_a_time(database: store.Database
     await one.release()
     await index_all(database, other)
     assert len(await entries(database)) == 2
+
+
+async def test_every_process_shows_how_far_the_index_is(database: store.Database, writer: BatchWriter) -> None:
+    ours, theirs = Metrics(), Metrics()
+    feeding = SearchFeeder(database, ours, page_bytes=1)
+    await feeding.step()
+    for _ in range(20):
+        await writer.write([entry(caller())])
+    await database["leases"].update_many({}, {"$set": {"said": {"behind": 60, "since": datetime.now(UTC), "building": 1}}})
+    await SearchFeeder(database, theirs).step()
+    assert b"tether_search_behind_events 60.0" in theirs.exposition()
+    assert b"tether_search_building 1.0" in theirs.exposition()
+    await index_all(database, feeding)
+    await feeding.step()
+    assert b"tether_search_behind_events 0.0" in ours.exposition()
+    assert b"tether_search_lag_seconds 0.0" in ours.exposition()
 
 
 async def test_a_process_that_hung_while_another_took_over_writes_nothing(
