@@ -94,7 +94,7 @@ def serve(**values: Any) -> int:
 
 @commands.command()
 @click.option(
-    "--rebuild-search", is_flag=True, help="Empty the search index: running servers build it anew, newest calls first."
+    "--rebuild-search", is_flag=True, help="Empty the search index; a running server builds it anew, newest calls first."
 )
 @settings_options(*DATABASE, "feed_retention_days", "audit_retention_days")
 def indexes(rebuild_search: bool, **values: Any) -> None:
