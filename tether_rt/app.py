@@ -377,7 +377,7 @@ class App:
                 {"organizations": self.organizations, "contract": contract, "audit": self.audit},
             ),
             ("/api/sources", sources.SourcesHandler, sources_part),
-            ("/api/sources/{sourceId}", sources.SourceHandler, {**sources_part, **deliveries_part}),
+            ("/api/sources/{sourceId}", sources.SourceHandler, {**sources_part, **deliveries_part, "users": self.users}),
             ("/api/sources/{sourceId}/rotate", sources.RotateHandler, sources_part),
             ("/api/sample-call", documents.DocumentHandler, document(orjson.dumps(samples.new_call("appointment")))),
             ("/api/calls/history", calls.HistoryHandler, {**history_part, "hits": SearchHits(self.database)}),

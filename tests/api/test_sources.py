@@ -72,7 +72,10 @@ async def test_a_new_source_is_shown_with_everything_but_its_key(admin: Tenant, 
             "fetchPasswordSet": False,
         },
     }
-    assert (await send(admin, "GET", f"/{source['id']}")).body == {"success": True, "source": {**source, "deliveries": {}}}
+    assert (await send(admin, "GET", f"/{source['id']}")).body == {
+        "success": True,
+        "source": {**source, "createdByName": "Agent Smith", "refusedLastDay": 0, "deliveries": {}},
+    }
     assert (await send(admin, "GET", "")).body == {"success": True, "sources": [source]}
     assert vendor.api_key not in str(await service_on_disk.database["sources"].find_one({"_id": source["id"]}))
 
@@ -117,7 +120,9 @@ async def test_a_source_is_shown_with_what_became_of_its_deliveries(admin: Tenan
 
     async def is_counted() -> bool:
         shown = (await send(admin, "GET", f"/{source['id']}")).body["source"]
-        return bool(shown["deliveries"] == {"refused": 1})  # the same refusal again is the same delivery
+        return bool(
+            shown["deliveries"] == {"refused": 1} and shown["refusedLastDay"] == 1
+        )  # the same refusal again is the same delivery
 
     await eventually(is_counted)
 
@@ -246,7 +251,12 @@ async def test_admins_alone_manage_sources_and_only_their_own(
         assert theirs.status == nobodys.status == 404
         assert theirs.body["error"] == nobodys.body["error"] == "There is no such source."
     assert source["id"] not in str(theirs.body)
-    assert (await send(admin, "GET", f"/{source['id']}")).body["source"] == {**source, "deliveries": {}}
+    assert (await send(admin, "GET", f"/{source['id']}")).body["source"] == {
+        **source,
+        "createdByName": "Agent Smith",
+        "refusedLastDay": 0,
+        "deliveries": {},
+    }
 
 
 async def test_an_organization_has_a_bounded_number_of_sources(admin: Tenant, service_on_disk: Service) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from tether_rt.auth.source_admin import SourceAdmin
 from tether_rt.domain.audit import Detail, What
 from tether_rt.domain.contract import Contract
+from tether_rt.domain.delivery import FAILED
 from tether_rt.domain.source import OVERLAP_HOURS
 from tether_rt.errors import NotFound
 from tether_rt.http.exchange import Exchange
@@ -15,8 +16,10 @@ from tether_rt.http.handlers import SessionHandler, within_deadline
 from tether_rt.http.json_body import parse
 from tether_rt.mongo.audit import AuditLog
 from tether_rt.mongo.deliveries import Deliveries
+from tether_rt.mongo.users import Users
 
 _COUNTED: Final = timedelta(days=7)
+_LATELY: Final = timedelta(hours=24)
 
 
 class _SourceBase(SessionHandler):
@@ -63,16 +66,23 @@ class SourceHandler(_SourceBase):
 
     body_methods = ("PATCH",)
 
-    def initialize(self, exchange: Exchange, *, deliveries: Deliveries, **parts: Any) -> None:  # type: ignore[override]
+    def initialize(  # type: ignore[override]
+        self, exchange: Exchange, *, deliveries: Deliveries, users: Users, **parts: Any
+    ) -> None:
         super().initialize(exchange, **parts)
         self.deliveries = deliveries
+        self.users = users
 
     @within_deadline
     async def get(self, source_id: str) -> None:
         source = await self.sources.one(self.session.organization_id, source_id)
         if source is not None:
-            since = datetime.now(UTC) - _COUNTED
-            source["deliveries"] = await self.deliveries.verdicts(self.session.organization_id, source_id, since)
+            organization_id, now = self.session.organization_id, datetime.now(UTC)
+            creator = await self.users.by_id(source["createdBy"]) if source["createdBy"] is not None else None
+            source["createdByName"] = creator["fullName"] if creator is not None else None
+            source["deliveries"] = await self.deliveries.verdicts(organization_id, source_id, now - _COUNTED)
+            lately = await self.deliveries.verdicts(organization_id, source_id, now - _LATELY)
+            source["refusedLastDay"] = sum(lately.get(verdict, 0) for verdict in FAILED)
         self._show(source)
 
     @within_deadline

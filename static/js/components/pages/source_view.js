@@ -78,7 +78,7 @@ function Switch({ source, reload }) {
 
 function Facts({ source }) {
   const nowMs = useNow(REFRESH_MS);
-  const { id, kind, enabled, lastSeenAt, deliveries = {} } = source;
+  const { id, kind, enabled, lastSeenAt, createdAt, createdByName, refusedLastDay = 0, deliveries = {} } = source;
   const facts = [
     ["Vendor", kindName(kind)],
     ["State", html`<span class="status" data-verdict=${enabled ? "created" : "ignored"}>${enabled ? "Enabled" : "Disabled"}</span>`],
@@ -86,6 +86,8 @@ function Facts({ source }) {
       "Last seen",
       lastSeenAt ? html`<time datetime=${lastSeenAt} title=${exactTime(lastSeenAt)}>${relativeTime(lastSeenAt, nowMs)}</time>` : "Not yet",
     ],
+    ["Created", html`<time datetime=${createdAt} title=${exactTime(createdAt)}>${relativeTime(createdAt, nowMs)}</time>${createdByName && ` by ${createdByName}`}`],
+    ["Refused, last 24 h", count(refusedLastDay)],
     ...Object.entries(VERDICTS)
       .filter(([verdict]) => deliveries[verdict] > 0)
       .map(([verdict, text]) => [text, html`<a href=${deliveriesHref({ source: id, verdict })}>${count(deliveries[verdict])}</a>`]),
