@@ -208,6 +208,12 @@ export function createApi({ fetch = globalThis.fetch.bind(globalThis), onSession
       return (await withSession("GET", "/api/organization", { signal })).organization;
     },
 
+    /** What a retention would erase now, counted up to 100,000. @returns {Promise<{calls: number, recordings: number}>} */
+    retentionPreview({ recordingsDays, callsDays }) {
+      const params = new URLSearchParams({ recordingsDays: recordingsDays ?? "", callsDays: callsDays ?? "" });
+      return withSession("GET", `/api/organization/retention?${params}`);
+    },
+
     async changeOrganization(change) {
       return (await withSession("PATCH", "/api/organization", { body: change })).organization;
     },

@@ -111,6 +111,25 @@ async def test_the_organization_is_set_up_and_its_name_is_in_the_bar(service: Se
     assert organization["retention"] == {"recordingsDays": 90, "callsDays": None}
 
 
+async def test_a_retention_says_what_it_would_erase_before_it_does(service: Service, new_agent: NewAgent) -> None:
+    admin = await service.tenant(role="admin")
+    old = "2020-05-15T09:00:00Z"
+    assert (await admin.post_call(sample(callStartTime=old))).status == 201
+    agent = await new_agent(service.base_url)
+    await agent.enter(admin, "/#/settings")
+    page = agent.page
+    await page.get_by_label("Calls, in days").fill("365")
+    await page.get_by_role("button", name="Save settings").click()
+    dialog = page.get_by_role("dialog")
+    await expect(dialog).to_contain_text("Now 1 call")
+    await dialog.get_by_role("button", name="Cancel").click()
+    assert (await admin.get("/api/organization")).body["organization"]["retention"]["callsDays"] is None
+    await page.get_by_role("button", name="Save settings").click()
+    await dialog.get_by_role("button", name="Save and erase").click()
+    await expect(page.get_by_text("Saved")).to_be_visible()
+    assert (await admin.get("/api/organization")).body["organization"]["retention"]["callsDays"] == 365
+
+
 async def test_a_viewer_reads_and_sees_nothing_else(service: Service, new_agent: NewAgent) -> None:
     organization = uuid.uuid4().hex
     vendor, viewer = await service.tenant(organization), await service.tenant(organization, role="viewer")

@@ -1,9 +1,11 @@
 import { html, useApp, useAsync, useEffect, useRef, useState } from "../../ui.js";
+import { count } from "../../format/number.js";
 import { Loading } from "../loading.js";
 import { Field } from "./field.js";
 import { PageFailed } from "./page_failed.js";
 
 const ZONES = Intl.supportedValuesOf?.("timeZone") ?? [];
+const MOST_COUNTED = 100_000; // tether_rt/erasure/retention.py
 const HEAD = html`<h2 class="page-title">Settings</h2>`;
 
 /** The settings of the organization. For admins. */
@@ -22,28 +24,52 @@ export function Content() {
 
 function SettingsForm({ organization }) {
   const { api, session } = useApp();
-  const { name, timeZone, retention } = organization;
+  // What was typed is kept here, too: a form that is rendered anew shows the values that it is given.
+  const [typed, setTyped] = useState(organization);
   const [state, setState] = useState({ isBusy: false, isSaved: false, error: null });
+  const stored = useRef(organization.retention);
   const form = useRef(null);
-  const save = async (event) => {
-    event.preventDefault();
-    const { elements } = form.current;
-    const days = (field) => (elements[field].value === "" ? null : elements[field].valueAsNumber);
+  const dialog = useRef(null);
+  const { name, timeZone, retention } = typed;
+  const attempt = async (work) => {
     setState({ isBusy: true, isSaved: false, error: null });
     try {
-      await api.changeOrganization({
-        name: elements.name.value,
-        timeZone: elements.timeZone.value || null,
-        retention: { recordingsDays: days("recordingsDays"), callsDays: days("callsDays") },
-      });
-      setState({ isBusy: false, isSaved: true, error: null });
-      session.check(); // the bar shows the name
+      setState({ isBusy: false, error: null, ...(await work()) });
     } catch ({ message }) {
       setState({ isBusy: false, isSaved: false, error: message });
     }
   };
+  const submit = (event) => {
+    event.preventDefault();
+    const { elements } = form.current;
+    const days = (field) => (elements[field].value === "" ? null : elements[field].valueAsNumber);
+    const change = {
+      name: elements.name.value,
+      timeZone: elements.timeZone.value || null,
+      retention: { recordingsDays: days("recordingsDays"), callsDays: days("callsDays") },
+    };
+    setTyped(change);
+    return attempt(async () => {
+      const goes = await wouldErase(change.retention);
+      if (!goes) return save(change);
+      dialog.current.returnValue = "no";
+      dialog.current.showModal();
+      return { goes };
+    });
+  };
+  const wouldErase = async (asked) => {
+    if (asked.recordingsDays === stored.current.recordingsDays && asked.callsDays === stored.current.callsDays) return null;
+    const goes = await api.retentionPreview(asked);
+    return goes.calls > 0 || goes.recordings > 0 ? goes : null;
+  };
+  const save = async (change) => {
+    await api.changeOrganization(change);
+    stored.current = change.retention;
+    session.check(); // the bar shows the name
+    return { isSaved: true };
+  };
   const zones = timeZone && !ZONES.includes(timeZone) ? [timeZone, ...ZONES] : ZONES;
-  return html`<form class="account-form" ref=${form} onSubmit=${save}>
+  return html`<form class="account-form" ref=${form} onSubmit=${submit}>
     <${Field} id="name" label="Name" hint="Everybody sees it in the bar.">
       <input id="name" name="name" value=${name} maxlength="200" required dir="auto" aria-describedby="name-hint" />
     <//>
@@ -64,7 +90,21 @@ function SettingsForm({ organization }) {
       <button class="button button-main" type="submit" disabled=${state.isBusy}>${state.isBusy ? "Saving…" : "Save settings"}</button>
       <span role="status">${state.isSaved && "Saved"}</span>
     </p>
+    <dialog class="dialog" ref=${dialog} aria-labelledby="retention-title" onClose=${() => dialog.current.returnValue === "yes" && attempt(() => save(typed))}>
+      <h2 id="retention-title">Erase what is older?</h2>
+      <p>${goesSentence(state.goes)} This cannot be undone.</p>
+      <div class="dialog-buttons">
+        <button class="button" type="button" onClick=${() => dialog.current.close("no")}>Cancel</button>
+        <button class="button button-main" type="button" onClick=${() => dialog.current.close("yes")}>Save and erase</button>
+      </div>
+    </dialog>
   </form>`;
+}
+
+function goesSentence({ calls, recordings } = { calls: 0, recordings: 0 }) {
+  const some = (number, noun) => `${number >= MOST_COUNTED ? "at least " : ""}${count(number)} ${noun}${number === 1 ? "" : "s"}`;
+  const parts = [calls > 0 && some(calls, "call"), recordings > 0 && some(recordings, "recording")].filter(Boolean);
+  return `Now ${parts.join(" and ")} would be erased for good, and others as they come of age.`;
 }
 
 function Days({ id, label, value, hint }) {
