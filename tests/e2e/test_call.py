@@ -155,7 +155,7 @@ async def test_two_thousand_turns_and_a_call_without_a_recording_are_shown(
     await agent.enter(tenant, f"/#/calls/{long}?search=1999")
     page = agent.page
     await expect(page.locator(".turn")).to_have_count(2000)
-    await expect(page.locator("mark")).to_be_in_viewport()
+    await expect(page.locator(".turn mark")).to_be_in_viewport()
     await page.keyboard.press("k")  # the previous call of the list
     await agent.open(f"/#/calls/{silent}")
     await expect(page.get_by_role("link", name="Call back")).to_be_visible()

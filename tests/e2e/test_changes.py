@@ -58,7 +58,7 @@ async def test_words_and_audio_join_the_open_call(service: Service, tenant: Tena
     agent = await new_agent(service.base_url)
     await agent.enter(tenant, f"/#/calls/{call_id}")
     page = agent.page
-    await expect(page.get_by_text("This call has no transcript.")).to_be_visible()
+    await expect(page.get_by_role("link", name="Call back")).to_be_visible()
     await _change(tenant, call, **{name: whole[name] for name in ("transcript", "summary", "recording")}, status="completed")
     await expect(page.locator(".turn").first).to_be_visible()
     await expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()

@@ -30,6 +30,7 @@ export class Session extends Observable {
 
   #api;
   #storage;
+  #isSigningOut = false;
 
   constructor(api, { storage = globalThis.localStorage } = {}) {
     super();
@@ -68,10 +69,13 @@ export class Session extends Observable {
 
   /** @throws {ApiError} if the server did not confirm: the session is still valid then */
   async signOut() {
+    this.#isSigningOut = true;
     try {
       await this.#api.signOut();
     } catch (error) {
       if (!(error instanceof ApiError) || !error.isUnauthorized) throw error;
+    } finally {
+      this.#isSigningOut = false;
     }
     this.#storage.removeItem(USER_KEY);
     this.#leave(null);
@@ -79,6 +83,7 @@ export class Session extends Observable {
 
   /** The server has rejected the session: it expired, was revoked, or was ended in another window. */
   expire() {
+    if (this.#isSigningOut) return; // the WebSocket may be told before the request to sign out is answered
     this.#storage.removeItem(USER_KEY);
     if (this.user?.email) this.#rememberEmail(this.user.email);
     if (this.phase === "signed-in") this.#leave("Your session has ended. Sign in again to pick up where you left off.");
