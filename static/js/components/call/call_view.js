@@ -1,6 +1,7 @@
 import { contactLabel } from "../../format/call.js";
 import { callHref, listHref } from "../../route.js";
 import { parseQuery } from "../../search/query.js";
+import { takesPlay } from "../../state/play_on_open.js";
 import { Playback } from "../../state/playback.js";
 import { may } from "../../state/session.js";
 import { html, useApp, useAsync, useEffect, useKeys, useMemo, useObservable, useRef, useState } from "../../ui.js";
@@ -132,7 +133,7 @@ function CallContent({ call, isLoaded, reload, search, startS }) {
   useEffect(() => {
     if (!playback || startS === null) return;
     playback.seek(startS);
-    if (navigator.userActivation?.isActive) playback.playFrom(startS); // a click in the page led here, not a link from elsewhere
+    if (takesPlay(callId, startS)) playback.playFrom(startS);
   }, [playback, startS]);
   const query = useMemo(() => parseQuery(search), [search]);
   const turns = useMemo(() => call.transcription ?? [], [call.transcription]);

@@ -3,6 +3,7 @@ import { plural } from "../../format/number.js";
 import { clock } from "../../format/time.js";
 import { callHref } from "../../route.js";
 import { piecesOf } from "../../search/pieces.js";
+import { playOnOpen } from "../../state/play_on_open.js";
 import { html, memo } from "../../ui.js";
 import { Icon } from "../icon.js";
 
@@ -14,12 +15,16 @@ export const HitLine = memo(({ row, filter, isTabStop }) => {
   if (!hit) return null;
   const atS = hasRecording(row) ? hit.atS : null;
   const who = hit.index === null ? "Summary" : ({ agent: row.agentName || "Agent", user: contactLabel(row) }[hit.role] ?? hit.role);
+  const open = () => {
+    playOnOpen(row.callId, atS);
+    location.hash = callHref(row.callId, filter, atS);
+  };
   return html`<button
     class="row-hit"
     type="button"
     tabindex=${isTabStop ? null : "-1"}
     title=${others.length > 0 ? `and ${plural(others.length, "more place")} or more in this call` : null}
-    onClick=${() => (location.hash = callHref(row.callId, filter, atS))}
+    onClick=${open}
   >
     <span class="row-hit-when">
       ${atS !== null && html`<${Icon} name="play" /><span class="visually-hidden">Play from </span>`}
