@@ -39,7 +39,7 @@ async def test_a_call_arrives_is_opened_and_played(service: Service, tenant: Ten
     await expect(row).to_contain_text("0:31")
     await expect(row).to_contain_text("Recorded")
     began = row.locator("time")
-    await expect(began).to_have_text(re.compile("just now|min ago|h ago|Yesterday|May"))
+    await expect(began).to_have_text(re.compile(r"^\d\d?:\d\d"))
     await expect(began).to_have_attribute("title", re.compile(r"day.* 20\d\d at \d\d:\d\d:\d\d "))
     await expect(agent.connection).to_have_attribute("data-seq", "4")
     await expect(agent.connection.locator(".connection-text")).to_have_text("Live")

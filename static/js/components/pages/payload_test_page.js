@@ -14,6 +14,7 @@ import { PageFailed } from "./page_failed.js";
 import { Trail } from "./trail.js";
 import { Verdict } from "./verdict.js";
 
+const NO_MARKS = new Map();
 const NOTHING_WRONG = new Map();
 
 /** Shows what would become of a vendor's payload, and how it would be read. Nothing is stored. For admins. */
@@ -150,7 +151,7 @@ function Call({ call, missing }) {
       turns.length > 0 &&
       html`<details class="call-preview-turns">
         <summary>Transcript, ${turns.length} turns</summary>
-        <${Turns} turns=${turns} names=${names} query=${[]} match=${null} at=${-1} play=${null} />
+        <${Turns} turns=${turns} names=${names} marks=${NO_MARKS} match=${null} at=${-1} play=${null} />
       </details>`
     }
   </section>`;
