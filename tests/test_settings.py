@@ -51,7 +51,7 @@ def test_every_row_has_a_flag_a_variable_and_a_help_that_are_its_own() -> None:
 
 def test_what_is_secret_is_marked_so() -> None:
     secret = {row.variable for row in SETTINGS if row.secret}
-    assert secret == {"MONGODB_URI", "TETHER_SECRET", "R2_ACCESS_KEY_ID", "R2_SECRET_ACCESS_KEY"}
+    assert secret == {"MONGODB_URI", "TETHER_SECRET", "TETHER_SECRET_PREVIOUS", "R2_ACCESS_KEY_ID", "R2_SECRET_ACCESS_KEY"}
 
 
 def test_values_are_read_as_what_they_are(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,7 +70,12 @@ async def test_a_vendors_source_has_an_address_and_no_key(admin: Tenant, kind: s
         "lastRefusedAt": None,
     }
     assert source["settings"]["proof"] == ("hmac" if kind == "vapi" else None)
-    assert (await send(admin, "GET", f"/{source['id']}")).body["source"] == {**source, "deliveries": {}}
+    assert (await send(admin, "GET", f"/{source['id']}")).body["source"] == {
+        **source,
+        "createdByName": "Agent Smith",
+        "refusedLastDay": 0,
+        "deliveries": {},
+    }
     assert (await send(admin, "GET", "")).body["sources"] == [source]
 
 
@@ -261,5 +266,10 @@ async def test_sources_of_earlier_versions_read_as_before(admin: Tenant, service
     source = (await send(admin, "POST", "", {"name": "A"})).body["source"]
     unset = {"secrets": "", "refusals": "", "lastRefusal": "", "settings.proof": "", "settings.publicUrl": ""}
     await service_on_disk.database["sources"].update_one({"_id": source["id"]}, {"$unset": unset})
-    assert (await send(admin, "GET", f"/{source['id']}")).body["source"] == {**source, "deliveries": {}}
+    assert (await send(admin, "GET", f"/{source['id']}")).body["source"] == {
+        **source,
+        "createdByName": "Agent Smith",
+        "refusedLastDay": 0,
+        "deliveries": {},
+    }
     assert source["settings"]["publicUrl"] is None

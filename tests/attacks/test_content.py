@@ -15,7 +15,7 @@ from tests.support.service import Answer, Service, Tenant, missed, sample
 from tether_rt.http.headers import NOTHING_MAY_RUN
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-PAGES = ("/", "/docs", "/docs/vendor")
+PAGES = ("/", "/docs", "/docs/vendor", "/join")
 FOR_EVER = "public, max-age=31536000, immutable"
 AUDIO_TYPES = {"audio/mpeg", "audio/wav", "audio/ogg", "audio/mp4", "audio/flac", "audio/webm"}
 

@@ -136,7 +136,7 @@ async def test_a_page_of_an_allowed_origin_may_read_every_answer(with_desk: Serv
 async def test_a_page_of_an_allowed_origin_is_told_what_it_may_send(with_desk: Service) -> None:
     tenant = await with_desk.tenant()
     for path, methods in (
-        (f"/api/contacts/{'0' * 24}", "GET, HEAD, PATCH"),
+        (f"/api/contacts/{'0' * 24}", "GET, HEAD, DELETE, PATCH"),
         ("/api/calls/ingest", "POST, PATCH"),
         ("/api/calls/history", "GET, HEAD"),
     ):

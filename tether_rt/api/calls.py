@@ -37,8 +37,8 @@ LINK_S: Final = 600
 class Links(Protocol):
     """Makes signed links to recordings."""
 
-    async def link(self, recording: RecordingDocument, expires_s: int) -> str:
-        """Return an absolute URL, or a path on this server."""
+    async def link(self, recording: RecordingDocument, expires_s: int, *, is_saved: bool = False) -> str:
+        """Return an absolute URL, or a path on this server, to play it or to save it."""
 
     async def copy_link(self, copy: CopyDocument, expires_s: int) -> str:
         """Return the same of a recording's copy."""
@@ -205,7 +205,7 @@ class CallRecordingHandler(OneCallHandler):
         self.respond(
             {
                 "success": True,
-                "audioUrl": self._absolute(await self.links.link(recording, LINK_S)),
+                "audioUrl": self._absolute(await self.links.link(recording, LINK_S, is_saved=what == "downloaded")),
                 **copied,
                 "duration": recording["duration"],
                 "recordingId": recording["recordingId"],

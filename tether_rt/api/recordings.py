@@ -29,16 +29,27 @@ class RecordingLinks:
         self._store = store
         self._keyring = keyring
 
-    async def link(self, recording: RecordingDocument, expires_s: int) -> str:
-        """Return a URL, or a path on this server, that plays the recording for `expires_s` seconds."""
-        return await self._link(recording, expires_s, recording["recordingId"], {})
+    async def link(self, recording: RecordingDocument, expires_s: int, *, is_saved: bool = False) -> str:
+        """Return a URL, or a path on this server, that plays the recording for `expires_s` seconds.
+
+        With `is_saved` browsers save what is in the store, and a page saves what this server has (`download` of a link).
+        """
+        return await self._link(recording, expires_s, recording["recordingId"], {}, is_saved=is_saved)
 
     async def copy_link(self, copy: CopyDocument, expires_s: int) -> str:
         """Return the same of a copy."""
         return await self._link(copy, expires_s, _copy_of(copy["recordingId"]), {"playable": 1})
 
-    async def _link(self, file: RecordingDocument | CopyDocument, expires_s: int, signed: str, query: dict[str, int]) -> str:
-        url = await self._store.url(file["key"], file["contentType"], expires_s)
+    async def _link(
+        self,
+        file: RecordingDocument | CopyDocument,
+        expires_s: int,
+        signed: str,
+        query: dict[str, int],
+        *,
+        is_saved: bool = False,
+    ) -> str:
+        url = await self._store.url(file["key"], file["contentType"], expires_s, is_saved=is_saved)
         if url is not None:
             return url
         expires = int(time.time()) + expires_s

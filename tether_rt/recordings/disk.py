@@ -94,7 +94,7 @@ class DiskStore:
         """Remove the file. A power cut may bring it back, which harms nobody."""
         await self._threads.run(Path(self._path(key)).unlink, missing_ok=True)
 
-    async def url(self, key: str, content_type: str, expires_s: int) -> str | None:
+    async def url(self, key: str, content_type: str, expires_s: int, *, is_saved: bool = False) -> str | None:
         """Return None: the server itself serves the bytes."""
         check_key(key)
         return None

@@ -173,8 +173,9 @@ class R2Store:
         async with self._connection(), self._call("remove"):
             await self._client.delete_object(Bucket=self._bucket, Key=check_key(key))
 
-    async def url(self, key: str, content_type: str, expires_s: int) -> str | None:
-        """Presign a GET, without a request to R2, whose answer has the given type and is played, not downloaded."""
+    async def url(self, key: str, content_type: str, expires_s: int, *, is_saved: bool = False) -> str | None:
+        """Presign a GET, without a request to R2, whose answer has the given type and is played, or saved."""
+        disposition = "attachment" if is_saved else "inline"
         name = check_key(key).rpartition("/")[2]
         return cast(
             str,
@@ -184,7 +185,7 @@ class R2Store:
                     "Bucket": self._bucket,
                     "Key": key,
                     "ResponseContentType": content_type,
-                    "ResponseContentDisposition": f'inline; filename="recording-{name[:12]}.{name.rpartition(".")[2]}"',
+                    "ResponseContentDisposition": f'{disposition}; filename="recording-{name[:12]}.{name.rpartition(".")[2]}"',
                 },
                 ExpiresIn=expires_s,
             ),

@@ -102,8 +102,11 @@ class RecordingStore(Protocol):
     async def remove(self, key: str) -> None:
         """Remove what is under `key`, if anything is."""
 
-    async def url(self, key: str, content_type: str, expires_s: int) -> str | None:
-        """Return a presigned URL that answers GET with Range for `expires_s` seconds; None if this server serves the bytes."""
+    async def url(self, key: str, content_type: str, expires_s: int, *, is_saved: bool = False) -> str | None:
+        """Return a presigned URL that answers GET with Range for `expires_s` seconds; None if this server serves the bytes.
+
+        `is_saved` has browsers save it as a file, and not play it.
+        """
 
     def read(self, key: str, start: int, end: int) -> AsyncGenerator[bytes, None]:
         """Yield the bytes from `start` up to but not including `end`, in pieces of at most `PIECE_BYTES`.

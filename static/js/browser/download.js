@@ -6,7 +6,7 @@ export function downloadText(text, name) {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-/** Saves the file at `url`. Browsers do not save from another origin, so such a file opens in a new tab. */
+/** Saves the file at `url`. One of another origin is asked for in a new tab, which closes if that origin has it saved. */
 export function downloadUrl(url, name) {
   const link = Object.assign(document.createElement("a"), { href: url, download: name, rel: "noopener" });
   if (new URL(url, location.href).origin !== location.origin) link.target = "_blank";
