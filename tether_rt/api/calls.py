@@ -70,9 +70,10 @@ class HistoryBase(SessionHandler):
 
     def _hour(self, start: datetime | None, end: datetime | None) -> ClockHour | None:
         hour = query.whole(self, "hour", -1, 0, 23)
+        zone_name = query.text(self, "timeZone") or "UTC"
         if hour < 0:
             return None
-        zone = zone_named(query.text(self, "timeZone") or "UTC")
+        zone = zone_named(zone_name)
         if zone is None:
             raise BadRequest("timeZone must be a name such as America/Toronto", code="unknown_value", field="timeZone")
         # As long as a period of figures, each of whose days may be an hour longer.
