@@ -282,7 +282,9 @@ async def test_no_more_is_let_in_than_open_files_allow(tmp_path: Path, mongodb_u
                 await raw.request("GET /healthz")
                 statuses.append((await raw.answer()).status)
     assert await process.stop() == 0
-    assert [line["event"] for line in process.lines() if line["level"] != "info"] == ["few_open_files"]
+    # Of organizations that other tests left in the database, some have no admin.
+    said = [line["event"] for line in process.lines() if line["level"] != "info" and line["event"] != "admins_made"]
+    assert said == ["few_open_files"]
 
 
 async def test_without_free_descriptors_the_server_goes_on_and_accepts_again_once_there_are_some(
