@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 from typing import Final
 
 MEMORY_BYTES: Final = 1 << 30
@@ -20,3 +21,5 @@ def confine(*, cpu_s: int, written_bytes: int = 0) -> None:
     ):
         resource.setrlimit(limit, (value, value))
     os.nice(_NICE)
+    # Python would raise an exception, which is dropped in a callback of C: what was decoded until then would look whole.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
