@@ -6,9 +6,7 @@ export function downloadText(text, name) {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-/** Saves the file at `url`. One of another origin is asked for in a new tab, which closes if that origin has it saved. */
+/** Saves the file at `url`. One of another origin must be sent as an attachment: browsers ignore the name for it. */
 export function downloadUrl(url, name) {
-  const link = Object.assign(document.createElement("a"), { href: url, download: name, rel: "noopener" });
-  if (new URL(url, location.href).origin !== location.origin) link.target = "_blank";
-  link.click();
+  Object.assign(document.createElement("a"), { href: url, download: name, rel: "noopener" }).click();
 }
