@@ -50,7 +50,8 @@ class ActivityHandler(SessionHandler):
         organization_id, now = self.session.organization_id, datetime.now(UTC)
         organization = await self.organizations.one(organization_id)
         own = organization.get("timeZone") if organization is not None else None
-        asked = query.text(self, "timeZone") or own or query.text(self, "localTimeZone") or "UTC"
+        given, local = query.text(self, "timeZone"), query.text(self, "localTimeZone")
+        asked = given or own or local or "UTC"
         known = zone_named(asked)
         zone = known or ZoneInfo("UTC")
         name = query.one_of(self, "range", NAMES)
