@@ -100,6 +100,7 @@ async def test_a_link_to_a_moment_brings_its_words(
     await _in_sight(agent.page, "Turn 0.", where="isInSight")
     await agent.open(f"/#/calls/{call_id}?search=pear&t={at:.0f}")
     await _in_sight(agent.page, call.spoken(at))
+    assert await agent.page.evaluate("() => document.documentElement.scrollHeight <= innerHeight"), "the bar stays"
 
 
 @CALLS
