@@ -5,7 +5,6 @@ An entry names people, calls and contacts by their ids alone: what is erased mus
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, Literal, NotRequired, TypedDict, get_args
 
@@ -47,35 +46,3 @@ class AuditDocument(TypedDict):
     callIds: NotRequired[list[str]]
     contactId: NotRequired[str]
     details: dict[str, Detail]
-
-
-def audit_entry(
-    entry_id: str,
-    at: datetime,
-    organization_id: str,
-    what: What,
-    user_id: str | None,
-    *,
-    door: Door = "page",
-    call_id: str | None = None,
-    call_ids: Sequence[str] = (),
-    contact_id: str | None = None,
-    details: Mapping[str, Detail] | None = None,
-) -> AuditDocument:
-    """Return an entry of the log."""
-    entry = AuditDocument(
-        _id=entry_id,
-        organizationId=organization_id,
-        at=at,
-        what=what,
-        door=door,
-        userId=user_id,
-        details=dict(details or {}),
-    )
-    if call_id is not None:
-        entry["callId"] = call_id
-    if call_ids:
-        entry["callIds"] = list(call_ids)
-    if contact_id is not None:
-        entry["contactId"] = contact_id
-    return entry

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, cast
 
 from motor.motor_asyncio import AsyncIOMotorClientSession, AsyncIOMotorCollection
 
-from tether_rt.domain.audit import AuditDocument, Detail, Door, What, audit_entry
+from tether_rt.domain.audit import AuditDocument, Detail, Door, What
 from tether_rt.mongo.client import Database, Document, new_id
 from tether_rt.mongo.documents import Collections
 
@@ -78,19 +78,21 @@ class AuditLog:
         `user_id` is who did it, None for the command line or the server itself. `details` are ids, counts and words of ours,
         never what a caller or a person wrote.
         """
-        now = datetime.now(UTC)
-        entry = audit_entry(
-            new_id(),
-            now,
-            organization_id,
-            what,
-            user_id,
+        entry = AuditDocument(
+            _id=new_id(),
+            organizationId=organization_id,
+            at=datetime.now(UTC),
+            what=what,
             door=door,
-            call_id=call_id,
-            call_ids=call_ids,
-            contact_id=contact_id,
-            details=details,
+            userId=user_id,
+            details=dict(details or {}),
         )
+        if call_id is not None:
+            entry["callId"] = call_id
+        if call_ids:
+            entry["callIds"] = list(call_ids)
+        if contact_id is not None:
+            entry["contactId"] = contact_id
         await self._audit.insert_one(entry, session=session)
 
     async def page(self, organization_id: str, chosen: AuditFilter, *, limit: int, before: str | None = None) -> Page | None:
