@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -28,7 +29,8 @@ def verify(**values: Any) -> int:
     from tether_rt.recordings.chosen_store import recording_store
 
     async def check() -> int:
-        checked, found = verifying.Checked(), 0
+        checked: Counter[str] = Counter()
+        found = 0
         store = recording_store(settings)
         async with accounts.opened(settings) as database:
             await store.start()
@@ -39,7 +41,7 @@ def verify(**values: Any) -> int:
                         click.echo(json.dumps({**fault.ids, "fault": fault.sentence}))
             finally:
                 await store.close()
-        looked_at = ", ".join(f"{count:,} {what}" for what, count in checked.counts.items())
+        looked_at = ", ".join(f"{count:,} {what}" for what, count in checked.items())
         click.echo(f"{found:,} faults in {looked_at or 'nothing'}.", err=True)
         return 1 if found else 0
 

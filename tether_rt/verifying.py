@@ -9,7 +9,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
@@ -31,15 +31,8 @@ class Fault:
     ids: dict[str, Any]
 
 
-@dataclass
-class Checked:
-    """How much was looked at."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-
-
-async def faults(database: Database, store: RecordingStore, checked: Checked) -> AsyncGenerator[Fault, None]:
-    """Yield every fault of all organizations, and count in `checked` what was looked at.
+async def faults(database: Database, store: RecordingStore, checked: Counter[str]) -> AsyncGenerator[Fault, None]:
+    """Yield every fault of all organizations, and count in `checked` how much of what was looked at.
 
     Raises the driver's errors, and `Unavailable` when the store is away: what could not be looked at is no fault.
     """
@@ -49,11 +42,11 @@ async def faults(database: Database, store: RecordingStore, checked: Checked) ->
                 yield fault
 
 
-async def _of_calls(database: Database, store: RecordingStore, checked: Checked) -> AsyncGenerator[Fault, None]:
+async def _of_calls(database: Database, store: RecordingStore, checked: Counter[str]) -> AsyncGenerator[Fault, None]:
     async for calls in _pages(database, "calls", _CALL_FIELDS):
         suspects = [fault async for fault in _of_page(database, store, calls)]
-        checked.counts["calls"] += len(calls)
-        checked.counts["recordings"] += sum(len(call["recordings"]) for call in calls)
+        checked["calls"] += len(calls)
+        checked["recordings"] += sum(len(call["recordings"]) for call in calls)
         # A call may have been erased, or been given another recording, since it was read.
         again = await _found(database, "calls", [fault.ids["callId"] for fault in suspects], _CALL_FIELDS)
         before = {call["_id"]: call for call in calls}
@@ -97,7 +90,7 @@ async def _is_there(store: RecordingStore, file: Document, places: asyncio.Semap
             return False
 
 
-async def _of_feed(database: Database, checked: Checked) -> AsyncGenerator[Fault, None]:
+async def _of_feed(database: Database, checked: Counter[str]) -> AsyncGenerator[Fault, None]:
     # Counters first: what is committed meanwhile makes the feed longer than they say, never shorter.
     counters = {each["_id"]: each["seq"] async for each in database["counters"].find({"seq": {"$gt": 0}})}
     for organization_id, number in counters.items():
@@ -106,7 +99,7 @@ async def _of_feed(database: Database, checked: Checked) -> AsyncGenerator[Fault
         last = 0
         async for segment in database["feed"].find({"organizationId": organization_id}).sort("last", 1):
             first, last = segment["first"], segment["last"]
-            checked.counts["events"] += last - first + 1
+            checked["events"] += last - first + 1
             if expected is not None and first != expected:
                 yield Fault(f"the events {expected} to {first - 1} are missing", about)
             if [*_numbers(segment["events"])] != [*range(first, last + 1)]:
@@ -122,9 +115,9 @@ def _numbers(texts: Iterable[str]) -> Iterator[int]:
         yield orjson.loads(text)["seq"]
 
 
-async def _of_contacts(database: Database, checked: Checked) -> AsyncGenerator[Fault, None]:
+async def _of_contacts(database: Database, checked: Counter[str]) -> AsyncGenerator[Fault, None]:
     async for contacts in _pages(database, "contacts", ("organizationId", "conversationId")):
-        checked.counts["contacts"] += len(contacts)
+        checked["contacts"] += len(contacts)
         for contact in await _without_calls(database, contacts):
             # It may have been erased since it was read.
             if await database["contacts"].find_one({"_id": contact["_id"]}, {"_id": 1}) is not None:
