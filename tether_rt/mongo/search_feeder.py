@@ -24,7 +24,7 @@ from pymongo import DeleteMany, ReplaceOne, ReturnDocument, UpdateOne, WriteConc
 
 from tether_rt.domain.entry_terms import contact_terms
 from tether_rt.errors import Unavailable
-from tether_rt.mongo.client import Database, Document, DriverError, unavailable
+from tether_rt.mongo.client import MAJORITY, Database, Document, DriverError, unavailable
 from tether_rt.mongo.feed import Feed
 from tether_rt.mongo.lease import LEASE_S, Lease
 from tether_rt.mongo.search_index import (
@@ -90,7 +90,8 @@ class SearchFeeder:
         self._sleep = sleep
         self._lease = Lease(database, "search")
         self._feed = Feed(database)
-        self._counters = database["counters"]
+        # As `Feed` reads its segments: a counter that was read sooner than they can be would look like a gap in the log.
+        self._counters = database["counters"].with_options(read_concern=MAJORITY)
         self._calls = database["calls"]
         self._searched = SearchedCalls(database)
         self._contacts = database["contacts"]
