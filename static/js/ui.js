@@ -98,19 +98,6 @@ export function useRoute(parse) {
   return route;
 }
 
-/** True while a media query matches. */
-export function useMedia(query) {
-  const media = matchMedia(query);
-  const [matches, setMatches] = useState(media.matches);
-  useEffect(() => {
-    const read = () => setMatches(media.matches);
-    read();
-    media.addEventListener("change", read);
-    return () => media.removeEventListener("change", read);
-  }, [query]);
-  return matches;
-}
-
 const TEXT_FIELDS = "input:not([type=range], [type=checkbox], [type=radio]), textarea, select, [contenteditable]";
 const USES_SPACE = "button, summary, input, a:not(.row-link), [role=button]";
 const USES_ARROWS = "input, select, [role=tab]";
