@@ -23,6 +23,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "command_line",
         "server replaying erasing resealing verifying",
         "app",
+        "routes",
         "api",
         "ingest hub erasure",
         "accounts bulk_import http recordings",

@@ -1,7 +1,4 @@
-"""The composition root: every part is built, started and stopped here, in the order it is written.
-
-The routes are one table in the notation of `schemas/openapi.yaml`, and a test holds the two together.
-"""
+"""The composition root: every part is built, started and stopped here, in the order it is written."""
 
 from __future__ import annotations
 
@@ -10,29 +7,8 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
-import orjson
-
-from tether_rt.api import (
-    activity,
-    audit,
-    calls,
-    contacts,
-    deliveries,
-    documents,
-    erasing,
-    export,
-    feed,
-    health,
-    organization,
-    passwords,
-    recordings,
-    sessions,
-    sources,
-    static_pages,
-    users,
-)
 from tether_rt.auth.credentials import Keyring
 from tether_rt.auth.erased_digests import ErasedDigests
 from tether_rt.auth.identity import Identity
@@ -40,40 +16,33 @@ from tether_rt.auth.passwords import PasswordCheck
 from tether_rt.auth.rate_limits import RateLimit
 from tether_rt.auth.source_admin import SourceAdmin
 from tether_rt.auth.user_admin import UserAdmin
-from tether_rt.demo import samples
 from tether_rt.domain.contract import load_contract
 from tether_rt.domain.delivery import Kind
 from tether_rt.erasure.eraser import Eraser
 from tether_rt.erasure.retention import Retention
 from tether_rt.errors import FetchFailed, Unavailable
 from tether_rt.http.context import BodyBudget, HttpContext
-from tether_rt.http.headers import NOTHING_MAY_RUN, networks, plain_origin
-from tether_rt.http.routing import Route, RouteTable
+from tether_rt.http.headers import networks, plain_origin
+from tether_rt.http.routing import RouteTable
 from tether_rt.http.server import BoundedServer
 from tether_rt.http.sockets import fit_open_files
-from tether_rt.http.static_files import StaticFile, StaticFiles, static_folder
 from tether_rt.hub.hub import Hub
-from tether_rt.hub.websocket_handler import DashboardSocket
 from tether_rt.ingest.amending import Amending
 from tether_rt.ingest.body_reader import BodyReader
 from tether_rt.ingest.call_parts import CallParts
 from tether_rt.ingest.deduplication import DuplicateCheck
 from tether_rt.ingest.deliveries import DeliveryKeeper
 from tether_rt.ingest.delivery_bodies import DeliveryBodies
-from tether_rt.ingest.endpoint import AmendEndpoint, IngestEndpoint
 from tether_rt.ingest.group_commit import GroupCommit
 from tether_rt.ingest.later_recordings import LaterRecordings, Schedule
 from tether_rt.ingest.pipeline import Pipeline
 from tether_rt.ingest.replay import Replays, Take, take_call, take_change, take_event
-from tether_rt.ingest.validate_endpoint import ValidateEndpoint
-from tether_rt.ingest.webhook_endpoint import BearerWebhookEndpoint, DryRunEndpoint, WebhookEndpoint
 from tether_rt.ingest.webhooks import Webhooks
 from tether_rt.mongo import client as store
 from tether_rt.mongo.abandoned_transactions import AbandonedTransactions
 from tether_rt.mongo.amendable_calls import AmendableCalls
 from tether_rt.mongo.audit import AuditLog
 from tether_rt.mongo.batch_writer import BatchWriter
-from tether_rt.mongo.call_figures import CallFigures
 from tether_rt.mongo.call_history import CallHistory
 from tether_rt.mongo.calls import Calls
 from tether_rt.mongo.contacts import Contacts
@@ -91,7 +60,6 @@ from tether_rt.mongo.private_mongod import PrivateMongod
 from tether_rt.mongo.recording_copies import RecordingCopies
 from tether_rt.mongo.recording_keys import RecordingKeys
 from tether_rt.mongo.search_feeder import SearchFeeder
-from tether_rt.mongo.search_hits import SearchHits
 from tether_rt.mongo.search_index import SearchIndex
 from tether_rt.mongo.sessions import Sessions
 from tether_rt.mongo.sources import Sources
@@ -107,6 +75,7 @@ from tether_rt.recordings.intake import RecordingIntake
 from tether_rt.recordings.spool import Spool
 from tether_rt.recordings.uploads import Uploads
 from tether_rt.recordings.waveform.service import WaveformService
+from tether_rt.routes import Parts, routes
 from tether_rt.runtime.closing import Closers, close_all, cut_off
 from tether_rt.runtime.logs import log
 from tether_rt.runtime.metrics import Metrics, labelled
@@ -298,7 +267,40 @@ class App:
         }
         self.replays = Replays(self.deliveries, self.delivery_bodies, takes, self.identity.source_by_id, self.web.budget)
         self._start_erasing(erased, abandoned)
-        self.routes = self._routes(keyring, contract, pipeline, amending, spool)
+        self.routes = routes(
+            Parts(
+                amending=amending,
+                audit=self.audit,
+                calls=self.calls,
+                check_mongodb=self._check_mongodb,
+                contacts=self.people,
+                contract=contract,
+                copies=self.copies,
+                database=database,
+                deliveries=self.deliveries,
+                delivery_bodies=self.delivery_bodies,
+                delivery_keeper=self.delivery_keeper,
+                eraser=self.eraser,
+                group_commit=self.group_commit,
+                history=self.history,
+                hub=self.hub,
+                keyring=keyring,
+                later_recordings=self.later_recordings,
+                max_audio_bytes=settings.max_recording_mb * _MEGABYTE,
+                metrics=self.metrics,
+                organizations=self.organizations,
+                pipeline=pipeline,
+                replays=self.replays,
+                retention=self.retention,
+                source_admin=self.source_admin,
+                spool=spool,
+                store=self.recordings,
+                user_admin=self.user_admin,
+                users=self.users,
+                waveforms=self.waveforms,
+                webhooks=self.webhooks,
+            )
+        )
         self.tornado = RouteTable(self.web, self.routes)
 
     def _start_erasing(self, erased: ErasedDigests, abandoned: AbandonedTransactions) -> None:
@@ -316,137 +318,6 @@ class App:
         self.supervisor.add("eraser", self.eraser.run)
         self.retention = Retention(self.database, erasures, self.eraser)
         self.supervisor.add("retention", self.retention.run)
-
-    def _routes(self, keyring: Keyring, contract: Any, pipeline: Pipeline, amending: Amending, spool: Spool) -> list[Route]:
-        calls_part = {"calls": self.calls}
-        links_part = {"links": recordings.RecordingLinks(self.recordings, keyring), "copies": self.copies}
-        history_part = {"history": self.history}
-        figures_part = {"figures": CallFigures(self.database)}
-        people_part = {"people": self.people, "contract": contract}
-        sources_part = {"sources": self.source_admin, "contract": contract, "audit": self.audit}
-        users_part = {"people": self.user_admin, "contract": contract, "hub": self.hub}
-        join_part = {"people": self.user_admin, "contract": contract, "limits": passwords.link_limits()}
-        eraser_part = {"eraser": self.eraser}
-        deliveries_part = {"deliveries": self.deliveries}
-        max_audio_bytes = self.settings.max_recording_mb * _MEGABYTE
-        webhook_part = {"webhooks": self.webhooks, "spool": spool, "max_audio_bytes": max_audio_bytes}
-        assets = StaticFiles(static_folder())
-        page = {"assets": assets, "policy": static_pages.page_policy(getattr(self.recordings, "origin", ""))}
-        docs = {"assets": assets, "policy": static_pages.DOCS_POLICY}
-        file = {"assets": assets, "policy": NOTHING_MAY_RUN}
-
-        def document(content: bytes) -> dict[str, Any]:
-            return {"document": StaticFile(content, "application/json")}
-
-        checks = {
-            name: health.RememberedCheck(check)
-            for name, check in (("mongodb", self._check_mongodb), ("store", self.recordings.check), ("feed", self.hub.check))
-        }
-        return [
-            (
-                "/api/calls/ingest",
-                IngestEndpoint,
-                {"pipeline": pipeline, "amending": amending, "deliveries": self.delivery_keeper},
-            ),
-            (
-                "/api/calls/ingest/{externalCallId}",
-                AmendEndpoint,
-                {"amending": amending, "deliveries": self.delivery_keeper},
-            ),
-            ("/api/calls/validate", ValidateEndpoint, {"pipeline": pipeline, "deliveries": self.delivery_keeper}),
-            ("/api/webhook/elevenlabs", BearerWebhookEndpoint, webhook_part),
-            ("/api/webhook/{vendor}/dry-run", DryRunEndpoint, {"webhooks": self.webhooks, "deliveries": self.delivery_keeper}),
-            ("/api/webhook/{vendor}/{sourceId}", WebhookEndpoint, webhook_part),
-            ("/api/auth/login", sessions.LoginHandler, {"contract": contract}),
-            ("/api/auth/verify-token", sessions.VerifyTokenHandler, {}),
-            ("/api/auth/logout", sessions.LogoutHandler, {"hub": self.hub}),
-            ("/api/user/api-key", sessions.ApiKeyHandler, {}),
-            ("/api/user/api-key/regenerate", sessions.RegenerateApiKeyHandler, {"audit": self.audit}),
-            ("/api/user", sessions.UserHandler, {}),
-            ("/api/users", users.UsersHandler, users_part),
-            ("/api/users/invite", users.InviteHandler, users_part),
-            ("/api/users/{userId}", users.UserHandler, users_part),
-            ("/api/users/{userId}/reset-password", users.ResetPasswordHandler, users_part),
-            ("/api/users/{userId}/end-sessions", users.EndSessionsHandler, users_part),
-            ("/api/auth/password", passwords.PasswordHandler, users_part),
-            ("/api/auth/link", passwords.LinkHandler, {**join_part, "organizations": self.organizations}),
-            ("/api/auth/join", passwords.JoinHandler, join_part),
-            (
-                "/api/organization",
-                organization.OrganizationHandler,
-                {"organizations": self.organizations, "contract": contract, "audit": self.audit},
-            ),
-            ("/api/sources", sources.SourcesHandler, sources_part),
-            ("/api/sources/{sourceId}", sources.SourceHandler, {**sources_part, **deliveries_part, "users": self.users}),
-            ("/api/sources/{sourceId}/rotate", sources.RotateHandler, sources_part),
-            ("/api/sample-call", documents.DocumentHandler, document(orjson.dumps(samples.new_call("appointment")))),
-            ("/api/calls/history", calls.HistoryHandler, {**history_part, "hits": SearchHits(self.database)}),
-            ("/api/calls/statistics", calls.StatisticsHandler, figures_part),
-            ("/api/calls/activity", activity.ActivityHandler, {**figures_part, "organizations": self.organizations}),
-            ("/api/calls/agents", calls.AgentsHandler, history_part),
-            ("/api/calls/export", export.ExportHandler, history_part),
-            ("/api/calls/{callId}", erasing.ErasableCallHandler, {**history_part, **eraser_part}),
-            ("/api/calls/{callId}/history/{number}", calls.CallChangeHandler, history_part),
-            ("/api/calls/{callId}/peaks", calls.PeaksHandler, {**calls_part, "waveforms": self.waveforms}),
-            (
-                "/api/calls/{callId}/recording/retry",
-                calls.RetryRecordingHandler,
-                {**calls_part, "later": self.later_recordings},
-            ),
-            (
-                "/api/calls/{callId}/recording",
-                calls.CallRecordingHandler,
-                {**calls_part, **links_part},
-            ),
-            (
-                "/api/recordings/{recordingId}",
-                recordings.RecordingHandler,
-                {**calls_part, "store": self.recordings, "keyring": keyring},
-            ),
-            ("/api/contacts", contacts.ContactsHandler, {"people": self.people}),
-            (
-                "/api/contacts/{contactId}",
-                erasing.ErasableContactHandler,
-                {**people_part, **figures_part, "group_commit": self.group_commit, **eraser_part},
-            ),
-            ("/api/erase", erasing.EraseHandler, {**eraser_part, "contract": contract}),
-            ("/api/organization/retention", erasing.RetentionHandler, {"retention": self.retention}),
-            ("/api/audit", audit.AuditHandler, {}),
-            ("/api/audit/export", audit.AuditExportHandler, {}),
-            ("/api/conversation/all", contacts.ConversationsHandler, people_part),
-            ("/api/conversation/messages", contacts.MessagesHandler, people_part),
-            ("/api/deliveries", deliveries.DeliveriesHandler, deliveries_part),
-            ("/api/deliveries/reasons", deliveries.ReasonsHandler, deliveries_part),
-            (
-                "/api/deliveries/replay",
-                deliveries.ReplayManyHandler,
-                {**deliveries_part, "replays": self.replays, "contract": contract},
-            ),
-            ("/api/deliveries/{deliveryId}", deliveries.DeliveryHandler, deliveries_part),
-            (
-                "/api/deliveries/{deliveryId}/body",
-                deliveries.DeliveryBodyHandler,
-                {**deliveries_part, "bodies": self.delivery_bodies},
-            ),
-            (
-                "/api/deliveries/{deliveryId}/replay",
-                deliveries.ReplayHandler,
-                {**deliveries_part, "replays": self.replays},
-            ),
-            ("/ws", DashboardSocket, {"hub": self.hub}),
-            ("/api/feed", feed.FeedHandler, {"hub": self.hub}),
-            ("/healthz", health.HealthHandler, {}),
-            ("/readyz", health.ReadyHandler, {"checks": checks}),
-            ("/metrics", health.MetricsHandler, {"metrics": self.metrics}),
-            ("/openapi.json", documents.DocumentHandler, document(contract.openapi_json())),
-            ("/asyncapi.json", documents.DocumentHandler, document(contract.asyncapi_json())),
-            ("/docs", static_pages.PageHandler, {**docs, "page": "docs.html"}),
-            ("/docs/vendor", static_pages.PageHandler, {**docs, "page": "vendor_guide.html"}),
-            ("/", static_pages.PageHandler, {**page, "page": "index.html"}),
-            ("/join", static_pages.PageHandler, {**page, "page": "join.html"}),
-            ("/static/{file}", static_pages.AssetHandler, file),
-            ("/static/{version}/{file}", static_pages.AssetHandler, file),
-        ]
 
     async def _prepare_database(self) -> None:
         """Check and index with a client that waits as long as building an index takes."""
