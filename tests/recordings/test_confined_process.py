@@ -51,6 +51,8 @@ async def test_a_file_that_cannot_be_decoded_has_no_peaks(tmp_path: Path, conten
 
 async def test_a_decoder_that_was_killed_says_nothing_about_the_recording(tmp_path: Path) -> None:
     file = file_of(tmp_path, FOR_EVER)
+    # A shell starts what it runs in the background with SIGINT ignored, and children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGKILL, signal.SIGINT, signal.SIGTERM):
         decoding = asyncio.create_task(peaks(file))
         os.kill(await decoder_of(file), number)
