@@ -111,7 +111,7 @@ async def test_a_table_that_breaks_off_does_not_look_whole_and_the_log_says_so(
         proxy.look = None
         assert received.startswith(b"HTTP/1.1 200 OK")
         assert received.count(b"no-answer") == 500
-        assert not received.endswith(b"0\r\n\r\n"), "the end of a chunked answer"
+        assert not received.endswith(b"\r\n0\r\n\r\n"), "the end of a chunked answer"
         await eventually(lambda: not service.server.app.web.active)
         aborted, request = logged(caplog)
         assert aborted.getMessage() == "response_aborted"
