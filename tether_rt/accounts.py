@@ -17,9 +17,9 @@ from tether_rt.domain.contract import load_contract
 from tether_rt.domain.people import ADMIN, AGENT
 from tether_rt.errors import BadRequest, TetherError
 from tether_rt.mongo import client as store
+from tether_rt.mongo.account_documents import UserDocument
 from tether_rt.mongo.audit import AuditLog
 from tether_rt.mongo.client import Database
-from tether_rt.mongo.documents import UserDocument
 from tether_rt.mongo.indexes import create_indexes
 from tether_rt.mongo.private_mongod import PrivateMongod
 from tether_rt.mongo.sources import Sources

@@ -25,7 +25,7 @@ from tether_rt.settings import SETTINGS, Settings
 from tether_rt.user_commands import user
 
 if TYPE_CHECKING:
-    from tether_rt.mongo.documents import SourceDocument
+    from tether_rt.mongo.account_documents import SourceDocument
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

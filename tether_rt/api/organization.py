@@ -11,8 +11,8 @@ from tether_rt.errors import BadRequest, NotFound
 from tether_rt.http.exchange import Exchange
 from tether_rt.http.handlers import SessionHandler, within_deadline
 from tether_rt.http.json_body import parse
+from tether_rt.mongo.account_documents import OrganizationDocument
 from tether_rt.mongo.audit import AuditLog
-from tether_rt.mongo.documents import OrganizationDocument
 from tether_rt.mongo.organizations import Organizations, retention_of
 
 

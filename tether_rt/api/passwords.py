@@ -14,7 +14,7 @@ from tether_rt.http.handlers import JsonHandler, SessionHandler
 from tether_rt.http.headers import from_foreign_page
 from tether_rt.http.json_body import parse
 from tether_rt.hub.hub import Hub
-from tether_rt.mongo.documents import UserDocument
+from tether_rt.mongo.account_documents import UserDocument
 from tether_rt.mongo.organizations import Organizations
 
 LINK_FAILURES: Final = 20

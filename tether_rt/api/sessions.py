@@ -15,8 +15,8 @@ from tether_rt.http.handlers import JsonHandler, SessionHandler, within_deadline
 from tether_rt.http.headers import SESSION_COOKIE, arrived_over_tls, from_foreign_page
 from tether_rt.http.json_body import parse
 from tether_rt.hub.hub import Hub
+from tether_rt.mongo.account_documents import OrganizationDocument
 from tether_rt.mongo.audit import AuditLog
-from tether_rt.mongo.documents import OrganizationDocument
 
 
 class LoginHandler(JsonHandler):

@@ -24,8 +24,8 @@ from tether_rt.auth.passwords import PasswordCheck
 from tether_rt.auth.refusal_counts import RefusalCounts
 from tether_rt.domain.source import Source
 from tether_rt.errors import Unavailable
+from tether_rt.mongo.account_documents import OrganizationDocument, SourceDocument, UserDocument
 from tether_rt.mongo.client import new_id
-from tether_rt.mongo.documents import OrganizationDocument, SourceDocument, UserDocument
 from tether_rt.mongo.sessions import Sessions
 from tether_rt.mongo.sources import Sources, source_of
 from tether_rt.mongo.user_changes import Changed

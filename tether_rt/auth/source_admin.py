@@ -12,8 +12,8 @@ from tether_rt.auth.credentials import Keyring
 from tether_rt.domain.phone import to_e164
 from tether_rt.domain.source import API_KIND, OVERLAP_HOURS, SourceKey, SourceKind, read_public_url, rotated
 from tether_rt.errors import BadRequest, Unavailable
+from tether_rt.mongo.account_documents import SourceDocument, SourceSecretDocument
 from tether_rt.mongo.client import new_id
-from tether_rt.mongo.documents import SourceDocument, SourceSecretDocument
 from tether_rt.mongo.sources import Sources, keys_of, source_of
 
 MAX_SOURCES: Final = 200

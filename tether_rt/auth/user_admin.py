@@ -19,8 +19,8 @@ from tether_rt.auth.credentials import Keyring
 from tether_rt.domain.names import plain_name
 from tether_rt.domain.people import ROLES
 from tether_rt.errors import BadRequest
+from tether_rt.mongo.account_documents import LinkKind, PersonLinkDocument, UserDocument
 from tether_rt.mongo.client import new_id
-from tether_rt.mongo.documents import LinkKind, PersonLinkDocument, UserDocument
 from tether_rt.mongo.user_changes import Actor, Changed, UserChanges
 from tether_rt.mongo.users import Users, normal_email
 

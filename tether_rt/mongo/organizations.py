@@ -10,8 +10,9 @@ from pymongo.errors import DuplicateKeyError
 
 from tether_rt.domain.organization import FOR_EVER, Retention
 from tether_rt.errors import BadRequest
+from tether_rt.mongo.account_documents import OrganizationDocument
 from tether_rt.mongo.client import Database
-from tether_rt.mongo.documents import Collections, OrganizationDocument
+from tether_rt.mongo.documents import Collections
 
 
 class Organizations:

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tether_rt.domain.people import role_of
+from tether_rt.mongo.account_documents import SessionDocument
 from tether_rt.mongo.client import Database
-from tether_rt.mongo.documents import Collections, SessionDocument
+from tether_rt.mongo.documents import Collections
 
 
 class Sessions:

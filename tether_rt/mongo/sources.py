@@ -11,8 +11,9 @@ from typing import Any
 from pymongo import ASCENDING, ReturnDocument, UpdateOne
 
 from tether_rt.domain.source import API_KIND, Source, SourceKey, SourceKind, SourceSettings
+from tether_rt.mongo.account_documents import SourceDocument, SourceSettingsDocument
 from tether_rt.mongo.client import Database
-from tether_rt.mongo.documents import Collections, SourceDocument, SourceSettingsDocument
+from tether_rt.mongo.documents import Collections
 
 
 @dataclass(slots=True)

@@ -17,9 +17,10 @@ from pymongo.errors import DuplicateKeyError
 from tether_rt.domain.audit import Detail, Door, What
 from tether_rt.domain.people import ADMIN
 from tether_rt.errors import BadRequest, NotFound
+from tether_rt.mongo.account_documents import PersonLinkDocument, UserDocument
 from tether_rt.mongo.audit import AuditLog
 from tether_rt.mongo.client import DURABLE, MAJORITY, Database
-from tether_rt.mongo.documents import Collections, PersonLinkDocument, UserDocument
+from tether_rt.mongo.documents import Collections
 
 MAX_USERS: Final = 2_000
 """Of one organization, with those who are invited or disabled."""

@@ -11,8 +11,9 @@ from pymongo.errors import DuplicateKeyError
 from tether_rt.domain.people import ADMIN, VIEWER, role_of
 from tether_rt.domain.source import Source
 from tether_rt.errors import BadRequest
+from tether_rt.mongo.account_documents import OrganizationDocument, UserDocument
 from tether_rt.mongo.client import Database, new_id
-from tether_rt.mongo.documents import Collections, OrganizationDocument, UserDocument
+from tether_rt.mongo.documents import Collections
 
 
 class Users:
