@@ -9,19 +9,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.support.search_cases import CASES, LANGUAGE, LANGUAGE_NOTHING, NOTHING, SearchCase
+from tether_rt.domain.call_match import MAX_METADATA_VALUES, CallTexts, matches, metadata_values
 from tether_rt.domain.entry_terms import making_call_terms
-from tether_rt.domain.search_query import (
-    MAX_CONDITIONS,
-    MAX_METADATA_VALUES,
-    CallTexts,
-    Field,
-    Phrase,
-    SearchQuery,
-    line_of,
-    matches,
-    metadata_values,
-    parse_search,
-)
+from tether_rt.domain.search_query import MAX_CONDITIONS, Field, Phrase, SearchQuery, line_of, parse_search
 from tether_rt.domain.search_terms import MAX_QUERY_TERMS, Term
 from tether_rt.runtime.cooperative import run_to_completion
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator
 from typing import Final
 
+from tether_rt.domain.call_match import CallTexts, metadata_values
 from tether_rt.domain.party import WITHHELD, is_number
-from tether_rt.domain.search_query import AGENT, CallTexts, metadata_values
+from tether_rt.domain.search_query import AGENT
 from tether_rt.domain.search_terms import MIN_PART, PART, plain, terms_of
 from tether_rt.runtime.cooperative import run_to_completion
 

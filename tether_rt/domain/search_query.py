@@ -1,4 +1,4 @@
-"""The language of a search, and what it means for one call. Pure; `static/js/search/query.js` has the same rules.
+"""The language of a search. Pure; `static/js/search/query.js` has the same rules.
 
     rosa 416-555-0199    words and numbers, all of them, in any order; the last word may be the beginning of one
     "see you friday"     a phrase: these words beside each other in one text, a turn for example
@@ -12,28 +12,24 @@ digit, before a slash or before a space are no operators, nor is that of `tel:` 
 said as they stand in the search are found too. Characters that open or close a quotation in print may stand for `"`.
 
 A query is executed in two steps. `SearchQuery.alternatives` are lists of terms (`search_terms`): a call that matches has all
-terms of one list, if it is indexed with the words of `CallTexts.texts` and `names`, with those of the values of its metadata
-(`metadata_values`), and with its numbers. Where `needs_reading` is true, terms alone do not decide: the calls found are read,
-and `CallMatch` or `matches` tell. Calls with an id that is asked for are found by that (`ids`, `pasted_id`).
+terms of one list, if it is indexed with the words of its texts and names (`call_match.CallTexts`), with those of the values of
+its metadata, and with its numbers. Where `needs_reading` is true, terms alone do not decide: the calls found are read, and
+`call_match` tells. Calls with an id that is asked for are found by that (`ids`, `pasted_id`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Final
 
 from tether_rt.domain.search_terms import (
     MAX_QUERY_TERMS,
     MAX_TERM_CHARS,
-    MIN_PART,
     MIN_TYPED,
     NUMBER,
-    PAIR,
-    PART,
     Term,
     common_words,
     is_common,
@@ -48,15 +44,8 @@ from tether_rt.domain.search_terms import (
 
 MAX_CONDITIONS: Final = 16
 """Phrases, exclusions and fields of a search; further ones are ignored, and `SearchQuery.ignored` says so."""
-MAX_METADATA_VALUES: Final = 128
-MAX_METADATA_CHARS: Final = 512
-"""Of a value in the metadata; what is behind is not searched."""
-_MAX_DEPTH: Final = 8
 _MIN_PHRASE_DIGITS: Final = 7
 """Digits of the shortest number that is excluded as one: `-2026` must not exclude all numbers with these digits."""
-
-_WHOLE_FLOATS: Final = 1e15
-"""Whole numbers below this one are written with digits alone in Python and JavaScript, whatever their type."""
 
 AGENT: Final = "agent"
 ID: Final = "id"
@@ -128,7 +117,6 @@ class Field:
 
 
 Condition = Phrase | Field
-_Kind = TypeVar("_Kind", Phrase, Field)
 
 
 @dataclass(frozen=True)
@@ -173,22 +161,6 @@ class SearchQuery:
             return ()
         needed = [term for one in self.required for term in one.terms]
         return tuple(dict.fromkeys(tuple(dict.fromkeys([*reading, *needed])) for reading in self.readings or ((),)))
-
-
-class CallTexts(NamedTuple):
-    """What of a call is searched."""
-
-    texts: Iterable[str | None] = ()
-    """The summary, and what was said, turn by turn."""
-    names: Iterable[str | None] = ()
-    """Names and SIP addresses, in which the words of nearly every call count as well; the word for a withheld number."""
-    numbers: Iterable[str] = ()
-    """Numbers in E.164."""
-    agent_name: str | None = None
-    """Is searched as one of the names, too."""
-    ids: tuple[str | None, ...] = ()
-    """The ids of the call, of its vendor and of its conversation."""
-    metadata: Mapping[str, Any] | None = None
 
 
 def parse_search(search: str) -> SearchQuery:
@@ -292,128 +264,6 @@ def _ignored_words(text: list[str]) -> list[str]:
     return ignored
 
 
-def matches(call: CallTexts, query: SearchQuery) -> bool:
-    """Say if a call matches a search."""
-    match = CallMatch(query)
-    match.read_facts(call)
-    for text in call.texts:
-        match.read(text)
-    return match.is_match
-
-
-class CallMatch:
-    """A call that is read, text by text, to find out if it matches a search; `read_facts`, then `read` each text."""
-
-    def __init__(self, query: SearchQuery) -> None:
-        self._query = query
-        self._terms = {term: _TermPatterns.of(term) for reading in query.readings for term in reading}
-        self._found: set[Term | Condition] = set()
-        self._has_pasted_id = False
-
-    @property
-    def is_match(self) -> bool:
-        """Whether the call matches, as far as it was read."""
-        query = self._query
-        if self._has_pasted_id:
-            return True
-        if query.is_nothing or any(one in self._found for one in query.excluded):
-            return False
-        has_words = not query.readings or any(all(term in self._found for term in reading) for reading in query.readings)
-        return has_words and all(one in self._found for one in query.required)
-
-    def read_facts(self, call: CallTexts) -> None:
-        """Read all but the `texts` of a call."""
-        ids = [one for one in call.ids if one]
-        self._has_pasted_id = self._query.pasted_id in ids
-        for name in (*call.names, call.agent_name):
-            self.read(name, is_name=True)
-        for number in call.numbers:
-            self._read_number(number.lstrip("+"))
-        values = list(metadata_values(call.metadata))
-        for _, value in values:
-            self.read(value)
-        agent_line = line_of(call.agent_name or "")
-        for field in self._missing(Field):
-            if field.name == ID:
-                is_so = field.raw in ids
-            elif field.name == AGENT:
-                is_so = field.value.line in agent_line
-            else:
-                is_so = any(name == field.name and field.value.line in line_of(value) for name, value in values)
-            if is_so:
-                self._found.add(field)
-
-    def read(self, text: str | None, *, is_name: bool = False) -> None:
-        """Read the summary, a turn, or another text. Takes 1 ms for some 20,000 characters, or 200,000 of ASCII."""
-        if not text:
-            return
-        line = line_of(text)
-        self._found.update(term for term, patterns in self._terms.items() if patterns.has(line, is_name=is_name))
-        self._found.update(one for one in self._missing(Phrase) if one.line in line)
-        self._found.update(one for one in self._missing(Field) if one.said is not None and one.said.line in line)
-
-    def _read_number(self, digits: str) -> None:
-        self._found.update(term for term, patterns in self._terms.items() if patterns.is_part_of(digits))
-        self._found.update(one for one in self._missing(Phrase) if one.digits and one.digits in digits)
-
-    def _missing(self, kind: type[_Kind]) -> list[_Kind]:
-        conditions = (*self._query.required, *self._query.excluded)
-        return [one for one in conditions if isinstance(one, kind) and one not in self._found]
-
-
-class _TermPatterns(NamedTuple):
-    """How a term is found in the line of a text, in that of a name, and in a number."""
-
-    in_text: re.Pattern[str]
-    in_name: re.Pattern[str]
-    digits: str
-    is_beginning: bool
-
-    @classmethod
-    def of(cls, term: Term) -> _TermPatterns:
-        is_beginning = isinstance(term, re.Pattern)
-        word = term.pattern.removeprefix("^") if isinstance(term, re.Pattern) else term
-        digits = word[1:] if word[0] == PART and word[1:].isdigit() else ""
-        if word[0] == PAIR:
-            run = re.escape(word[1:])
-            pattern = re.compile(run if len(word) > 2 else f"{run}[^ ]| {run} ")
-            return cls(pattern, pattern, "", is_beginning)
-        pattern = re.compile(f" {re.escape(word)}" + ("" if is_beginning or len(word) == MAX_TERM_CHARS else " "))
-        common = "|".join(common_words(word)) if is_beginning else ""
-        return cls(re.compile(f" (?!(?:{common}) ){pattern.pattern[1:]}") if common else pattern, pattern, digits, is_beginning)
-
-    def has(self, line: str, *, is_name: bool) -> bool:
-        return (self.in_name if is_name else self.in_text).search(line) is not None
-
-    def is_part_of(self, number: str) -> bool:
-        at = number.find(self.digits) if self.is_beginning else len(number) - len(self.digits)
-        is_found = number.startswith(self.digits, at) if at >= 0 else False
-        return bool(self.digits) and is_found and at <= max(0, len(number) - MIN_PART)
-
-
 def line_of(text: str) -> str:
     """Return a text's words (`segments`) with a space before, between and behind them, in which a `Phrase.line` is found."""
     return f" {' '.join(segments(text))} "
-
-
-def metadata_values(metadata: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
-    """Yield the names (`Field.name`) and texts of the metadata's values, at most `MAX_METADATA_VALUES`.
-
-    Objects and arrays are looked into; an array's values have its name. Null is no value.
-    """
-    yield from islice(_values("", metadata or {}, 0), MAX_METADATA_VALUES)
-
-
-def _values(name: str, value: Any, depth: int) -> Iterator[tuple[str, str]]:
-    if isinstance(value, Mapping) and depth < _MAX_DEPTH:
-        for key, inner in value.items():
-            yield from _values(f"{name}.{plain(key)}" if name else plain(key), inner, depth + 1)
-    elif isinstance(value, list) and depth < _MAX_DEPTH:
-        for inner in value:
-            yield from _values(name, inner, depth + 1)
-    elif isinstance(value, bool):
-        yield name, "true" if value else "false"
-    elif isinstance(value, float) and value.is_integer() and abs(value) < _WHOLE_FLOATS:
-        yield name, str(int(value))
-    elif isinstance(value, str | int | float):
-        yield name, str(value)[:MAX_METADATA_CHARS]

@@ -20,20 +20,18 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from tether_rt.auth.credentials import Keyring
 from tether_rt.domain.call import Recording
-from tether_rt.domain.events import call_updated, fetch_messages, recording_failed, recording_ready
 from tether_rt.domain.source import Source
-from tether_rt.domain.warnings import recording_warnings
 from tether_rt.errors import BadRequest, FetchFailed, NotFound, Unavailable
 from tether_rt.ingest.group_commit import GroupCommit
+from tether_rt.ingest.recording_changes import recording_failed_for_good, recording_is_there, recording_is_wanted_again
 from tether_rt.ingest.vendors.registry import VENDORS
-from tether_rt.mongo.amendments import Amended, Amendment, Change, ids_of
-from tether_rt.mongo.calls import recording_document
+from tether_rt.mongo.amendments import Amended, Amendment, Decide
 from tether_rt.mongo.client import DriverError, unavailable
-from tether_rt.mongo.documents import CallDocument, PendingRecordingDocument, RecordingErrorDocument
+from tether_rt.mongo.documents import PendingRecordingDocument
 from tether_rt.mongo.pending_recordings import Due, PendingRecordings
 from tether_rt.recordings.fetch.credentials import Credentials
 from tether_rt.recordings.intake import RecordingIntake
@@ -177,7 +175,7 @@ class LaterRecordings:
         claimed = await self._pending.reopen(organization_id, call_id, self._schedule.lease_s)
         if claimed is None:
             return False
-        if not await self._amend(organization_id, call_id, _pending_again):  # it was given a recording meanwhile
+        if not await self._amend(organization_id, call_id, recording_is_wanted_again):  # it was given a recording meanwhile
             await self._pending.remove([claimed])
             return False
         await self._pending.put_off(claimed, 0.0, 0)
@@ -326,13 +324,13 @@ class LaterRecordings:
                 await self._pending.put_off(claimed, wait_s, attempts)
                 self._count("again")
                 return
-            await self._amend(organization_id, call_id, _failed(result))
+            await self._amend(organization_id, call_id, recording_failed_for_good(result))
             await self._pending.give_up(claimed)
             self._count("failed")
             return
         if result is not None:
             with self._uploads.deciding(result.key) as upload:
-                if await self._amend(organization_id, call_id, _ready(result)):
+                if await self._amend(organization_id, call_id, recording_is_there(result)):
                     upload.keep()
             if upload.is_kept:
                 self._announce(result)
@@ -343,7 +341,7 @@ class LaterRecordings:
         await self._pending.remove(claimed)
         return [None] * len(claimed)
 
-    async def _amend(self, organization_id: str, call_id: str, change: Callable[[CallDocument], Change | None]) -> bool:
+    async def _amend(self, organization_id: str, call_id: str, change: Decide) -> bool:
         """Commit a change; say if there was something to change."""
         try:
             outcome = await self._group_commit.submit(Amendment(organization_id, call_id, change))
@@ -373,43 +371,6 @@ def fair_choice(due: Iterable[Due], at_work: Mapping[str, int], free: int, most_
             if queues[organization_id]:
                 heapq.heappush(order, (count + 1, number, organization_id))
     return chosen
-
-
-def _ready(recording: Recording) -> Callable[[CallDocument], Change | None]:
-    def change(call: CallDocument) -> Change | None:
-        if call["recordings"]:
-            return None
-        ids = ids_of(call)
-        values: dict[str, Any] = {
-            "recordings": [recording_document(recording)],
-            "recordingStatus": "stored",
-            "recordingError": None,
-        }
-        odd = recording_warnings(call["duration"], recording.duration_s, recording.kind, recording.is_playable)
-        if odd:
-            values["warnings"] = [*call.get("warnings", []), *(warning._asdict() for warning in odd)]
-        return Change(values, (recording_ready(ids, recording), fetch_messages(ids)), ("recording",))
-
-    return change
-
-
-def _failed(failure: FetchFailed) -> Callable[[CallDocument], Change | None]:
-    error: RecordingErrorDocument = {"code": failure.code, "error": str(failure)}
-
-    def change(call: CallDocument) -> Change | None:
-        if call["recordings"] or call.get("recordingError") == error:
-            return None
-        values = {"recordingStatus": "failed", "recordingError": error}
-        return Change(values, (recording_failed(ids_of(call), failure.code, str(failure)),), ("recordingStatus",))
-
-    return change
-
-
-def _pending_again(call: CallDocument) -> Change | None:
-    if call["recordings"]:
-        return None
-    values = {"recordingStatus": "pending", "recordingError": None}
-    return Change(values, (call_updated(ids_of(call), ["recordingStatus"], call),), ("recordingStatus",))
 
 
 def _log_unexpected(claimed: PendingRecordingDocument) -> None:

@@ -32,13 +32,17 @@ class Change(NamedTuple):
     """Fields of the call's document that it is to have no more."""
 
 
+Decide = Callable[[CallDocument], Change | None]
+"""Takes a call as it is when its batch is written, and returns what changes."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Amendment:
     """A change of one stored call, decided by a pure function when it is committed."""
 
     organization_id: str
     call_id: str
-    change: Callable[[CallDocument], Change | None]
+    change: Decide
     """Gets the call's document without the fields in `UNREAD`; returns None when nothing is to be changed.
 
     `contactName` is the contact's name, as it will be when `caller_name` is given. After a failed attempt it is called again,

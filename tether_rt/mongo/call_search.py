@@ -15,8 +15,9 @@ from typing import Final, NamedTuple
 
 from pymongo.errors import ExecutionTimeout
 
+from tether_rt.domain.call_match import CallMatch, CallTexts
 from tether_rt.domain.search_notices import Shortfall
-from tether_rt.domain.search_query import CallMatch, CallTexts, SearchQuery, parse_search
+from tether_rt.domain.search_query import SearchQuery, parse_search
 from tether_rt.mongo.client import Database, Document
 from tether_rt.mongo.search_condition import both, compared_terms, condition, is_exact, rare_condition, term_condition
 from tether_rt.mongo.search_index import SearchedCalls, SearchIndex

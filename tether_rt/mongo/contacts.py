@@ -6,8 +6,9 @@ import asyncio
 from datetime import datetime
 from typing import Any, Final
 
+from tether_rt.domain.call_match import CallTexts, matches
 from tether_rt.domain.party import WITHHELD, is_number
-from tether_rt.domain.search_query import CallTexts, matches, parse_search
+from tether_rt.domain.search_query import parse_search
 from tether_rt.mongo.client import Database, Document
 from tether_rt.mongo.documents import Collections, ContactDocument, MessageDocument
 from tether_rt.mongo.search_condition import both, condition, is_exact

@@ -16,10 +16,10 @@ import orjson
 from bson.raw_bson import RawBSONDocument
 
 from tether_rt.domain.call import parse_time
+from tether_rt.domain.call_match import CallTexts
 from tether_rt.domain.entry_terms import making_call_terms
 from tether_rt.domain.events import HEAD_CHARS, event_head
 from tether_rt.domain.party import WITHHELD, is_number
-from tether_rt.domain.search_query import CallTexts
 from tether_rt.mongo.client import Database, Document
 from tether_rt.mongo.free_form import RAW, as_stored
 

@@ -1,5 +1,5 @@
-// What a search asks for, and whether a call matches it. Pure. The rules are those of the server (domain/search_query.py), so
-// that a call that arrives matches exactly if the server would have found it.
+// What a search asks for, and whether a call matches it. Pure. The rules are those of the server (domain/search_query.py
+// and call_match.py), so that a call that arrives matches exactly if the server would have found it.
 //
 //   rosa 416-555-0199   words and numbers, all of them; the last word may be the beginning of one
 //   "see you friday"    a phrase: these words beside each other in one text
