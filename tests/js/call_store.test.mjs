@@ -340,6 +340,8 @@ test("a row takes over what only its call says", () => {
   arrive(call(1));
   store.learn({ callId: id(1), recordingStatus: "pending", warnings: [{ code: "x" }] });
   assert.deepEqual([store.rows.get(id(1)).recordingStatus, store.rows.get(id(1)).hasWarnings], ["pending", true]);
+  store.learn({ callId: id(1), recordingStatus: "stored", warnings: [{ code: "not_playable" }] });
+  assert.deepEqual([store.rows.get(id(1)).recordingStatus, store.rows.get(id(1)).hasWarnings], ["stored", false], "the player says that");
   store.learn({ callId: id(9), recordingStatus: "pending" });
   assert.equal(store.rows.size, 1);
 });

@@ -29,6 +29,9 @@ export const otherPhone = (call) => party(otherNumber(call), ownNumber(call));
 
 export const directionLabel = ({ direction }) => (direction === "inbound" ? "Inbound" : "Outbound");
 
+// Of a recording's kind the player tells: it plays a copy, or says that there is none.
+export const warningsShown = ({ warnings = [] }) => warnings.filter(({ code }) => code !== "not_playable");
+
 export const hasRecording = ({ recordings }) => Array.isArray(recordings) && recordings.length > 0;
 
 /** The contact's name, or the number of a contact without one. */

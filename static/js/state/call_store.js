@@ -5,6 +5,7 @@
 // history in the server's order, latest start first; a historic call that arrives goes there at once. While the list is held,
 // arrivals wait, so that no row moves; so do those of a busy minute, until the list is released.
 
+import { warningsShown } from "../format/call.js";
 import { instant } from "../format/time.js";
 import { Observable } from "../observable.js";
 
@@ -252,9 +253,10 @@ export class CallStore extends Observable {
   }
 
   /** Takes over what no event says of a call: its warnings, and whether its recording is on its way. */
-  learn({ callId, recordingStatus, warnings = [] }) {
+  learn(call) {
+    const { callId, recordingStatus } = call;
     const known = this.rows.get(callId);
-    const hasWarnings = warnings.length > 0;
+    const hasWarnings = warningsShown(call).length > 0;
     if (!known || (known.recordingStatus === recordingStatus && known.hasWarnings === hasWarnings)) return;
     this.rows.set(callId, { ...known, recordingStatus, hasWarnings });
     this.changed();
@@ -328,11 +330,11 @@ export class CallStore extends Observable {
 // Keeps only the fields that the list shows, to save memory. A summary may be megabytes long.
 function toRow(call) {
   const { callId, contactId, contactName, direction, from, to, agentName, startTime, status, duration } = call;
-  const { summary, recordings, recordingStatus, warnings, hits, callStartTime: statedStart } = call;
+  const { summary, recordings, recordingStatus, hits, callStartTime: statedStart } = call;
   const [recording] = recordings ?? [];
   return {
     ...{ callId, contactId, contactName, direction, from, to, agentName, startTime, status, duration, recordingStatus, hits, statedStart },
-    hasWarnings: warnings?.length > 0,
+    hasWarnings: warningsShown(call).length > 0,
     summary: summary?.length > SUMMARY_CHARS ? `${summary.slice(0, SUMMARY_CHARS)}…` : summary,
     recordings: recording ? [{ recordingId: recording.recordingId, duration: recording.duration }] : NO_RECORDINGS,
   };

@@ -1,4 +1,4 @@
-import { bothPhones, dialHref, directionLabel, otherNumber, otherPhone } from "../../format/call.js";
+import { bothPhones, dialHref, directionLabel, otherNumber, otherPhone, warningsShown } from "../../format/call.js";
 import { size } from "../../format/number.js";
 import { outcomeFacts } from "../../format/outcome.js";
 import { clock, exactTime, shortTime, spokenDuration } from "../../format/time.js";
@@ -54,7 +54,8 @@ export function FactStrip({ call }) {
 }
 
 /** What the server found odd about the call. */
-export function Warnings({ warnings }) {
+export function Warnings({ call }) {
+  const warnings = warningsShown(call);
   if (warnings.length === 0) return null;
   return html`<section class="box call-warnings" aria-label="Warnings">
     <${Icon} name="warning" />

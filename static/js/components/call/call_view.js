@@ -57,7 +57,7 @@ export function CallView({ callId, filter, startS }) {
   if (!call) return html`<${CallPane} title="Call" filter=${filter}><p class="muted" role="status">Loading…</p><//>`;
   return html`<${CallPane} title=${contactLabel(call)} call=${call} filter=${filter}>
     <${CallFacts} call=${call} />
-    ${value && html`<${Warnings} warnings=${value.warnings ?? []} />`}
+    ${value && html`<${Warnings} call=${value} />`}
     <${CallContent} call=${call} isLoaded=${value !== null} reload=${reload} search=${filter.search} startS=${startS} />
     ${value && html`<${Missing} missing=${value.missing} />`}
     ${value && html`<${Outcome} outcome=${value.outcome} />`}
