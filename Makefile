@@ -116,6 +116,7 @@ mongod: | $(VENV)/demo.stamp
 # Debian's Chromium if it can be installed, otherwise the one that Playwright downloads.
 tools: | $(VENV)/test.stamp
 	@$(call need,command -v curl,curl,the tests paste a line that uses it)
+	@$(call need,command -v rclone,rclone,the tests copy recordings with it as docs/backups.md does)
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		$(call need,command -v chromium,chromium,the browser of the tests) \

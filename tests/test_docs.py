@@ -36,6 +36,7 @@ from tether_rt.hub import hub, protocol, wire
 from tether_rt.ingest import group_commit, storable
 from tether_rt.mongo import client as store
 from tether_rt.mongo.indexes import create_indexes
+from tether_rt.recordings import spool
 from tether_rt.recordings.fetch import limits as fetch_limits
 from tether_rt.recordings.fetch import url_policy
 from tether_rt.runtime.metrics import Metrics
@@ -312,14 +313,19 @@ def test_numbers_in_the_vendors_and_protocols_pages_are_the_codes() -> None:
 def test_numbers_in_the_deployment_page_are_the_codes() -> None:
     bounds = {what: bound for what, bound, _ in rows("docs/deployment.md", "Limits and sizes")}
     metrics = {plain(name): text for name, _, text in rows("docs/deployment.md", "Metrics")}
-    calls, megabytes = group_commit.MAX_BATCH_CALLS, group_commit.MAX_BATCH_BYTES >> 20
-    assert bounds["one batch"] == f"{calls} calls or {megabytes} MB"
-    of_one = group_commit.MAX_WAITING_CALLS_OF_ONE
-    assert bounds["calls that wait for a commit"] == f"{group_commit.MAX_WAITING_CALLS:,}, of one organization {of_one:,}"
-    assert bounds["organizations whose batches are written at once, in one process"] == f"{group_commit.MAX_LANES}"
+    calls, of_one = group_commit.MAX_BATCH_CALLS, group_commit.MAX_WAITING_CALLS_OF_ONE
     assert bounds["a body without its recording"] == f"{json_body.MAX_JSON_BYTES >> 20} MB, and {json_body.MAX_VALUES:,} values"
-    assert bounds["recent events in memory"].endswith(f"{hub.MAX_RECENT_BYTES >> 20} MiB in all")
     assert bounds["unsent bytes of one dashboard"].startswith(f"{wire.MAX_UNSENT_BYTES >> 20} MiB,")
+    assert bounds["fetches at once"] == (
+        f"{fetch_limits.MAX_FETCHES}, of one organization {fetch_limits.MAX_FETCHES_OF_ONE}, "
+        f"from one host {fetch_limits.MAX_FETCHES_FROM_HOST}; "
+        f"{fetch_limits.MAX_WAITING:,} more wait for {fetch_limits.WAIT_S:g} s"
+    )
+    page = " ".join(text_of("docs/deployment.md").split())
+    assert f"Have room there for {fetch_limits.MAX_FILES + spool.MAX_STREAMED} of the largest" in page
+    assert f"all of them together {spool.MAX_MEMORY_BYTES >> 20} MiB" in page
+    few = fetch_limits.FEW_SLOTS.total
+    assert f"fetches {few} recordings at once instead of {fetch_limits.MAX_FETCHES}" in page
     assert f"up to {calls}" in metrics["tether_commit_batch_calls"]
     assert f"{group_commit.MAX_WAITING_CALLS:,}, or {of_one:,} " in metrics["tether_commit_queue_calls"]
     assert f"at most {group_commit.MAX_LANES}" in metrics["tether_commit_lanes"]

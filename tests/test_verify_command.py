@@ -41,6 +41,12 @@ async def verified(service: Service) -> tuple[int, list[dict[str, Any]], str]:
         "R2_BUCKET": settings.r2_bucket or "",
     }
 
+    return await verified_with(variables)
+
+
+async def verified_with(variables: dict[str, str]) -> tuple[int, list[dict[str, Any]], str]:
+    """Run the command with these settings."""
+
     def run() -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "tether_rt", "verify"]
         return subprocess.run(command, env=variables, capture_output=True, text=True, check=False)

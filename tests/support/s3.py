@@ -79,6 +79,10 @@ class S3Server:
         """Return an object's bytes, or None when there is no such object."""
         return self._call("GET", f"{bucket}/{quote(key)}")
 
+    def delete(self, bucket: str, key: str) -> None:
+        """Delete an object."""
+        self._call("DELETE", f"{bucket}/{quote(key)}")
+
     def keys(self, bucket: str) -> list[str]:
         """Return the bucket's keys."""
         listing = (self._call("GET", f"{bucket}?list-type=2") or b"").decode()
