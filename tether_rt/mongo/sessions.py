@@ -42,6 +42,8 @@ class Sessions:
 
     async def live(self, session_ids: list[str]) -> set[str]:
         """Return those of the ids whose sessions have not ended."""
+        if not session_ids:
+            return set()
         cursor = self._sessions.find({"_id": {"$in": session_ids}}, {"_id": 1})
         return {session["_id"] for session in await cursor.to_list(None)}
 
