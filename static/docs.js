@@ -12,7 +12,7 @@ applyTheme();
 
 // Modules run after the deferred scripts before them, so the bundle is loaded.
 SwaggerUIBundle({
-  url: "/openapi.json",
+  url: "openapi.json",
   dom_id: "#operations",
   displayRequestDuration: true,
   defaultModelsExpandDepth: 0,
@@ -117,7 +117,7 @@ function feed(spec) {
 
 const section = document.querySelector(".feed");
 try {
-  const response = await fetch("/asyncapi.json");
+  const response = await fetch("asyncapi.json");
   if (!response.ok) throw new Error(`the server responded with status ${response.status}`);
   section.append(...feed(await response.json()));
 } catch (error) {

@@ -63,7 +63,7 @@ def test_the_settings_page_has_every_setting_with_its_flag_and_default() -> None
     table = rows("docs/settings.md", "Settings")
     said = [(plain(variable), plain(flag), plain(default)) for variable, flag, default, _ in table]
     assert said == [
-        (row.variable, row.flag, "none" if row.default in (None, ()) else str(row.default)) for row in SETTINGS
+        (row.variable, row.flag, "none" if row.default in (None, (), "") else str(row.default)) for row in SETTINGS
     ]  # fmt: skip
 
 

@@ -70,6 +70,11 @@ def test_values_are_read_as_what_they_are(monkeypatch: pytest.MonkeyPatch) -> No
     assert settings.private_recording_hosts == ("10.0.0.7:9000", "[fd00::1]:80")
 
 
+@pytest.mark.parametrize("path", ["/tether", "/a/b/c", "/~tom/calls-2.0_x", "/...", "/apis"])
+def test_a_path_in_front_has_plain_segments(path: str) -> None:
+    assert Settings.from_environment({"TETHER_BASE_PATH": f" {path} "}).base_path == path
+
+
 def test_a_folder_of_nobody_is_a_folder_with_a_tilde() -> None:
     assert Settings.from_environment({"TETHER_DATA_DIR": "~nobody-of-that-name/x"}).data_dir == Path("~nobody-of-that-name/x")
 
@@ -81,6 +86,21 @@ def test_a_folder_of_nobody_is_a_folder_with_a_tilde() -> None:
         ("TETHER_PORT", "1.5"),
         ("TETHER_PORT", "65536"),
         ("TETHER_PORT", "-1"),
+        ("TETHER_BASE_PATH", "tether"),
+        ("TETHER_BASE_PATH", "/"),
+        ("TETHER_BASE_PATH", "/tether/"),
+        ("TETHER_BASE_PATH", "/a//b"),
+        ("TETHER_BASE_PATH", "//evil.example"),
+        ("TETHER_BASE_PATH", "/a/../b"),
+        ("TETHER_BASE_PATH", "/."),
+        ("TETHER_BASE_PATH", "/a%20b"),
+        ("TETHER_BASE_PATH", "/a b"),
+        ("TETHER_BASE_PATH", "/a?b"),
+        ("TETHER_BASE_PATH", "/é"),
+        ("TETHER_BASE_PATH", "/a;Path=/"),
+        ("TETHER_BASE_PATH", "https://calls.example/tether"),
+        ("TETHER_BASE_PATH", "/api"),
+        ("TETHER_BASE_PATH", "/docs/calls"),
         ("TETHER_MAX_BODY_MB", "0"),
         ("TETHER_MAX_RECORDING_MB", "-3"),
         ("TETHER_FEED_RETENTION_DAYS", "0"),

@@ -117,8 +117,8 @@ def test_outside_the_checkout_it_serves_the_dashboard_and_the_contract(served: s
 
     kind, page = fetch(served + "/")
     assert kind.startswith("text/html")
-    (version,) = set(re.findall(rb'="/static/([0-9a-f]{20})/', page))
-    assert page.replace(b"/static/" + version, b"/static") == (ROOT / "static/index.html").read_bytes()
+    (version,) = set(re.findall(rb'="static/([0-9a-f]{20})/', page))
+    assert page.replace(b"static/" + version, b"static") == (ROOT / "static/index.html").read_bytes()
     for script in ("js/main.js", "vendor/preact.js"):
         kind, body = fetch(f"{served}/static/{version.decode()}/{script}")
         assert kind.startswith("text/javascript")

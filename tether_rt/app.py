@@ -157,7 +157,7 @@ class App:
             log(_LOG, logging.WARNING, "admins_made", users=promoted)
         self.user_admin = UserAdmin(self.users, changes, keyring, self.identity.forget_user)
         self.supervisor.add("people seen", self.identity.people_seen.run)
-        self.source_admin = SourceAdmin(sources, keyring, self.identity.forget)
+        self.source_admin = SourceAdmin(sources, keyring, self.identity.forget, base_path=settings.base_path)
         self.supervisor.add("last seen", self.identity.last_seen.run)
         self.supervisor.add("refusal counts", self.identity.refusal_counts.run)
 
@@ -227,6 +227,7 @@ class App:
             metrics=self.metrics,
             budget=BodyBudget(settings.bodies_in_flight_mb * _MEGABYTE, self.metrics),
             max_body_bytes=settings.max_body_mb * _MEGABYTE,
+            base_path=settings.base_path,
             allowed_origins=tuple(map(plain_origin, settings.allowed_origins)),
             trusted_proxies=networks(settings.trusted_proxies),
             key_rate=_key_rate(settings.rate_limit),
@@ -271,6 +272,7 @@ class App:
             Parts(
                 amending=amending,
                 audit=self.audit,
+                base_path=settings.base_path,
                 calls=self.calls,
                 check_mongodb=self._check_mongodb,
                 contacts=self.people,

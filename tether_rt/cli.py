@@ -177,7 +177,7 @@ def _source_options(command: _Command) -> _Command:
             click.option(
                 "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="A setting of the source; repeatable."
             ),
-            settings_options(*(name for name in DATABASE if name != "secret")),
+            settings_options("base_path", *(name for name in DATABASE if name != "secret")),
             setting_option(next(row for row in SETTINGS if row.name == "secret"), "--tether-secret"),
         )
     ):
@@ -215,8 +215,10 @@ def add_source(
     from tether_rt.mongo.sources import source_of
 
     body = {"name": name, "kind": kind, **_source_body(secrets, numbers, assignments)}
-    added = in_database(Settings.from_values(values), accounts.add_source, organization, body)
-    own_door = {"apiKey": added.api_key} if added.api_key else {"webhookPath": source_of(added.source).webhook_path}
+    settings = Settings.from_values(values)
+    added = in_database(settings, accounts.add_source, organization, body)
+    path = source_of(added.source).webhook_path
+    own_door = {"webhookPath": settings.base_path + path} if path is not None else {"apiKey": added.api_key}
     _print_source(added.source, kind=kind, **own_door)
 
 
@@ -239,18 +241,20 @@ def change_source(
     body = _source_body(secrets, numbers, assignments)
     if name is not None:
         body["name"] = name
-    _print_shown(in_database(Settings.from_values(values), accounts.change_source, source_id, body))
+    settings = Settings.from_values(values)
+    _print_shown(in_database(settings, accounts.change_source, source_id, body), settings)
 
 
 @source.command("list")
 @click.option("--org", "organization", required=True, metavar="NAME", help="Organization.")
-@settings_options(*DATABASE)
+@settings_options(*DATABASE, "base_path")
 def list_sources(*, organization: str, **values: Any) -> None:
     """Print one line of JSON for each source of an organization, the oldest first."""
     from tether_rt import accounts
 
-    for one in in_database(Settings.from_values(values), accounts.sources, organization):
-        _print_shown(one)
+    settings = Settings.from_values(values)
+    for one in in_database(settings, accounts.sources, organization):
+        _print_shown(one, settings)
 
 
 @source.command()
@@ -293,9 +297,11 @@ def _enable(source_id: str, enabled: bool, values: dict[str, Any]) -> None:
     click.echo(json.dumps({"sourceId": changed["id"], "organizationId": changed["organizationId"], "enabled": enabled}))
 
 
-def _print_shown(source: dict[str, Any]) -> None:
+def _print_shown(source: dict[str, Any], settings: Settings) -> None:
     from tether_rt.domain.call import iso_ms
 
+    if "webhookPath" in source:
+        source["webhookPath"] = settings.base_path + source["webhookPath"]
     click.echo(json.dumps({"sourceId": source.pop("id"), **source}, default=iso_ms))
 
 

@@ -73,6 +73,7 @@ class Parts:
 
     amending: Amending
     audit: AuditLog
+    base_path: str
     calls: Calls
     check_mongodb: Callable[[], Awaitable[None]]
     contacts: Contacts
@@ -224,8 +225,8 @@ def routes(parts: Parts) -> list[Route]:
         ("/healthz", health.HealthHandler, {}),
         ("/readyz", health.ReadyHandler, {"checks": checks}),
         ("/metrics", health.MetricsHandler, {"metrics": parts.metrics}),
-        ("/openapi.json", documents.DocumentHandler, document(parts.contract.openapi_json())),
-        ("/asyncapi.json", documents.DocumentHandler, document(parts.contract.asyncapi_json())),
+        ("/openapi.json", documents.DocumentHandler, document(parts.contract.openapi_json(parts.base_path))),
+        ("/asyncapi.json", documents.DocumentHandler, document(parts.contract.asyncapi_json(parts.base_path))),
         ("/docs", static_pages.PageHandler, {**docs, "page": "docs.html"}),
         ("/docs/vendor", static_pages.PageHandler, {**docs, "page": "vendor_guide.html"}),
         ("/", static_pages.PageHandler, {**page, "page": "index.html"}),

@@ -76,7 +76,7 @@ class Server:
         self._http.add_sockets(sockets)
         port = sockets[0].getsockname()[1]
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        self.url = f"http://{host}:{port}"
+        self.url = f"http://{host}:{port}{settings.base_path}"
         log(_LOG, logging.INFO, "listening", url=self.url, host=settings.host, port=port)
 
     def _bind(self) -> list[socket.socket]:

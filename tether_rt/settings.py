@@ -20,6 +20,13 @@ from typing import Any, Final
 
 from tether_rt.errors import ConfigError
 
+OWN_PATHS: Final = frozenset(
+    ("api", "asyncapi.json", "docs", "healthz", "join", "metrics", "openapi.json", "readyz", "static", "ws")
+)
+"""How the server's own addresses begin: a path in front of them must not begin so."""
+_BASE_PATH: Final = re.compile(r"(/(?!\.{1,2}(/|\Z))[A-Za-z0-9._~-]+)*")
+"""Segments of unreserved characters (RFC 3986 section 2.3), which no proxy rewrites."""
+
 _AT_LEAST_ONE: Final = (
     "max_body_mb", "max_recording_mb", "bodies_in_flight_mb", "max_connections", "max_dashboards", "max_dashboards_per_user",
     "feed_retention_days", "audit_retention_days", "shutdown_s",
@@ -36,6 +43,9 @@ class Settings:
 
     host: str = _setting("127.0.0.1", "address to listen on")
     port: int = _setting(2212, "port to listen on; 0 picks a free one and logs it")
+    base_path: str = _setting(
+        "", "path in front of every address, such as /tether, where a proxy serves other things beside it"
+    )
     data_dir: Path = _setting(Path("var"), "folder of the private MongoDB, recordings on disk and the generated secret")
     mongodb_uri: str | None = _setting(
         None, "replica set to use; without it the server starts a private MongoDB", variable="MONGODB_URI", secret=True
@@ -103,6 +113,13 @@ class Settings:
     def _check(self) -> None:
         if not 0 <= self.port <= 65535:
             raise ConfigError(f"TETHER_PORT must be between 0 and 65535, not {self.port}.")
+        if not _BASE_PATH.fullmatch(self.base_path):
+            raise ConfigError(
+                "TETHER_BASE_PATH must begin with /, must not end with /, and may have letters, digits, and -._~ between, "
+                f"such as /tether, not {self.base_path}."
+            )
+        if self.base_path and self.base_path.split("/")[1] in OWN_PATHS:
+            raise ConfigError(f"TETHER_BASE_PATH must not begin like the server's own addresses, not {self.base_path}.")
         for name in _AT_LEAST_ONE:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{_variable(name)} must be 1 or more, not {getattr(self, name)}.")

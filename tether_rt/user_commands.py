@@ -69,13 +69,14 @@ def enable(*, email: str, **values: Any) -> None:
 
 @user.command("reset-password")
 @_EMAIL
-@settings_options(*DATABASE)
+@settings_options(*DATABASE, "base_path")
 def reset_password(*, email: str, **values: Any) -> None:
     """Print userId and path: below the server's address, the user chooses a password there, once and within a day."""
     from tether_rt import accounts
 
-    invited = in_database(Settings.from_values(values), accounts.reset_password, email)
-    click.echo(json.dumps({"userId": invited.user["_id"], "path": invited.path}))
+    settings = Settings.from_values(values)
+    invited = in_database(settings, accounts.reset_password, email)
+    click.echo(json.dumps({"userId": invited.user["_id"], "path": settings.base_path + invited.path}))
 
 
 def _change(email: str, values: dict[str, Any], *, disabled: bool) -> None:

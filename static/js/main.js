@@ -2,6 +2,7 @@
 
 import { playSound, showNotification } from "./browser/notifications.js";
 import { PageTitle } from "./browser/page_title.js";
+import { serverAddress } from "./browser/server_address.js";
 import { theme } from "./browser/theme.js";
 import { App } from "./components/app.js";
 import { ServerClock } from "./live/server_clock.js";
@@ -11,7 +12,7 @@ import { CallFeed } from "./state/call_feed.js";
 import { Session } from "./state/session.js";
 import { html, render } from "./ui.js";
 
-const hubUrl = `${location.origin.replace(/^http/, "ws")}/ws`;
+const hubUrl = `${serverAddress().replace(/^http/, "ws")}/ws`;
 
 const clock = new ServerClock();
 const session = new Session(api);

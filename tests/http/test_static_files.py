@@ -10,7 +10,7 @@ import pytest
 
 from tether_rt.http.static_files import StaticFile, StaticFiles, static_folder
 
-PAGE = b'<link href="/static/css/base.css"><script src="/static/js/main.js"></script><a href="/">x</a>'
+PAGE = b'<link href="static/css/base.css"><script src="../static/js/main.js"></script><a href="/">x</a>'
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_a_page_asks_for_its_own_files_under_their_version(folder: Path) -> None
     assets = StaticFiles(folder)
     page = assets.page("index.html")
     assert page is not None
-    assert page.content == PAGE.replace(b"/static/", f"/static/{assets.version}/".encode())
+    assert page.content == PAGE.replace(b"static/", f"static/{assets.version}/".encode())
     assert len(assets.version) == 20
 
 

@@ -79,7 +79,7 @@ function neededBy(...paths) {
 }
 
 test("the page preloads the modules of the first view, and no others", () => {
-  const preloaded = [...read("index.html").matchAll(/rel="modulepreload" href="\/static\/([^"]+)"/g)].map(([, path]) => path);
+  const preloaded = [...read("index.html").matchAll(/rel="modulepreload" href="static\/([^"]+)"/g)].map(([, path]) => path);
   assert.deepEqual([...preloaded].sort(), neededBy(...importsOf("js/main.js", EAGER)));
   const early = neededBy("js/prefetch.js");
   assert.deepEqual(preloaded.slice(0, early.length), early, "the modules that request the calls come first");
@@ -93,7 +93,7 @@ test("no module turns text into markup or code", () => {
 test("the page has no inline script or style, and the files that it names exist", () => {
   const page = read("index.html");
   assert.doesNotMatch(page, /<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)/);
-  for (const [, path] of page.matchAll(/(?:href|src)="\/static\/([^"]+)"/g)) assert.ok(existsSync(join(STATIC, path)), path);
+  for (const [, path] of page.matchAll(/(?:href|src)="static\/([^"]+)"/g)) assert.ok(existsSync(join(STATIC, path)), path);
 });
 
 test("the lock file pins what is installed and names no registry", () => {

@@ -21,6 +21,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 import aiohttp
 from argon2 import PasswordHasher
@@ -241,7 +242,7 @@ class ServerProcess:
             assert self._process.poll() is None, self.log_path.read_text()
             await asyncio.sleep(0.02)
         self.url = url
-        self.variables["TETHER_PORT"] = url.rpartition(":")[2]
+        self.variables["TETHER_PORT"] = str(urlsplit(url).port)
         return url
 
     def _listening(self, seen: int) -> str:

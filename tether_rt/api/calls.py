@@ -14,7 +14,6 @@ from tether_rt.domain.search_query import parse_search
 from tether_rt.errors import BadRequest, NotFound
 from tether_rt.http.exchange import Exchange
 from tether_rt.http.handlers import SessionHandler, within_deadline
-from tether_rt.http.headers import origin_of
 from tether_rt.ingest.later_recordings import LaterRecordings
 from tether_rt.mongo.call_figures import CallFigures
 from tether_rt.mongo.call_history import CallFilter, CallHistory
@@ -221,7 +220,7 @@ class CallRecordingHandler(OneCallHandler):
     def _absolute(self, url: str) -> str:
         if not url.startswith("/"):
             return url
-        return origin_of(self.request) + url
+        return self.exchange.server_address + url
 
 
 class RetryRecordingHandler(OneCallHandler):

@@ -16,7 +16,6 @@ from tether_rt.api.calls import HistoryBase
 from tether_rt.domain.call import iso_ms
 from tether_rt.domain.party import WITHHELD
 from tether_rt.domain.periods import zone_named
-from tether_rt.http.headers import origin_of
 from tether_rt.mongo.call_history import CallFilter
 from tether_rt.mongo.documents import ShownCall
 
@@ -62,7 +61,7 @@ class ExportHandler(HistoryBase):
         call_filter = self.filter()
         # A browser may name a zone that nobody knows.
         zone = zone_named(query.text(self, "timeZone") or "UTC") or ZoneInfo("UTC")
-        view = _View(is_plain, zone, f"{origin_of(self.request)}/#/calls/")
+        view = _View(is_plain, zone, f"{self.exchange.server_address}/#/calls/")
         filtered_by = [name for name in self.request.query_arguments if name not in ("table", "timeZone")]
         async with self.deadline:
             await self.record("exported", details={"table": "calls", "filteredBy": filtered_by})

@@ -8,10 +8,10 @@ from tether_rt.api.sessions import sign_in
 from tether_rt.auth.rate_limits import RateLimit, network_of, retry_after_s
 from tether_rt.auth.user_admin import UserAdmin
 from tether_rt.domain.contract import Contract
-from tether_rt.errors import BadRequest, Forbidden, NotFound, TooManyRequests
+from tether_rt.errors import BadRequest, NotFound, TooManyRequests
+from tether_rt.http.callers import refuse_foreign_page
 from tether_rt.http.exchange import Exchange
 from tether_rt.http.handlers import JsonHandler, SessionHandler
-from tether_rt.http.headers import from_foreign_page
 from tether_rt.http.json_body import parse
 from tether_rt.hub.hub import Hub
 from tether_rt.mongo.account_documents import UserDocument
@@ -41,8 +41,7 @@ class _LinkBase(JsonHandler):
         self.limits = limits
 
     async def authorize(self) -> None:
-        if from_foreign_page(self.request, self.context.allowed_origins):
-            raise Forbidden("Requests from pages of another site are not taken.")
+        refuse_foreign_page(self.exchange)
 
     def body(self, schema: str) -> dict[str, Any]:
         body = parse(self.request.body)

@@ -9,10 +9,11 @@ from tether_rt.auth import permissions
 from tether_rt.auth.identity import SignedIn
 from tether_rt.domain.contract import Contract
 from tether_rt.domain.people import role_of
-from tether_rt.errors import Forbidden, NotFound, Unauthorized
+from tether_rt.errors import NotFound, Unauthorized
+from tether_rt.http.callers import refuse_foreign_page
 from tether_rt.http.exchange import Exchange
 from tether_rt.http.handlers import JsonHandler, SessionHandler, within_deadline
-from tether_rt.http.headers import SESSION_COOKIE, arrived_over_tls, from_foreign_page
+from tether_rt.http.headers import SESSION_COOKIE, arrived_over_tls
 from tether_rt.http.json_body import parse
 from tether_rt.hub.hub import Hub
 from tether_rt.mongo.account_documents import OrganizationDocument
@@ -29,8 +30,7 @@ class LoginHandler(JsonHandler):
         self.contract = contract
 
     async def authorize(self) -> None:
-        if from_foreign_page(self.request, self.context.allowed_origins):
-            raise Forbidden("Requests from pages of another site are not taken.")
+        refuse_foreign_page(self.exchange)
 
     async def post(self) -> None:
         body = parse(self.request.body)
@@ -49,12 +49,18 @@ def sign_in(handler: JsonHandler, signed_in: SignedIn) -> None:
     handler.set_cookie(
         SESSION_COOKIE,
         signed_in.token,
+        path=cookie_path(handler),
         expires=signed_in.claims.expires_at,
         httponly=True,
         samesite="Strict",
         secure=arrived_over_tls(handler.request),
     )
     handler.respond({"success": True, "token": signed_in.token, **who(signed_in.user, signed_in.organization)})
+
+
+def cookie_path(handler: JsonHandler) -> str:
+    """Return the path below which browsers send the cookie."""
+    return f"{handler.context.base_path}/"
 
 
 def who(user: dict[str, Any], organization: OrganizationDocument | None) -> dict[str, Any]:
@@ -94,7 +100,7 @@ class LogoutHandler(SessionHandler):
     async def post(self) -> None:
         await self.context.identity.sign_out(self.session.session_id)
         self.hub.end_session(self.session.session_id)
-        self.clear_cookie(SESSION_COOKIE)
+        self.clear_cookie(SESSION_COOKIE, path=cookie_path(self))
         self.respond({"success": True, "message": "Signed out"})
 
 

@@ -31,7 +31,9 @@ class _UsersBase(SessionHandler):
 
     def show_link(self, invited: Invited, status: int = 200) -> None:
         self.set_header("Referrer-Policy", "no-referrer")
-        self.respond({"success": True, "user": self.people.shown(invited.user), "path": invited.path}, status)
+        self.respond(
+            {"success": True, "user": self.people.shown(invited.user), "path": self.context.base_path + invited.path}, status
+        )
 
 
 class UsersHandler(_UsersBase):

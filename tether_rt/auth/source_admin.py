@@ -49,12 +49,17 @@ class SourceAdmin:
         keyring: Keyring,
         forget: Callable[[str], None] = lambda digest: None,
         *,
+        base_path: str = "",
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """`forget` is called with all under which a source is found that changes (`Identity.forget`); `now` is the clock."""
+        """`forget` is called with all under which a source is found that changes (`Identity.forget`); `now` is the clock.
+
+        `base_path` stands in front of the path of its webhooks.
+        """
         self._sources = sources
         self._keyring = keyring
         self._forget = forget
+        self._base_path = base_path
         self._now = now
 
     async def add(self, organization_id: str, created_by: str | None, body: dict[str, Any]) -> NewSource:
@@ -172,7 +177,7 @@ class SourceAdmin:
         }
         if own.webhook_path is not None:
             last = source.get("lastRefusal")
-            shown["webhookPath"] = own.webhook_path
+            shown["webhookPath"] = self._base_path + own.webhook_path
             shown["secrets"] = [{"createdAt": secret["createdAt"]} for secret in source.get("secrets", ())]
             shown["refused"] = source.get("refusals", {})
             shown["lastRefusedAt"] = last["at"] if last else None

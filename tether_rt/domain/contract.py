@@ -34,8 +34,8 @@ class Contract:
     """The HTTP and the WebSocket contract; immutable, built once by `load_contract`."""
 
     def __init__(self, openapi: dict[str, Any], asyncapi: dict[str, Any]) -> None:
-        self._openapi_json = orjson.dumps(openapi)
-        self._asyncapi_json = orjson.dumps(asyncapi)
+        self._openapi = openapi
+        self._asyncapi = asyncapi
         self.operations: Final = frozenset(
             (method.upper(), path) for path, item in openapi["paths"].items() for method in item if method in _METHODS
         )
@@ -101,13 +101,16 @@ class Contract:
 
         return sorted(first.values(), key=place)[:MAX_FAULTS]
 
-    def openapi_json(self) -> bytes:
-        """Return `schemas/openapi.yaml` as JSON."""
-        return self._openapi_json
+    def openapi_json(self, base_path: str = "") -> bytes:
+        """Return `schemas/openapi.yaml` as JSON, of a server below this path."""
+        servers = [{**server, "url": base_path or "/"} for server in self._openapi["servers"]]
+        return orjson.dumps({**self._openapi, "servers": servers})
 
-    def asyncapi_json(self) -> bytes:
-        """Return `schemas/asyncapi.yaml` as JSON."""
-        return self._asyncapi_json
+    def asyncapi_json(self, base_path: str = "") -> bytes:
+        """Return `schemas/asyncapi.yaml` as JSON, of a server below this path."""
+        below = {"pathname": base_path} if base_path else {}
+        servers = {name: {**server, **below} for name, server in self._asyncapi["servers"].items()}
+        return orjson.dumps({**self._asyncapi, "servers": servers})
 
 
 def load_contract(folder: Path | None = None) -> Contract:

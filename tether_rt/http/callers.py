@@ -8,7 +8,7 @@ from tether_rt.auth.rate_limits import retry_after_s
 from tether_rt.domain.source import Source
 from tether_rt.errors import Forbidden, TooManyRequests, Unauthorized
 from tether_rt.http.exchange import Exchange
-from tether_rt.http.headers import SESSION_COOKIE, bearer_token, from_foreign_page
+from tether_rt.http.headers import bearer_token, from_foreign_page, session_cookie
 
 
 async def require_session(exchange: Exchange) -> Session:
@@ -17,13 +17,21 @@ async def require_session(exchange: Exchange) -> Session:
     Raises `Unauthorized` without one, and `Forbidden` for a cookie with the request of another site's page and for a user whose
     role may not do this.
     """
-    request, context = exchange.request, exchange.context
-    token = bearer_token(request.headers)
-    if token is None and (cookie := request.cookies.get(SESSION_COOKIE)) is not None:
-        token = cookie.value
-        if token and from_foreign_page(request, context.allowed_origins):
-            raise Forbidden("Requests from pages of another site are not taken.")
+    headers = exchange.request.headers
+    token = bearer_token(headers)
+    if token is None:
+        token = session_cookie(headers)
+        if token is not None:
+            refuse_foreign_page(exchange)
     return await permitted_session(exchange, token)
+
+
+def refuse_foreign_page(exchange: Exchange) -> None:
+    """Raise `Forbidden` for a request that a page of another site has sent, and say so in the log."""
+    context = exchange.context
+    if from_foreign_page(exchange.request, context.allowed_origins):
+        context.refused_pages.note(exchange.request)
+        raise Forbidden("Requests from pages of another site are not taken.")
 
 
 async def permitted_session(exchange: Exchange, token: str | None) -> Session:

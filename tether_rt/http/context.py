@@ -10,6 +10,7 @@ from tether_rt.auth.identity import Identity
 from tether_rt.auth.rate_limits import RateLimit
 from tether_rt.errors import TetherError, Unavailable
 from tether_rt.http.headers import Headers, Networks, remote_address
+from tether_rt.http.refused_pages import RefusedPages
 from tether_rt.mongo.audit import AuditLog
 from tether_rt.runtime.logs import log
 from tether_rt.runtime.metrics import Metrics
@@ -54,6 +55,8 @@ class HttpContext:
     """How often one API key's user may call."""
     audit: AuditLog = field(kw_only=True)
     """Who did what."""
+    base_path: str = field(default="", kw_only=True)
+    """What stands in front of every path that is handed out."""
     write_deadline_s: float = WRITE_DEADLINE_S
     """How long the client of a streamed answer may take for 64 KB."""
     pace_window_s: float = PACE_WINDOW_S
@@ -66,6 +69,7 @@ class HttpContext:
     """By organization: one that floods does not make the others wait until all its requests are answered."""
     active: set[object] = field(default_factory=set)
     """Requests whose headers were read and whose answer is not out."""
+    refused_pages: RefusedPages = field(default_factory=RefusedPages)
     _proxy_noted: bool = False
 
     def remote_address_of(self, headers: Headers, peer: str) -> str:

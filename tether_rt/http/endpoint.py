@@ -192,16 +192,24 @@ class Refusal(Endpoint):
         raise self._error
 
 
+class Redirect(Endpoint):
+    """Sends a browser to another address."""
+
+    methods = ("GET", "HEAD")
+    takes_json = False
+
+    def __init__(self, exchange: Exchange, address: str) -> None:
+        super().__init__(exchange)
+        self._address = address
+
+    async def respond(self) -> Response:
+        return Response(http.HTTPStatus.PERMANENT_REDIRECT, b"", {"Location": self._address})
+
+
 class Preflight(Endpoint):
     """Tells a browser what a page of an allowed origin may send (the Fetch standard's CORS preflight)."""
 
     takes_json = False
 
-    def __init__(self, exchange: Exchange, methods: tuple[str, ...]) -> None:
-        super().__init__(exchange)
-        self._methods = methods
-
     async def respond(self) -> Response:
-        return Response(
-            http.HTTPStatus.NO_CONTENT, b"", {**PREFLIGHT, "Access-Control-Allow-Methods": ", ".join(self._methods)}
-        )
+        return Response(http.HTTPStatus.NO_CONTENT, b"", PREFLIGHT)

@@ -13,7 +13,7 @@ from tornado.web import RequestHandler
 from tether_rt.errors import TetherError
 from tether_rt.http import responses
 from tether_rt.http.context import HttpContext
-from tether_rt.http.headers import NOTHING_MAY_RUN, cross_origin_headers
+from tether_rt.http.headers import NOTHING_MAY_RUN, cross_origin_headers, origin_of
 from tether_rt.http.request_body import Body
 from tether_rt.runtime.deadlines import Deadline
 from tether_rt.runtime.logs import log
@@ -48,6 +48,11 @@ class Exchange:
     def connection(self) -> HTTP1Connection:
         """The connection that the request came on."""
         return cast(HTTP1Connection, self.request.connection)
+
+    @property
+    def server_address(self) -> str:
+        """The server's address as the client wrote it, such as `https://calls.example.com/tether`."""
+        return origin_of(self.request) + self.context.base_path
 
     def response_headers(self, policy: str = NOTHING_MAY_RUN) -> dict[str, str]:
         """Return the headers that every answer has; `policy` is its Content-Security-Policy."""

@@ -27,10 +27,22 @@ SECURITY: Final = {
 NOTHING_MAY_RUN: Final = "default-src 'none'; frame-ancestors 'none'"
 
 PREFLIGHT: Final = {
-    "Access-Control-Allow-Headers": "Authorization, Content-Type, Prefer, X-Request-Id",
+    "Access-Control-Allow-Methods": "GET, HEAD, POST, PATCH, PUT, DELETE",
+    "Access-Control-Allow-Headers": (
+        "Authorization, Cache-Control, Content-Type, If-None-Match, Last-Event-ID, Prefer, Range, X-Request-Id"
+    ),
     "Access-Control-Max-Age": "600",
 }
-"""The answer to a preflight request of an allowed origin (Fetch, "CORS-preflight request"), beside the methods."""
+"""The answer to a preflight request of an allowed origin (Fetch, "CORS-preflight request").
+
+It is the same for every address: what an address does not take is refused by a 404 or 405, which the page may then read.
+"""
+_EXPOSED: Final = (
+    "Accept-Ranges, Allow, Content-Disposition, Content-Range, Date, ETag, Preference-Applied, Retry-After, WWW-Authenticate, "
+    "X-Request-Id"
+)
+"""What a page of an allowed origin may read of an answer's headers, beside those that every page may (Fetch, "CORS-safelisted
+response-header name")."""
 
 Headers = Mapping[str, str]
 """By their names as Tornado writes them, `Content-Type`."""
@@ -41,6 +53,19 @@ def bearer_token(headers: Headers) -> str | None:
     """Return the token of `Authorization: Bearer <token>` (RFC 6750 section 2.1; the scheme's case does not matter)."""
     scheme, _, token = headers.get("Authorization", "").partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+def session_cookie(headers: Headers) -> str | None:
+    """Return the session's token in the cookie.
+
+    Of two cookies of that name, of a server at / and of one below a path, browsers send the one of the longer path first
+    (RFC 6265 section 5.4).
+    """
+    for pair in headers.get("Cookie", "").split(";"):
+        name, _, value = pair.strip().partition("=")
+        if name == SESSION_COOKIE:
+            return value or None
+    return None
 
 
 _PREFERENCE: Final = re.compile(r'\s*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)\s*(?:=\s*(?:""\s*)?)?(?:;|\Z)')
@@ -126,7 +151,7 @@ def cross_origin_headers(headers: Headers, allowed_origins: tuple[str, ...]) -> 
         "Vary": "Origin",
         "Access-Control-Allow-Origin": origin,
         "Access-Control-Allow-Credentials": "true",
-        "Access-Control-Expose-Headers": "Retry-After, X-Request-Id",
+        "Access-Control-Expose-Headers": _EXPOSED,
     }
 
 

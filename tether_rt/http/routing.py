@@ -14,7 +14,7 @@ from tornado.web import Application, RequestHandler
 
 from tether_rt.errors import BadRequest, MethodNotAllowed, NotFound
 from tether_rt.http.context import HttpContext
-from tether_rt.http.endpoint import Endpoint, Preflight, Refusal
+from tether_rt.http.endpoint import Endpoint, Preflight, Redirect, Refusal
 from tether_rt.http.exchange import Exchange
 from tether_rt.http.handlers import JsonHandler, RequestHandlerEndpoint
 from tether_rt.http.headers import is_preflight, origin_form
@@ -48,11 +48,14 @@ class RouteTable(Router):
         if not request.path.startswith("/") and (form := origin_form(request.uri or "", request.headers.get("Host", ""))):
             request.uri = form
             request.path = form.partition("?")[0]
+        redirect = self._without_base_path(request)
         exchange = Exchange(self._context, request)
+        if redirect is not None and request.method in Redirect.methods:
+            return Redirect(exchange, redirect)
+        if is_preflight(request, self._context.allowed_origins):
+            return Preflight(exchange)
         found = self._find(request.path)
         methods = allowed_methods(found[1]) if found is not None else ()
-        if found is not None and is_preflight(request, self._context.allowed_origins):
-            return Preflight(exchange, methods)
         if request.method not in (methods if found is not None else RequestHandler.SUPPORTED_METHODS):
             taken = f" It takes {', '.join(methods)}." if methods else ""
             return Refusal(exchange, MethodNotAllowed(f"This address does not take that method.{taken}", methods))
@@ -66,6 +69,19 @@ class RouteTable(Router):
             return target(exchange, *[argument.decode() for argument in arguments], **parts)
         except UnicodeDecodeError:
             return Refusal(exchange, BadRequest(NOT_UTF8, code="not_utf8"))
+
+    def _without_base_path(self, request: HTTPServerRequest) -> str | None:
+        """Take the path off that stands in front of ours; return where to redirect a request for that path alone.
+
+        A request may come without it: a proxy has taken it off, or asks for `/healthz`.
+        """
+        base = self._context.base_path
+        if base and request.path.startswith(f"{base}/"):
+            request.path = request.path.removeprefix(base)
+            request.uri = (request.uri or "").removeprefix(base)
+        elif base and request.path == base:
+            return f"{base}/{(request.uri or '').removeprefix(base)}"
+        return None
 
     def _find(self, path: str) -> tuple[str, type[Endpoint] | type[JsonHandler], dict[str, Any], list[bytes]] | None:
         # A path without variables is found by one look, not by trying each pattern in turn.
@@ -83,7 +99,7 @@ class RouteTable(Router):
         plain = re.sub("/+", "/", path.lower()).rstrip("/")
         known = [one for one in self._exact if one.startswith("/api/")]
         close = [plain] if plain in known else difflib.get_close_matches(plain, known, 1, _LIKENESS)
-        return f" Did you mean {close[0]}?" if close else ""
+        return f" Did you mean {self._context.base_path}{close[0]}?" if close else ""
 
 
 def allowed_methods(target: type[Endpoint] | type[JsonHandler]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,9 @@ _TYPES: Final = {
     ".webmanifest": "application/manifest+json",
 }
 """The suffixes of files that are served, and their content types."""
+
+_OWN_FILE: Final = re.compile(rb'="(?:\.\./)?static/')
+"""How a page refers to a file: below whatever path the page itself is served."""
 
 _Stamp = tuple[int, int]
 """A file's time of change and its size: they show a change without reading the file."""
@@ -89,7 +93,7 @@ class StaticFiles:
         page = self._files.get(path)
         if page is None:
             return None
-        content = page.content.replace(b'="/static/', f'="/static/{self.version}/'.encode())
+        content = _OWN_FILE.sub(rb"\g<0>" + self.version.encode() + b"/", page.content)
         return StaticFile(content, page.content_type, page.stamp)
 
     def _walk(self) -> None:

@@ -11,11 +11,11 @@ from typing import Any, Final
 
 from tornado.web import RequestHandler
 
-from tether_rt.errors import BadRequest, Forbidden, UpgradeRequired
-from tether_rt.http.callers import permitted_session
+from tether_rt.errors import BadRequest, UpgradeRequired
+from tether_rt.http.callers import permitted_session, refuse_foreign_page
 from tether_rt.http.exchange import Exchange
 from tether_rt.http.handlers import SessionHandler
-from tether_rt.http.headers import SESSION_COOKIE, bearer_token, from_foreign_page
+from tether_rt.http.headers import bearer_token, session_cookie
 from tether_rt.hub.frames import accept_key
 from tether_rt.hub.hub import Hub
 from tether_rt.hub.protocol import SUBPROTOCOL, offered_subprotocols, parse_after, subprotocol_token
@@ -39,11 +39,10 @@ class DashboardSocket(SessionHandler):
         cookie counts only with an `Origin`, and an `Origin` must be one of ours.
         """
         headers = self.request.headers
-        if from_foreign_page(self.request, self.context.allowed_origins):
-            raise Forbidden("Dashboards on pages of another site are not served.")
+        refuse_foreign_page(self.exchange)
         token = bearer_token(headers) or subprotocol_token(self._offered())
         if token is None and "Origin" in headers:
-            token = self.get_cookie(SESSION_COOKIE)
+            token = session_cookie(headers)
         self.session = await permitted_session(self.exchange, token)
 
     async def get(self) -> None:

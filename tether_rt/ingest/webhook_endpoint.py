@@ -67,7 +67,7 @@ class WebhookEndpoint(Endpoint):
         self._source = found.source
         self.exchange.organization_id = found.source.organization_id
         request = self.exchange.request
-        signed = SignedRequest(request.headers, request.headers.get("Host", ""), request.uri or "")
+        signed = SignedRequest(request.headers, request.headers.get("Host", ""), request.uri or "", self.context.base_path)
         self._proof = proof(self._vendor, signed, found.secrets, found.source.settings, datetime.now(UTC))
         if (fault := self._proof.fault_of_headers) is not None:
             raise self._unproven(fault)

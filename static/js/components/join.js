@@ -9,7 +9,7 @@ export function Join({ api, token }) {
   return html`<main class="sign-in">
     <div class="sign-in-card">
       <h1 class="brand brand-large">tether</h1>
-      ${error && html`<p role="alert">${error.message}</p><p><a href="/">Go to the sign-in</a></p>`}
+      ${error && html`<p role="alert">${error.message}</p><p><a href="./">Go to the sign-in</a></p>`}
       ${link && html`<${JoinForm} api=${api} token=${token} link=${link} />`}
       ${!link && !error && html`<p class="muted" role="status">Loading…</p>`}
     </div>
@@ -26,7 +26,7 @@ function JoinForm({ api, token, link: { kind, email, fullName, organizationName 
     try {
       await api.join(token, password.current.value);
       localStorage.removeItem(USER_KEY);
-      location.replace("/");
+      location.replace("./");
     } catch ({ message }) {
       setState({ isBusy: false, error: message });
       password.current?.focus();

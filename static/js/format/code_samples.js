@@ -3,11 +3,12 @@
 const CALL = { direction: "inbound", fromNumber: "+14165550142", toNumber: "+14165550100", duration: 0, status: "no-answer" };
 
 /**
+ * @param {string} server its address, without a slash at its end
  * @param {string} externalCallId makes it safe to send the call again
  * @returns {[string, string][]} language and program
  */
-export function codeSamples(origin, apiKey, externalCallId) {
-  const url = `${origin}/api/calls/ingest`;
+export function codeSamples(server, apiKey, externalCallId) {
+  const url = `${server}/api/calls/ingest`;
   const json = JSON.stringify({ externalCallId, ...CALL });
   return [
     [

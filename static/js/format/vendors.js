@@ -148,9 +148,9 @@ export const PROOFS = {
 /** The name of a source's kind. */
 export const kindName = (kind) => (kind === "api" ? "API" : (VENDORS[kind]?.name ?? kind));
 
-/** What a new source of a kind is set to. @param {string} origin of this page */
-export function firstSettings(kind, origin) {
-  if (kind === "twilio") return { publicUrl: origin };
+/** What a new source of a kind is set to. @param {string} server its address */
+export function firstSettings(kind, server) {
+  if (kind === "twilio") return { publicUrl: server };
   return kind === "vapi" ? { proof: "standard" } : {};
 }
 

@@ -57,7 +57,9 @@ class SignedRequest(NamedTuple):
     host: str
     """The header `Host`."""
     target: str
-    """The raw path and query, as they stand in the request line."""
+    """The raw path and query, without what stands in front of every path."""
+    base_path: str = ""
+    """What stands in front."""
 
 
 class Proof:
@@ -197,7 +199,7 @@ def _twilio(case: _Case) -> Iterator[Method | Fault]:
     if not given or digest is None:
         yield "signature"
         return
-    base = case.settings.public_url or f"http://{case.request.host}"
+    base = case.settings.public_url or f"http://{case.request.host}{case.request.base_path}"
     urls = [wire(url) for url in _with_and_without_port(base.rstrip("/") + case.request.target)]
     expected = _query_value(case.request.target, "bodySHA256")
     if expected is None:

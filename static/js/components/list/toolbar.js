@@ -32,12 +32,12 @@ export function Toolbar({ filter }) {
 }
 
 function Export({ params }) {
-  return html`<a class="tool" href=${`/api/calls/export?${params}`} download title="Download these calls as CSV, for spreadsheets">
+  return html`<a class="tool" href=${`api/calls/export?${params}`} download title="Download these calls as CSV, for spreadsheets">
       <${Icon} name="download" /><span>Export</span>
     </a>
     <a
       class="tool"
-      href=${`/api/calls/export?${params}&table=program`}
+      href=${`api/calls/export?${params}&table=program`}
       download
       title="CSV for programs: every text as it is"
       aria-label="CSV for programs"

@@ -1,3 +1,4 @@
+import { serverAddress } from "../../browser/server_address.js";
 import { firstSettings, kindName, VENDORS } from "../../format/vendors.js";
 import { html, useApp, useEffect, useRef, useState } from "../../ui.js";
 import { Field } from "./field.js";
@@ -21,7 +22,7 @@ export function AddSource({ onAdded }) {
     if (kind === null || shownName.trim() === "") return;
     setState({ isBusy: true, error: null });
     try {
-      onAdded(await api.addSource({ name: shownName.trim(), kind, settings: firstSettings(kind, location.origin) }));
+      onAdded(await api.addSource({ name: shownName.trim(), kind, settings: firstSettings(kind, serverAddress()) }));
     } catch ({ message }) {
       setState({ isBusy: false, error: message });
     }

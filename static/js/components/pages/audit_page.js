@@ -51,7 +51,7 @@ function Tools({ log, filter }) {
     ${isFiltered && html`<a class="tool" href=${auditHref()}>Clear</a>`}
     <p class="muted small" role="status">${log.isLoading ? "Loading…" : plural(log.total, "entry", "entries")}</p>
     <button class="tool" type="button" onClick=${() => log.reload()}><${Icon} name="refresh" /><span>Refresh</span></button>
-    <a class="tool" href=${`/api/audit/export?${new URLSearchParams(auditQuery(filter, Date.now()))}`} download>
+    <a class="tool" href=${`api/audit/export?${new URLSearchParams(auditQuery(filter, Date.now()))}`} download>
       <${Icon} name="download" /><span>Export</span>
     </a>
   </div>`;

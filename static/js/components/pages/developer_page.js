@@ -1,3 +1,4 @@
+import { serverAddress } from "../../browser/server_address.js";
 import { codeSamples } from "../../format/code_samples.js";
 import { callHref } from "../../route.js";
 import { html, useApp, useAsync, useEffect, useMemo, useRef, useState } from "../../ui.js";
@@ -14,7 +15,7 @@ export function Content() {
   return html`<div class="developer">
     <header class="page-head">
       <h2 class="page-title">Developer</h2>
-      <p class="muted small">Send calls with the API. <a href="/docs/vendor">Guide</a> · <a href="/docs">API reference</a></p>
+      <p class="muted small">Send calls with the API. <a href="docs/vendor">Guide</a> · <a href="docs">API reference</a></p>
     </header>
     ${
       error
@@ -113,8 +114,8 @@ function statusText(status) {
 function CodeSamples({ apiKey, isShown }) {
   const [chosen, setChosen] = useState(0);
   const id = useMemo(() => `sample-${Date.now().toString(36)}`, []);
-  const all = codeSamples(location.origin, isShown && apiKey ? apiKey : HIDDEN_KEY, id);
-  const [, copied] = codeSamples(location.origin, apiKey ?? "", id)[chosen];
+  const all = codeSamples(serverAddress(), isShown && apiKey ? apiKey : HIDDEN_KEY, id);
+  const [, copied] = codeSamples(serverAddress(), apiKey ?? "", id)[chosen];
   return html`<section aria-labelledby="snippets-title">
     <h3 id="snippets-title">Code samples</h3>
     <div class="snippet-head">

@@ -36,7 +36,7 @@ export function ApiKey({ source, firstKey, reload }) {
     <p class="muted small">
       ${apiKey ? "Copy it now: it is not shown again. " : "Rotating gives a new key, and the present one works for another 24 hours. "}
       ${ending && html`The previous key works until <time datetime=${ending.endsAt} title=${exactTime(ending.endsAt)}>${shortTime(ending.endsAt, Date.now())}</time>. `}
-      <a href="/docs/vendor">How to send calls</a>
+      <a href="docs/vendor">How to send calls</a>
     </p>
     ${error && html`<p class="form-error" role="alert">${error}</p>`}
   </section>`;
