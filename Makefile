@@ -123,6 +123,14 @@ tools: | $(VENV)/test.stamp
 	else \
 		$(VENV)/bin/python -m playwright install chromium; \
 	fi
+	@command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || [ -x .tools/nginx/usr/sbin/nginx ] || $(call unpack,nginx,the proxy of the tests)
+
+# $(call unpack,<Debian package>,<what it is for>): into .tools/, for a program whose package would start a service. What the
+# program is linked against must be there already: nginx needs no more than Python and dpkg do.
+unpack = { \
+	echo 'Unpacking $(1): $(2)'; mkdir -p .tools && cd .tools && rm -f $(1)_*.deb; \
+	{ apt-get -qq download $(1) || { apt-get -qq update && apt-get -qq download $(1); }; } >/dev/null 2>&1; \
+	dpkg -x $(1)_*.deb $(1) && rm $(1)_*.deb || { echo "Please install $(1): $(2)." >&2; exit 1; }; }
 
 # $(call need,<command that fails without it>,<Debian package>,<what it is for>)
 need = $(1) >/dev/null 2>&1 || { \
