@@ -73,19 +73,19 @@ def test_no_document_names_a_setting_that_does_not_exist(path: Path) -> None:
     assert named <= {row.variable for row in SETTINGS} | CLIENT_VARIABLES
 
 
-def test_deployment_explains_every_metric_and_no_other() -> None:
+def test_monitoring_explains_every_metric_and_no_other() -> None:
     suffix = {"counter": "_total"}
     present = {
         (family.name + suffix.get(family.type, ""), family.type)
         for family in Metrics().registry.collect()
         if family.name.startswith("tether_")
     }
-    said = [(plain(name), kind.partition(",")[0]) for name, kind, _ in rows("docs/deployment.md", "Metrics")]
+    said = [(plain(name), kind.partition(",")[0]) for name, kind, _ in rows("docs/monitoring.md", "Metrics")]
     assert sorted(said) == sorted(present)
 
 
-def test_deployment_explains_every_log_event_and_no_other() -> None:
-    said = {name for cell, *_ in rows("docs/deployment.md", "Logs") for name in re.findall(r"`(\w+)`", cell)}
+def test_monitoring_explains_every_log_event_and_no_other() -> None:
+    said = {name for cell, *_ in rows("docs/monitoring.md", "Logs") for name in re.findall(r"`(\w+)`", cell)}
     source = "".join(path.read_text() for path in PACKAGE.rglob("*.py"))
     assert [name for name in said if f'"{name}"' not in source] == []
     assert logged_events() - said == set()
@@ -105,9 +105,9 @@ def logged_events() -> set[str]:
     return found
 
 
-def test_deployment_names_every_limit_that_is_counted() -> None:
+def test_monitoring_names_every_limit_that_is_counted() -> None:
     source = "".join(path.read_text() for path in PACKAGE.rglob("*.py"))
-    (row,) = [row for row in rows("docs/deployment.md", "Metrics") if plain(row[0]) == "tether_limited_total"]
+    (row,) = [row for row in rows("docs/monitoring.md", "Metrics") if plain(row[0]) == "tether_limited_total"]
     assert set(re.findall(r'limit="(\w+)"', source)) == set(re.findall(r"`(\w+)`", row[2]))
 
 
@@ -216,7 +216,7 @@ def test_every_route_is_where_it_is_looked_for() -> None:
     named = set(re.findall(r"`(GET|POST) (/[^`?]*)`", "".join(path.read_text() for path in DOCUMENTS)))
     assert named <= CONTRACT.operations | {("GET", "/"), ("GET", "/join")}
     assert "/api/calls/ingest" in text_of("docs/quickstart-vendor.md")
-    assert {"/healthz", "/readyz", "/metrics"} <= set(re.findall(r"/\w+", text_of("docs/deployment.md")))
+    assert {"/healthz", "/readyz", "/metrics"} <= set(re.findall(r"/\w+", text_of("docs/monitoring.md")))
 
 
 def test_the_vendors_page_has_every_field_status_and_error() -> None:
@@ -312,7 +312,7 @@ def test_numbers_in_the_vendors_and_protocols_pages_are_the_codes() -> None:
 
 def test_numbers_in_the_deployment_page_are_the_codes() -> None:
     bounds = {what: bound for what, bound, _ in rows("docs/deployment.md", "Limits and sizes")}
-    metrics = {plain(name): text for name, _, text in rows("docs/deployment.md", "Metrics")}
+    metrics = {plain(name): text for name, _, text in rows("docs/monitoring.md", "Metrics")}
     calls, of_one = group_commit.MAX_BATCH_CALLS, group_commit.MAX_WAITING_CALLS_OF_ONE
     assert bounds["a body without its recording"] == f"{json_body.MAX_JSON_BYTES >> 20} MB, and {json_body.MAX_VALUES:,} values"
     assert bounds["unsent bytes of one dashboard"].startswith(f"{wire.MAX_UNSENT_BYTES >> 20} MiB,")

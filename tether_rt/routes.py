@@ -126,7 +126,7 @@ def routes(parts: Parts) -> list[Route]:
         return {"document": StaticFile(content, "application/json")}
 
     checks = {
-        name: health.RememberedCheck(check)
+        name: health.RememberedCheck(check, parts.metrics.ready.labels(name).set)
         for name, check in (("mongodb", parts.check_mongodb), ("store", parts.store.check), ("feed", parts.hub.check))
     }
     return [
@@ -224,7 +224,7 @@ def routes(parts: Parts) -> list[Route]:
         ("/api/feed", feed.FeedHandler, {"hub": parts.hub}),
         ("/healthz", health.HealthHandler, {}),
         ("/readyz", health.ReadyHandler, {"checks": checks}),
-        ("/metrics", health.MetricsHandler, {"metrics": parts.metrics}),
+        ("/metrics", health.MetricsHandler, {"metrics": parts.metrics, "checks": checks}),
         ("/openapi.json", documents.DocumentHandler, document(parts.contract.openapi_json(parts.base_path))),
         ("/asyncapi.json", documents.DocumentHandler, document(parts.contract.asyncapi_json(parts.base_path))),
         ("/docs", static_pages.PageHandler, {**docs, "page": "docs.html"}),

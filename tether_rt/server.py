@@ -20,6 +20,7 @@ from tether_rt.http.server import BoundedServer
 from tether_rt.http.sockets import bind
 from tether_rt.ingest.later_recordings import Schedule
 from tether_rt.runtime.logs import configure_logging, log
+from tether_rt.runtime.service_manager import notify
 from tether_rt.settings import Settings
 
 BACKLOG: Final = 1024
@@ -161,11 +162,13 @@ async def serve(settings: Settings, meanwhile: Callable[[Server], Awaitable[None
         if not starting.cancelled():
             starting.result()
             _tune_interpreter()
+            notify("READY=1")
         if meanwhile is not None and not stopping.is_set():
             beside = asyncio.ensure_future(meanwhile(server))
             beside.add_done_callback(lambda done: None if done.cancelled() or done.exception() is None else stopping.set())
         await stopping.wait()
         log(_LOG, logging.INFO, "stopping")
+        notify("STOPPING=1")
         await server.leave(again)
     finally:
         if beside is not None:

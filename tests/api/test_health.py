@@ -28,7 +28,8 @@ class Part:
 
 async def test_a_check_that_is_under_way_is_shared() -> None:
     part = Part()
-    check = RememberedCheck(part.check)
+    outcomes: list[bool] = []
+    check = RememberedCheck(part.check, outcomes.append)
     asking = [asyncio.create_task(check.state()) for _ in range(10)]
     await eventually(lambda: part.asked > 0)
     asking.pop().cancel()
@@ -36,6 +37,7 @@ async def test_a_check_that_is_under_way_is_shared() -> None:
     assert await asyncio.gather(*asking) == ["ok"] * 9
     assert await check.state() == "ok"
     assert part.asked == 1
+    assert outcomes == [True]
 
 
 @pytest.mark.parametrize(
@@ -44,12 +46,14 @@ async def test_a_check_that_is_under_way_is_shared() -> None:
 async def test_an_outcome_is_not_remembered_for_long(error: Exception, state: str) -> None:
     part = Part()
     part.may_answer.set()
-    check = RememberedCheck(part.check, remember_s=0.01)
+    outcomes: list[bool] = []
+    check = RememberedCheck(part.check, outcomes.append, remember_s=0.01)
     assert await check.state() == "ok"
     part.error = error
     while await check.state() == "ok":  # noqa: ASYNC110 - nothing announces it
         await asyncio.sleep(0.01)
     assert await check.state() == state
+    assert (outcomes[0], outcomes[-1]) == (True, False)
     part.error = None
     while await check.state() != "ok":  # noqa: ASYNC110 - nothing announces it
         await asyncio.sleep(0.01)

@@ -32,19 +32,31 @@ class HealthHandler(JsonHandler):
 class RememberedCheck:
     """A check whose outcome holds for a second; callers that come while it runs share its outcome."""
 
-    def __init__(self, check: Check, remember_s: float = _REMEMBER_S) -> None:
+    def __init__(self, check: Check, report: Callable[[bool], None], remember_s: float = _REMEMBER_S) -> None:
+        """`report` is told each outcome."""
         self._check = check
+        self._report = report
         self._remember_s = remember_s
         self._asking: asyncio.Task[str] | None = None
         self._holds_until_s = 0.0
 
-    async def state(self) -> str:
-        """Return `ok`, or what is wrong in one sentence."""
+    def ask(self) -> asyncio.Task[str]:
+        """Start the check unless one is under way or its outcome holds; return the task that has the outcome."""
         if self._asking is None or (self._asking.done() and time.monotonic() >= self._holds_until_s):
             self._asking = asyncio.create_task(self._ask())
-        return await asyncio.shield(self._asking)
+        return self._asking
+
+    async def state(self) -> str:
+        """Return `ok`, or what is wrong in one sentence."""
+        return await asyncio.shield(self.ask())
 
     async def _ask(self) -> str:
+        state = await self._outcome()
+        self._report(state == "ok")
+        self._holds_until_s = time.monotonic() + self._remember_s
+        return state
+
+    async def _outcome(self) -> str:
         try:
             async with asyncio.timeout(_CHECK_S):
                 await self._check()
@@ -54,8 +66,6 @@ class RememberedCheck:
             return str(error)
         except Exception as error:  # a part that fails in an unknown way is not ready either; only the error's name is shown
             return f"failing ({type(error).__name__})"
-        finally:
-            self._holds_until_s = time.monotonic() + self._remember_s
         return "ok"
 
 
@@ -83,10 +93,15 @@ class ReadyHandler(JsonHandler):
 class MetricsHandler(JsonHandler):
     """`GET /metrics`: Prometheus' text format."""
 
-    def initialize(self, exchange: Exchange, metrics: Metrics) -> None:  # type: ignore[override]
+    def initialize(  # type: ignore[override]
+        self, exchange: Exchange, metrics: Metrics, checks: Mapping[str, RememberedCheck]
+    ) -> None:
         super().initialize(exchange)
         self.metrics = metrics
+        self.checks = checks
 
     async def get(self) -> None:
+        for check in self.checks.values():
+            check.ask()  # for the next scrape: this one does not wait for a part that is away
         self.set_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
         self.send(self.metrics.exposition())

@@ -130,6 +130,7 @@ class Metrics:
         self.search_building = Gauge(
             "tether_search_building", "Organizations whose search index is being built", registry=registry
         )
+        self.ready = Gauge("tether_ready", "1 if a part could do its work when it was last asked", ["part"], registry=registry)
         self.loop_lag_s = Histogram(
             "tether_loop_lag_seconds", "How late the event loop ran a timer",
             buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1), registry=registry,
