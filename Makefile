@@ -63,6 +63,7 @@ audit: $(VENV)/audit.stamp static/package-lock.json
 	@status=0; \
 	$(VENV)/bin/pip-audit --strict --progress-spinner off --disable-pip --no-deps -r $(VENV)/audited.txt || status=1; \
 	npm audit --prefix static || status=1; \
+	npm audit --prefix clients/javascript || status=1; \
 	exit $$status
 
 update: static/vendor
@@ -108,13 +109,19 @@ static/vendor: static/.npmrc static/package.json static/package-lock.json static
 	@npm run --prefix static --silent vendor
 	@touch $@
 
+clients/javascript/node_modules: clients/javascript/package.json clients/javascript/package-lock.json
+	@$(call need,command -v npm,npm,it fetches the compiler that checks types)
+	@echo 'Fetching the TypeScript compiler'
+	@npm ci --prefix clients/javascript --loglevel=error >/dev/null
+	@touch $@
+
 # The mongod of the wheel is linked against libcurl, which a small Debian does not have.
 mongod: | $(VENV)/demo.stamp
 	@mongod=$$($(VENV)/bin/python -c 'from tether_rt.mongo.mongod_process import find_binary; print(find_binary())' 2>/dev/null) || exit 0; \
 	$(call need,"$$mongod" --version,libcurl4,mongod needs it)
 
 # Debian's Chromium if it can be installed, otherwise the one that Playwright downloads.
-tools: | $(VENV)/test.stamp
+tools: clients/javascript/node_modules | $(VENV)/test.stamp
 	@$(call need,command -v curl,curl,the tests paste a line that uses it)
 	@$(call need,command -v rclone,rclone,the tests copy recordings with it as docs/backups.md does)
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \

@@ -1,0 +1,66 @@
+"""The package of `clients/javascript` as npm installs it, and programs of Node.js that use it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from tests.support.documents import ROOT
+
+PACKAGE: Final = ROOT / "clients" / "javascript"
+
+
+def npm(folder: Path, *arguments: str | Path) -> str:
+    """Run npm in a folder, without a network, and return what it printed."""
+    command = [shutil.which("npm") or "npm", *arguments, "--offline", "--no-audit", "--no-fund", "--no-update-notifier"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=120).stdout
+
+
+def installed_in(folder: Path) -> Path:
+    """Pack the package and install the tarball in an empty folder; return that."""
+    (described,) = json.loads(npm(PACKAGE, "pack", "--json", "--pack-destination", folder))
+    elsewhere = folder / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "package.json").write_text('{"type": "module", "private": true}')
+    npm(elsewhere, "install", folder / described["filename"])
+    return elsewhere
+
+
+@asynccontextmanager
+async def node(folder: Path, code: str, *arguments: str, **variables: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run a program that imports what is installed in `folder`; it is ended with the block if it still runs."""
+    path = folder / f"{uuid.uuid4().hex}.mjs"
+    path.write_text(code)
+    process = await asyncio.create_subprocess_exec(
+        "node",
+        path,
+        *arguments,
+        cwd=folder,
+        env={**os.environ, **variables},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        limit=1 << 24,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.communicate()
+
+
+async def result_of(folder: Path, code: str, given: Any = None, **variables: str) -> Any:
+    """Run a program to its end, with `given` as JSON on its standard input, and return the JSON that it printed."""
+    async with node(folder, code, **variables) as process:
+        out, errors = await process.communicate(json.dumps(given).encode())
+    assert (process.returncode, errors.decode()) == (0, "")
+    return json.loads(out)
