@@ -5,6 +5,7 @@
 # make compat    the lowest and highest versions that setup.cfg allows, on every Python that is installed
 # make soak      the same faults as in the tests, for longer and more often: about half an hour
 # make bench     the benchmarks
+# make clients   the packages for programs that send or follow, into dist/
 # make audit     known vulnerabilities of what is installed, from PyPI and npm
 # make update    renew constraints.txt, the versions that all of these install
 #
@@ -26,7 +27,7 @@ APT  := DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends in
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test lint coverage compat soak bench audit update screenshots mongod tools
+.PHONY: help run test lint coverage compat soak bench clients audit update screenshots mongod tools
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed '/^$$/q'
@@ -57,6 +58,14 @@ lint: $(VENV)/test.stamp
 
 bench: $(VENV)/test.stamp static/vendor mongod
 	@$(VENV)/bin/python -m bench $(ARGS)
+
+# From a copy, so that what the builds leave is not in the checkout.
+clients: $(VENV)/test.stamp
+	@echo 'Building the clients into dist/'
+	@rm -rf build/clients && mkdir -p build dist && cp -R clients build/
+	@cd build/clients/python && $(abspath $(VENV))/bin/python -c 'from setuptools import build_meta as build; \
+	build.build_wheel("../../../dist"); build.build_sdist("../../../dist")' >/dev/null
+	@! [ -d clients/javascript ] || (cd build/clients/javascript && npm pack --silent --pack-destination ../../../dist >/dev/null)
 
 audit: $(VENV)/audit.stamp static/package-lock.json
 	@$(VENV)/bin/python -m pip freeze --exclude-editable >$(VENV)/audited.txt

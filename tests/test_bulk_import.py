@@ -7,13 +7,13 @@ import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 
+from tests.support.moody import Moody, answer, moody_server
 from tests.support.service import Service, Tenant, missed
 from tests.support.waiting import eventually
 from tests.test_cli import run
@@ -91,41 +91,10 @@ async def test_what_is_refused_is_said_kept_and_can_be_mended_in_the_file(tenant
     assert await total(tenant) == 2
 
 
-@dataclass
-class Moody:
-    """A server that answers each line as it is told, the last answer for ever."""
-
-    answers: list[web.Response | None]
-    url: str = ""
-    received: list[Any] = field(default_factory=list)
-
-    async def answer(self, request: web.Request) -> web.StreamResponse:
-        self.received.append(await request.json())
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if answer is None:  # breaks off
-            assert request.transport is not None
-            request.transport.close()
-            return web.Response()
-        return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
-
-
-def answer(status: int, **headers: str) -> web.Response:
-    body = {"success": status < 300, "callId": "a" * 24, "error": "No.", "code": "bad_request", "field": None}
-    return web.Response(status=status, headers=headers, body=json.dumps(body).encode())
-
-
 @pytest.fixture
 async def moody() -> AsyncIterator[Moody]:
-    server = Moody([answer(201)])
-    app = web.Application()
-    app.router.add_post("/api/calls/ingest", server.answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield server
-    await runner.cleanup()
+    async with moody_server() as server:
+        yield server
 
 
 @pytest.mark.parametrize(
@@ -204,7 +173,7 @@ async def test_lines_that_somebody_mends_are_not_lost(moody: Moody, tmp_path: Pa
     ("arguments", "sentence"),
     [
         (("--url", "calls.example", "--key", "k"), "--url must begin with http:// or https://, not 'calls.example'."),
-        (("--url", "http://a", "--key", "k\n"), "--key must be an API key, such as tk_live_…."),
+        (("--url", "http://a", "--key", "k\n"), "--key must be one word, such as tk_live_…."),
         (("--url", "http://a", "--key", "k", "--concurrency", "0"), "Invalid value for '--concurrency'"),
         (("--url", "http://a"), "Missing option '--key'."),
     ],

@@ -46,10 +46,12 @@ CONTRACT = load_contract()
 OPENAPI: dict[str, Any] = orjson.loads(CONTRACT.openapi_json())
 ASYNCAPI: dict[str, Any] = orjson.loads(CONTRACT.asyncapi_json())
 PACKAGE = ROOT / "tether_rt"
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "bench" / "README.md"])
+DOCUMENTS = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "bench" / "README.md", *(ROOT / "clients").glob("*/README.md")]
+)
 DEPENDENCIES = "docs/decisions/dependencies.md"
 ARCHITECTURE = "docs/architecture.md"
-CLIENT_VARIABLES = {"TETHER_URL", "TETHER_API_KEY", "TETHER_EMAIL", "TETHER_PASSWORD"}
+CLIENT_VARIABLES = {"TETHER_URL", "TETHER_API_KEY", "TETHER_TOKEN", "TETHER_EMAIL", "TETHER_PASSWORD"}
 
 
 def plain(cell: str) -> str:

@@ -88,7 +88,7 @@ async def failing_twice(tenant: Tenant) -> AsyncIterator[tuple[str, list[str]]]:
 async def send(folder: Path, address: str, tenant: Tenant, call: object) -> tuple[int | None, str, str]:
     (folder / "call.json").write_text(json.dumps(call))
     variables = {"TETHER_URL": address, "TETHER_API_KEY": tenant.api_key}
-    async with program(folder, blocks(VENDOR, "python")[0], str(folder / "call.json"), **variables) as process:
+    async with program(folder, blocks(VENDOR, "python")[-1], str(folder / "call.json"), **variables) as process:
         out, err = await process.communicate()
     return process.returncode, out.decode(), err.decode()
 
@@ -211,7 +211,7 @@ async def test_the_python_client_misses_nothing_while_the_server_is_replaced(mon
         settings = replace(settings, port=int(service.base_url.rpartition(":")[2]))
         before = await tenant.post_call(missed())
         variables = {"TETHER_URL": service.base_url, "TETHER_EMAIL": tenant.email, "TETHER_PASSWORD": PASSWORD}
-        async with program(tmp_path, blocks(PROTOCOL, "python")[0], **variables) as client:
+        async with program(tmp_path, blocks(PROTOCOL, "python")[-1], **variables) as client:
             assert client.stdout is not None
             assert await client.stdout.readline() == b"reloaded at 3 with 1 calls\n"
             told = [str((await tenant.post_call(missed())).body["callId"]) for _ in range(2)]

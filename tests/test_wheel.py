@@ -48,8 +48,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of commands of a fresh environment: the wheel is in it, and the dependencies of the tests' own."""
-    folder = tmp_path_factory.mktemp("environment")
+    """The folder of commands of a fresh environment."""
+    return environment_with(wheel, tmp_path_factory.mktemp("environment"))
+
+
+def environment_with(wheel: Path, folder: Path) -> Path:
+    """Make an environment that has the wheel, and the dependencies of the tests' own; return its folder of commands."""
     venv.create(folder, with_pip=False)
     packages = Path(sysconfig.get_path("purelib", vars={"base": str(folder), "platbase": str(folder)}))
     # Dependencies only: an editable install of the checkout there is a .pth file, and those are not followed from here.
@@ -105,6 +109,7 @@ def test_it_holds_what_is_served_and_nothing_that_only_builds_it(wheel: Path) ->
     assert {"tether_rt/demo/samples/appointment.mp3", "tether_rt/demo/samples/busy.json"} <= names
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tether_rt").rglob("*.py")}
     assert modules <= names
+    assert {"tether_rt/client/__init__.py", "tether_rt/client/feed.py"} <= names
     assert not any(name.startswith(("tests/", "bench/")) for name in names)
 
 

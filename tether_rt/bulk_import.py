@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import sys
-import time
 import zlib
 from array import array
 from collections.abc import Iterator
@@ -20,10 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple
 
-from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest, HTTPResponse
-
+from tether_rt.client import INGEST_PATH, Client, GaveUp, Refused, Retries
 from tether_rt.errors import BadRequest, TetherError
-from tether_rt.runtime.backoff import Backoff
 
 MAX_LINE_BYTES: Final = 64 * 1024 * 1024
 """A longer line is refused without being sent; servers take less."""
@@ -31,13 +28,8 @@ MAX_REFUSALS: Final = 1_000
 """Refusals that the report describes; of more it has the number alone."""
 GIVE_UP_S: Final = 900.0
 """An import stops when one line was not answered for so long."""
-_INGEST_PATH: Final = "/api/calls/ingest"
 _PROGRESS_S: Final = 5.0
-_CONNECT_S: Final = 10.0
-_ANSWER_S: Final = 180.0
-"""The server may fetch a recording before it answers."""
-_BACKOFF: Final = Backoff(0.5, 30.0)
-_FAILURES: Final = 5
+_RETRIES: Final = Retries(longest_s=30.0, give_up_s=GIVE_UP_S, server_errors=5)
 """After so many answers of 500 a line counts as refused, so that the others go on."""
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
@@ -48,12 +40,6 @@ class _Line(NamedTuple):
     content: bytes
     is_whole: bool
     """False for a line that is too long, of which `content` is the beginning."""
-
-
-class _Answer(NamedTuple):
-    status: int
-    body: dict[str, Any]
-    retry_after_s: float | None
 
 
 @dataclass(slots=True)
@@ -146,13 +132,11 @@ class Import:
     """Sends the lines of a file that are not stored yet, `concurrency` at a time."""
 
     def __init__(self, path: Path, url: str, key: str, *, concurrency: int, progress: IO[str] = sys.stderr) -> None:
-        """Raises `BadRequest` for an address or a key that cannot be one."""
-        if not url.startswith(("http://", "https://")):
-            raise BadRequest(f"--url must begin with http:// or https://, not {url!r}.")
-        if not key or not key.isascii() or not key.isprintable():
-            raise BadRequest("--key must be an API key, such as tk_live_…")
+        """Raises `ValueError` for an address or a key that cannot be one."""
+        base_url = url.rstrip("/").removesuffix(INGEST_PATH)
+        self._client = Client(base_url, api_key=key, retries=_RETRIES, on_retry=self._note_trouble)
         self._path = path
-        self._url = url.rstrip("/").removesuffix(_INGEST_PATH) + _INGEST_PATH
+        self._url = base_url + INGEST_PATH
         self._key = key
         self._concurrency = concurrency
         self._progress = progress
@@ -170,26 +154,28 @@ class Import:
         """
         if self._refused_path.exists():  # perhaps with lines that somebody has begun to mend
             os.replace(self._refused_path, self._refused_path.with_name(self._refused_path.name + "~"))
-        self._client = AsyncHTTPClient(force_instance=True, max_clients=self._concurrency)
         self._journal = Journal(self._path.with_suffix(".done.jsonl"), self._url, self._key)
         try:
-            with self._path.open("rb") as file:
-                lines = self._unsent(file)
-                showing = asyncio.create_task(self._show_progress(file))
-                workers = [asyncio.create_task(self._work(lines)) for _ in range(self._concurrency)]
-                try:
-                    await asyncio.gather(*workers)
-                finally:
-                    for task in (showing, *workers):
-                        task.cancel()
-                    await asyncio.gather(showing, *workers, return_exceptions=True)
+            async with self._client:
+                await self._send_all()
         finally:
             self._journal.close()
-            self._client.close()
             if self._refused is not None:
                 self._refused.close()
         self._say(str(self._report))
         return self._report
+
+    async def _send_all(self) -> None:
+        with self._path.open("rb") as file:
+            lines = self._unsent(file)
+            showing = asyncio.create_task(self._show_progress(file))
+            workers = [asyncio.create_task(self._work(lines)) for _ in range(self._concurrency)]
+            try:
+                await asyncio.gather(*workers)
+            finally:
+                for task in (showing, *workers):
+                    task.cancel()
+                await asyncio.gather(showing, *workers, return_exceptions=True)
 
     def _unsent(self, file: IO[bytes]) -> Iterator[_Line]:
         for line in _lines(file):
@@ -205,54 +191,24 @@ class Import:
                 sentence = f"The line has more than {MAX_LINE_BYTES >> 20} MB"
                 self._refuse(line, {"code": "too_large", "field": None, "error": sentence})
                 continue
-            answer = await self._answer(line)
-            if answer.status in (200, 201):
-                self._report.created += answer.status == 201
-                self._report.duplicates += answer.status == 200
-                self._report.differing += bool(answer.body.get("payloadDiffers"))
-                self._journal.add(line, str(answer.body.get("callId")))
+            try:
+                sent = await self._client.send_encoded(line.content)
+            except Refused as refused:
+                if refused.status in (401, 403, 404, 405) or 300 <= refused.status < 400:
+                    raise BadRequest(f"{self._url} answers {refused.status} {refused.error}") from refused
+                self._refuse_as(line, refused)
+            except GaveUp as error:
+                if error.answer is None or error.answer.status != 500:
+                    raise TetherError(f"Line {line.number}: {error}. Run this again later") from error
+                self._refuse_as(line, error.answer)
             else:
-                self._refuse(line, {name: answer.body.get(name) for name in ("code", "field", "error")})
+                self._report.created += not sent.deduplicated
+                self._report.duplicates += sent.deduplicated
+                self._report.differing += bool(sent.answer.get("payloadDiffers"))
+                self._journal.add(line, sent.call_id)
 
-    async def _answer(self, line: _Line) -> _Answer:
-        """Send a line until there is an answer that stays."""
-        began_s = time.monotonic()
-        attempts = failures = 0
-        while True:
-            attempts += 1
-            answer = await self._post(line)
-            if isinstance(answer, _Answer):
-                trouble = f"{answer.status} {answer.body.get('error', '')}".strip()
-                failures += answer.status == 500
-                if answer.status in (401, 403, 404, 405) or 300 <= answer.status < 400:
-                    raise BadRequest(f"{self._url} answers {trouble or 'with a redirect'}")
-                if (answer.status < 500 and answer.status not in (408, 425, 429)) or failures >= _FAILURES:
-                    return answer
-            else:
-                trouble = str(answer) or type(answer).__name__
-            if time.monotonic() - began_s > GIVE_UP_S:
-                raise TetherError(f"Line {line.number} was not taken for {GIVE_UP_S:g} s: {trouble}. Run this again later")
-            self._trouble = trouble
-            asked_s = answer.retry_after_s if isinstance(answer, _Answer) else None
-            await asyncio.sleep(max(asked_s or 0.0, _BACKOFF.wait_s(attempts)))
-
-    async def _post(self, line: _Line) -> _Answer | BaseException:
-        """Return the answer, or why there is none."""
-        headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
-        request = HTTPRequest(
-            self._url,
-            "POST",
-            headers=headers,
-            body=line.content,
-            connect_timeout=_CONNECT_S,
-            request_timeout=_ANSWER_S,
-            follow_redirects=False,
-        )
-        try:
-            response = await self._client.fetch(request, raise_error=False)
-        except (HTTPClientError, OSError) as error:
-            return error
-        return response.error or TimeoutError() if response.code == 599 else _answer_of(response)
+    def _refuse_as(self, line: _Line, refused: Refused) -> None:
+        self._refuse(line, {"code": refused.code, "field": refused.field, "error": refused.error})
 
     def _refuse(self, line: _Line, fault: dict[str, Any]) -> None:
         self._report.refused += 1
@@ -271,6 +227,9 @@ class Import:
             trouble = f"; waiting: {self._trouble}" if self._trouble else ""
             self._say(f"{file.tell() * 100 // size} %, {self._report}{trouble}")
             self._trouble = ""
+
+    def _note_trouble(self, reason: str, _wait_s: float) -> None:
+        self._trouble = reason
 
     def _say(self, text: str) -> None:
         print(text, file=self._progress, flush=True)
@@ -292,12 +251,3 @@ def _lines(file: IO[bytes]) -> Iterator[_Line]:
 
 def _checksum(line: _Line) -> int:
     return zlib.crc32(line.content) or 1
-
-
-def _answer_of(response: HTTPResponse) -> _Answer:
-    try:
-        body = json.loads(response.body)
-    except ValueError:
-        body = None  # of a proxy, perhaps
-    wait = response.headers.get("Retry-After", "")
-    return _Answer(response.code, body if isinstance(body, dict) else {}, float(wait) if wait.isdecimal() else None)

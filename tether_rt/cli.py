@@ -11,11 +11,11 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from tether_rt.client_commands import import_file, listen, send
 from tether_rt.command_line import DATABASE, in_database, read_line, setting_option, settings_options
 from tether_rt.domain.source import API_KIND, KINDS, OVERLAP_HOURS
 from tether_rt.errors import BadRequest, ConfigError, TetherError
@@ -134,25 +134,9 @@ def replay(*, organization: str, verdict: str | None, source: str | None, start:
 
 
 commands.add_command(user)
-
-
-@commands.command("import")
-@click.argument("file", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--url", required=True, envvar="TETHER_URL", metavar="URL", help="The server's address. [TETHER_URL]")
-@click.option("--key", required=True, envvar="TETHER_API_KEY", metavar="KEY", help="An API key. [TETHER_API_KEY]")
-@click.option(
-    "--concurrency", type=click.IntRange(1, 256), default=8, metavar="NUMBER", show_default=True, help="Calls at a time."
-)
-def import_file(*, file: Path, url: str, key: str, concurrency: int) -> int:
-    """Send a file of calls to a server, one JSON object a line; print a report as one line of JSON.
-
-    Started again, it sends what is not stored yet. The exit status is 1 if any line was refused.
-    """
-    from tether_rt.bulk_import import Import
-
-    report = asyncio.run(Import(file, url, key, concurrency=concurrency).run())
-    click.echo(report.to_json())
-    return 1 if report.refused else 0
+commands.add_command(send)
+commands.add_command(listen)
+commands.add_command(import_file)
 
 
 @commands.group()
