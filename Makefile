@@ -7,6 +7,7 @@
 # make bench     the benchmarks
 # make clients   the packages for programs that send or follow, into dist/
 # make audit     known vulnerabilities of what is installed, from PyPI and npm
+# make dist      the release, in dist/: wheel and source, checked, and used on every Python that is installed
 # make update    renew constraints.txt, the versions that all of these install
 #
 #   make run SIMULATE=30            thirty sample calls a minute; SIMULATE=0 for none
@@ -27,7 +28,7 @@ APT  := DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends in
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test lint coverage compat soak bench clients audit update screenshots mongod tools
+.PHONY: help run test lint coverage compat soak bench clients audit dist update screenshots mongod tools
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed '/^$$/q'
@@ -75,10 +76,18 @@ audit: $(VENV)/audit.stamp static/package-lock.json
 	npm audit --prefix clients/javascript || status=1; \
 	exit $$status
 
+# The wheel is made of the source distribution, which has the dashboard's libraries: neither needs npm.
+dist: $(VENV)/release.stamp static/vendor mongod
+	@rm -rf dist/tether_rt-*
+	@$(VENV)/bin/python -m build --no-isolation --outdir dist >$(VENV)/dist.log || { cat $(VENV)/dist.log; exit 1; }
+	@$(VENV)/bin/twine check --strict dist/tether_rt-*
+	@$(VENV)/bin/python -m tests.compat --wheel dist/tether_rt-*.whl $(or $(shell .ci/pythons),$(PYTHON))
+	@sha256sum dist/tether_rt-*
+
 update: static/vendor
 	@echo 'Resolving what setup.cfg allows'
 	@rm -rf .venv-update && $(OLDEST) -m venv .venv-update
-	@.venv-update/bin/python -m pip --disable-pip-version-check --quiet install -e '.[demo,test,audit]'
+	@.venv-update/bin/python -m pip --disable-pip-version-check --quiet install -e '.[demo,test,audit,release]'
 	@{ echo '# The versions that were tested. `make update` renews this file; setup.cfg has the ranges.'; \
 	.venv-update/bin/python -m pip --disable-pip-version-check freeze --all --exclude-editable --exclude pip; } >constraints.txt
 	@rm -rf .venv-update
@@ -122,6 +131,11 @@ clients/javascript/node_modules: clients/javascript/package.json clients/javascr
 	@$(call need,command -v npm,npm,it fetches the compiler that checks types)
 	@echo 'Fetching the TypeScript compiler'
 	@npm ci --prefix clients/javascript --loglevel=error >/dev/null
+	@touch $@
+
+$(VENV)/release.stamp: $(VENV)/test.stamp
+	@echo 'Installing what builds and checks a release'
+	@$(PIP) install -c constraints.txt -e '.[demo,test,release]'
 	@touch $@
 
 # The mongod of the wheel is linked against libcurl, which a small Debian does not have.

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import urllib.request
 import venv
 import zipfile
@@ -138,7 +139,24 @@ def test_the_version_is_told(installed: Path) -> None:
     done = subprocess.run(
         [installed / "tether-rt", "--version"], cwd="/", capture_output=True, text=True, check=True, timeout=60
     )
-    assert done.stdout == "tether-rt, version 0.1.0\n"
+    (newest, *_) = re.findall(r"^## \[(\d[^\]]*)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert done.stdout == f"tether-rt, version {newest}\n", "the version is the newest of the changelog"
+
+
+def test_the_source_distribution_makes_the_same_wheel_without_node(wheel: Path, tmp_path: Path) -> None:
+    source = tmp_path / "checkout"
+    shutil.copytree(ROOT, source, ignore=NOT_SOURCE)
+    make = [sys.executable, "-c", f"from setuptools.build_meta import build_sdist; build_sdist({str(tmp_path)!r})"]
+    subprocess.run(make, cwd=source, check=True, timeout=300, stdout=subprocess.DEVNULL)
+    (made,) = tmp_path.glob("tether_rt-*.tar.gz")
+    with tarfile.open(made) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"LICENSE", "README.md", "CHANGELOG.md", "constraints.txt", "static/vendor/preact.js"} <= names
+    assert not [name for name in names if name.startswith(("tests", "bench", "static/node_modules"))]
+    command = [*PIP, "wheel", "--no-deps", "--no-build-isolation", "-w", str(tmp_path), str(made)]
+    subprocess.run(command, env={**os.environ, "PATH": str(tmp_path)}, check=True, timeout=300)
+    (again,) = tmp_path.glob("tether_rt-*.whl")
+    assert set(zipfile.ZipFile(again).namelist()) == set(zipfile.ZipFile(wheel).namelist())
 
 
 def test_without_the_libraries_and_without_node_the_build_says_what_is_missing(tmp_path: Path) -> None:

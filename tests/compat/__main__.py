@@ -1,11 +1,14 @@
 """Check each Python with the lowest and the highest versions that setup.cfg allows: `python -m tests.compat PYTHON…`.
 
+With `--wheel FILE`, as `make dist` calls it, check that wheel with the versions of constraints.txt.
+
 Each pair has a virtual environment of its own. In it, the wheel is installed and used as a vendor and an agent use it, and the
 tests run that hold the undocumented names of Tornado and PyMongo.
 """
 
 from __future__ import annotations
 
+import argparse
 import configparser
 import os
 import re
@@ -14,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -65,7 +69,8 @@ def check(python: Path, versions: str, folder: Path, wheel: Path, store: S3Serve
     """Install the wheel for a Python and use it; raises `Failed`."""
     folder.mkdir()
     constraints = folder / "constraints.txt"
-    constraints.write_text(lowest() if versions == "lowest" else "")
+    allowed = {"lowest": lowest(), "highest": "", "tested": (ROOT / "constraints.txt").read_text()}
+    constraints.write_text(allowed[versions])
     run(python, "-m", "venv", folder / "venv", cwd=folder)
     inside = folder / "venv" / "bin" / "python"
     pip = (inside, "-m", "pip", "--disable-pip-version-check", "-q")
@@ -84,21 +89,22 @@ def check(python: Path, versions: str, folder: Path, wheel: Path, store: S3Serve
     run(inside, *pytest, *NAMES_TESTS, cwd=ROOT, PYTHONDONTWRITEBYTECODE="1", **mongod)
 
 
-def main(pythons: list[str]) -> int:
+def main(pythons: Sequence[str], wheel: Path | None) -> int:
     """Check all pairs, two at a time; the last line is their number, as test runners print it."""
     failures = 0
     store = S3Server()
     store.start()
     with tempfile.TemporaryDirectory(prefix="tether-compat-") as name, ThreadPoolExecutor(AT_ONCE) as pool:
         try:
-            wheel = build(Path(name))
+            chosen = ("lowest", "highest") if wheel is None else ("tested",)
+            used = wheel.absolute() if wheel is not None else build(Path(name))
 
             def timed(python: str, versions: str) -> float:
                 began_s = time.monotonic()
-                check(Path(python), versions, Path(name) / f"{Path(python).name}-{versions}", wheel, store)
+                check(Path(python), versions, Path(name) / f"{Path(python).name}-{versions}", used, store)
                 return time.monotonic() - began_s
 
-            pairs = [(python, versions) for python in pythons for versions in ("lowest", "highest")]
+            pairs = [(python, versions) for python in pythons for versions in chosen]
             for (python, versions), result in zip(pairs, [pool.submit(timed, *pair) for pair in pairs], strict=True):
                 try:
                     outcome = f"passed in {result.result():.0f} s"
@@ -113,4 +119,8 @@ def main(pythons: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:] or [sys.executable]))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--wheel", type=Path)
+    parser.add_argument("pythons", nargs="*", default=[sys.executable])
+    asked = parser.parse_args()
+    sys.exit(main(asked.pythons, asked.wheel))
