@@ -19,7 +19,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "__main__",
         "demo",
         "cli",
-        "user_commands privacy_commands restore_commands client_commands",
+        "user_commands token_commands privacy_commands restore_commands client_commands",
         "command_line",
         "server replaying erasing resealing verifying",
         "app",
@@ -122,7 +122,7 @@ def test_the_package_itself_imports_nothing() -> None:
         ("jsonschema", "domain.wording"),
         ("jsonschema_rs", "domain.contract domain.wording"),
         ("prometheus_client", "runtime.metrics"),
-        ("click", "cli user_commands privacy_commands restore_commands client_commands command_line demo.demo"),
+        ("click", "cli user_commands token_commands privacy_commands restore_commands client_commands command_line demo.demo"),
     ],
 )
 def test_a_library_is_known_in_one_place(library: str, home: str) -> None:

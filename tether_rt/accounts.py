@@ -1,4 +1,4 @@
-"""Administration of the database: open it as the settings say, add users and sources."""
+"""Administration of the database: open it as the settings say, add users, sources and read tokens."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from tether_rt.auth import credentials
 from tether_rt.auth.password_rules import require_good
+from tether_rt.auth.read_token_admin import NewToken, ReadTokenAdmin
 from tether_rt.auth.source_admin import NewKey, NewSource, SourceAdmin
 from tether_rt.auth.user_admin import Invited, UserAdmin, read_person
 from tether_rt.domain.audit import Detail
@@ -22,6 +23,7 @@ from tether_rt.mongo.audit import AuditLog
 from tether_rt.mongo.client import Database
 from tether_rt.mongo.indexes import create_indexes
 from tether_rt.mongo.private_mongod import PrivateMongod
+from tether_rt.mongo.read_tokens import ReadTokenQueries
 from tether_rt.mongo.sources import Sources
 from tether_rt.mongo.user_changes import Actor, UserChanges
 from tether_rt.mongo.users import Users
@@ -173,6 +175,34 @@ async def change_source(database: Database, secret: str, source_id: str, body: d
     return changed
 
 
+async def add_token(database: Database, secret: str, organization: str, body: dict[str, Any]) -> NewToken:
+    """Make a read token of the organization with this name, as a `ReadTokenCreateRequest` describes it.
+
+    Raises `BadRequest` for a body against the contract, and if there is no such organization.
+    """
+    organization_id = await _organization(database, organization)
+    await _require_indexes(database)
+    return await _token_admin(database).add(organization_id, None, body)
+
+
+async def tokens(database: Database, secret: str, organization: str) -> list[dict[str, Any]]:
+    """Return the read tokens of the organization with this name; raises `BadRequest` if there is no such organization."""
+    return await _token_admin(database).every(await _organization(database, organization))
+
+
+async def revoke_token(database: Database, secret: str, token_id: str) -> dict[str, Any]:
+    """Revoke a read token and return it; raises `BadRequest` if there is no such token."""
+    revoked = await _token_admin(database).revoke(None, token_id, None)
+    if revoked is None:
+        raise BadRequest(f"There is no read token with the id {token_id!r}.")
+    return revoked
+
+
+def _token_admin(database: Database) -> ReadTokenAdmin:
+    audit = AuditLog(database)
+    return ReadTokenAdmin(ReadTokenQueries(database), Users(database), audit, load_contract(), door="command")
+
+
 def _user_admin(database: Database, secret: str) -> UserAdmin:
     return UserAdmin(Users(database), UserChanges(database, AuditLog(database)), credentials.Keyring(secret))
 
@@ -200,6 +230,6 @@ async def _require_indexes(database: Database) -> None:
 
     Those of an existing database are left alone: creating them also sets the feed's retention, which is the server's setting.
     """
-    users, sources = database["users"].index_information(), database["sources"].index_information()
-    if "email_1" not in await users or "keys.digest_1" not in await sources:
+    unique = (("users", "email_1"), ("sources", "keys.digest_1"), ("tokens", "digest_1"))
+    if any([index not in await database[collection].index_information() for collection, index in unique]):
         await create_indexes(database, Settings().feed_retention_days, Settings().audit_retention_days)

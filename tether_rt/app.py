@@ -14,6 +14,7 @@ from tether_rt.auth.erased_digests import ErasedDigests
 from tether_rt.auth.identity import Identity
 from tether_rt.auth.passwords import PasswordCheck
 from tether_rt.auth.rate_limits import RateLimit
+from tether_rt.auth.read_tokens import ReadTokens
 from tether_rt.auth.source_admin import SourceAdmin
 from tether_rt.auth.user_admin import UserAdmin
 from tether_rt.domain.contract import load_contract
@@ -57,6 +58,7 @@ from tether_rt.mongo.lookups import Lookups
 from tether_rt.mongo.organizations import Organizations
 from tether_rt.mongo.pending_recordings import PendingRecordings
 from tether_rt.mongo.private_mongod import PrivateMongod
+from tether_rt.mongo.read_tokens import ReadTokenQueries
 from tether_rt.mongo.recording_copies import RecordingCopies
 from tether_rt.mongo.recording_keys import RecordingKeys
 from tether_rt.mongo.search_feeder import SearchFeeder
@@ -157,6 +159,8 @@ class App:
             log(_LOG, logging.WARNING, "admins_made", users=promoted)
         self.user_admin = UserAdmin(self.users, changes, keyring, self.identity.forget_user)
         self.supervisor.add("people seen", self.identity.people_seen.run)
+        self.read_tokens = ReadTokens(ReadTokenQueries(database), clock=self._clock)
+        self.supervisor.add("tokens used", self.read_tokens.last_used.run)
         self.source_admin = SourceAdmin(sources, keyring, self.identity.forget, base_path=settings.base_path)
         self.supervisor.add("last seen", self.identity.last_seen.run)
         self.supervisor.add("refusal counts", self.identity.refusal_counts.run)
@@ -164,6 +168,7 @@ class App:
         self.hub = Hub(
             database,
             self.identity,
+            self.read_tokens,
             self.metrics,
             max_dashboards=files.dashboards,
             max_dashboards_per_user=settings.max_dashboards_per_user,
@@ -231,6 +236,7 @@ class App:
             allowed_origins=tuple(map(plain_origin, settings.allowed_origins)),
             trusted_proxies=networks(settings.trusted_proxies),
             key_rate=_key_rate(settings.rate_limit),
+            read_tokens=self.read_tokens,
             audit=self.audit,
         )
         self.deliveries = Deliveries(database)
@@ -292,6 +298,7 @@ class App:
                 metrics=self.metrics,
                 organizations=self.organizations,
                 pipeline=pipeline,
+                read_tokens=self.read_tokens,
                 replays=self.replays,
                 retention=self.retention,
                 source_admin=self.source_admin,

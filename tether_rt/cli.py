@@ -22,6 +22,7 @@ from tether_rt.errors import BadRequest, ConfigError, TetherError
 from tether_rt.privacy_commands import erase, reseal
 from tether_rt.restore_commands import epoch, verify
 from tether_rt.settings import SETTINGS, Settings
+from tether_rt.token_commands import token
 from tether_rt.user_commands import user
 
 if TYPE_CHECKING:
@@ -134,6 +135,7 @@ def replay(*, organization: str, verdict: str | None, source: str | None, start:
 
 
 commands.add_command(user)
+commands.add_command(token)
 commands.add_command(send)
 commands.add_command(listen)
 commands.add_command(import_file)

@@ -25,9 +25,12 @@ from tether_rt.api import (
     sessions,
     sources,
     static_pages,
+    tokens,
     users,
 )
 from tether_rt.auth.credentials import Keyring
+from tether_rt.auth.read_token_admin import ReadTokenAdmin
+from tether_rt.auth.read_tokens import ReadTokens
 from tether_rt.auth.source_admin import SourceAdmin
 from tether_rt.auth.user_admin import UserAdmin
 from tether_rt.demo import samples
@@ -58,6 +61,7 @@ from tether_rt.mongo.client import Database
 from tether_rt.mongo.contacts import Contacts
 from tether_rt.mongo.deliveries import Deliveries
 from tether_rt.mongo.organizations import Organizations
+from tether_rt.mongo.read_tokens import ReadTokenQueries
 from tether_rt.mongo.search_hits import SearchHits
 from tether_rt.mongo.users import Users
 from tether_rt.recordings.copies.service import PlayableCopies
@@ -93,6 +97,7 @@ class Parts:
     metrics: Metrics
     organizations: Organizations
     pipeline: Pipeline
+    read_tokens: ReadTokens
     replays: Replays
     retention: Retention
     source_admin: SourceAdmin
@@ -112,6 +117,9 @@ def routes(parts: Parts) -> list[Route]:
     figures_part = {"figures": CallFigures(parts.database)}
     people_part = {"people": parts.contacts, "contract": parts.contract}
     sources_part = {"sources": parts.source_admin, "contract": parts.contract, "audit": parts.audit}
+    queries = ReadTokenQueries(parts.database)
+    admin = ReadTokenAdmin(queries, parts.users, parts.audit, parts.contract, parts.read_tokens.forget)
+    tokens_part = {"tokens": admin}
     users_part = {"people": parts.user_admin, "contract": parts.contract, "hub": parts.hub}
     join_part = {"people": parts.user_admin, "contract": parts.contract, "limits": passwords.link_limits()}
     eraser_part = {"eraser": parts.eraser}
@@ -166,6 +174,8 @@ def routes(parts: Parts) -> list[Route]:
         ("/api/sources", sources.SourcesHandler, sources_part),
         ("/api/sources/{sourceId}", sources.SourceHandler, {**sources_part, **deliveries_part, "users": parts.users}),
         ("/api/sources/{sourceId}/rotate", sources.RotateHandler, sources_part),
+        ("/api/tokens", tokens.TokensHandler, tokens_part),
+        ("/api/tokens/{tokenId}", tokens.TokenHandler, {**tokens_part, "hub": parts.hub}),
         ("/api/sample-call", documents.DocumentHandler, document(orjson.dumps(samples.new_call("appointment")))),
         ("/api/calls/history", calls.HistoryHandler, {**history_part, "hits": SearchHits(parts.database)}),
         ("/api/calls/statistics", calls.StatisticsHandler, figures_part),

@@ -55,6 +55,7 @@ SCHEMA = schemathesis.openapi.from_dict(
                 accepted_by_more_than_the_schema("patch_calls_ingest"),
                 accepted_by_more_than_the_schema("patch_calls_ingest_by_id"),
                 accepted_by_more_than_the_schema("post_sources"),
+                accepted_by_more_than_the_schema("post_tokens"),
                 accepted_by_more_than_the_schema("patch_sources_by_id"),
                 accepted_by_more_than_the_schema("patch_contacts_by_id"),
                 *map(accepted_by_more_than_the_schema, ("patch_organization", "post_users_invite", "post_auth_password")),

@@ -1,15 +1,21 @@
-"""What each role may do, tried on every route of a running server."""
+"""What each role may do, and each scope of a read token, tried on every route of a running server."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
+import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.service import Service, Tenant
-from tether_rt.auth.permissions import GRANTED, ROUTES, Open, Permission, allowed, require
+from tether_rt.auth.permissions import GRANTED, ROUTES, Open, Permission, allowed, require, require_scope
+from tether_rt.domain.contract import load_contract
 from tether_rt.domain.people import ROLES, role_of
+from tether_rt.domain.read_token import SCOPES, Scope
 from tether_rt.errors import Forbidden
 from tether_rt.http.routing import allowed_methods
 
@@ -27,6 +33,8 @@ ADMINS_ALONE = {
     "/api/sources",
     "/api/sources/{sourceId}",
     "/api/sources/{sourceId}/rotate",
+    "/api/tokens",
+    "/api/tokens/{tokenId}",
     "/api/deliveries",
     "/api/deliveries/reasons",
     "/api/deliveries/replay",
@@ -43,6 +51,23 @@ NOT_FOR_VIEWERS = {
     "POST /api/user/api-key/regenerate",
     "POST /api/calls/validate",
     "POST /api/webhook/{vendor}/dry-run",
+}
+READ_BY_TOKENS = {
+    "feed": {"GET /ws", "GET /api/feed"},
+    "calls": {
+        "GET /api/calls/history",
+        "GET /api/calls/export",
+        "GET /api/calls/statistics",
+        "GET /api/calls/activity",
+        "GET /api/calls/agents",
+        "GET /api/calls/{callId}",
+        "GET /api/calls/{callId}/history/{number}",
+        "GET /api/contacts",
+        "GET /api/contacts/{contactId}",
+        "POST /api/conversation/all",
+        "POST /api/conversation/messages",
+    },
+    "recordings": {"GET /api/calls/{callId}/recording", "GET /api/calls/{callId}/peaks"},
 }
 """Written out once more: who changes the table changes a promise, and says so here."""
 ENDS_THE_SESSION = "POST /api/auth/logout"
@@ -87,7 +112,7 @@ async def test_every_route_is_open_to_the_roles_of_the_table_and_closed_to_all_o
 ) -> None:
     user = await service_on_disk.tenant(role=role)
     for route in routes_of(service_on_disk):
-        needed = ROUTES[route]
+        needed = ROUTES[route].people
         if needed is Open.NO_SESSION:
             continue
         may = needed is Open.ALL_ROLES or (isinstance(needed, Permission) and role in GRANTED[needed])
@@ -97,7 +122,7 @@ async def test_every_route_is_open_to_the_roles_of_the_table_and_closed_to_all_o
 
 
 async def test_what_the_roles_are_promised_is_in_the_table(service_on_disk: Service) -> None:
-    for route, needed in ROUTES.items():
+    for route, (needed, _) in ROUTES.items():
         if route.split()[1] in ADMINS_ALONE or route.startswith("DELETE "):
             expected: tuple[str, ...] = ("admin",)
         elif route in NOT_FOR_VIEWERS:
@@ -106,6 +131,55 @@ async def test_what_the_roles_are_promised_is_in_the_table(service_on_disk: Serv
             expected = ROLES
         granted = GRANTED[needed] if isinstance(needed, Permission) else ROLES
         assert granted == expected, route
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+async def test_a_read_token_reads_what_its_scope_says_and_nothing_else(service_on_disk: Service, scope: str) -> None:
+    admin = await service_on_disk.tenant(role="admin")
+    made = await admin.post("/api/tokens", {"name": scope, "scopes": [scope]})
+    program = replace(admin, token=made.body["token"], api_key=made.body["token"])
+    for route in routes_of(service_on_disk):
+        rule = ROUTES[route]
+        answer = await ask(program, route)
+        assert answer.status != 500, (route, answer)
+        if route in READ_BY_TOKENS[scope]:
+            assert answer.status not in (401, 403), (route, answer)
+        elif rule.people is not Open.NO_SESSION:
+            assert (answer.status, answer.body["code"]) == (403, "forbidden"), (route, answer)
+            lacking = f"This read token lacks the scope {rule.scope}: ask an admin of your organization for one that has it."
+            nothing = "A read token reads calls, recordings and events, and changes nothing: sign in for this."
+            assert answer.body["error"] == (lacking if rule.scope else nothing), route
+        elif route.split()[0] in ("PATCH", "POST"):
+            # Doors for vendors have their own credentials; a page that signs somebody in looks at none.
+            assert answer.status in (400, 401, 403, 404), (route, answer)
+    assert await service_on_disk.database["calls"].count_documents({"organizationId": admin.organization_id}) == 0
+
+
+def test_the_table_and_the_contract_agree_on_what_tokens_read() -> None:
+    table = {scope: {route for route, rule in ROUTES.items() if rule.scope == scope} for scope in SCOPES}
+    assert table == READ_BY_TOKENS
+    contract: dict[str, set[str]] = {scope: set() for scope in SCOPES}
+    for path, item in orjson.loads(load_contract().openapi_json())["paths"].items():
+        for method, operation in item.items():
+            for scheme in operation["security"] if method != "parameters" else ():
+                for scope in scheme.get("readToken", ()):
+                    contract[scope].add(f"{method.upper()} {path}")
+    assert contract == READ_BY_TOKENS
+
+
+@given(
+    scopes=st.frozensets(st.sampled_from(SCOPES)),
+    route=st.one_of(st.sampled_from(sorted(ROUTES)), st.text(max_size=20)),
+)
+def test_no_token_may_do_what_no_scope_of_it_says(scopes: frozenset[Scope], route: str) -> None:
+    method, _, path = route.partition(" ")
+    if any(route in READ_BY_TOKENS[scope] for scope in scopes):
+        require_scope(scopes, method, path)
+        if method == "GET":
+            require_scope(scopes, "HEAD", path)
+    else:
+        with pytest.raises(Forbidden):
+            require_scope(scopes, method, path)
 
 
 async def test_head_is_judged_as_get(service_on_disk: Service) -> None:

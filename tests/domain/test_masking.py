@@ -37,6 +37,7 @@ SECRET_TEXTS = st.sampled_from((
     f'{{"token": "{SECRET}"}}',
     f'{{"a": {{"password": ["x", "{SECRET}"]}}}}',
     f"tk_live_{SECRET}{'x' * 40}",
+    f"tr_live_{SECRET}{'x' * 40}",
     f"sk-{SECRET}{SECRET}",
     f"eyJhbGciOiJIUzI1NiJ9.{SECRET}.{SECRET}",
     f"Cookie: a=b; session={SECRET}",

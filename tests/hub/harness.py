@@ -30,6 +30,7 @@ from tests.support.proxy import Proxy, proxy_to_unix
 from tests.support.waiting import eventually
 from tether_rt.auth.credentials import Keyring
 from tether_rt.auth.identity import Identity, Session
+from tether_rt.auth.read_tokens import ReadTokens
 from tether_rt.domain.events import FeedSegment
 from tether_rt.http.context import BodyBudget, HttpContext
 from tether_rt.http.routing import RouteTable
@@ -38,6 +39,7 @@ from tether_rt.hub.websocket_handler import DashboardSocket
 from tether_rt.mongo import client as store
 from tether_rt.mongo.audit import AuditLog
 from tether_rt.mongo.indexes import create_indexes
+from tether_rt.mongo.read_tokens import ReadTokenQueries
 from tether_rt.mongo.sessions import Sessions
 from tether_rt.mongo.sources import Sources
 from tether_rt.mongo.users import Users
@@ -316,9 +318,16 @@ async def process_in(
     database = store.database(client, world.database.name)
     metrics = Metrics()
     identity = Identity(Users(database), Sources(database), Sessions(database), KEYRING)
-    hub = Hub(database, identity, metrics, **hub_options)
+    read_tokens = ReadTokens(ReadTokenQueries(database))
+    hub = Hub(database, identity, read_tokens, metrics, **hub_options)
     web = HttpContext(
-        identity, metrics, BodyBudget(1 << 20, metrics), 1 << 20, ("https://allowed.example",), audit=AuditLog(database)
+        identity,
+        metrics,
+        BodyBudget(1 << 20, metrics),
+        1 << 20,
+        ("https://allowed.example",),
+        read_tokens=read_tokens,
+        audit=AuditLog(database),
     )
     http = HTTPServer(RouteTable(web, [("/ws", socket_class, {"hub": hub})]), ssl_options=tls)
     sockets = bind_sockets(0, "127.0.0.1")

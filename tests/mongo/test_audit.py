@@ -29,7 +29,7 @@ async def test_entries_are_read_newest_first_and_by_their_filter(database: store
     assert [entry["what"] for entry in older.entries] == ["listened"]
     assert await log.page(OAK, AuditFilter(), limit=10, before=page.entries[0]["_id"]) is None
     later = datetime.now(UTC) + timedelta(days=1)
-    for chosen in (AuditFilter(user_id=ANN), AuditFilter(what="listened"), AuditFilter(call_id=CALL)):
+    for chosen in (AuditFilter(who=ANN), AuditFilter(what="listened"), AuditFilter(call_id=CALL)):
         found = await log.page(MAPLE, chosen, limit=10)
         assert found is not None
         assert [entry["what"] for entry in found.entries] == ["listened"]

@@ -16,6 +16,7 @@ from tests.support.entries import caller, entry, recording
 from tests.support.indexing import index_all
 from tether_rt.domain.periods import offsets
 from tether_rt.mongo import client as store
+from tether_rt.mongo.audit import AuditFilter, AuditLog
 from tether_rt.mongo.batch_writer import BatchWriter
 from tether_rt.mongo.call_figures import CallFigures
 from tether_rt.mongo.call_history import CallFilter, CallHistory
@@ -25,6 +26,7 @@ from tether_rt.mongo.deliveries import Deliveries
 from tether_rt.mongo.feed import Feed
 from tether_rt.mongo.indexes import create_indexes
 from tether_rt.mongo.lookups import Lookups
+from tether_rt.mongo.read_tokens import ReadTokenQueries
 from tether_rt.mongo.search_index import SearchIndex
 from tether_rt.mongo.sessions import Sessions
 from tether_rt.mongo.sources import Sources
@@ -68,7 +70,7 @@ async def filled(mongodb_uri: str) -> AsyncIterator[Filled]:
 
 
 COLLECTIONS = {
-    *("organizations", "users", "sources", "sessions", "counters"),
+    *("organizations", "users", "sources", "tokens", "sessions", "counters"),
     *("contacts", "conversations", "calls", "messages", "call_changes", "peaks", "feed"),
     *("deliveries", "delivery_bodies", "pending_recordings", "audit", "recording_copies"),
     *("search", "search_positions", "leases"),
@@ -221,6 +223,12 @@ SORTED: dict[str, Query] = {
     "messages": messages(lambda filled: None),
     "messages before a time": messages(lambda filled: AFTER),
     "messages before another": messages(lambda filled: filled.message_id),
+    "audit of one token or user": lambda filled: AuditLog(filled.database).page(
+        WHOSE.organization_id, AuditFilter(who=WHOSE.id), limit=50
+    ),
+    "audit of one token about one call": lambda filled: AuditLog(filled.database).page(
+        WHOSE.organization_id, AuditFilter(who=WHOSE.id, call_id="a" * 24), limit=50
+    ),
     "newest events": lambda filled: Feed(filled.database).newest(WHOSE.organization_id, 10),
     "oldest event": lambda filled: Feed(filled.database).oldest_number_after(WHOSE.organization_id, 3),
     "events between": lambda filled: Feed(filled.database).between(WHOSE.organization_id, 1, 9, 10),
@@ -277,6 +285,12 @@ FOUND: dict[str, Query] = {
     "sources seen": lambda filled: Sources(filled.database).seen(["a" * 24], AFTER),
     "sources of vendors": lambda filled: Sources(filled.database).of_vendors(["a" * 24]),
     "sources of secrets": lambda filled: Sources(filled.database).by_secret_digest("elevenlabs", ["d" * 64]),
+    "read tokens": lambda filled: ReadTokenQueries(filled.database).every(WHOSE.organization_id),
+    "read tokens counted": lambda filled: ReadTokenQueries(filled.database).count(WHOSE.organization_id),
+    "read tokens by their digests": lambda filled: ReadTokenQueries(filled.database).by_digest(["d" * 64]),
+    "read tokens that hold": lambda filled: ReadTokenQueries(filled.database).live(["a" * 24]),
+    "read tokens used": lambda filled: ReadTokenQueries(filled.database).seen(["a" * 24], AFTER),
+    "a read token revoked": lambda filled: ReadTokenQueries(filled.database).revoke(WHOSE.organization_id, "a" * 24),
     "API key replaced": lambda filled: Users(filled.database).replace_key(WHOSE.id, "d" * 64, "sealed"),
     "live sessions": lambda filled: Sessions(filled.database).live(["5" * 24]),
     "session ended": lambda filled: Sessions(filled.database).end("5" * 24),

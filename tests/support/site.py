@@ -19,6 +19,7 @@ from tests.support.raw import RawAnswer
 from tests.support.refusals import sentence_of
 from tether_rt.auth.credentials import Keyring
 from tether_rt.auth.identity import Identity
+from tether_rt.auth.read_tokens import ReadTokens
 from tether_rt.errors import Unauthorized
 from tether_rt.http.context import BodyBudget, HttpContext
 from tether_rt.http.endpoint import Endpoint
@@ -30,6 +31,7 @@ from tether_rt.http.routing import Route, RouteTable
 from tether_rt.http.streamed_body import StreamedBody
 from tether_rt.mongo import client as store
 from tether_rt.mongo.audit import AuditLog
+from tether_rt.mongo.read_tokens import ReadTokenQueries
 from tether_rt.mongo.sessions import Sessions
 from tether_rt.mongo.sources import Sources
 from tether_rt.mongo.users import Users
@@ -187,7 +189,15 @@ async def site_on(mongodb_uri: str, spool: Spool | None = None, **options: Any) 
     database = store.database(client, "unused")
     metrics = Metrics()
     identity = Identity(Users(database), Sources(database), Sessions(database), Keyring("a secret"))
-    web = HttpContext(identity, metrics, BodyBudget(BUDGET, metrics), max_body_bytes=LIMIT, audit=AuditLog(database), **options)
+    web = HttpContext(
+        identity,
+        metrics,
+        BodyBudget(BUDGET, metrics),
+        max_body_bytes=LIMIT,
+        read_tokens=ReadTokens(ReadTokenQueries(database)),
+        audit=AuditLog(database),
+        **options,
+    )
     sites: list[Site] = []
     routes: list[Route] = [
         ("/bodies", Bodies, {}),

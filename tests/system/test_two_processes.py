@@ -31,9 +31,9 @@ class Pair:
     http: aiohttp.ClientSession
     database: store.Database
 
-    async def tenant(self) -> tuple[Tenant, Tenant]:
+    async def tenant(self, role: str = "agent") -> tuple[Tenant, Tenant]:
         """Return a new user, once for each of the processes."""
-        email, added = await add_user(self.database)
+        email, added = await add_user(self.database, role=role)
         tenant = Tenant(self.one.url, self.http, added.user_id, added.organization_id, email, added.api_key)
         answer = await tenant.request("POST", "/api/auth/login", json={"email": email, "password": PASSWORD})
         tenant.token = answer.body["token"]
@@ -101,6 +101,22 @@ async def test_a_dashboard_resumes_on_the_other_process_where_it_left_the_first(
     second = await two.dashboard(after=seen[-1]["seq"])
     assert [event["seq"] for event in await second.events(4)] == [3, 4, 5, 6]
     await second.close()
+
+
+async def test_a_read_token_revoked_in_one_ends_in_the_other_within_seconds(pair: Pair) -> None:
+    one, two = await pair.tenant(role="admin")
+    made = await one.post("/api/tokens", {"name": "Wallboard", "scopes": ["feed", "calls"]})
+    program = replace(two, token=made.body["token"])
+    assert (await program.get("/api/calls/history")).status == 200
+    dashboard = await program.dashboard()
+    path = f"/api/tokens/{made.body['readToken']['id']}"
+    assert (await one.request("DELETE", path, token=one.token)).status == 200
+    assert (await dashboard.socket.receive(20)).data == 4401
+
+    async def is_refused() -> bool:
+        return (await program.get("/api/calls/history")).status == 401
+
+    await eventually(is_refused)
 
 
 async def test_a_key_replaced_and_a_session_ended_in_one_stop_working_in_the_other(pair: Pair) -> None:

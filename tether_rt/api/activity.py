@@ -47,7 +47,7 @@ class ActivityHandler(SessionHandler):
 
     @within_deadline
     async def get(self) -> None:
-        organization_id, now = self.session.organization_id, datetime.now(UTC)
+        organization_id, now = self.reader.organization_id, datetime.now(UTC)
         organization = await self.organizations.one(organization_id)
         own = organization.get("timeZone") if organization is not None else None
         given, local = query.text(self, "timeZone"), query.text(self, "localTimeZone")

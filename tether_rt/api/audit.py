@@ -15,19 +15,19 @@ from tether_rt.errors import BadRequest
 from tether_rt.http.handlers import SessionHandler, within_deadline
 from tether_rt.mongo.audit import AuditFilter
 
-_COLUMNS: Final = ("at", "who", "what", "door", "callId", "contactId", "userId", "details", "id")
+_COLUMNS: Final = ("at", "who", "what", "door", "callId", "contactId", "userId", "tokenId", "details", "id")
 NOBODY: Final = "0" * 24
 """The id of no user."""
 
 
 class _AuditBase(SessionHandler):
     async def filter(self) -> AuditFilter:
-        """Return the filter of the query string; `who` is a user's id or address."""
+        """Return the filter of the query string; `who` is a user's id or address, or a read token's id."""
         who = query.text(self, "who")
         if who is not None and "@" in who:
             who = await self.context.audit.user_id(self.session.organization_id, who) or NOBODY
         return AuditFilter(
-            user_id=who,
+            who=who,
             what=cast("What | None", query.one_of(self, "what", WHATS)),
             call_id=query.text(self, "callId"),
             start=query.moment(self, "from"),
@@ -35,8 +35,8 @@ class _AuditBase(SessionHandler):
         )
 
     async def shown(self, entries: list[AuditDocument]) -> list[dict[str, Any]]:
-        """Return entries as answers have them: who it was by the address of today."""
-        emails = await self.context.audit.emails(self.session.organization_id, entries)
+        """Return entries as answers have them: who it was by the address, or the token's name, of today."""
+        names = await self.context.audit.names(self.session.organization_id, entries)
         return [
             {
                 "id": entry["_id"],
@@ -44,7 +44,8 @@ class _AuditBase(SessionHandler):
                 "what": entry["what"],
                 "door": entry["door"],
                 "userId": entry["userId"],
-                "who": emails.get(entry["userId"] or ""),
+                "tokenId": entry.get("tokenId"),
+                "who": names.get(entry["userId"] or entry.get("tokenId") or ""),
                 "callId": entry.get("callId"),
                 "callIds": entry.get("callIds", []),
                 "contactId": entry.get("contactId"),

@@ -95,13 +95,13 @@ class HistoryHandler(HistoryBase):
         limit = query.whole(self, "limit", 50, 1, 200)
         offset = query.whole(self, "offset", 0, 0, query.MAX_OFFSET)
         before = query.text(self, "before")
-        page = await self.history.page(self.session.organization_id, call_filter, limit=limit, offset=offset, before=before)
+        page = await self.history.page(self.reader.organization_id, call_filter, limit=limit, offset=offset, before=before)
         if page is None:
             raise BadRequest("before must be the callId of a call", code="unknown_value", field="before")
         answer = {"success": True, "calls": page.calls, "total": page.total, "totalIsExact": page.is_exact, "seq": page.seq}
         if call_filter.search and not call_filter.search.isspace():
             search = parse_search(call_filter.search)
-            hits = await self.hits.of(self.session.organization_id, [call["callId"] for call in page.calls], search)
+            hits = await self.hits.of(self.reader.organization_id, [call["callId"] for call in page.calls], search)
             answer["calls"] = [{**call, "hits": hits[call["callId"]]} for call in page.calls]
             answer["notices"] = search_notices(search, page.shortfalls)
         self.respond(answer)
@@ -117,7 +117,7 @@ class StatisticsHandler(SessionHandler):
     @within_deadline
     async def get(self) -> None:
         span = CallFilter(start=query.moment(self, "startDate"), end=query.moment(self, "endDate", end=True))
-        rows = await self.figures.statistics(self.session.organization_id, span)
+        rows = await self.figures.statistics(self.reader.organization_id, span)
         count = sum(row["count"] for row in rows)
         duration_s = sum(row["totalDuration"] for row in rows)
         statistics = {
@@ -141,7 +141,7 @@ class AgentsHandler(HistoryBase):
 
     @within_deadline
     async def get(self) -> None:
-        self.respond({"success": True, "agents": await self.history.agents(self.session.organization_id, MOST_AGENTS)})
+        self.respond({"success": True, "agents": await self.history.agents(self.reader.organization_id, MOST_AGENTS)})
 
 
 class OneCallHandler(SessionHandler):
@@ -153,7 +153,7 @@ class OneCallHandler(SessionHandler):
 
     async def recording(self, call_id: str) -> tuple[CallDocument, RecordingDocument]:
         """Return the call and its recording; raises `NotFound` if one of the two is not there."""
-        call = await self.calls.with_recording_key(self.session.organization_id, call_id)
+        call = await self.calls.with_recording_key(self.reader.organization_id, call_id)
         if call is None:
             raise NotFound("There is no such call.")
         if not call["recordings"]:
@@ -166,7 +166,7 @@ class CallHandler(HistoryBase):
 
     @within_deadline
     async def get(self, call_id: str) -> None:
-        call = await self.history.get(self.session.organization_id, call_id)
+        call = await self.history.get(self.reader.organization_id, call_id)
         if call is None:
             raise NotFound("There is no such call.")
         self.respond({"success": True, "call": call})
@@ -178,7 +178,7 @@ class CallChangeHandler(HistoryBase):
     @within_deadline
     async def get(self, call_id: str, number: str) -> None:
         is_number = number.isascii() and number.isdigit() and len(number) <= MAX_NUMBER_DIGITS
-        change = await self.history.change(self.session.organization_id, call_id, int(number)) if is_number else None
+        change = await self.history.change(self.reader.organization_id, call_id, int(number)) if is_number else None
         if change is None:
             raise NotFound("There is no such change of a call.")
         self.respond({"success": True, "change": change})
@@ -232,7 +232,7 @@ class RetryRecordingHandler(OneCallHandler):
 
     @within_deadline
     async def post(self, call_id: str) -> None:
-        organization_id = self.session.organization_id
+        organization_id = self.reader.organization_id
         if not await self.later.retry(organization_id, call_id):
             if not await self.calls.exists(organization_id, call_id):
                 raise NotFound("There is no such call.")

@@ -33,7 +33,7 @@ class ContactsHandler(SessionHandler):
         size = query.whole(self, "size", 50, 1, 200)
         page = query.whole(self, "page", 1, 1, query.MAX_OFFSET // 200)
         contacts, total = await self.people.contacts(
-            self.session.organization_id, search=query.text(self, "search"), skip=(page - 1) * size, limit=size
+            self.reader.organization_id, search=query.text(self, "search"), skip=(page - 1) * size, limit=size
         )
         self.respond({"success": True, "data": contacts, "total": total})
 
@@ -54,7 +54,7 @@ class ContactHandler(SessionHandler):
 
     @within_deadline
     async def get(self, contact_id: str) -> None:
-        organization_id = self.session.organization_id
+        organization_id = self.reader.organization_id
         contact = await self.people.contact(organization_id, contact_id)
         self._show(contact, calls=await self.figures.of_contact(organization_id, contact_id))
 
@@ -65,7 +65,7 @@ class ContactHandler(SessionHandler):
         name = plain_name(body["name"])
         if name is None:
             raise BadRequest("name must not be empty", code="empty_value", field="name")
-        organization_id = self.session.organization_id
+        organization_id = self.reader.organization_id
         await self.group_commit.submit(Rename(organization_id, contact_id, name))
         await self.record("renamed", contact_id=contact_id)
         self._show(await self.people.contact(organization_id, contact_id))
@@ -98,7 +98,7 @@ class ConversationsHandler(_ConversationHandler):
 
     @within_deadline
     async def post(self) -> None:
-        conversations = await self.people.conversations(self.session.organization_id, self.body()["contactId"])
+        conversations = await self.people.conversations(self.reader.organization_id, self.body()["contactId"])
         if conversations is None:
             raise NotFound("There is no such contact.")
         self.respond({"success": True, "conversations": conversations})
@@ -113,7 +113,7 @@ class MessagesHandler(_ConversationHandler):
     async def post(self) -> None:
         body = self.body()
         messages = await self.people.messages(
-            self.session.organization_id,
+            self.reader.organization_id,
             body["conversationId"],
             before=_before(body.get("before")),
             limit=int(body.get("limit", 50)),  # 50.0 is a whole number in JSON Schema

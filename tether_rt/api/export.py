@@ -65,7 +65,7 @@ class ExportHandler(HistoryBase):
         filtered_by = [name for name in self.request.query_arguments if name not in ("table", "timeZone")]
         async with self.deadline:
             await self.record("exported", details={"table": "calls", "filteredBy": filtered_by})
-        pages = self.history.every(self.session.organization_id, call_filter)
+        pages = self.history.every(self.reader.organization_id, call_filter)
         self.set_header("Content-Type", "text/csv; charset=utf-8")
         name = file_name(call_filter, datetime.now(UTC), zone)
         self.set_header("Content-Disposition", f'attachment; filename="{name}"')

@@ -45,7 +45,7 @@ class FeedHandler(SessionHandler):
         if is_stream and (last := self.request.headers.get("Last-Event-ID")):
             after = last
         async with self.deadline:
-            self._follower = await self.hub.follow(self.session, parse_after(after))
+            self._follower = await self.hub.follow(self.reader, parse_after(after))
         try:
             if is_stream:
                 await self._answer_stream(self._follower)

@@ -1,4 +1,4 @@
-"""API keys, password hashes, session tokens, signed recording links. No I/O.
+"""API keys, read tokens, password hashes, session tokens, signed recording links. No I/O.
 
 The server has one secret (`TETHER_SECRET`). Each use derives its own key from it with HKDF (RFC 5869), so that a token made for
 one use never passes for another.
@@ -27,6 +27,7 @@ from tether_rt.auth.sealed_bodies import BodySeal
 
 API_KEY_PREFIX: Final = "tk_live_"
 _API_KEY: Final = re.compile(r"tk_live_[A-Za-z0-9_-]{43}")
+_READ_TOKEN: Final = re.compile(r"tr_live_[A-Za-z0-9_-]{43}")
 _HASHER: Final = PasswordHasher()
 """argon2id with the library's defaults, which follow RFC 9106's second recommended option."""
 
@@ -63,8 +64,21 @@ def looks_like_api_key(text: str) -> bool:
     return _API_KEY.fullmatch(text) is not None
 
 
+def new_read_token() -> str:
+    """Return a new read token: `tr_live_` and 256 random bits."""
+    return f"tr_live_{secrets.token_urlsafe(32)}"
+
+
+def looks_like_read_token(text: str) -> bool:
+    """Say if the text has the form of a read token."""
+    return _READ_TOKEN.fullmatch(text) is not None
+
+
 def api_key_digest(key: str) -> str:
-    """Return the SHA-256 under which a key is stored. A key is 256 random bits, so a fast hash is safe."""
+    """Return the SHA-256 under which an API key or a read token is stored and found.
+
+    Either is 256 random bits, so a fast hash is safe, and how long a look-up of the hash takes tells nothing of it.
+    """
     return hashlib.sha256(key.encode()).hexdigest()
 
 

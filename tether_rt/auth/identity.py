@@ -155,6 +155,11 @@ class Session(SessionClaims):
 
     role: str
 
+    @property
+    def owner_id(self) -> str:
+        """Whose streams are counted together."""
+        return self.user_id
+
 
 @dataclass(frozen=True, slots=True)
 class VendorSource:

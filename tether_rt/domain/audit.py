@@ -23,18 +23,20 @@ What = Literal[
     "password_changed",
     "key_changed",
     "source_changed",
+    "token_changed",
     "organization_changed",
 ]
 """`listened` and `downloaded`: was given a link to a recording. `erased`: by a person; `expired`: by the retention."""
 WHATS: Final[tuple[What, ...]] = get_args(What)
 
 Detail = str | int | float | bool | None | list[str]
-Door = Literal["page", "key", "command", "server"]
-"""How it was done: with a session, with an API key, with `tether-rt`, or by the server itself."""
+Door = Literal["page", "key", "token", "command", "server"]
+"""How it was done: with a session, with an API key, with a read token, with `tether-rt`, or by the server itself."""
 
 
 class AuditDocument(TypedDict):
-    """An entry; `details` hold ids, counts and words of ours. `userId` is None for the command and for the server itself."""
+    """An entry; `details` hold ids, counts and words of ours. `userId` is None for the command, for the server itself and for
+    a read token, which `tokenId` names."""
 
     _id: str
     organizationId: str
@@ -42,6 +44,7 @@ class AuditDocument(TypedDict):
     what: What
     door: Door
     userId: str | None
+    tokenId: NotRequired[str]
     callId: NotRequired[str]
     callIds: NotRequired[list[str]]
     contactId: NotRequired[str]

@@ -8,6 +8,7 @@ from typing import Final
 
 from tether_rt.auth.identity import Identity
 from tether_rt.auth.rate_limits import RateLimit
+from tether_rt.auth.read_tokens import ReadTokens
 from tether_rt.errors import TetherError, Unavailable
 from tether_rt.http.headers import Headers, Networks, remote_address
 from tether_rt.http.refused_pages import RefusedPages
@@ -53,6 +54,8 @@ class HttpContext:
     trusted_proxies: Networks = ()
     key_rate: RateLimit[str] | None = None
     """How often one API key's user may call."""
+    read_tokens: ReadTokens = field(kw_only=True)
+    """Finds the read tokens of programs."""
     audit: AuditLog = field(kw_only=True)
     """Who did what."""
     base_path: str = field(default="", kw_only=True)

@@ -14,10 +14,11 @@ from tornado.iostream import StreamClosedError
 from tornado.web import RequestHandler
 
 from tether_rt.auth.identity import Session
+from tether_rt.auth.read_tokens import Reader
 from tether_rt.domain.audit import Detail, What
 from tether_rt.errors import ReaderTooSlow, TetherError
 from tether_rt.http import responses
-from tether_rt.http.callers import require_session
+from tether_rt.http.callers import require_reader
 from tether_rt.http.endpoint import Endpoint
 from tether_rt.http.exchange import Exchange
 from tether_rt.http.headers import NOTHING_MAY_RUN
@@ -170,13 +171,22 @@ class JsonHandler(RequestHandler):
 
 
 class SessionHandler(JsonHandler):
-    """A handler for signed-in people: a session token as Bearer, or the session cookie from an allowed origin."""
+    """A handler for signed-in people: a session token as Bearer, or the session cookie from an allowed origin.
 
-    session: Session
+    Where `permissions.ROUTES` names a scope it is for programs with a read token as well.
+    """
+
+    reader: Reader
 
     async def authorize(self) -> None:
-        """Find the session, whose user may do this; raises as `require_session`."""
-        self.session = await require_session(self.exchange)
+        """Find the session or the read token, which may do this; raises as `require_reader`."""
+        self.reader = await require_reader(self.exchange)
+
+    @property
+    def session(self) -> Session:
+        """The session, on a route that no read token opens."""
+        assert isinstance(self.reader, Session), "the route has no scope"
+        return self.reader
 
     async def record(
         self,
@@ -187,10 +197,14 @@ class SessionHandler(JsonHandler):
         details: Mapping[str, Detail] | None = None,
     ) -> None:
         """Write an entry of the audit log; what cannot be recorded is not answered."""
+        own = self.reader
+        by_person = isinstance(own, Session)
         await self.context.audit.add(
-            self.session.organization_id,
+            own.organization_id,
             what,
-            self.session.user_id,
+            own.owner_id if by_person else None,
+            door="page" if by_person else "token",
+            token_id=None if by_person else own.owner_id,
             call_id=call_id,
             contact_id=contact_id,
             details=details,

@@ -13,7 +13,7 @@ from typing import Final
 
 from tornado.iostream import IOStream, StreamClosedError
 
-from tether_rt.auth.identity import Session
+from tether_rt.auth.read_tokens import Reader
 from tether_rt.hub import wire
 from tether_rt.hub.cursor import Cursor
 from tether_rt.hub.frames import FrameReader, Received, close_answer, close_frame, pong_frame
@@ -32,7 +32,7 @@ _REASONS: Final = {
     Close.GOING_AWAY: "the server is shutting down",
     Close.PROTOCOL_ERROR: "that was no WebSocket frame of a client",
     Close.POLICY_VIOLATION: "this stream takes no messages",
-    Close.SESSION_ENDED: "the session has ended",
+    Close.SESSION_ENDED: "the session or the read token has ended",
     Close.ROLE_CHANGED: "your role has changed; resume from the last seq",
     Close.TOO_SLOW: "too much is waiting to be read; resume from the last seq",
 }
@@ -58,8 +58,8 @@ class State(Enum):
 class Dashboard:
     """One connection: `admit`, `start` once the upgrade is done, `read_client` until it returns, then `detach`."""
 
-    def __init__(self, session: Session, room: Room, after: Position | None, metrics: Metrics) -> None:
-        self.session = session
+    def __init__(self, reader: Reader, room: Room, after: Position | None, metrics: Metrics) -> None:
+        self.reader = reader
         self.state = State.ADMITTED
         self.stream: IOStream | None = None
         """The connection, from `start` on."""

@@ -6,7 +6,7 @@ import asyncio
 
 from tornado.iostream import IOStream
 
-from tether_rt.auth.identity import Session
+from tether_rt.auth.read_tokens import Reader
 from tether_rt.hub.cursor import Cursor
 from tether_rt.hub.protocol import Close, Position
 from tether_rt.hub.room import Room
@@ -14,10 +14,13 @@ from tether_rt.runtime.metrics import Metrics
 
 
 class Follower:
-    """One answer to `GET /api/feed`. The hub ends it with its session, at a shutdown, and when its client has left."""
+    """One answer to `GET /api/feed`.
 
-    def __init__(self, session: Session, room: Room, after: Position | None, metrics: Metrics) -> None:
-        self.session = session
+    The hub ends it with its session or read token, at a shutdown, and when its client has left.
+    """
+
+    def __init__(self, reader: Reader, room: Room, after: Position | None, metrics: Metrics) -> None:
+        self.reader = reader
         self.stream: IOStream | None = None
         """None: the answer is Tornado's to write, and has no pings."""
         self.unanswered_pings = 0

@@ -11,7 +11,7 @@ import itertools
 import logging
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final, TypeVar
@@ -19,6 +19,8 @@ from typing import Final, TypeVar
 from tornado.iostream import IOStream
 
 from tether_rt.auth.identity import Identity, Session
+from tether_rt.auth.read_tokens import Reader, ReadTokens
+from tether_rt.domain.read_token import ReadToken
 from tether_rt.errors import TooManyRequests, Unavailable
 from tether_rt.hub import wire
 from tether_rt.hub.dashboard_connection import Dashboard
@@ -67,6 +69,7 @@ class Hub:
         self,
         database: Database,
         identity: Identity,
+        read_tokens: ReadTokens,
         metrics: Metrics,
         *,
         heartbeat_s: float = HEARTBEAT_S,
@@ -90,8 +93,9 @@ class Hub:
         self._max_recent_bytes = max_recent_bytes
         self._max_recent_bytes_per_room = max_recent_bytes_per_room
         self._dashboards_of: Counter[str] = Counter()
-        """How many dashboards each user has, by user id."""
+        """How many dashboards each user or read token has, by its id."""
         self._identity = identity
+        self._read_tokens = read_tokens
         self._metrics = metrics
         self._beats = itertools.cycle(range(_BEATS))
         self._access_check_s = access_check_s
@@ -114,30 +118,31 @@ class Hub:
 
     # ------------------------------------------------------------------ admission and removal
 
-    async def admit(self, session: Session, after: Position | None) -> Dashboard:
+    async def admit(self, reader: Reader, after: Position | None) -> Dashboard:
         """Admit a dashboard that has read everything up to `after` (None: whose stream begins now).
 
         It is given back with `serve`, or with `remove`. Raises `TooManyRequests` when the user has too many, `Unavailable` when
         the hub is full or closing or MongoDB does not answer in time, and the driver's errors.
         """
-        return await self._admit(Dashboard, session, after)
+        return await self._admit(Dashboard, reader, after)
 
-    async def follow(self, session: Session, after: Position | None) -> Follower:
+    async def follow(self, reader: Reader, after: Position | None) -> Follower:
         """Admit a program that follows over HTTP, as `admit` does; it is given back with `remove`."""
-        return await self._admit(Follower, session, after)
+        return await self._admit(Follower, reader, after)
 
-    async def _admit(self, kind: type[_Watcher], session: Session, after: Position | None) -> _Watcher:
+    async def _admit(self, kind: type[_Watcher], reader: Reader, after: Position | None) -> _Watcher:
         if len(self.dashboards) >= self._max_dashboards:
             raise Unavailable("There is no room for more dashboards just now.", FULL_RETRY_S, limit="dashboards")
-        if self._dashboards_of[session.user_id] >= self._max_dashboards_per_user:
-            raise TooManyRequests("This user has too many dashboards open; close one.", FULL_RETRY_S, limit="user_dashboards")
-        room = self.rooms.get(session.organization_id)
+        if self._dashboards_of[reader.owner_id] >= self._max_dashboards_per_user:
+            who = "read token" if isinstance(reader, ReadToken) else "user"
+            raise TooManyRequests(f"This {who} has too many dashboards open; close one.", FULL_RETRY_S, limit="user_dashboards")
+        room = self.rooms.get(reader.organization_id)
         if room is None:
-            room = Room(session.organization_id, self._feed, self._metrics, self._max_recent_bytes_per_room)
-            self.rooms[session.organization_id] = room
-        dashboard = kind(session, room, after, self._metrics)
+            room = Room(reader.organization_id, self._feed, self._metrics, self._max_recent_bytes_per_room)
+            self.rooms[reader.organization_id] = room
+        dashboard = kind(reader, room, after, self._metrics)
         self.dashboards[dashboard] = next(self._beats)
-        self._dashboards_of[session.user_id] += 1
+        self._dashboards_of[reader.owner_id] += 1
         self._metrics.dashboards.set(len(self.dashboards))
         try:
             async with asyncio.timeout(ADMISSION_S):
@@ -171,11 +176,12 @@ class Hub:
         """Forget a dashboard, and its room when it was the last one there; idempotent."""
         dashboard.detach()
         if self.dashboards.pop(dashboard, None) is not None:
-            self._dashboards_of[dashboard.session.user_id] -= 1
-            if not self._dashboards_of[dashboard.session.user_id]:
-                del self._dashboards_of[dashboard.session.user_id]
+            owner_id = dashboard.reader.owner_id
+            self._dashboards_of[owner_id] -= 1
+            if not self._dashboards_of[owner_id]:
+                del self._dashboards_of[owner_id]
         self._metrics.dashboards.set(len(self.dashboards))
-        room = self.rooms.get(dashboard.session.organization_id)
+        room = self.rooms.get(dashboard.reader.organization_id)
         if room is not None and not room.listeners:
             room.close()
             del self.rooms[room.organization_id]
@@ -184,7 +190,7 @@ class Hub:
 
     def end_session(self, session_id: str) -> None:
         """Close the dashboards of a session that has ended; other processes find out within `ACCESS_CHECK_S`."""
-        self._close_ended(dashboard for dashboard in self.dashboards if dashboard.session.session_id == session_id)
+        self._close_ended(dashboard for dashboard, session in self._of_people() if session.session_id == session_id)
 
     # ------------------------------------------------------------------ pings, sessions, memory
 
@@ -192,7 +198,7 @@ class Hub:
         for beat in itertools.cycle(range(_BEATS)):
             await asyncio.sleep(self.heartbeat_s / _BEATS)
             now = datetime.now(UTC)
-            self._close_ended(dashboard for dashboard in self.dashboards if dashboard.session.expires_at <= now)
+            self._close_ended(dashboard for dashboard in self.dashboards if dashboard.reader.expires_at <= now)
             self._ping(beat)
             self._bound_memory()
 
@@ -217,11 +223,11 @@ class Hub:
         self._metrics.recent_bytes.set(held_bytes)
 
     def recheck(self) -> None:
-        """Look for users whose access has changed now, not only at the next of the regular looks."""
+        """Look for users and tokens whose access has changed now, not only at the next of the regular looks."""
         self._access_changed.set()
 
     async def _watch_access(self) -> None:
-        """Close the dashboards of users whose sessions ended or whose role is another one."""
+        """Close the dashboards of users whose sessions ended or whose role is another one, and of tokens that were revoked."""
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._access_check_s):
@@ -229,16 +235,19 @@ class Hub:
             self._access_changed.clear()
             try:
                 roles = await self._identity.changed_access(ACCESS_WINDOW_S)
-                touched = [dashboard for dashboard in self.dashboards if dashboard.session.user_id in roles]
-                live = await self._identity.live_sessions({dashboard.session.session_id for dashboard in touched})
+                touched = [(dashboard, session) for dashboard, session in self._of_people() if session.user_id in roles]
+                live = await self._identity.live_sessions({session.session_id for _, session in touched})
+                tokens = {one.reader.id for one in self.dashboards if isinstance(one.reader, ReadToken)}
+                revoked = await self._read_tokens.revoked(tokens)
             except Exception as error:
                 log(_logger, logging.WARNING, "access_unchecked", reason=str(error))
                 continue
-            for dashboard in touched:
-                if dashboard.session.session_id not in live:
+            self._close_ended(dashboard for dashboard in self.dashboards if dashboard.reader.owner_id in revoked)
+            for dashboard, session in touched:
+                if session.session_id not in live:
                     dashboard.close(Close.SESSION_ENDED)
-                elif dashboard.session.role != roles[dashboard.session.user_id]:
-                    self._identity.forget_session(dashboard.session.session_id)
+                elif session.role != roles[session.user_id]:
+                    self._identity.forget_session(session.session_id)
                     dashboard.close(Close.ROLE_CHANGED)
 
     async def _check_sessions(self) -> None:
@@ -247,12 +256,16 @@ class Hub:
             await asyncio.sleep(self._session_check_s)
             try:
                 await self.tail.compare()
-                asked = {dashboard.session.session_id for dashboard in self.dashboards}
+                asked = {session.session_id for _, session in self._of_people()}
                 ended = asked - await self._identity.live_sessions(asked)
             except Exception as error:
                 log(_logger, logging.WARNING, "sessions_unchecked", reason=str(error))
                 continue
-            self._close_ended(dashboard for dashboard in self.dashboards if dashboard.session.session_id in ended)
+            self._close_ended(dashboard for dashboard, session in self._of_people() if session.session_id in ended)
+
+    def _of_people(self) -> Iterator[tuple[Dashboard | Follower, Session]]:
+        """Yield the dashboards that were opened with a session, not with a read token."""
+        return ((one, one.reader) for one in self.dashboards if isinstance(one.reader, Session))
 
     def _close_ended(self, ended: Iterable[Dashboard | Follower]) -> None:
         for dashboard in list(ended):

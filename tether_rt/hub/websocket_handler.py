@@ -12,7 +12,7 @@ from typing import Any, Final
 from tornado.web import RequestHandler
 
 from tether_rt.errors import BadRequest, UpgradeRequired
-from tether_rt.http.callers import permitted_session, refuse_foreign_page
+from tether_rt.http.callers import permitted_bearer, permitted_session, refuse_foreign_page
 from tether_rt.http.exchange import Exchange
 from tether_rt.http.handlers import SessionHandler
 from tether_rt.http.headers import bearer_token, session_cookie
@@ -33,7 +33,7 @@ class DashboardSocket(SessionHandler):
         self.hub = hub
 
     async def authorize(self) -> None:
-        """Find the session; raises `Forbidden` for another site's page and `Unauthorized` without a session.
+        """Find the session or the read token; raises `Forbidden` for another site's page and `Unauthorized` without either.
 
         A page of another site can open a WebSocket here, and the browser sends our cookie along (RFC 6455 section 10.2). So the
         cookie counts only with an `Origin`, and an `Origin` must be one of ours.
@@ -41,16 +41,18 @@ class DashboardSocket(SessionHandler):
         headers = self.request.headers
         refuse_foreign_page(self.exchange)
         token = bearer_token(headers) or subprotocol_token(self._offered())
-        if token is None and "Origin" in headers:
-            token = session_cookie(headers)
-        self.session = await permitted_session(self.exchange, token)
+        if token is not None:
+            self.reader = await permitted_bearer(self.exchange, token)
+        else:
+            cookie = session_cookie(headers) if "Origin" in headers else None
+            self.reader = await permitted_session(self.exchange, cookie)
 
     async def get(self) -> None:
         """Admit the dashboard, upgrade the connection and hand it to the hub."""
         self._require_upgrade()
         after = parse_after(self.get_query_argument("after", None, strip=False))
         async with self.deadline:
-            dashboard = await self.hub.admit(self.session, after)
+            dashboard = await self.hub.admit(self.reader, after)
         try:
             self._switch_protocols()
             self.hub.serve(dashboard, self.detach())

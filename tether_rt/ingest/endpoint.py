@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
 
+from tether_rt.auth.credentials import looks_like_read_token
 from tether_rt.domain.delivery import Kind
 from tether_rt.domain.source import Source
-from tether_rt.errors import BadRequest, TetherError, Unauthorized, UnsupportedMedia
+from tether_rt.errors import BadRequest, Forbidden, TetherError, Unauthorized, UnsupportedMedia
 from tether_rt.http.callers import admit
 from tether_rt.http.endpoint import Endpoint
 from tether_rt.http.exchange import Exchange
@@ -56,11 +57,13 @@ class SourceEndpoint(Endpoint):
         self.source = admit(self.exchange, await self.find_source())
 
     async def find_source(self) -> Source:
-        """Return the source of the request's API key; raises `Unauthorized` with how to send one."""
+        """Return the source of the API key; raises `Unauthorized` with how to send one, `Forbidden` for a read token."""
         headers = self.exchange.request.headers
         key = bearer_token(headers)
         source = await self.context.identity.caller(key, self.exchange.deadline) if key else None
         if source is None:
+            if key is not None and looks_like_read_token(key):
+                raise Forbidden("A read token sends nothing: send calls with an API key, which begins with tk_live_.")
             raise Unauthorized(_NO_KEY + (_MISPLACED_KEY if key is None and _has_misplaced_key(headers) else ""))
         return source
 

@@ -1,4 +1,4 @@
-"""The documents of `organizations`, `users`, `sources` and `sessions`: names and types of their fields, as in `documents`."""
+"""The documents of `organizations`, `users`, `sources`, `tokens` and `sessions`: their fields, as in `documents`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal, NotRequired, TypedDict
 
 from tether_rt.domain.organization import Retention
+from tether_rt.domain.read_token import Scope
 from tether_rt.domain.source import Proof, SourceKind
 
 
@@ -109,6 +110,21 @@ class SourceDocument(TypedDict):
     settings: SourceSettingsDocument
     refusals: NotRequired[dict[str, int]]
     lastRefusal: NotRequired[LastRefusalDocument]
+
+
+class ReadTokenDocument(TypedDict):
+    """A read token, as its SHA-256. `createdBy` is None for one of the command, `expiresAt` for one without end."""
+
+    _id: str
+    organizationId: str
+    name: str
+    scopes: list[Scope]
+    digest: str
+    expiresAt: datetime | None
+    createdAt: datetime
+    createdBy: str | None
+    lastUsedAt: datetime | None
+    revokedAt: datetime | None
 
 
 class SessionDocument(TypedDict):

@@ -27,7 +27,8 @@ _READ_BATCH: Final = 500
 class AuditFilter:
     """Conditions for entries; None means any. Times are aware and `end` is excluded."""
 
-    user_id: str | None = None
+    who: str | None = None
+    """The id of a user or of a read token."""
     what: What | None = None
     call_id: str | None = None
     start: datetime | None = None
@@ -36,11 +37,13 @@ class AuditFilter:
     def query(self, organization_id: str) -> Document:
         """Return the conditions as a MongoDB query for entries of one organization."""
         query: Document = {"organizationId": organization_id}
-        for name, value in (("userId", self.user_id), ("what", self.what)):
-            if value is not None:
-                query[name] = {"$eq": value}
-        if self.call_id is not None:
-            query["$or"] = [{"callId": self.call_id}, {"callIds": self.call_id}]
+        if self.what is not None:
+            query["what"] = {"$eq": self.what}
+        either = ((self.who, ("userId", "tokenId")), (self.call_id, ("callId", "callIds")))
+        if alternatives := [
+            {"$or": [{name: {"$eq": value}} for name in names]} for value, names in either if value is not None
+        ]:
+            query["$and"] = alternatives
         if at := {name: time for name, time in (("$gte", self.start), ("$lt", self.end)) if time is not None}:
             query["at"] = at
         return query
@@ -59,6 +62,7 @@ class AuditLog:
     def __init__(self, database: Database) -> None:
         self._audit = cast("AsyncIOMotorCollection[AuditDocument]", database["audit"])
         self._users = Collections(database).users
+        self._tokens = Collections(database).tokens
 
     async def add(
         self,
@@ -67,6 +71,7 @@ class AuditLog:
         user_id: str | None,
         *,
         door: Door = "page",
+        token_id: str | None = None,
         call_id: str | None = None,
         call_ids: Sequence[str] = (),
         contact_id: str | None = None,
@@ -75,8 +80,8 @@ class AuditLog:
     ) -> None:
         """Write an entry, in the transaction of `session` if one is given. Raises the driver's errors.
 
-        `user_id` is who did it, None for the command line or the server itself. `details` are ids, counts and words of ours,
-        never what a caller or a person wrote.
+        `user_id` is who did it, None for the command line, the server itself and the read token with the id `token_id`.
+        `details` are ids, counts and words of ours, never what a caller or a person wrote.
         """
         entry = AuditDocument(
             _id=new_id(),
@@ -87,6 +92,8 @@ class AuditLog:
             userId=user_id,
             details=dict(details or {}),
         )
+        if token_id is not None:
+            entry["tokenId"] = token_id
         if call_id is not None:
             entry["callId"] = call_id
         if call_ids:
@@ -113,11 +120,18 @@ class AuditLog:
             yield entries
             listed = _older(query, entries[-1])
 
-    async def emails(self, organization_id: str, entries: Sequence[AuditDocument]) -> dict[str, str]:
-        """Return the addresses of the entries' users as they are now, by id; one who is gone is left out."""
-        user_ids = {entry["userId"] for entry in entries} - {None}
-        query = {"_id": {"$in": list(user_ids)}, "organizationId": organization_id}
-        return {user["_id"]: user["email"] for user in await self._users.find(query, {"email": 1}).to_list(None)}
+    async def names(self, organization_id: str, entries: Sequence[AuditDocument]) -> dict[str, str]:
+        """Return the addresses of the entries' users as they are now, and their tokens' names, by id.
+
+        Who is gone is left out.
+        """
+
+        def own(ids: set[str | None]) -> Document:
+            return {"_id": {"$in": list(ids - {None})}, "organizationId": organization_id}
+
+        users = self._users.find(own({entry["userId"] for entry in entries}), {"email": 1}).to_list(None)
+        tokens = self._tokens.find(own({entry.get("tokenId") for entry in entries}), {"name": 1}).to_list(None)
+        return {user["_id"]: user["email"] for user in await users} | {token["_id"]: token["name"] for token in await tokens}
 
     async def user_id(self, organization_id: str, email: str) -> str | None:
         """Return the id of the organization's user with this address."""

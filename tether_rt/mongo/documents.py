@@ -15,7 +15,13 @@ from motor.motor_asyncio import AsyncIOMotorCollection as Collection
 
 from tether_rt.domain.delivery import Kind, Verdict
 from tether_rt.domain.events import FeedSegment
-from tether_rt.mongo.account_documents import OrganizationDocument, SessionDocument, SourceDocument, UserDocument
+from tether_rt.mongo.account_documents import (
+    OrganizationDocument,
+    ReadTokenDocument,
+    SessionDocument,
+    SourceDocument,
+    UserDocument,
+)
 from tether_rt.mongo.client import Database
 
 
@@ -333,6 +339,7 @@ class Collections:
         self.organizations = cast("Collection[OrganizationDocument]", database["organizations"])
         self.users = cast("Collection[UserDocument]", database["users"])
         self.sources = cast("Collection[SourceDocument]", database["sources"])
+        self.tokens = cast("Collection[ReadTokenDocument]", database["tokens"])
         self.sessions = cast("Collection[SessionDocument]", database["sessions"])
         self.counters = cast("Collection[CounterDocument]", database["counters"])
         self.contacts = cast("Collection[ContactDocument]", database["contacts"])

@@ -27,6 +27,7 @@ _INDEXES: Final[dict[str, list[IndexModel]]] = {
         IndexModel([("keys.digest", ASCENDING)], unique=True, sparse=True),
         IndexModel([("secrets.digest", ASCENDING)], sparse=True),
     ],
+    "tokens": [IndexModel([("organizationId", ASCENDING)]), IndexModel([("digest", ASCENDING)], unique=True)],
     "sessions": [IndexModel([("expiresAt", ASCENDING)], expireAfterSeconds=0), IndexModel([("userId", ASCENDING)])],
     "contacts": [
         # Contacts of callers who withheld their number have none.
@@ -115,7 +116,7 @@ _INDEXES: Final[dict[str, list[IndexModel]]] = {
                 [("organizationId", ASCENDING), (name, ASCENDING), *_AT_DESCENDING],
                 partialFilterExpression={name: {"$exists": True}},
             )
-            for name in ("callId", "callIds")
+            for name in ("callId", "callIds", "tokenId")
         ),
     ],
     "erasures": [
@@ -147,7 +148,10 @@ _NAMESPACE_EXISTS: Final = 48
 async def create_indexes(
     database: Database, feed_retention_days: int, audit_retention_days: int = AUDIT_RETENTION_DAYS
 ) -> None:
-    """Create every collection and index that is missing, and set how long the feed and the audit log are kept."""
+    """Create every collection and index that is missing, and set how long the feed and the audit log are kept.
+
+    Read tokens that were revoked are kept as long as the audit log, which names them.
+    """
     existing = set(await database.list_collection_names())
     for name in (*_INDEXES, "counters", "peaks", "search_positions", "leases", "erased_calls", "digest_keys"):
         if name not in existing:
@@ -160,8 +164,9 @@ async def create_indexes(
     for name, indexes in outdated.items():
         for index in indexes:
             await _drop_index(database, name, index)
-    await _set_retention(database, "feed", feed_retention_days * _DAY_S)
-    await _set_retention(database, "audit", audit_retention_days * _DAY_S)
+    await _set_retention(database, "feed", "at", feed_retention_days * _DAY_S)
+    await _set_retention(database, "audit", "at", audit_retention_days * _DAY_S)
+    await _set_retention(database, "tokens", "revokedAt", audit_retention_days * _DAY_S)
 
 
 async def _create_collection(database: Database, name: str) -> None:
@@ -182,10 +187,10 @@ async def _drop_index(database: Database, collection: str, index: str) -> None:
             raise
 
 
-async def _set_retention(database: Database, collection: str, seconds: int) -> None:
+async def _set_retention(database: Database, collection: str, field: str, seconds: int) -> None:
     information = await database[collection].index_information()
     current = information.get("retention")
     if current is None:
-        await database[collection].create_index([("at", ASCENDING)], name="retention", expireAfterSeconds=seconds)
+        await database[collection].create_index([(field, ASCENDING)], name="retention", expireAfterSeconds=seconds)
     elif current.get("expireAfterSeconds") != seconds:
         await database.command("collMod", collection, index={"name": "retention", "expireAfterSeconds": seconds})

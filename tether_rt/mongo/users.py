@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
@@ -88,6 +89,13 @@ class Users:
     async def by_id(self, user_id: str) -> UserDocument | None:
         """Return the user with this id."""
         return await self._users.find_one({"_id": user_id})
+
+    async def full_names(self, user_ids: Collection[str]) -> dict[str, str]:
+        """Return the names of these users by their ids; one who is gone is left out."""
+        if not user_ids:
+            return {}
+        found = await self._users.find({"_id": {"$in": list(user_ids)}}, {"fullName": 1}).to_list(None)
+        return {user["_id"]: user["fullName"] for user in found}
 
     async def every(self, organization_id: str) -> list[UserDocument]:
         """Return the organization's users, oldest first."""
