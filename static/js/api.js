@@ -260,6 +260,20 @@ export function createApi({ fetch = globalThis.fetch.bind(globalThis), onSession
       return (await withSession("POST", path, { body: { overlapHours } })).apiKey;
     },
 
+    /** @returns {Promise<object[]>} the organization's read tokens, without their text */
+    async tokens({ signal } = {}) {
+      return (await withSession("GET", "api/tokens", { signal })).tokens;
+    },
+
+    /** @param {{name: string, scopes: string[], expiresAt: string | null}} token @returns {Promise<{token: string, readToken: object}>} */
+    makeToken(token) {
+      return withSession("POST", "api/tokens", { body: token });
+    },
+
+    revokeToken(tokenId) {
+      return withSession("DELETE", `api/tokens/${encodeURIComponent(tokenId)}`);
+    },
+
     /** @returns {Promise<{deliveries: object[], total: number}>} newest first */
     deliveries(filter, { signal } = {}) {
       return withSession("GET", `api/deliveries?${new URLSearchParams(filter)}`, { signal });

@@ -1,19 +1,19 @@
 // The routes of the address bar. Pure: `#/` and `#/calls?status=…` are the list, `#/calls/<id>` is a call beside the list,
 // `#/contacts/<id>`, `#/analytics`, `#/developer`, `#/deliveries?verdict=…`, `#/deliveries/<id>`, `#/sources`, `#/sources/<id>`,
-// `#/sources/new`, `#/payload-test?source=…`, `#/audit?what=…`, `#/people`, `#/settings` and `#/password` are pages. Any other
-// address is the list.
+// `#/sources/new`, `#/payload-test?source=…`, `#/audit?what=…`, `#/people`, `#/tokens`, `#/settings` and `#/password` are
+// pages. Any other address is the list.
 
 import { parseAuditFilter, serializeAuditFilter } from "./search/audit_filter.js";
 import { parseDeliveryFilter, serializeDeliveryFilter } from "./search/delivery_filter.js";
 import { NO_FILTER, parseFilter, serializeFilter } from "./search/filter.js";
 
-const PAGES = new Set(["/analytics", "/developer", "/deliveries", "/sources", "/payload-test", "/audit", "/people", "/settings", "/password"]);
+const PAGES = new Set(["/analytics", "/developer", "/deliveries", "/sources", "/payload-test", "/audit", "/people", "/tokens", "/settings", "/password"]);
 const ONE_OF = { calls: "call", contacts: "contact", deliveries: "deliveries", sources: "sources" };
 const DELIVERY_PAGES = new Set(["deliveries", "payload-test"]); // with the filter of deliveries in the address
 
 /**
  * @returns {{name: "list" | "call" | "contact" | "analytics" | "developer" | "deliveries" | "sources" | "payload-test" | "audit" |
- *     "people" | "settings" | "password", id: string | null,
+ *     "people" | "tokens" | "settings" | "password", id: string | null,
  *     filter: object, atS: number | null}}
  *     `id`: of the call, the contact, the delivery or the source; `filter`: of the calls or the deliveries; `atS`: a position in the
  *     recording, in seconds
@@ -53,6 +53,7 @@ export const contactHref = (contactId) => `#/contacts/${encodeURIComponent(conta
 export const analyticsHref = (filter = NO_FILTER) => withQuery("#/analytics", serializeFilter(filter));
 export const developerHref = "#/developer";
 export const peopleHref = "#/people";
+export const tokensHref = "#/tokens";
 export const settingsHref = "#/settings";
 export const passwordHref = "#/password";
 export const sourcesHref = "#/sources";

@@ -129,6 +129,16 @@ async def _views(agent: Agent, tenant: Tenant) -> list[str]:
     path = (await page.get_by_test_id("link").inner_text()).removeprefix(agent.base_url)
     await page.get_by_role("button", name="Actions for Ann Lee").click()
     wrong.extend(f"invited: {one}" for one in await _violations(page))
+    await look("read tokens", at="/#/tokens", sign=".token-about")
+    await page.get_by_role("button", name="New token").click()
+    await page.get_by_label("Name", exact=True).fill("Wallboard")
+    wrong.extend(f"new token: {one}" for one in await _violations(page))
+    await page.get_by_role("button", name="Make token").click()
+    await expect(page.locator(".token")).to_be_visible()
+    wrong.extend(f"a token: {one}" for one in await _violations(page))
+    await page.get_by_role("button", name="Revoke Wallboard").click()
+    wrong.extend(f"revoking: {one}" for one in await _violations(page))
+    await page.keyboard.press("Escape")
     await look("settings", at="/#/settings", sign=".account-form")
     await look("password", at="/#/password", sign=".account-form")
     await look("guide", at="/docs/vendor", sign="h1")
@@ -169,6 +179,7 @@ async def test_no_view_is_wider_than_a_small_phone(service: Service, new_agent: 
     delivery = await _refused(tenant)
     source = (await tenant.post("/api/sources", {"name": "A name without any end " * 8})).body["source"]
     vendor = (await tenant.post("/api/sources", {"name": "Quo", "kind": "quo"})).body["source"]
+    await tenant.post("/api/tokens", {"name": "A name without any end " * 8, "scopes": ["feed", "calls", "recordings"]})
     posted = (await tenant.post_call(sample("appointment", callerName="A name without any end " * 8))).body
     agent = await new_agent(service.base_url, viewport={"width": 320, "height": 640})
     await agent.enter(tenant)
@@ -189,6 +200,7 @@ async def test_no_view_is_wider_than_a_small_phone(service: Service, new_agent: 
         f"#/sources/{vendor['id']}": ".setup",
         "#/payload-test": "textarea",
         "#/people": ".person",
+        "#/tokens": ".token",
         "#/settings": ".account-form",
         "#/password": ".account-form",
         "docs/vendor": "h1",

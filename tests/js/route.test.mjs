@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { callHref, contactHref, deliveriesHref, deliveryHref, listHref, newSourceHref, parseRoute, payloadTestHref, positionHref, sourceHref, sourcesHref } from "../../static/js/route.js";
+import { callHref, contactHref, deliveriesHref, deliveryHref, listHref, newSourceHref, parseRoute, payloadTestHref, positionHref, sourceHref, sourcesHref, tokensHref } from "../../static/js/route.js";
 
 test("an address leads to its call, contact and position, and back", () => {
   for (const id of ["64f0a1b2c3d4e5f6a7b8cb00", "a/b", "ü ?#"]) {
@@ -35,6 +35,10 @@ test("deliveries have a filter of their own in their address", () => {
   assert.deepEqual(parseRoute("#/deliveries?verdict=odd&code=%3Cb%3E&status=busy").filter, {});
   assert.deepEqual(parseRoute(payloadTestHref(filter.source)), { name: "payload-test", id: null, filter: { source: filter.source }, atS: null });
   assert.deepEqual(parseRoute(payloadTestHref()).filter, {});
+});
+
+test("the read tokens have an address", () => {
+  assert.deepEqual(parseRoute(tokensHref), { name: "tokens", id: null, filter: {}, atS: null });
 });
 
 test("the sources, one of them, and a new one have addresses", () => {

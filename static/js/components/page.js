@@ -12,6 +12,7 @@ const PAGES = {
   "payload-test": withStylesheets(["pages", "developer", "deliveries", "call", "transcript", "tree", "sources"], () => import("./pages/payload_test_page.js")),
   audit: withStylesheets(["pages", "deliveries"], () => import("./pages/audit_page.js")),
   people: withStylesheets(["pages", "account"], () => import("./pages/people_page.js")),
+  tokens: withStylesheets(["pages", "account"], () => import("./pages/tokens_page.js")),
   settings: withStylesheets(["pages", "account"], () => import("./pages/settings_page.js")),
   password: withStylesheets(["pages", "account"], () => import("./pages/password_page.js")),
   developer: withStylesheets(["pages", "developer"], () => import("./pages/developer_page.js")),

@@ -18,6 +18,7 @@ export const AUDITED = {
   password_changed: "Changed a password",
   key_changed: "Changed an API key",
   source_changed: "Changed a source",
+  token_changed: "Changed a read token",
   organization_changed: "Changed the organization",
 };
 
@@ -30,7 +31,7 @@ const FIELDS = {
 
 /**
  * @param {URLSearchParams} params of an address; unknown names and invalid values are ignored.
- * @returns {{what?: string, who?: string, callId?: string, date?: string}} `who`: an e-mail address or an id
+ * @returns {{what?: string, who?: string, callId?: string, date?: string}} `who`: an e-mail address, or the id of a user or a read token
  */
 export function parseAuditFilter(params) {
   return Object.fromEntries(

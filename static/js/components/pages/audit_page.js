@@ -10,7 +10,7 @@ import { Loading } from "../loading.js";
 import { Select } from "../select.js";
 import { PageFailed } from "./page_failed.js";
 
-const DOORS = { page: null, key: "with an API key", command: "tether-rt", server: "The server" };
+const DOORS = { page: null, key: "with an API key", token: "with a read token", command: "tether-rt", server: "The server" };
 
 /** Who did what, newest first. For admins. */
 export function Content({ filter }) {
@@ -38,10 +38,14 @@ export function Content({ filter }) {
   </div>`;
 }
 
+// By what the entries of whoever it was are found: several tokens may have one name.
+const sought = ({ who, userId, tokenId }) => tokenId ?? who ?? userId;
+
 function Tools({ log, filter }) {
   const set = (change) => (location.hash = auditHref({ ...filter, ...change }));
-  const people = [...new Set([...log.items.map(({ who }) => who), filter.who].filter(Boolean))].sort();
-  const named = Object.fromEntries(people.map((who) => [who, who]));
+  const people = log.items.filter(({ who }) => who).map((entry) => [sought(entry), entry.who]);
+  const names = { ...(filter.who && { [filter.who]: filter.who }), ...Object.fromEntries(people) };
+  const named = Object.fromEntries(Object.entries(names).sort(([, one], [, other]) => one.localeCompare(other)));
   const isFiltered = Object.keys(filter).length > 0;
   return html`<div class="delivery-tools">
     <${Select} label="What" any="Anything" value=${filter.what} options=${AUDITED} onPick=${(what) => set({ what })} />
@@ -81,11 +85,11 @@ function Entries({ log, filter }) {
 }
 
 function Entry({ entry, filter }) {
-  const { id, at, who, userId, door, what, details } = entry;
+  const { id, at, who, userId, tokenId, door, what, details } = entry;
   return html`<tr data-audit-id=${id}>
     <th scope="row"><time datetime=${at} title=${exactTime(at)}>${shortTime(at, Date.now())}</time></th>
     <td>
-      ${who || userId ? html`<a href=${auditHref({ ...filter, who: who ?? userId })}><bdi>${who ?? "A user who is gone"}</bdi></a>` : ""}
+      ${who || userId || tokenId ? html`<a href=${auditHref({ ...filter, who: sought(entry) })}><bdi>${who ?? "A user who is gone"}</bdi></a>` : ""}
       ${DOORS[door] && html` <span class="muted">${DOORS[door]}</span>`}
     </td>
     <td>${AUDITED[what] ?? what}</td>
