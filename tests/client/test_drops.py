@@ -16,7 +16,7 @@ from tether_rt.client import Client, Event
 AT_ONCE = 4
 EVENTS = 3
 """Of a call that nobody answered."""
-EVERY = pytest.mark.parametrize("step", [3, pytest.param(1, marks=pytest.mark.soak)])
+EVERY = pytest.mark.parametrize("step", [3, pytest.param(1, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])])
 """In bytes, between one cut and the next."""
 RANDOM_BYTES = 2_500
 """A request, its answer, and more: the greeting of a WebSocket and several events."""
@@ -115,7 +115,7 @@ async def test_each_event_comes_once_wherever_the_stream_breaks(service_on_disk:
     assert_each_once(events, await head_of(service_on_disk, tenant), ids)
 
 
-@pytest.mark.parametrize("count", [400, pytest.param(10_000, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("count", [400, pytest.param(10_000, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])])
 async def test_random_drops_lose_and_repeat_nothing(service_on_disk: Service, count: int) -> None:
     """Calls are sent and events followed at the same time, all through the same proxy."""
     tenant = await service_on_disk.tenant()

@@ -171,6 +171,8 @@ async def test_a_script_needs_no_event_loop(tenant: Tenant) -> None:
     ("arguments", "sentence"),
     [
         ({"url": "calls.example"}, "url must begin with http:// or https://, not 'calls.example'"),
+        ({"url": "https://"}, "url must be an address such as https://host/tether, not 'https://'"),
+        ({"url": "https://a:b"}, "url must be an address such as https://host/tether, not 'https://a:b'"),
         ({"url": "http://a", "api_key": "k\n"}, "api_key must be one word, such as tk_live_…"),
         ({"url": "http://a", "token": ""}, "token must be one word, such as tr_live_…"),
     ],

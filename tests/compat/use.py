@@ -18,6 +18,7 @@ from typing import Any
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 from tornado.websocket import websocket_connect
 
+from tether_rt.client import Client
 from tether_rt.demo import samples
 from tether_rt.domain.events import EVENT_NAMES
 
@@ -50,10 +51,13 @@ async def use(url: str, api_key: str) -> None:
     assert len(await ask(copy if "://" in copy else url + copy)) > 1000
 
     call = {**samples.new_call("appointment"), "externalCallId": "1"}
-    posted = await ask(url + "/api/calls/ingest", "POST", api_key, call)
-    assert posted["success"], posted
-    repeated = await ask(url + "/api/calls/ingest", "POST", api_key, call)
-    assert repeated["callId"] == posted["callId"]
+    async with Client(url, api_key=api_key, token=token) as client:
+        posted = (await client.send(call)).answer
+        repeated = await client.send(call)
+        assert (repeated.call_id, repeated.deduplicated) == (posted["callId"], True)
+        async for item in client.follow(after="0"):
+            if item.message["id"] == f"{repeated.call_id}:fetch_messages":
+                break
     events = [json.loads(await dashboard.read_message() or "") for _ in EVENT_NAMES]
     assert [event["event"] for event in events] == list(EVENT_NAMES)
     assert {event["data"]["callId"] for event in events} == {posted["callId"]}

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +18,7 @@ from tests.conftest import settings_on
 from tests.support.audio import mp3_of
 from tests.support.nginx import TAKES_THE_PATH_OFF, UNBUFFERED, Changes, Nginx, nginx
 from tests.support.service import PASSWORD, Service, Tenant, missed, running, sample
+from tether_rt.client import Client, Event
 
 BASE: Final = "/tether"
 BEATS_S: Final = 0.5
@@ -103,6 +104,17 @@ async def test_events_arrive_when_they_happen(through: Tenant) -> None:
     assert json.loads((await waiting).body.splitlines()[1]) == event
     stream.close()
     await dashboard.close()
+
+
+async def test_the_python_client_sends_and_follows_through_it(through: Tenant) -> None:
+    async with (
+        Client(through.base_url, api_key=through.api_key, token=through.token, session=through.http) as client,
+        aclosing(aiter(client.follow(after="0"))) as items,
+    ):
+        call_id = (await client.send(sample(voice=False), recording=mp3_of(10_000))).call_id
+        async for item in items:
+            if isinstance(item, Event) and item.id == f"{call_id}:call_ended":
+                break
 
 
 async def _data_of(stream: aiohttp.ClientResponse) -> Any:

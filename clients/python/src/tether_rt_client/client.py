@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -28,7 +29,7 @@ _LOG: Final = logging.getLogger("tether_rt_client")
 
 
 def _log_retry(reason: str, wait_s: float) -> None:
-    _LOG.info("%s; trying again in %.1f s", reason, wait_s)
+    _LOG.warning("%s; trying again in %.1f s", reason, wait_s)
 
 
 class Client:
@@ -54,6 +55,8 @@ class Client:
         """
         if not url.startswith(("http://", "https://")):
             raise ValueError(f"url must begin with http:// or https://, not {url!r}")
+        if not _has_host(url):
+            raise ValueError(f"url must be an address such as https://host/tether, not {url!r}")
         for name, secret in (("api_key", api_key), ("token", token)):
             if secret is not None and not (secret and secret.isascii() and secret.isprintable() and " " not in secret):
                 raise ValueError(f"{name} must be one word, such as t{'k' if name == 'api_key' else 'r'}_live_…")
@@ -173,6 +176,14 @@ def send(
             return await client.send(call, recording)
 
     return asyncio.run(run())
+
+
+def _has_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 async def _encoded(call: Mapping[str, Any], recording: sending.Recording | None) -> bytes:
