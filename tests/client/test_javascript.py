@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -150,10 +151,10 @@ async def test_it_gives_up_when_it_is_told_to(service_on_disk: Service, javascri
 async def test_events_begin_behind_a_position_and_go_on_while_the_server_is_replaced(
     mongodb_uri: str, javascript: Path, tmp_path: Path
 ) -> None:
-    settings = settings_on(mongodb_uri, tmp_path)
+    settings = settings_on(mongodb_uri, tmp_path, base_path="/tether")
     async with running(settings) as service:
         tenant = await service.tenant()
-        settings = replace(settings, port=int(service.base_url.rpartition(":")[2]))
+        settings = replace(settings, port=urlsplit(service.base_url).port or 0)
         assert (await tenant.post_call(missed())).status == 201
         dashboard = await tenant.dashboard()
         epoch = dashboard.hello["epoch"]

@@ -40,17 +40,11 @@ export class Client {
     const endsAtMs = performance.now() + giveUpMs;
     const backoff = new Backoff(1_000, 60_000, this.#onRetry);
     for (;;) {
-      const attempt = new Attempt(signal);
+      const ms = Math.min(ANSWER_MS, Math.max(0, endsAtMs - performance.now()));
       try {
-        const ms = Math.min(ANSWER_MS, Math.max(0, endsAtMs - performance.now()));
-        return await attempt.within(ms, async () => {
-          const response = await attempt.ask(`${this.#url}/api/calls/ingest`, { method: "POST", headers, body });
-          return sent(await response.json());
-        });
+        return await answerOf(`${this.#url}/api/calls/ingest`, { method: "POST", headers, body }, signal, ms);
       } catch (error) {
         await backoff.after(error, signal, endsAtMs);
-      } finally {
-        attempt.end();
       }
     }
   }
@@ -64,10 +58,9 @@ export class Client {
     const headers = { Authorization: bearer(this.#token, "token"), Accept: "text/event-stream" };
     const backoff = new Backoff(500, 15_000, this.#onRetry);
     for (;;) {
-      const attempt = new Attempt(signal);
       const query = position === null ? "" : `?after=${formatPosition(position)}`;
       try {
-        for await (const message of stream(attempt, `${this.#url}/api/feed${query}`, headers)) {
+        for await (const message of stream(`${this.#url}/api/feed${query}`, headers, signal)) {
           const next = advance(position, message);
           position = next.position;
           if (!next.isNew) continue;
@@ -76,36 +69,55 @@ export class Client {
         }
       } catch (error) {
         await backoff.after(error, signal);
-      } finally {
-        attempt.end();
       }
     }
   }
 }
 
 /**
+ * @param {string} url
+ * @param {RequestInit} init
+ * @param {AbortSignal | undefined} signal
+ * @param {number} ms
+ * @returns {Promise<import("../types/index.js").Sent>}
+ */
+async function answerOf(url, init, signal, ms) {
+  const attempt = new Attempt(signal);
+  try {
+    return await attempt.within(ms, async () => sent(await (await attempt.ask(url, init)).json()));
+  } finally {
+    attempt.end();
+  }
+}
+
+/**
  * Yields the messages of one connection. It never returns: a stream that ends is an error, as one that breaks.
  *
- * @param {Attempt} attempt
  * @param {string} url
  * @param {Record<string, string>} headers
+ * @param {AbortSignal | undefined} signal
  */
-async function* stream(attempt, url, headers) {
-  let silenceMs = 2 * HEARTBEAT_MS;
-  const response = await attempt.within(silenceMs, () => attempt.ask(url, { headers }));
-  if (!response.body || !response.headers.get("Content-Type")?.startsWith("text/event-stream")) {
-    throw new Error("The answer is not a stream of events.");
-  }
-  const reader = response.body.getReader();
+async function* stream(url, headers, signal) {
+  const attempt = new Attempt(signal);
   const messages = new Messages();
-  for (;;) {
-    // The time that the caller takes for an event is not the server's silence.
-    const { done, value } = await attempt.within(silenceMs, () => reader.read());
-    if (done) throw new Error("The stream ended.");
-    for (const message of messages.take(value)) {
-      if (message.event === "hello" && message.heartbeat > 0) silenceMs = 2_000 * message.heartbeat;
-      yield message;
+  let silenceMs = 2 * HEARTBEAT_MS;
+  try {
+    const response = await attempt.within(silenceMs, () => attempt.ask(url, { headers }));
+    if (!response.body || !response.headers.get("Content-Type")?.startsWith("text/event-stream")) {
+      throw new Error("The answer is not a stream of events.");
     }
+    const reader = response.body.getReader();
+    for (;;) {
+      // The time that the caller takes for an event is not the server's silence.
+      const { done, value } = await attempt.within(silenceMs, () => reader.read());
+      if (done) throw new Error("The stream ended.");
+      for (const message of messages.take(value)) {
+        if (message.event === "hello" && message.heartbeat > 0) silenceMs = 2_000 * message.heartbeat;
+        yield message;
+      }
+    }
+  } finally {
+    attempt.end();
   }
 }
 
