@@ -389,4 +389,4 @@ def test_curl_lines_send_what_the_contract_takes() -> None:
                 accepted = completed_call(call, Source("u", "o", "Sam Poe"), now=datetime.now(UTC), fingerprint="")
                 assert accepted.external_call_id
                 sent += 1
-    assert sent == 3
+    assert sent == 4
