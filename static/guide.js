@@ -1,4 +1,4 @@
-// Puts the address of this server into the commands of the vendor's guide, so that they run as they are.
+// Puts the address of this server into the commands of the documentation, so that they run as they are.
 
-const server = new URL("..", location.href).href.slice(0, -1); // this page is /docs/vendor below it
+const server = import.meta.url.replace(/\/static\/([^/]+\/)?guide\.js$/, "");
 for (const place of document.querySelectorAll("[data-origin]")) place.textContent = server;

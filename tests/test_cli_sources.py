@@ -76,6 +76,16 @@ async def test_a_vendors_source_has_an_address_instead_of_a_key(operator: Operat
     assert refused.startswith("A source of the kind vapi has no API key: change its secrets instead")
 
 
+async def test_a_path_in_front_is_part_of_what_the_commands_print(operator: Operator) -> None:
+    below = ("--base-path", "/tether")
+    (added,) = await operator.tell("add", "--org", "Maple Dental", "--name", "Lines", "--kind", "telnyx", *below)
+    path = f"/tether/api/webhook/telnyx/{added['sourceId']}"
+    assert added["webhookPath"] == path
+    (changed,) = await operator.tell("change", added["sourceId"], "--name", "More lines", *below)
+    listed = await operator.tell("list", "--org", "Maple Dental", *below)
+    assert {changed["webhookPath"], *(one["webhookPath"] for one in listed if one["sourceId"] == added["sourceId"])} == {path}
+
+
 async def test_a_source_is_changed_by_what_is_named(operator: Operator) -> None:
     given = ("--kind", "elevenlabs", "--number", "+14165550100", "--set", "agentIds=a,b")
     (added,) = await operator.tell("add", "--org", "Maple Dental", "--name", "Before", *given)

@@ -75,6 +75,8 @@ async def test_a_password_is_reset_with_the_printed_path(service: Service) -> No
     body = {"token": reset["path"].partition("#token=")[2], "password": "purple lantern seven"}
     assert (await tenant.request("POST", "/api/auth/join", json=body)).status == 200
     assert (await sign_in(tenant, tenant.email, "purple lantern seven")).status == 200
+    (below,) = printed(service, "reset-password", "--email", tenant.email, "--base-path", "/tether")
+    assert below["path"].startswith("/tether/join#token=")
 
 
 async def test_what_does_not_exist_is_said(service: Service) -> None:

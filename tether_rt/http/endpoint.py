@@ -30,6 +30,8 @@ class Endpoint(HTTPMessageDelegate):
 
     methods: ClassVar[tuple[str, ...]] = ()
     """The methods that it is routed for."""
+    is_refused_while_draining = True
+    """Whether it is answered 503 once the server stops."""
     takes_json = True
     """Whether a body must be declared as JSON. Where it is False, a body is read and dropped, whatever it is."""
 
@@ -84,7 +86,7 @@ class Endpoint(HTTPMessageDelegate):
         """Judge the request by its headers and make room for its body."""
         try:
             self._unread_bytes = declared_bytes_of(self.exchange.request)
-            if self.context.draining:
+            if self.context.draining and self.is_refused_while_draining:
                 raise Unavailable("The server is shutting down; send the request again.", retry_after_s=2)
             await self.authorize()
             if self._unread_bytes != 0:
@@ -209,6 +211,8 @@ class Redirect(Endpoint):
 class Preflight(Endpoint):
     """Tells a browser what a page of an allowed origin may send (the Fetch standard's CORS preflight)."""
 
+    is_refused_while_draining = False
+    """Its page could not read the 503; that of the request which follows it can."""
     takes_json = False
 
     async def respond(self) -> Response:
