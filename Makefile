@@ -49,7 +49,7 @@ coverage: $(VENV)/test.stamp static/vendor mongod tools
 compat: $(VENV)/test.stamp static/vendor mongod
 	@$(VENV)/bin/python -m tests.compat $(or $(shell .ci/pythons),$(PYTHON))
 
-soak: $(VENV)/test.stamp mongod
+soak: $(VENV)/test.stamp mongod tools
 	@$(VENV)/bin/pytest -m soak $(ARGS)
 
 lint: $(VENV)/test.stamp

@@ -44,6 +44,9 @@ async def front(
         yield service, proxy
 
 
+below_a_path: Final = pytest.mark.parametrize("front", [BASE], ids=["below a path"], indirect=True)
+
+
 class Requests:
     """What a page asks for."""
 
@@ -117,6 +120,7 @@ async def _is_what_the_server_hands_out(page: Page, through: Tenant, proxy: Ngin
         await page.wait_for_load_state("networkidle")
 
 
+@below_a_path
 async def test_an_invitation_leads_into_the_dashboard(front: tuple[Service, Nginx], new_agent: NewAgent) -> None:
     service, proxy = front
     through = proxy.tenant(await service.tenant(role="admin"))
@@ -132,6 +136,7 @@ async def test_an_invitation_leads_into_the_dashboard(front: tuple[Service, Ngin
     requests.require_own()
 
 
+@below_a_path
 async def test_the_dashboard_opens_where_the_path_has_no_slash(front: tuple[Service, Nginx], new_agent: NewAgent) -> None:
     service, proxy = front
     agent = await new_agent(proxy.url, ignore_https_errors=True)
