@@ -1,7 +1,7 @@
 # make run       the demo: private MongoDB, recordings on disk, sample calls arriving. Ctrl-C ends it; all data is in var/
 # make test      every test, with a real MongoDB, S3 server and browser
 # make lint      ruff and mypy
-# make coverage  every test, and which branches of tether_rt/ they ran; fails below 92 %
+# make coverage  the tests of the parts, and which branches of tether_rt/ they ran; fails below 92 %
 # make compat    the lowest and highest versions that setup.cfg allows, on every Python that is installed
 # make soak      the same faults as in the tests, for longer and more often: about half an hour
 # make bench     the benchmarks
@@ -39,10 +39,13 @@ run: $(VENV)/demo.stamp static/vendor mongod
 test: $(VENV)/test.stamp static/vendor mongod tools
 	@$(VENV)/bin/pytest $(TWO_AT_ONCE) $(ARGS)
 
+# The tests that mirror tether_rt/. The others try the whole from outside, or what lies beside it.
+PARTS_ALONE := $(addprefix --ignore=tests/,attacks client deploy e2e faults floods system upgrade)
+
 # The workers of pytest and the servers that tests start are measured as well: setup.cfg, [coverage:run].
 coverage: $(VENV)/test.stamp static/vendor mongod tools
 	@rm -f .coverage .coverage.*
-	@$(VENV)/bin/coverage run -m pytest $(TWO_AT_ONCE) $(ARGS)
+	@$(VENV)/bin/coverage run -m pytest $(TWO_AT_ONCE) $(PARTS_ALONE) $(ARGS)
 	@$(VENV)/bin/coverage combine --quiet
 	@$(VENV)/bin/coverage report
 
