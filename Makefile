@@ -69,7 +69,8 @@ clients: $(VENV)/test.stamp
 	@rm -rf build/clients && mkdir -p build dist && cp -R clients build/
 	@cd build/clients/python && $(abspath $(VENV))/bin/python -c 'from setuptools import build_meta as build; \
 	build.build_wheel("../../../dist"); build.build_sdist("../../../dist")' >/dev/null
-	@! [ -d clients/javascript ] || (cd build/clients/javascript && npm pack --silent --pack-destination ../../../dist >/dev/null)
+	@$(call need,command -v npm,npm,it packs the client for JavaScript)
+	@cd build/clients/javascript && npm pack --silent --pack-destination ../../../dist >/dev/null
 
 audit: $(VENV)/audit.stamp static/package-lock.json
 	@$(VENV)/bin/python -m pip freeze --exclude-editable >$(VENV)/audited.txt

@@ -18,6 +18,7 @@ from tests.conftest import settings_on
 from tests.support.documents import blocks
 from tests.support.node import node, result_of
 from tests.support.service import SAMPLES, Service, Tenant, missed, running, sample
+from tests.support.waiting import eventually
 
 SEND = """
 import { json } from "node:stream/consumers";
@@ -210,3 +211,21 @@ async def test_the_programs_of_its_page_do_what_the_page_says(service_on_disk: S
         _, errors = await sender.communicate()
     assert sender.returncode == 1
     assert errors.decode().startswith("status: status must be one of")
+
+
+async def test_the_program_of_the_clients_page_sends_and_follows(service_on_disk: Service, javascript: Path) -> None:
+    tenant = await service_on_disk.tenant()
+    (javascript / "call.json").write_text(json.dumps(sample(recording=...)))
+    (javascript / "call.mp3").write_bytes((SAMPLES / "appointment.mp3").read_bytes())
+    (code,) = blocks("docs/clients.md", "js")
+    code = code.replace("https://calls.example.com", tenant.base_url)
+    code = code.replace("tk_live_...", tenant.api_key).replace("tr_live_...", tenant.token)
+    before = len(service_on_disk.server.app.hub.dashboards)
+    async with node(javascript, code) as process:
+        assert process.stdout is not None
+        call_id, deduplicated, _ = (await process.stdout.readline()).decode().split(maxsplit=2)
+        assert deduplicated == "false"
+        assert (await tenant.get(f"/api/calls/{call_id}")).status == 200
+        await eventually(lambda: len(service_on_disk.server.app.hub.dashboards) > before)
+        later = (await tenant.post_call(missed())).body["callId"]
+        assert (await process.stdout.readline()).decode() == f"{later} no-answer 0\n"
