@@ -191,6 +191,29 @@ async def test_events_that_cannot_be_had_are_told_of(after: str, service_on_disk
         assert json.loads(await process.stdout.readline())["position"] == f"{item['epoch']}.4"
 
 
+async def test_a_read_token_follows_where_it_has_the_scope_and_until_it_is_revoked(
+    service_on_disk: Service, javascript: Path
+) -> None:
+    admin = await service_on_disk.tenant(role="admin")
+
+    async def made(scope: str) -> tuple[str, str]:
+        made = (await admin.post("/api/tokens", {"name": "Desk", "scopes": [scope]})).body
+        return made["token"], made["readToken"]["id"]
+
+    token, token_id = await made("feed")
+    async with node(javascript, PRINT, TETHER_URL=admin.base_url, TOKEN=token, AFTER="0") as process:
+        assert process.stdout is not None
+        assert (await admin.post_call(missed())).status == 201
+        assert [json.loads(await process.stdout.readline())["seq"] for _ in range(3)] == [1, 2, 3]
+        assert (await admin.request("DELETE", f"/api/tokens/{token_id}", token=admin.token)).status == 200
+        assert json.loads(await process.stdout.readline())["name"] == "Unauthorized"
+    token, _ = await made("calls")
+    async with node(javascript, PRINT, TETHER_URL=admin.base_url, TOKEN=token, AFTER="0") as process:
+        assert process.stdout is not None
+        refused = json.loads(await process.stdout.readline())
+        assert (refused["name"], refused["status"]) == ("Refused", 403)
+
+
 async def test_the_programs_of_its_page_do_what_the_page_says(service_on_disk: Service, javascript: Path) -> None:
     send_program, follow_program = blocks("clients/javascript/README.md", "js")
     tenant = await service_on_disk.tenant()
