@@ -99,7 +99,7 @@ def listen(*, url: str, token: str, after: str | None, as_json: bool) -> int:
                     click.echo(json.dumps({**item.message, "position": item.position}, ensure_ascii=False))
                 else:
                     for line in table.lines(item):
-                        click.secho(line.text, fg=line.colour, bold=line.is_heading)
+                        click.secho(line.text, fg=line.colour, bold=line.is_heading or None)
                 sys.stdout.flush()
 
     try:

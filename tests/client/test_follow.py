@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import re
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -17,7 +18,7 @@ from tests.client.drops import FAST
 from tests.support.proxy import proxy_to
 from tests.support.service import Service, Tenant, missed
 from tests.support.waiting import eventually
-from tether_rt.client import Client, Event, EventData, Feed, Resync, Unauthorized
+from tether_rt.client import Client, Event, EventData, Feed, Refused, Resync, Unauthorized
 from tether_rt.client.items import Cursor, MissingEvent
 from tether_rt.domain.contract import load_contract
 
@@ -123,6 +124,27 @@ async def test_a_session_that_ends_is_told_and_the_next_goes_on(tenant: Tenant) 
     await tenant.post_call(missed())
     async with client_of(tenant) as client:
         assert [item.seq for item in await items_of(client.follow(feed.position), 2)] == [4, 5]
+
+
+async def test_a_read_token_follows_if_it_has_the_scope_and_until_it_is_revoked(service_on_disk: Service) -> None:
+    admin = await service_on_disk.tenant(role="admin")
+    await admin.post_call(missed())
+
+    async def made(scope: str) -> tuple[str, Tenant]:
+        body = (await admin.post("/api/tokens", {"name": scope, "scopes": [scope]})).body
+        return body["readToken"]["id"], replace(admin, token=body["token"])
+
+    _, reader = await made("calls")
+    async with client_of(reader) as client:
+        with pytest.raises(Refused, match="403: The token may not follow events: a read token needs the scope feed"):
+            await items_of(client.follow("0"), 1)
+    token_id, follower = await made("feed")
+    async with client_of(follower) as client, aclosing(aiter(client.follow("0"))) as items:
+        assert [(await anext(items)).seq for _ in range(3)] == [1, 2, 3]
+        revoked = await admin.request("DELETE", f"/api/tokens/{token_id}", token=admin.token)
+        assert revoked.status == 200
+        with pytest.raises(Unauthorized):
+            await anext(items)
 
 
 @given(st.lists(st.integers(min_value=0, max_value=6), max_size=60))
