@@ -93,6 +93,9 @@ async def traffic(running: Program, admin: Tenant) -> dict[str, Any]:
     event = "retell-call_analyzed.json"
     ids["of a vendor"] = (await door.send(event)).body["callId"]
 
+    reading = {"name": "Wallboard", "scopes": ["feed", "calls"]}
+    token = (await admin.post("/api/tokens", reading)).body["token"]
+
     history = (await admin.get("/api/calls/history?limit=100")).body["calls"]
     contact = next(row["contactId"] for row in history if row["callId"] == ids["withheld"])
     renamed = await admin.request("PATCH", f"/api/contacts/{contact}", token=admin.token, json={"name": "Mrs. Silva"})
@@ -109,6 +112,7 @@ async def traffic(running: Program, admin: Tenant) -> dict[str, Any]:
     return {
         "apiKey": admin.api_key,
         "sourceKey": key,
+        "readToken": token,
         "sent": sent,
         "ids": ids,
         "heard": heard,
@@ -132,6 +136,7 @@ def questions(ids: dict[str, str], calls_kept: dict[str, Any]) -> list[str]:
         *(f"/api/contacts/{call['contactId']}" for call in calls_kept.values()),
         "/api/contacts?limit=100",
         "/api/sources",
+        "/api/tokens",
         "/api/organization",
         "/api/deliveries?limit=100",
         "/api/deliveries/reasons",

@@ -29,7 +29,7 @@ from tests.upgrade.make import EMAIL, FOLDER
 
 ARCHIVES: Final = sorted(FOLDER.glob("*.tar.gz"))
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?=Z)")
-_PASSING: Final = frozenset({"lastSeenAt", "total", "requestId"})
+_PASSING: Final = frozenset({"lastSeenAt", "lastUsedAt", "total", "requestId"})
 """What changes while the test asks: it is seen, and adds to the audit log."""
 
 
@@ -114,6 +114,8 @@ async def test_what_an_earlier_version_stored_is_read_and_goes_on(archive: Path,
         for after in (0, 7, len(events) - 1):
             now, *told = await lines(admin, after)
             assert (now["event"], now["seq"], told) == ("hello", after, events[after:])
+
+        assert (await admin.request("GET", "/api/calls/statistics", token=facts["readToken"])).status == 200
 
         status, faults, said = await verified_with(running.server.variables)
         assert (status, faults) == (0, []), said
