@@ -7,7 +7,7 @@ import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 
-from tests.support.documents import rows, text_of
+from tests.support.documents import ROOT, rows, text_of
 from tests.upgrade.make import FOLDER
 from tether_rt import __version__
 
@@ -17,6 +17,12 @@ def test_the_newest_release_of_the_changelog_is_this_version_and_has_an_archive(
     assert newest == __version__
     assert (FOLDER / f"{newest}.tar.gz").is_file()
     assert f"### {newest}\n" in text_of("docs/upgrading.md")
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    pages = {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md")}
+    listed = {target for cells in rows("README.md", "Documentation") for target in re.findall(r"\]\(([^)#]+)", cells[1])}
+    assert pages - listed == set()
 
 
 def test_the_tested_versions_are_those_of_the_tests() -> None:
