@@ -6,6 +6,7 @@
 # make soak      the same faults as in the tests, for longer and more often: about half an hour
 # make bench     the benchmarks
 # make clients   the packages for programs that send or follow, into dist/
+# make image     the container's image, built and used: needs Docker or Podman
 # make audit     known vulnerabilities of what is installed, from PyPI and npm
 # make dist      the release, in dist/: wheel and source, checked, and used on every Python that is installed
 # make update    renew constraints.txt, the versions that all of these install
@@ -28,7 +29,7 @@ APT  := DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends in
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test lint coverage compat soak bench clients audit dist update screenshots mongod tools
+.PHONY: help run test lint coverage compat soak bench clients audit dist update screenshots image mongod tools
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | sed '/^$$/q'
@@ -96,6 +97,10 @@ update: static/vendor
 	.venv-update/bin/python -m pip --disable-pip-version-check freeze --all --exclude-editable --exclude pip; } >constraints.txt
 	@rm -rf .venv-update
 
+# The image, built and used as production runs it: docs/containers.md.
+image: $(VENV)/test.stamp mongod
+	@$(VENV)/bin/python -m tests.deploy.image $(ARGS)
+
 # The pictures of docs/images, from a server with sample calls.
 screenshots: $(VENV)/test.stamp static/vendor mongod tools
 	@$(VENV)/bin/python -m tests.e2e.screenshots
@@ -158,6 +163,8 @@ tools: clients/javascript/node_modules | $(VENV)/test.stamp
 		$(VENV)/bin/python -m playwright install chromium; \
 	fi
 	@command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || [ -x .tools/nginx/usr/sbin/nginx ] || $(call unpack,nginx,the proxy of the tests)
+	@command -v promtool >/dev/null || [ -x .tools/prometheus/usr/bin/promtool ] || $(call unpack,prometheus,the tests check alerts and the dashboard with it)
+	@$(call need,command -v systemd-analyze,systemd,the tests check the units with it)
 
 # $(call unpack,<Debian package>,<what it is for>): into .tools/, for a program whose package would start a service. What the
 # program is linked against must be there already: nginx needs no more than Python and dpkg do.

@@ -37,6 +37,8 @@ class Metrics:
             "tether_ingest", "Ingest requests by outcome: created, duplicate, refused, unavailable, failed", ["outcome"],
             registry=registry,
         )  # fmt: skip
+        for outcome in ("created", "duplicate", "refused", "unavailable", "failed"):
+            self.ingest.labels(outcome)
         self.ingest_s = Histogram(
             "tether_ingest_seconds", "Time from headers to answer of an ingest", buckets=_SECONDS, registry=registry
         )
