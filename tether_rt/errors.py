@@ -9,7 +9,7 @@ an error into the one JSON shape `{"success": false, "error": "<one plain senten
     ├── BadRequest              400  the caller can mend the request
     │   └── NotStorable         400  MongoDB cannot hold the call
     ├── Unauthorized            401  no credential, or one that does not hold
-    ├── Forbidden               403  a role that may not do this, or a request from a page of another site
+    ├── Forbidden               403  a role or a read token that may not do this, or a page of another site
     ├── NotFound                404  no such thing for this caller
     ├── MethodNotAllowed        405  the address does not take this method
     ├── BodyTooSlow             408  the body trickles in
@@ -164,7 +164,7 @@ class Unauthorized(TetherError):
 
 
 class Forbidden(TetherError):
-    """The user's role may not do this, a link does not hold, or a cookie came with the request of another site's page."""
+    """The role or the read token may not do this, a link does not hold, or a page of another site sent the cookie."""
 
     status = 403
     code = "forbidden"
