@@ -210,6 +210,8 @@ def test_every_operation_succeeds_as_the_contract_says(site: Site) -> None:
     ask("get_sources_by_id", **of_source)
     ask("patch_sources_by_id", **of_source, body={"enabled": False})
     ask("post_sources_rotate", **of_source, body={"overlapHours": 1})
+    made = ask("post_tokens", body={"name": "Wallboard", "scopes": ["feed"], "expiresAt": "2999-01-31T00:00:00Z"}).json()
+    ask("delete_tokens_by_id", path_parameters={"tokenId": made["readToken"]["id"]})
     person = {"email": f"{uuid.uuid4().hex}@example.com", "fullName": "Ann Lee", "role": "viewer"}
     invited = ask("post_users_invite", body=person).json()
     of_user = {"path_parameters": {"userId": invited["user"]["id"]}}
@@ -249,6 +251,7 @@ def test_every_operation_succeeds_as_the_contract_says(site: Site) -> None:
     assert succeeded.pop("get_ws") == {426}, "tests/hub has those that open one"
     assert succeeded.pop("post_calls_ingest") == {200, 201}
     assert succeeded.pop("post_sources") == {201}
+    assert succeeded.pop("post_tokens") == {201}
     assert succeeded.pop("post_users_invite") == {201}
     assert succeeded.pop("get_recordings_by_id") == {200, 206, 416}
     assert {status for statuses in succeeded.values() for status in statuses} == {200}
