@@ -7,6 +7,7 @@ import itertools
 import re
 from contextlib import aclosing
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -15,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.client.drops import FAST
+from tests.conftest import settings_on
 from tests.support.proxy import proxy_to
-from tests.support.service import Service, Tenant, missed
+from tests.support.service import Service, Tenant, missed, running
 from tests.support.waiting import eventually
 from tether_rt.client import Client, Event, EventData, Feed, Refused, Resync, Unauthorized
 from tether_rt.client.items import Cursor, MissingEvent
@@ -103,6 +105,23 @@ async def test_a_server_that_falls_silent_is_left(service_on_disk: Service, monk
             events += [await anext(items) for _ in range(3)]
     assert [event.seq for event in events] == [1, 2, 3, 4, 5, 6]
     assert told[0] == "the server is silent"
+
+
+async def test_a_server_that_is_replaced_is_found_again(mongodb_uri: str, tmp_path: Path) -> None:
+    settings = settings_on(mongodb_uri, tmp_path)
+    async with running(settings) as first:
+        tenant = await first.tenant()
+        settings = replace(settings, port=int(first.base_url.rpartition(":")[2]))
+        await tenant.post_call(missed())
+        async with client_of(tenant) as client, aclosing(aiter(client.follow("0"))) as items:
+            events = [await anext(items) for _ in range(3)]
+            following = asyncio.ensure_future(anext(items))
+            await first.server.stop()
+            async with running(settings) as second:
+                tenant.http = second.http
+                await tenant.post_call(missed())
+                events += [await following, await anext(items), await anext(items)]
+    assert [event.seq for event in events] == [1, 2, 3, 4, 5, 6]
 
 
 async def test_a_session_that_ends_is_told_and_the_next_goes_on(tenant: Tenant) -> None:
