@@ -62,7 +62,10 @@ def test_the_image_has_the_versions_that_were_tested() -> None:
 def test_the_image_is_made_of_the_sources_alone() -> None:
     ignored = text_of(".dockerignore").splitlines()
     assert ignored[1] == "*"
-    assert all((ROOT / line[1:]).exists() for line in ignored if line.startswith("!"))
+    sources = [ROOT / line[1:] for line in ignored if line.startswith("!")]
+    assert all(path.exists() for path in sources)
+    links = [path.resolve() for path in (ROOT / "tether_rt").iterdir() if path.is_symlink()]
+    assert all(any(link.is_relative_to(path) for path in sources) for link in links), "they lead somewhere in the image, too"
 
 
 @pytest.mark.parametrize("path", COMPOSE, ids=lambda path: path.name)
