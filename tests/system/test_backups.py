@@ -9,13 +9,11 @@ import asyncio
 import json
 import os
 import re
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import pytest
 
 from tests.conftest import r2_settings
 from tests.support.database import own_mongod
@@ -131,17 +129,15 @@ async def known_and_new(tenant: Tenant, kept: list[dict[str, Any]], ids: list[st
     await sent(tenant, lost)
 
 
-@pytest.mark.parametrize("store", ["disk", "r2"])
-async def test_a_dump_is_put_back_by_the_page_and_every_client_is_told(store: str, tmp_path: Path, s3_server: S3Server) -> None:
-    settings = {name.upper(): value for name, value in r2_settings(s3_server).items()} if store == "r2" else {}
+async def test_a_dump_is_put_back_by_the_page_and_every_client_is_told(tmp_path: Path, s3_server: S3Server) -> None:
+    settings = {name.upper(): value for name, value in r2_settings(s3_server).items()}
     tools = tmp_path / "tools"
     tools.mkdir()
-    dump, cp_out, rclone_out = commands("Back up")
-    restore, cp_back, rclone_back, check = commands("Put back")
+    dump, _, copy_out = commands("Back up")
+    restore, _, copy_back, check = commands("Put back")
     # The store of the tests answers as Amazon's.
-    rclone_out = rclone_out.replace("PROVIDER=Cloudflare", "PROVIDER=Other")
-    setup = rclone_out.partition("rclone copy")[0]
-    copy_out, copy_back = (cp_out, cp_back) if store == "disk" else (rclone_out, setup + rclone_back)
+    copy_out = copy_out.replace("PROVIDER=Cloudflare", "PROVIDER=Other")
+    copy_back = copy_out.partition("rclone copy")[0] + copy_back
     calls = [sample() if number % 2 else missed() for number in range(6)]
     lost = [sample(), missed(), missed()]
     async with own_mongod(tmp_path / "own") as mongod, program(tmp_path, mongod.uri, variables=settings) as running:
@@ -170,7 +166,8 @@ async def test_a_dump_is_put_back_by_the_page_and_every_client_is_told(store: st
             assert (await connected.receive(20)).type is aiohttp.WSMsgType.CLOSE
 
         await shell(restore, variables)
-        lose_recordings(Path(variables["TETHER_DATA_DIR"]), s3_server, settings.get("R2_BUCKET"))
+        for key in s3_server.keys(settings["R2_BUCKET"]):
+            s3_server.delete(settings["R2_BUCKET"], key)
         faults = await shell(check, variables, status=1)
         assert [fault["fault"] for fault in faults] == ["the call's recording is missing, or shorter than it was"] * 3
         assert {fault["callId"] for fault in faults} == {ids[1], ids[3], ids[5]}
@@ -183,15 +180,6 @@ async def test_a_dump_is_put_back_by_the_page_and_every_client_is_told(store: st
         assert (await tenant.get(link)).status == 200
         assert await audio(tenant, ids[1]) == heard
         await known_and_new(tenant, calls, ids, lost)
-
-
-def lose_recordings(data_dir: Path, server: S3Server, bucket: str | None) -> None:
-    """Lose all that the store has."""
-    if bucket is None:
-        shutil.rmtree(data_dir / "recordings")
-        return
-    for key in server.keys(bucket):
-        server.delete(bucket, key)
 
 
 async def test_copied_files_are_put_back_by_the_page_and_every_client_is_told(tmp_path: Path) -> None:
@@ -223,12 +211,18 @@ async def test_copied_files_are_put_back_by_the_page_and_every_client_is_told(tm
 
 
 async def test_clients_of_a_server_that_was_not_stopped_are_told_as_well(tmp_path: Path) -> None:
-    (dump, *_), (restore, *_) = commands("Back up"), commands("Put back")
+    dump, copy_out, _ = commands("Back up")
+    restore, copy_back, _, check = commands("Put back")
     async with own_mongod(tmp_path / "own") as mongod, program(tmp_path, mongod.uri) as running:
-        variables = {"MONGODB_URI": mongod.uri, "BACKUP": str(tmp_path / "backup"), "PATH": path_with_tools(tmp_path)}
+        variables = {
+            **running.server.variables,
+            "BACKUP": str(tmp_path / "backup"),
+            "PATH": path_with_tools(tmp_path),
+        }
         tenant = await running.tenant()
-        await sent(tenant, [missed() for _ in range(3)])
-        await shell(dump, variables)
+        (spoken, *_) = await sent(tenant, [sample(), missed(), missed()])
+        heard = await audio(tenant, spoken)
+        await shell(f"{dump}{copy_out}", variables)
         await sent(tenant, [missed() for _ in range(3)])
         before = await head(tenant)
         headers = {"Authorization": f"Bearer {tenant.token}"}
@@ -248,6 +242,9 @@ async def test_clients_of_a_server_that_was_not_stopped_are_told_as_well(tmp_pat
             ]
             assert [message["event"] for message in told] == ["resync"] * 3
             assert {message["epoch"] for message in told} == {(await head(tenant))["epoch"]} != {before["epoch"]}
+        await shell('rm "$TETHER_DATA_DIR"/recordings/*/*.mp3', variables)
+        assert await shell(f"{copy_back}{check}", variables) == []
+        assert await audio(tenant, spoken) == heard
 
 
 def test_the_page_names_no_command_that_is_not_carried_out() -> None:
