@@ -19,12 +19,12 @@ import bson
 import pytest
 from pymongo import MongoClient
 
+from tests.commands.test_verifying import verified_with
 from tests.support import mongo_tools
 from tests.support.program import Program, program
 from tests.support.service import PASSWORD, Tenant, missed
 from tests.support.waiting import eventually
 from tests.support.webhooks import SECRETS, VendorsDoor
-from tests.test_verify_command import verified_with
 from tests.upgrade.make import EMAIL, FOLDER
 
 ARCHIVES: Final = sorted(FOLDER.glob("*.tar.gz"))

@@ -22,7 +22,7 @@ import click
 from tether_rt import accounts
 from tether_rt.auth import credentials
 from tether_rt.cli import CONTEXT, run_on_fast_loop, status_of
-from tether_rt.command_line import settings_options
+from tether_rt.commands.shared import settings_options
 from tether_rt.demo import samples
 from tether_rt.demo.simulation import Simulation
 from tether_rt.errors import ConfigError

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from tether_rt.command_line import DATABASE, settings_options
+from tether_rt.commands.shared import DATABASE, settings_options
 from tether_rt.settings import SETTINGS, Settings
 
 _STORE = tuple(row.name for row in SETTINGS if row.name.startswith("r2_"))
@@ -29,7 +29,7 @@ def erase(*, organization: str, contact: str | None, call_id: str | None, before
     if len(given) != 1:
         raise click.UsageError("Give one of --contact, --call and --before.")
     settings = Settings.from_values(values)
-    from tether_rt import erasing
+    from tether_rt.commands import erasing
 
     organization_id, kind, erased = asyncio.run(
         erasing.erase(settings, organization, contact=contact, call_id=call_id, before=before)
@@ -46,7 +46,7 @@ def reseal(**values: Any) -> int:
     The exit status is 1 if something was encrypted with neither secret.
     """
     settings = Settings.from_values(values)
-    from tether_rt import resealing
+    from tether_rt.commands import resealing
 
     counts = asyncio.run(resealing.reseal(settings))
     for kind, count in counts.items():

@@ -21,7 +21,7 @@ from tests.support.proxy import proxy_to
 from tests.support.service import SAMPLES, Service, Tenant, missed, sample
 from tests.test_cli import refusal, run
 from tether_rt.client import Event, EventData, Resync
-from tether_rt.event_table import EventTable
+from tether_rt.commands.event_table import EventTable
 
 # ---------------------------------------------------------------------- send
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tether_rt.command_line import DATABASE, in_database, settings_options
+from tether_rt.commands.shared import DATABASE, in_database, settings_options
 from tether_rt.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ def verify(**values: Any) -> int:
     A summary goes to standard error. It may run beside a server.
     """
     settings = Settings.from_values(values)
-    from tether_rt import accounts, verifying
+    from tether_rt import accounts
+    from tether_rt.commands import verifying
     from tether_rt.recordings.chosen_store import recording_store
 
     async def check() -> int:

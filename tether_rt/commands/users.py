@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import click
 
-from tether_rt.command_line import DATABASE, in_database, read_password, settings_options
+from tether_rt.commands.shared import DATABASE, in_database, read_password, settings_options
 from tether_rt.settings import Settings
 
 _EMAIL: Final = click.option("--email", required=True, metavar="EMAIL", help="The address that the user signs in with.")

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from tether_rt.command_line import DATABASE, in_database, settings_options
+from tether_rt.commands.shared import DATABASE, in_database, settings_options
 from tether_rt.domain.read_token import SCOPES
 from tether_rt.settings import Settings
 

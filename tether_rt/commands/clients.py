@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import click
 
-from tether_rt.command_line import read_line
+from tether_rt.commands.shared import read_line
 from tether_rt.errors import BadRequest, TetherError
 
 _URL: Final = click.option(
@@ -85,7 +85,7 @@ def send(*, file: Any, url: str, key: str, recording: str | None, give_up_s: flo
 def listen(*, url: str, token: str, after: str | None, as_json: bool) -> int:
     """Print events as they happen, until Ctrl-C, and where to resume; a lost connection is opened again."""
     from tether_rt.client import Client, ClientError
-    from tether_rt.event_table import EventTable
+    from tether_rt.commands.event_table import EventTable
 
     with _options_said():
         client = Client(url, token=_secret_of(token, "token"), on_retry=_say_retry)
@@ -126,7 +126,7 @@ def import_file(*, file: Path, url: str, key: str, concurrency: int) -> int:
 
     Started again, it sends what is not stored yet. The exit status is 1 if any line was refused.
     """
-    from tether_rt.bulk_import import Import
+    from tether_rt.commands.bulk_import import Import
 
     with _options_said():
         task = Import(file, url, _secret_of(key, "API key"), concurrency=concurrency)
