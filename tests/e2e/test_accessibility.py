@@ -87,8 +87,8 @@ async def _views(agent: Agent, tenant: Tenant) -> list[str]:
     await look("no answer", at=f"/#/calls/{unanswered['callId']}", sign=".other-calls")
     await look("nothing found", at="/#/calls?search=zzzz", sign=".empty")
     await look("contact", at=f"/#/contacts/{posted['contactId']}", sign=".contact-call")
-    await look("analytics", at="/#/analytics", sign=".tile")
-    await look("analytics of a month", at="/#/analytics?date=month", sign=".chart-plot")
+    await look("analytics", at="/#/analytics", sign=".figures[aria-busy=false] .tile")
+    await look("analytics of a month", at="/#/analytics?date=month", sign=".figures[aria-busy=false] .chart-plot")
     await look("developer", at="/#/developer", sign=".snippet")
     odd = (await tenant.post_call(missed(fromNumber="anonymous"))).body
     await look("withheld", at=f"/#/calls/{odd['callId']}", sign=".facts")

@@ -166,10 +166,11 @@ async def test_a_feed_that_is_dropped_and_made_anew_is_told_as_resync_to_those_w
         await eventually(lambda: process.metric("tether_feed_restarts_total") > restarts)
         await world.commit("organization")
         told = await dashboard.next()
-        assert (told["event"], told["seq"], told["reason"]) == ("resync", 8, RESTORED)
+        assert (told["event"], told["reason"]) == ("resync", RESTORED)
+        assert told["seq"] in (4, 8), "before the commit above or behind it"
         assert told["epoch"] != dashboard.hello["epoch"]
         await world.commit("organization")
-        assert await dashboard.numbers(12) == [9, 10, 11, 12]
+        assert await dashboard.numbers(12) == list(range(told["seq"] + 1, 13))
 
 
 @pytest.mark.parametrize("since", ["nothing", "fewer events", "more events"])
