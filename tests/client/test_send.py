@@ -90,6 +90,25 @@ async def test_other_servers_and_redirects_are_refused_and_not_followed(moody: M
     assert len(moody.received) == 2
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"code": 503, "message": "The service is unavailable."}},
+        {"success": False, "errors": [{"code": 10000, "message": "Busy"}], "result": None},
+        {"error": 5, "code": 5, "field": 5, "errors": ["Busy"]},
+        {"error": None, "errors": None},
+        {"errors": {"upstream": "Busy"}},
+    ],
+)
+async def test_json_of_something_in_between_is_no_reason_to_stop(moody: Moody, body: dict[str, Any]) -> None:
+    moody.answers = [web.json_response(body, status=503), answer(201)]
+    assert (await sent_by(moody, missed())).call_id == "a" * 24
+    moody.answers = [web.json_response(body, status=400)]
+    with pytest.raises(Refused, match="400: This is not an answer of a Tether server") as refused:
+        await sent_by(moody, missed())
+    assert refused.value.errors == ()
+
+
 async def test_a_server_below_a_path_is_found() -> None:
     async with moody_server("/tether") as server:
         assert (await sent_by(server, missed())).call_id == "a" * 24

@@ -105,19 +105,30 @@ def verdict(body: Mapping[str, Any]) -> Verdict:
 
 
 def refused(status: int, body: Mapping[str, Any], request_id: str | None) -> Refused:
-    """Return the error that an answer means."""
+    """Return the error that an answer means; one of something in between may have the same fields with other types."""
     return (Unauthorized if status == 401 else Refused)(
         status,
-        body.get("error") or "This is not an answer of a Tether server: is the address right?",
-        code=body.get("code"),
-        field=body.get("field"),
+        _text(body, "error") or "This is not an answer of a Tether server: is the address right?",
+        code=_text(body, "code"),
+        field=_text(body, "field"),
         errors=_faults(body),
         request_id=request_id,
     )
 
 
+def _text(body: Mapping[str, Any], name: str) -> str | None:
+    value = body.get(name)
+    return value if isinstance(value, str) else None
+
+
 def _faults(body: Mapping[str, Any]) -> tuple[Fault, ...]:
-    return tuple(Fault(one["code"], one.get("field"), one["error"]) for one in body.get("errors", ()))
+    listed = body.get("errors")
+    faults = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    return tuple(
+        Fault(code, _text(one, "field"), error)
+        for one in faults
+        if (code := _text(one, "code")) is not None and (error := _text(one, "error")) is not None
+    )
 
 
 def _warnings(body: Mapping[str, Any]) -> tuple[CallWarning, ...]:
