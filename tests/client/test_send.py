@@ -192,6 +192,8 @@ async def test_a_script_needs_no_event_loop(tenant: Tenant) -> None:
         ({"url": "calls.example"}, "url must begin with http:// or https://, not 'calls.example'"),
         ({"url": "https://"}, "url must be an address such as https://host/tether, not 'https://'"),
         ({"url": "https://a:b"}, "url must be an address such as https://host/tether, not 'https://a:b'"),
+        ({"url": "https://a/?b"}, "url must be an address such as https://host/tether, not 'https://a/?b'"),
+        ({"url": "https://user:secret@a"}, "url must have no user and no password in it"),
         ({"url": "http://a", "api_key": "k\n"}, "api_key must be one word, such as tk_live_…"),
         ({"url": "http://a", "token": ""}, "token must be one word, such as tr_live_…"),
     ],
@@ -218,3 +220,5 @@ def test_retry_after_is_seconds_or_a_date() -> None:
     values = ("7", " 7 ", date, format_datetime(now - timedelta(seconds=9), usegmt=True), "soon", "-1", "")
     assert [retry_after_s({"Retry-After": value}, now) for value in values] == [7, 7, 90, 0, 0, 0, 0]
     assert retry_after_s({}) == 0
+    far = ("9" * 400, "Fri, 15 May 2126 00:00:00 GMT", "Fri, 99999999999999999999 May 2026 00:00:00 GMT")
+    assert [retry_after_s({"Retry-After": value}, now) for value in far] == [3600, 3600, 0]

@@ -55,7 +55,9 @@ class Client:
         """
         if not url.startswith(("http://", "https://")):
             raise ValueError(f"url must begin with http:// or https://, not {url!r}")
-        if not _has_host(url):
+        if "@" in url:  # not shown: what stands before it is a password
+            raise ValueError("url must have no user and no password in it")
+        if not _is_address(url):
             raise ValueError(f"url must be an address such as https://host/tether, not {url!r}")
         for name, secret in (("api_key", api_key), ("token", token)):
             if secret is not None and not (secret and secret.isascii() and secret.isprintable() and " " not in secret):
@@ -178,10 +180,11 @@ def send(
     return asyncio.run(run())
 
 
-def _has_host(url: str) -> bool:
+def _is_address(url: str) -> bool:
+    """Say if paths can be appended to it."""
     try:
         parts = urlsplit(url)
-        return bool(parts.hostname) and parts.port != 0
+        return bool(parts.hostname) and parts.port != 0 and not (parts.query or parts.fragment)
     except ValueError:
         return False
 

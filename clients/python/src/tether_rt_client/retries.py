@@ -7,6 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Final
+
+MAX_RETRY_AFTER_S: Final = 3600.0
+"""Nothing is waited for longer, whatever a server asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +33,16 @@ class Retries:
 
 
 def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> float:
-    """Return the seconds that `Retry-After` asks for (RFC 9110 section 10.2.3); 0.0 without a valid one."""
+    """Return the seconds that `Retry-After` asks for (RFC 9110 section 10.2.3), an hour at most; 0.0 without a valid one."""
     value = headers.get("Retry-After", "").strip()
     if value.isascii() and value.isdigit():
-        return float(value)
+        return min(MAX_RETRY_AFTER_S, float(value))
     try:
         date = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
-    return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - (now or datetime.now(UTC))).total_seconds())
+    left_s = (date.replace(tzinfo=date.tzinfo or UTC) - (now or datetime.now(UTC))).total_seconds()
+    return min(MAX_RETRY_AFTER_S, max(0.0, left_s))
 
 
 def may_pass(status: int) -> bool:
