@@ -235,6 +235,19 @@ async def test_a_user_added_later_leaves_the_feeds_retention_alone(shared: dict[
         assert (await database["feed"].index_information())["retention"]["expireAfterSeconds"] == 30 * 86_400
 
 
+async def test_a_user_added_before_the_new_servers_start_leaves_retention_alone(shared: dict[str, str]) -> None:
+    """The database is that of an earlier version, which had no read tokens."""
+    days = ("--feed-retention-days", "30", "--audit-retention-days", "3650")
+    assert run("indexes", *days, variables=shared).returncode == 0
+    async with accounts.opened(Settings.from_environment(shared)) as database:
+        await database.drop_collection("tokens")
+        assert run(*ADD, stdin=b"purple lantern seven\n", variables=shared).returncode == 0
+        assert "digest_1" in await database["tokens"].index_information()
+        for collection, kept_days in (("feed", 30), ("audit", 3650)):
+            information = await database[collection].index_information()
+            assert information["retention"]["expireAfterSeconds"] == kept_days * 86_400
+
+
 def test_a_mongodb_that_is_not_there_or_not_a_replica_set_is_said(tmp_path: Path) -> None:
     away = {"MONGODB_URI": "mongodb://127.0.0.1:1", "TETHER_SECRET": "x" * 40}
     assert refusal(run("indexes", variables=away)) == "MONGODB_URI cannot be reached: is MongoDB running at that address?"

@@ -226,10 +226,11 @@ async def _organization(database: Database, name: str) -> str:
 
 
 async def _require_indexes(database: Database) -> None:
-    """Create the indexes of a new database, which keep addresses and keys unique.
+    """Create the indexes of a new database, or those that an earlier version did not have; they keep addresses and keys unique.
 
-    Those of an existing database are left alone: creating them also sets the feed's retention, which is the server's setting.
+    How long an existing database keeps its feed and its audit log is left alone: it is the server's setting.
     """
     unique = (("users", "email_1"), ("sources", "keys.digest_1"), ("tokens", "digest_1"))
     if any([index not in await database[collection].index_information() for collection, index in unique]):
-        await create_indexes(database, Settings().feed_retention_days, Settings().audit_retention_days)
+        days = Settings().feed_retention_days, Settings().audit_retention_days
+        await create_indexes(database, *days, keep_retention=True)

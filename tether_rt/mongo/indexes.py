@@ -146,11 +146,16 @@ _NAMESPACE_EXISTS: Final = 48
 
 
 async def create_indexes(
-    database: Database, feed_retention_days: int, audit_retention_days: int = AUDIT_RETENTION_DAYS
+    database: Database,
+    feed_retention_days: int,
+    audit_retention_days: int = AUDIT_RETENTION_DAYS,
+    *,
+    keep_retention: bool = False,
 ) -> None:
     """Create every collection and index that is missing, and set how long the feed and the audit log are kept.
 
-    Read tokens that were revoked are kept as long as the audit log, which names them.
+    Read tokens that were revoked are kept as long as the audit log, which names them. `keep_retention` leaves alone what was
+    set before.
     """
     existing = set(await database.list_collection_names())
     for name in (*_INDEXES, "counters", "peaks", "search_positions", "leases", "erased_calls", "digest_keys"):
@@ -164,9 +169,12 @@ async def create_indexes(
     for name, indexes in outdated.items():
         for index in indexes:
             await _drop_index(database, name, index)
-    await _set_retention(database, "feed", "at", feed_retention_days * _DAY_S)
-    await _set_retention(database, "audit", "at", audit_retention_days * _DAY_S)
-    await _set_retention(database, "tokens", "revokedAt", audit_retention_days * _DAY_S)
+    for collection, field, days in (
+        ("feed", "at", feed_retention_days),
+        ("audit", "at", audit_retention_days),
+        ("tokens", "revokedAt", audit_retention_days),
+    ):
+        await _set_retention(database, collection, field, days * _DAY_S, keep=keep_retention)
 
 
 async def _create_collection(database: Database, name: str) -> None:
@@ -187,10 +195,10 @@ async def _drop_index(database: Database, collection: str, index: str) -> None:
             raise
 
 
-async def _set_retention(database: Database, collection: str, field: str, seconds: int) -> None:
+async def _set_retention(database: Database, collection: str, field: str, seconds: int, *, keep: bool) -> None:
     information = await database[collection].index_information()
     current = information.get("retention")
     if current is None:
         await database[collection].create_index([(field, ASCENDING)], name="retention", expireAfterSeconds=seconds)
-    elif current.get("expireAfterSeconds") != seconds:
+    elif not keep and current.get("expireAfterSeconds") != seconds:
         await database.command("collMod", collection, index={"name": "retention", "expireAfterSeconds": seconds})
