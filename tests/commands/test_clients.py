@@ -94,6 +94,8 @@ async def test_it_is_tried_again_and_given_up_with_a_sentence(tenant: Tenant) ->
     [
         ("{", "FILE is not JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
         ("[]", "FILE must hold one call, a JSON object; `tether-rt import` sends a file of many, one a line."),
+        (json.dumps({**missed(), "duration": float("nan")}), "FILE cannot be sent: Out of range float values"),
+        (json.dumps(missed(summary="\ud800")), "FILE cannot be sent: 'utf-8' codec can't encode character"),
         (missed(externalCallId=...), "The call has no externalCallId. It is what makes a retry safe: "),
     ],
 )

@@ -59,6 +59,8 @@ def send(*, file: Any, url: str, key: str, recording: str | None, give_up_s: flo
         answer, status = asyncio.run(run())
     except MissingExternalCallId as error:
         raise BadRequest(str(error)) from error
+    except ValueError as error:  # NaN, for example
+        raise BadRequest(f"FILE cannot be sent: {error}") from error
     except Refused as error:
         for sentence in [fault.error for fault in error.errors] or [error.error]:
             click.echo(f"Error: {sentence.rstrip('.')}.", err=True)
