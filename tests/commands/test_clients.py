@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import signal
 import subprocess
@@ -107,14 +108,16 @@ async def test_what_is_no_call_is_not_sent(tenant: Tenant, call: Any, sentence: 
 
 
 @asynccontextmanager
-async def listening(url: str, token: str, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def listening(
+    url: str, token: str, *arguments: str, stdout: int = subprocess.PIPE
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run `tether-rt listen` until the block ends; the token goes in by standard input."""
     # A shell starts what it runs in the background with SIGINT ignored, and children inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tether_rt", "listen", "--url", url, "--token", "-", *arguments),
         stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
+        stdout=stdout,
         stderr=subprocess.PIPE,
     )
     assert process.stdin is not None
@@ -175,6 +178,19 @@ async def test_lines_of_json_go_on_where_it_was_stopped_across_a_cut(tenant: Ten
             seen += map(json.loads, await lines_of(process, 3))
     assert [event["seq"] for event in seen] == list(range(1, 10))
     assert seen[0].keys() == {"event", "seq", "id", "at", "data", "position"}
+
+
+async def test_what_nobody_reads_any_more_comes_again(tenant: Tenant) -> None:
+    await tenant.post_call(missed())
+    reading, writing = os.pipe()
+    async with listening(tenant.base_url, tenant.token, "--json", "--after", "0", stdout=writing) as process:
+        os.close(writing)
+        with os.fdopen(reading) as output:
+            seen = [json.loads(await asyncio.to_thread(output.readline)) for _ in range(3)]
+        await tenant.post_call(missed())
+        _, errors = await process.communicate()
+    assert process.returncode == 1
+    assert errors.decode() == f"To resume: --after {seen[-1]['position']}\n"
 
 
 async def test_a_token_that_does_not_hold_and_a_position_that_is_none(tenant: Tenant) -> None:

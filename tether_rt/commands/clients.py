@@ -93,8 +93,11 @@ def listen(*, url: str, token: str, after: str | None, as_json: bool) -> int:
         client = Client(url, token=_secret_of(token, "token"), on_retry=_say_retry)
         feed = client.follow(after)
     table = EventTable()
+    printed = after
+    is_unread = False
 
     async def run() -> None:
+        nonlocal printed
         async with client, aclosing(aiter(feed)) as items:
             async for item in items:
                 if as_json:
@@ -103,6 +106,7 @@ def listen(*, url: str, token: str, after: str | None, as_json: bool) -> int:
                     for line in table.lines(item):
                         click.secho(line.text, fg=line.colour, bold=line.is_heading or None)
                 sys.stdout.flush()
+                printed = item.position
 
     try:
         asyncio.run(run())
@@ -110,9 +114,13 @@ def listen(*, url: str, token: str, after: str | None, as_json: bool) -> int:
         click.echo(err=True)  # the terminal has shown ^C
     except ClientError as error:
         raise TetherError(str(error)) from error
+    except OSError:  # standard output is closed: the last item was not printed
+        is_unread = True
+        raise
     finally:
-        if feed.position is not None:
-            click.echo(f"To resume: --after {feed.position}", err=True)
+        position = printed if is_unread else feed.position
+        if position is not None:
+            click.echo(f"To resume: --after {position}", err=True)
     return 130  # 128 + SIGINT, as in a shell
 
 
