@@ -128,6 +128,11 @@ async def test_what_can_never_be_stored_is_refused_with_every_reason(service_on_
     assert answer["errors"][0] == {"code": answer["code"], "field": answer["field"], "error": answer["message"]}
     assert answer["requestId"]
 
+    gateway = web.json_response({"error": {"code": 413}, "errors": {"upstream": "No"}}, status=413)
+    async with in_front(tenant, gateway) as (url, _):
+        stopped = (await send(javascript, tenant, missed(), url=url))["answer"]
+    assert (stopped["name"], stopped["message"], stopped["errors"]) == ("Refused", "The server answered 413.", [])
+
     nobody = replace(tenant, api_key="tk_live_nobody")
     assert (await send(javascript, nobody, missed()))["answer"]["name"] == "Unauthorized"
     nameless = await send(javascript, tenant, missed(externalCallId=...))

@@ -22,7 +22,7 @@ export class Refused extends ClientError {
     /** @type {string | null} */
     this.field = body?.field ?? null;
     /** @type {import("../types/index.js").Fault[]} */
-    this.errors = body?.errors ?? [];
+    this.errors = Array.isArray(body?.errors) ? body.errors : [];
     /** @type {string | null} */
     this.requestId = body?.requestId ?? null;
   }
