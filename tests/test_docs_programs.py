@@ -172,6 +172,7 @@ async def test_stored_documents_have_the_fields_of_the_architecture_page(alone: 
     assert (await tenant.post("/api/sources", {"name": "Booking agent"})).status == 201
     vendors = {"name": "Voice agents", "kind": "retell", "secrets": ["key_1"]}
     assert (await tenant.post("/api/sources", vendors)).status == 201
+    assert (await tenant.post("/api/tokens", {"name": "Wallboard", "scopes": ["feed"]})).status == 201
     assert (await tenant.post_call(missed(status="answered"))).status == 400
 
     erased = (await tenant.post_call(missed())).body["callId"]

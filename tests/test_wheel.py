@@ -22,6 +22,7 @@ from tests.support.service import ROOT
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
 NOT_SOURCE = shutil.ignore_patterns(
     ".git",
+    ".tools",
     ".venv*",
     "venv",
     "var",

@@ -185,7 +185,7 @@ async def test_a_program_plays_recordings_and_the_audit_log_names_the_token(offi
     assert (await program.get(f"/api/calls/{call_id}/peaks")).status == 200
     made, listened = await office.audit()
     assert (made["what"], made["userId"], made["door"]) == ("token_changed", office.admin.user_id, "page")
-    assert made["details"] == {"tokenId": token_id, "added": True, "scopes": ["recordings"]}
+    assert (made["details"], made["subject"]) == ({"tokenId": token_id, "added": True, "scopes": ["recordings"]}, "Wallboard")
     assert {name: listened[name] for name in ("what", "door", "userId", "tokenId", "who", "callId")} == {
         "what": "listened",
         "door": "token",
@@ -199,7 +199,7 @@ async def test_a_program_plays_recordings_and_the_audit_log_names_the_token(offi
     assert (await office.revoke(token_id)).status == 200
     _, again, revoked = await office.audit()
     assert again["who"] == "Wallboard", "also when it was revoked"
-    assert revoked["details"] == {"tokenId": token_id, "revoked": True}
+    assert (revoked["details"], revoked["subject"]) == ({"tokenId": token_id, "revoked": True}, "Wallboard")
 
 
 async def test_a_program_follows_the_events(office: Office) -> None:

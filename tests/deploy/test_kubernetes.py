@@ -27,9 +27,10 @@ def test_settings_exist_and_secret_ones_are_in_the_secret() -> None:
     (container,) = pod["containers"]
     plain = {one["name"]: one["value"] for one in container["env"]}
     secret = manifest("secret.example")["stringData"]
+    assert secret["TETHER_SECRET"] == "", "whoever forgets it is told at the start"
     assert set(plain) | set(secret) <= VARIABLES
     assert {row.variable for row in SETTINGS if row.secret} & set(plain) == set()
-    settings = Settings.from_environment({**plain, **secret})
+    settings = Settings.from_environment({**plain, **secret, "TETHER_SECRET": "filled in"})
     assert pod["terminationGracePeriodSeconds"] > settings.drain_delay_s + settings.shutdown_s + 5
 
 

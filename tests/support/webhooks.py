@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -63,7 +64,7 @@ class VendorsDoor:
             body = orjson.dumps(body)
         kind = "application/x-www-form-urlencoded" if self.kind == "twilio" else "application/json"
         sent = {"Content-Type": kind, **self.headers(body), **headers}
-        return await self.tenant.request("POST", self.path, data=body, headers=sent)
+        return await self.tenant.request("POST", self.path, data=io.BytesIO(body), headers=sent)
 
     async def receive(self, body: Any) -> dict[str, Any]:
         """Send an event that is taken, and return its delivery."""

@@ -60,7 +60,8 @@ async def test_the_steps_lead_from_nothing_to_a_dashboard(filled_in: dict[str, s
     server = ServerProcess(tmp_path, **{**stated, **own, "TETHER_PORT": "0"})
     await server.start()
     try:
-        added = json.loads(await shell(add.replace("/etc/tether.env", str(env_file)), tmp_path, f"{PASSWORD}\n"))
+        add = add.replace("/etc/tether.env", str(env_file)).replace("/opt/tether/bin/", "")
+        added = json.loads(await shell(add, tmp_path, f"{PASSWORD}\n"))
         # A base path is part of the address that the log names.
         async with nginx(tmp_path / "nginx", [server.url], below_path=True) as front:
             variables = {"TETHER_API_KEY": added["apiKey"], "CURL_CA_BUNDLE": str(front.certificate)}

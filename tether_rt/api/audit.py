@@ -10,12 +10,12 @@ import orjson
 
 from tether_rt.api import query
 from tether_rt.api.export import BYTE_ORDER_MARK, cell, lines
-from tether_rt.domain.audit import WHATS, AuditDocument, What
+from tether_rt.domain.audit import WHATS, AuditDocument, What, subject_id
 from tether_rt.errors import BadRequest
 from tether_rt.http.handlers import SessionHandler, within_deadline
 from tether_rt.mongo.audit import AuditFilter
 
-_COLUMNS: Final = ("at", "who", "what", "door", "callId", "contactId", "userId", "tokenId", "details", "id")
+_COLUMNS: Final = ("at", "who", "what", "door", "callId", "contactId", "userId", "tokenId", "details", "id", "subject")
 NOBODY: Final = "0" * 24
 """The id of no user."""
 
@@ -35,7 +35,7 @@ class _AuditBase(SessionHandler):
         )
 
     async def shown(self, entries: list[AuditDocument]) -> list[dict[str, Any]]:
-        """Return entries as answers have them: who it was by the address, or the token's name, of today."""
+        """Return entries as answers have them: who it was, and to whom or what it was done, by the names of today."""
         names = await self.context.audit.names(self.session.organization_id, entries)
         return [
             {
@@ -49,6 +49,7 @@ class _AuditBase(SessionHandler):
                 "callId": entry.get("callId"),
                 "callIds": entry.get("callIds", []),
                 "contactId": entry.get("contactId"),
+                "subject": names.get(subject_id(entry) or ""),
                 "details": entry["details"],
             }
             for entry in entries

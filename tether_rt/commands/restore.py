@@ -43,7 +43,7 @@ def verify(**values: Any) -> int:
             finally:
                 await store.close()
         looked_at = ", ".join(f"{count:,} {what}" for what, count in checked.items())
-        click.echo(f"{found:,} faults in {looked_at or 'nothing'}.", err=True)
+        click.echo(f"{found:,} {'fault' if found == 1 else 'faults'} in {looked_at or 'nothing'}.", err=True)
         return 1 if found else 0
 
     return asyncio.run(check())

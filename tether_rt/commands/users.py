@@ -71,7 +71,7 @@ def enable(*, email: str, **values: Any) -> None:
 @_EMAIL
 @settings_options(*DATABASE, "base_path")
 def reset_password(*, email: str, **values: Any) -> None:
-    """Print userId and path: below the server's address, the user chooses a password there, once and within a day."""
+    """Print userId and path: behind https:// and the host, the user chooses a password there, once and within a day."""
     from tether_rt import accounts
 
     settings = Settings.from_values(values)

@@ -49,3 +49,9 @@ class AuditDocument(TypedDict):
     callIds: NotRequired[list[str]]
     contactId: NotRequired[str]
     details: dict[str, Detail]
+
+
+def subject_id(entry: AuditDocument) -> str | None:
+    """Return the id of the person, read token or source that an entry's `details` name, None if they name none."""
+    found = next((entry["details"][name] for name in ("personId", "tokenId", "sourceId") if name in entry["details"]), None)
+    return found if isinstance(found, str) else None

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, cast
 
 from motor.motor_asyncio import AsyncIOMotorClientSession, AsyncIOMotorCollection
 
-from tether_rt.domain.audit import AuditDocument, Detail, Door, What
+from tether_rt.domain.audit import AuditDocument, Detail, Door, What, subject_id
 from tether_rt.mongo.client import Database, Document, new_id
 from tether_rt.mongo.documents import Collections
 
@@ -63,6 +63,7 @@ class AuditLog:
         self._audit = cast("AsyncIOMotorCollection[AuditDocument]", database["audit"])
         self._users = Collections(database).users
         self._tokens = Collections(database).tokens
+        self._sources = Collections(database).sources
 
     async def add(
         self,
@@ -121,17 +122,18 @@ class AuditLog:
             listed = _older(query, entries[-1])
 
     async def names(self, organization_id: str, entries: Sequence[AuditDocument]) -> dict[str, str]:
-        """Return the addresses of the entries' users as they are now, and their tokens' names, by id.
+        """Return the addresses of users, and the names of read tokens and sources, as they are now, by id.
 
-        Who is gone is left out.
+        They are those who did what the entries say, and those to whom it was done. Who is gone is left out.
         """
-
-        def own(ids: set[str | None]) -> Document:
-            return {"_id": {"$in": list(ids - {None})}, "organizationId": organization_id}
-
-        users = self._users.find(own({entry["userId"] for entry in entries}), {"email": 1}).to_list(None)
-        tokens = self._tokens.find(own({entry.get("tokenId") for entry in entries}), {"name": 1}).to_list(None)
-        return {user["_id"]: user["email"] for user in await users} | {token["_id"]: token["name"] for token in await tokens}
+        ids = {one for entry in entries for one in (entry["userId"], entry.get("tokenId"), subject_id(entry)) if one}
+        own = {"_id": {"$in": list(ids)}, "organizationId": organization_id}
+        users = self._users.find(own, {"email": 1}).to_list(None)
+        names = {user["_id"]: user["email"] for user in await users}
+        for collection in (self._tokens, self._sources):
+            named = cast("AsyncIOMotorCollection[dict[str, str]]", collection).find(own, {"name": 1})
+            names |= {one["_id"]: one["name"] for one in await named.to_list(None)}
+        return names
 
     async def user_id(self, organization_id: str, email: str) -> str | None:
         """Return the id of the organization's user with this address."""

@@ -17,7 +17,7 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 from tornado.httputil import HTTPHeaders
@@ -231,13 +231,16 @@ HOSTILE = st.one_of(
 @given(
     st.dictionaries(st.sampled_from(NAMES_OF_HEADERS), HOSTILE),
     st.sampled_from([None, "hmac", "secret", "standard"]),
-    st.lists(st.one_of(st.text(max_size=20), st.sampled_from(["whsec_", "whpk_", "whpk_AAAA", "whsec_=", "\ud800"]))),
+    st.lists(
+        st.one_of(st.text(min_size=1, max_size=20), st.sampled_from(["whsec_", "whpk_", "whpk_AAAA", "whsec_=", "\ud800"]))
+    ),
     st.one_of(st.text(max_size=30), st.sampled_from([TARGET, "?bodySHA256=", "/?bodySHA256=é", "?a&" * 2000])),
     st.binary(max_size=50),
 )
 def test_hostile_headers_are_a_fault_and_never_an_error(
     kind: str, headers: dict[str, str], how: Any, secrets: list[str], target: str, body: bytes
 ) -> None:
+    assume(not any(secret in value for secret in secrets for value in headers.values()))  # some vendors send the secret itself
     request = SignedRequest(LowerCased(headers), target[:5], target)
     for settings in (SourceSettings(proof=how), SourceSettings(proof=how, public_url=target[:9])):
         found = proof(kind, request, secrets, settings, datetime.fromtimestamp(NOW_S, UTC))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from .errors import Fault, MissingExternalCallId, Refused, Unauthorized
 
@@ -104,11 +104,14 @@ def verdict(body: Mapping[str, Any]) -> Verdict:
     return Verdict(verdict=body["verdict"], errors=_faults(body), warnings=_warnings(body), answer=body)
 
 
+_NOT_OURS: Final = dict.fromkeys((502, 503, 504), "The proxy answers, but the server behind it does not.")
+
+
 def refused(status: int, body: Mapping[str, Any], request_id: str | None) -> Refused:
     """Return the error that an answer means; one of something in between may have the same fields with other types."""
     return (Unauthorized if status == 401 else Refused)(
         status,
-        _text(body, "error") or "This is not an answer of a Tether server: is the address right?",
+        _text(body, "error") or _NOT_OURS.get(status, "This is not an answer of a Tether server: is the address right?"),
         code=_text(body, "code"),
         field=_text(body, "field"),
         errors=_faults(body),

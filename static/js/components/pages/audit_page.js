@@ -100,17 +100,20 @@ function Entry({ entry, filter }) {
 
 const IS_GONE = new Set(["erased", "expired"]);
 
-function About({ entry: { what, callId, callIds, contactId } }) {
+function About({ entry: { what, callId, callIds, contactId, subject } }) {
   const isGone = IS_GONE.has(what);
   if (callIds.length > 1) return plural(callIds.length, "call");
   const call = callId ?? callIds[0];
   if (call) return isGone ? html`<span class="mono small">${call}</span>` : html`<a href=${callHref(call)}>A call</a>`;
   if (contactId) return isGone ? html`<span class="mono small">${contactId}</span>` : html`<a href=${contactHref(contactId)}>A contact</a>`;
-  return null;
+  return subject && html`<bdi>${subject}</bdi>`;
 }
 
 // The server's own words and counts, without ids.
 function words(details) {
   const shown = Object.entries(details).filter(([name, value]) => !/Ids?$/.test(name) && value !== null && value !== 0 && String(value) !== "");
-  return shown.map(([name, value]) => `${name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)}: ${[value].flat().join(", ")}`).join(" · ");
+  return shown
+    .map(([name, value]) => [name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`), [value].flat().join(", ")])
+    .map(([name, value]) => (value === "true" ? name : `${name}: ${value}`))
+    .join(" · ");
 }
