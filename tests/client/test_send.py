@@ -135,7 +135,13 @@ async def test_a_key_is_in_no_log_and_no_error(tenant: Tenant, caplog: pytest.Lo
         with pytest.raises(Unauthorized) as unknown:
             await anext(aiter(client.follow()))
     for error in (refused.value, unknown.value):
-        told = "".join(traceback.format_exception(error)) + repr(error) + repr(error.__cause__) + caplog.text
+        told = (
+            "".join(traceback.format_exception(error))
+            + repr(error)
+            + repr(error.__cause__)
+            + repr(error.__context__)
+            + caplog.text
+        )
         assert "mistyped" not in told
 
 

@@ -40,7 +40,7 @@ class Feed:
         """Yield what happens, for ever. Raises `Refused` when trying again is useless, `Unauthorized` if the token ended."""
         failures = 0
         while True:
-            asked_s = 0.0
+            refused, asked_s = None, 0.0
             try:
                 async with self._connect(self.position) as socket:
                     silence_s = _GREETING_S
@@ -56,7 +56,7 @@ class Feed:
                 reason = f"the connection was closed ({socket.close_code})"
             except aiohttp.WSServerHandshakeError as error:
                 if not may_pass(error.status):
-                    raise _refusal(error.status) from None  # it holds the request's headers, the token too
+                    refused = _refusal(error.status)
                 reason, asked_s = f"the server answered {error.status}", retry_after_s(error.headers or {})
             except MissingEvent:
                 reason = "an event is missing"
@@ -66,6 +66,8 @@ class Feed:
                 reason = str(error) or type(error).__name__
             except (ValueError, KeyError, TypeError) as error:
                 reason = f"that was no message of a Tether server ({error!r})"
+            if refused is not None:
+                raise refused  # not where it was found: `__context__` would hold the request's headers, the token too
             failures += 1
             wait_s = self._retries.wait_s(failures, asked_s)
             self._on_retry(reason, wait_s)
