@@ -13,7 +13,7 @@ from tether_rt.auth.password_rules import require_good
 from tether_rt.auth.read_token_admin import NewToken, ReadTokenAdmin
 from tether_rt.auth.source_admin import NewKey, NewSource, SourceAdmin
 from tether_rt.auth.user_admin import Invited, UserAdmin, read_person
-from tether_rt.domain.audit import Detail
+from tether_rt.domain.audit import Actor, Detail
 from tether_rt.domain.contract import load_contract
 from tether_rt.domain.people import ADMIN, AGENT
 from tether_rt.errors import BadRequest, TetherError
@@ -23,9 +23,9 @@ from tether_rt.mongo.audit import AuditLog
 from tether_rt.mongo.client import Database
 from tether_rt.mongo.indexes import create_indexes
 from tether_rt.mongo.private_mongod import PrivateMongod
-from tether_rt.mongo.read_tokens import ReadTokenQueries
+from tether_rt.mongo.read_tokens import ReadTokenChanges, ReadTokenQueries
 from tether_rt.mongo.sources import Sources
-from tether_rt.mongo.user_changes import Actor, UserChanges
+from tether_rt.mongo.user_changes import UserChanges
 from tether_rt.mongo.users import Users
 from tether_rt.settings import Settings
 
@@ -182,7 +182,7 @@ async def add_token(database: Database, secret: str, organization: str, body: di
     """
     organization_id = await _organization(database, organization)
     await _require_indexes(database)
-    return await _token_admin(database).add(organization_id, None, body)
+    return await _token_admin(database).add(organization_id, body, _COMMAND)
 
 
 async def tokens(database: Database, secret: str, organization: str) -> list[dict[str, Any]]:
@@ -192,15 +192,15 @@ async def tokens(database: Database, secret: str, organization: str) -> list[dic
 
 async def revoke_token(database: Database, secret: str, token_id: str) -> dict[str, Any]:
     """Revoke a read token and return it; raises `BadRequest` if there is no such token."""
-    revoked = await _token_admin(database).revoke(None, token_id, None)
+    revoked = await _token_admin(database).revoke(None, token_id, _COMMAND)
     if revoked is None:
         raise BadRequest(f"There is no read token with the id {token_id!r}.")
     return revoked
 
 
 def _token_admin(database: Database) -> ReadTokenAdmin:
-    audit = AuditLog(database)
-    return ReadTokenAdmin(ReadTokenQueries(database), Users(database), audit, load_contract(), door="command")
+    changes = ReadTokenChanges(database, AuditLog(database))
+    return ReadTokenAdmin(ReadTokenQueries(database), changes, Users(database), load_contract())
 
 
 def _user_admin(database: Database, secret: str) -> UserAdmin:

@@ -61,7 +61,7 @@ from tether_rt.mongo.client import Database
 from tether_rt.mongo.contacts import Contacts
 from tether_rt.mongo.deliveries import Deliveries
 from tether_rt.mongo.organizations import Organizations
-from tether_rt.mongo.read_tokens import ReadTokenQueries
+from tether_rt.mongo.read_tokens import ReadTokenChanges, ReadTokenQueries
 from tether_rt.mongo.search_hits import SearchHits
 from tether_rt.mongo.users import Users
 from tether_rt.recordings.copies.service import PlayableCopies
@@ -118,7 +118,8 @@ def routes(parts: Parts) -> list[Route]:
     people_part = {"people": parts.contacts, "contract": parts.contract}
     sources_part = {"sources": parts.source_admin, "contract": parts.contract, "audit": parts.audit}
     queries = ReadTokenQueries(parts.database)
-    admin = ReadTokenAdmin(queries, parts.users, parts.audit, parts.contract, parts.read_tokens.forget)
+    changes = ReadTokenChanges(parts.database, parts.audit)
+    admin = ReadTokenAdmin(queries, changes, parts.users, parts.contract, parts.read_tokens.forget)
     tokens_part = {"tokens": admin}
     users_part = {"people": parts.user_admin, "contract": parts.contract, "hub": parts.hub}
     join_part = {"people": parts.user_admin, "contract": parts.contract, "limits": passwords.link_limits()}

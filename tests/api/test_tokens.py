@@ -7,12 +7,14 @@ import json
 import uuid
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.api.test_feed import stream
-from tests.support.service import Answer, Service, Tenant, missed, sample
+from tests.conftest import settings_on
+from tests.support.service import Answer, Service, Tenant, missed, running, sample
 from tests.support.waiting import eventually
 from tether_rt.auth.credentials import looks_like_read_token
 from tether_rt.domain.call import iso_ms
@@ -121,7 +123,22 @@ async def test_an_organization_has_only_so_many(office: Office) -> None:
     assert refused.status == 400
     assert refused.body["error"] == "An organization has at most 100 read tokens: revoke one that is not in use"
     assert (await office.revoke(token_id)).status == 200
-    assert (await office.made("feed"))[0]
+    asked = [office.admin.post(TOKENS, {"name": "The last one", "scopes": ["feed"]}) for _ in range(5)]
+    assert sorted([answer.status for answer in await asyncio.gather(*asked)]) == [201, 400, 400, 400, 400]
+
+
+async def test_what_cannot_be_noted_in_the_audit_log_is_not_done(office: Office) -> None:
+    token_id, program = await office.made("calls")
+    database = office.service.database
+    await database.command("collMod", "audit", validator={"what": {"$ne": "token_changed"}})
+    try:
+        assert (await office.revoke(token_id)).status == 500
+        assert (await office.admin.post(TOKENS, {"name": "Unnoted", "scopes": ["feed"]})).status == 500
+    finally:
+        await database.command("collMod", "audit", validator={})
+    assert [token["id"] for token in await office.listed()] == [token_id]
+    assert (await program.get("/api/calls/history")).status == 200
+    assert (await office.revoke(token_id)).status == 200
 
 
 async def test_a_token_of_another_organization_does_not_exist(office: Office) -> None:
@@ -221,19 +238,16 @@ async def test_a_program_follows_the_events(office: Office) -> None:
     await page.close()
 
 
-async def test_one_token_has_only_so_many_streams(office: Office) -> None:
-    _, program = await office.made("feed")
-    hub = office.service.server.app.hub
-    allowed, hub._max_dashboards_per_user = hub._max_dashboards_per_user, 1
-    try:
+async def test_one_token_has_only_so_many_streams(mongodb_uri: str, tmp_path: Path) -> None:
+    async with running(settings_on(mongodb_uri, tmp_path, max_dashboards_per_user=1)) as service:
+        office = Office(service, await service.tenant(role="admin"))
+        _, program = await office.made("feed")
         dashboard = await program.dashboard()
         refused = await program.get("/api/feed")
         assert (refused.status, refused.body["error"]) == (429, "This read token has too many dashboards open; close one.")
         _, another = await office.made("feed")
         assert (await another.get("/api/feed")).status == 200
         await dashboard.close()
-    finally:
-        hub._max_dashboards_per_user = allowed
 
 
 # ---------------------------------------------------------------------- where it counts

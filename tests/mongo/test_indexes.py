@@ -14,6 +14,7 @@ import pytest
 
 from tests.support.entries import caller, entry, recording
 from tests.support.indexing import index_all
+from tether_rt.domain.audit import Actor
 from tether_rt.domain.periods import offsets
 from tether_rt.mongo import client as store
 from tether_rt.mongo.audit import AuditFilter, AuditLog
@@ -26,7 +27,7 @@ from tether_rt.mongo.deliveries import Deliveries
 from tether_rt.mongo.feed import Feed
 from tether_rt.mongo.indexes import create_indexes
 from tether_rt.mongo.lookups import Lookups
-from tether_rt.mongo.read_tokens import ReadTokenQueries
+from tether_rt.mongo.read_tokens import ReadTokenChanges, ReadTokenQueries
 from tether_rt.mongo.search_index import SearchIndex
 from tether_rt.mongo.sessions import Sessions
 from tether_rt.mongo.sources import Sources
@@ -286,11 +287,12 @@ FOUND: dict[str, Query] = {
     "sources of vendors": lambda filled: Sources(filled.database).of_vendors(["a" * 24]),
     "sources of secrets": lambda filled: Sources(filled.database).by_secret_digest("elevenlabs", ["d" * 64]),
     "read tokens": lambda filled: ReadTokenQueries(filled.database).every(WHOSE.organization_id),
-    "read tokens counted": lambda filled: ReadTokenQueries(filled.database).count(WHOSE.organization_id),
     "read tokens by their digests": lambda filled: ReadTokenQueries(filled.database).by_digest(["d" * 64]),
     "read tokens that hold": lambda filled: ReadTokenQueries(filled.database).live(["a" * 24]),
     "read tokens used": lambda filled: ReadTokenQueries(filled.database).seen(["a" * 24], AFTER),
-    "a read token revoked": lambda filled: ReadTokenQueries(filled.database).revoke(WHOSE.organization_id, "a" * 24),
+    "a read token revoked": lambda filled: ReadTokenChanges(filled.database, AuditLog(filled.database)).revoke(
+        WHOSE.organization_id, "a" * 24, Actor(None)
+    ),
     "API key replaced": lambda filled: Users(filled.database).replace_key(WHOSE.id, "d" * 64, "sealed"),
     "live sessions": lambda filled: Sessions(filled.database).live(["5" * 24]),
     "session ended": lambda filled: Sessions(filled.database).end("5" * 24),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tether_rt.auth.read_token_admin import ReadTokenAdmin
+from tether_rt.domain.audit import Actor
 from tether_rt.errors import NotFound
 from tether_rt.http.exchange import Exchange
 from tether_rt.http.handlers import SessionHandler, within_deadline
@@ -26,7 +27,7 @@ class TokensHandler(SessionHandler):
     @within_deadline
     async def post(self) -> None:
         own = self.session
-        made = await self.tokens.add(own.organization_id, own.user_id, parse(self.request.body))
+        made = await self.tokens.add(own.organization_id, parse(self.request.body), Actor(own.user_id))
         self.respond({"success": True, "token": made.text, "readToken": made.shown}, 201)
 
 
@@ -41,7 +42,7 @@ class TokenHandler(SessionHandler):
     @within_deadline
     async def delete(self, token_id: str) -> None:
         own = self.session
-        revoked = await self.tokens.revoke(own.organization_id, token_id, own.user_id)
+        revoked = await self.tokens.revoke(own.organization_id, token_id, Actor(own.user_id))
         if revoked is None:
             raise NotFound("There is no such token.")
         self.hub.recheck()

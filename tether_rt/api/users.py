@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from tether_rt.auth.user_admin import Invited, UserAdmin
+from tether_rt.domain.audit import Actor
 from tether_rt.domain.contract import Contract
 from tether_rt.http.exchange import Exchange
 from tether_rt.http.handlers import SessionHandler, within_deadline
 from tether_rt.http.json_body import parse
 from tether_rt.hub.hub import Hub
-from tether_rt.mongo.user_changes import Actor
 
 
 class _UsersBase(SessionHandler):

@@ -7,16 +7,15 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from tether_rt.auth import credentials
-from tether_rt.domain.audit import Door
+from tether_rt.domain.audit import Actor
 from tether_rt.domain.call import parse_time
 from tether_rt.domain.contract import Contract
 from tether_rt.domain.names import plain_name
-from tether_rt.domain.read_token import MAX_TOKENS, SCOPES
+from tether_rt.domain.read_token import SCOPES
 from tether_rt.errors import BadRequest, Fault
 from tether_rt.mongo.account_documents import ReadTokenDocument
-from tether_rt.mongo.audit import AuditLog
 from tether_rt.mongo.client import new_id
-from tether_rt.mongo.read_tokens import ReadTokenQueries
+from tether_rt.mongo.read_tokens import ReadTokenChanges, ReadTokenQueries
 from tether_rt.mongo.users import Users
 
 
@@ -28,31 +27,25 @@ class NewToken(NamedTuple):
 
 
 class ReadTokenAdmin:
-    """Administers read tokens; each change is in the audit log before it is answered."""
+    """Administers read tokens; each change is made together with its entry of the audit log."""
 
     def __init__(
         self,
         stored: ReadTokenQueries,
+        changes: ReadTokenChanges,
         users: Users,
-        audit: AuditLog,
         contract: Contract,
         forget: Callable[[str], None] = lambda digest: None,
-        *,
-        door: Door = "page",
     ) -> None:
         """`forget` is called with the SHA-256 of a token that changes (`ReadTokens.forget`)."""
         self._stored = stored
+        self._changes = changes
         self._users = users
-        self._audit = audit
         self._contract = contract
         self._forget = forget
-        self._door = door
 
-    async def add(self, organization_id: str, created_by: str | None, body: dict[str, Any]) -> NewToken:
-        """Make a token as a `ReadTokenCreateRequest` describes it; `created_by` is a user's id, None for the command.
-
-        Raises `BadRequest` with all that is wrong.
-        """
+    async def add(self, organization_id: str, body: dict[str, Any], actor: Actor) -> NewToken:
+        """Make a token as a `ReadTokenCreateRequest` describes it; raises `BadRequest` with all that is wrong."""
         now = datetime.now(UTC)
         self._contract.check("ReadTokenCreateRequest", body)
         faults = []
@@ -67,8 +60,6 @@ class ReadTokenAdmin:
             faults.append(Fault("out_of_range", "expiresAt", "expiresAt must lie in the future"))
         if faults:
             raise BadRequest.of(faults)
-        if await self._stored.count(organization_id) >= MAX_TOKENS:
-            raise BadRequest(f"An organization has at most {MAX_TOKENS} read tokens: revoke one that is not in use")
         text = credentials.new_read_token()
         token = ReadTokenDocument(
             _id=new_id(),
@@ -78,41 +69,27 @@ class ReadTokenAdmin:
             digest=credentials.api_key_digest(text),
             expiresAt=expires_at,
             createdAt=now,
-            createdBy=created_by,
+            createdBy=actor.user_id,
             lastUsedAt=None,
             revokedAt=None,
         )
-        await self._stored.add(token)
+        await self._changes.add(token, actor)
         self._forget(token["digest"])
-        await self._audit.add(
-            organization_id,
-            "token_changed",
-            created_by,
-            door=self._door,
-            details={"tokenId": token["_id"], "added": True, "scopes": list(token["scopes"])},
-        )
         return NewToken((await self._shown([token]))[0], text)
 
     async def every(self, organization_id: str) -> list[dict[str, Any]]:
         """Return an organization's tokens as they are shown, oldest first; those that have expired are there as well."""
         return await self._shown(await self._stored.every(organization_id))
 
-    async def revoke(self, organization_id: str | None, token_id: str, revoked_by: str | None) -> dict[str, Any] | None:
+    async def revoke(self, organization_id: str | None, token_id: str, actor: Actor) -> dict[str, Any] | None:
         """End a token for good and return it as it was shown; None if there is none.
 
         It ends here at once, in the other processes within 5 s. Without an organization it is any's.
         """
-        token = await self._stored.revoke(organization_id, token_id)
+        token = await self._changes.revoke(organization_id, token_id, actor)
         if token is None:
             return None
         self._forget(token["digest"])
-        await self._audit.add(
-            token["organizationId"],
-            "token_changed",
-            revoked_by,
-            door=self._door,
-            details={"tokenId": token_id, "revoked": True},
-        )
         return (await self._shown([token]))[0]
 
     async def _shown(self, tokens: list[ReadTokenDocument]) -> list[dict[str, Any]]:

@@ -16,12 +16,13 @@ from typing import Any, Final, NamedTuple
 
 from tether_rt.auth import credentials
 from tether_rt.auth.credentials import Keyring
+from tether_rt.domain.audit import Actor
 from tether_rt.domain.names import plain_name
 from tether_rt.domain.people import ROLES
 from tether_rt.errors import BadRequest
 from tether_rt.mongo.account_documents import LinkKind, PersonLinkDocument, UserDocument
 from tether_rt.mongo.client import new_id
-from tether_rt.mongo.user_changes import Actor, Changed, UserChanges
+from tether_rt.mongo.user_changes import Changed, UserChanges
 from tether_rt.mongo.users import Users, normal_email
 
 INVITATION_LIFETIME: Final = timedelta(days=7)

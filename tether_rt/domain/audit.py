@@ -6,7 +6,7 @@ An entry names people, calls and contacts by their ids alone: what is erased mus
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final, Literal, NotRequired, TypedDict, get_args
+from typing import Final, Literal, NamedTuple, NotRequired, TypedDict, get_args
 
 What = Literal[
     "signed_in",
@@ -32,6 +32,13 @@ WHATS: Final[tuple[What, ...]] = get_args(What)
 Detail = str | int | float | bool | None | list[str]
 Door = Literal["page", "key", "token", "command", "server"]
 """How it was done: with a session, with an API key, with a read token, with `tether-rt`, or by the server itself."""
+
+
+class Actor(NamedTuple):
+    """Who changes something: a user's id, None for the command line or the server itself."""
+
+    user_id: str | None
+    door: Door = "page"
 
 
 class AuditDocument(TypedDict):

@@ -198,13 +198,13 @@ class SessionHandler(JsonHandler):
     ) -> None:
         """Write an entry of the audit log; what cannot be recorded is not answered."""
         own = self.reader
-        by_person = isinstance(own, Session)
+        user_id, token_id = (own.user_id, None) if isinstance(own, Session) else (None, own.id)
         await self.context.audit.add(
             own.organization_id,
             what,
-            own.owner_id if by_person else None,
-            door="page" if by_person else "token",
-            token_id=None if by_person else own.owner_id,
+            user_id,
+            door="page" if token_id is None else "token",
+            token_id=token_id,
             call_id=call_id,
             contact_id=contact_id,
             details=details,

@@ -6,6 +6,7 @@ silently. It costs one insert, beside the work itself where the two can run at t
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -128,12 +129,12 @@ class AuditLog:
         """
         ids = {one for entry in entries for one in (entry["userId"], entry.get("tokenId"), subject_id(entry)) if one}
         own = {"_id": {"$in": list(ids)}, "organizationId": organization_id}
-        users = self._users.find(own, {"email": 1}).to_list(None)
-        names = {user["_id"]: user["email"] for user in await users}
-        for collection in (self._tokens, self._sources):
-            named = cast("AsyncIOMotorCollection[dict[str, str]]", collection).find(own, {"name": 1})
-            names |= {one["_id"]: one["name"] for one in await named.to_list(None)}
-        return names
+        users, tokens, sources = await asyncio.gather(
+            self._users.find(own, {"email": 1}).to_list(None),
+            self._tokens.find(own, {"name": 1}).to_list(None),
+            self._sources.find(own, {"name": 1}).to_list(None),
+        )
+        return {one["_id"]: one["email"] for one in users} | {one["_id"]: one["name"] for one in (*tokens, *sources)}
 
     async def user_id(self, organization_id: str, email: str) -> str | None:
         """Return the id of the organization's user with this address."""

@@ -6,35 +6,27 @@ when the first is over. So two admins who disable each other at the same moment 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
 from motor.motor_asyncio import AsyncIOMotorClientSession as ClientSession
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from tether_rt.domain.audit import Detail, Door, What
+from tether_rt.domain.audit import Actor, Detail, What
 from tether_rt.domain.people import ADMIN
 from tether_rt.errors import BadRequest, NotFound
 from tether_rt.mongo.account_documents import PersonLinkDocument, UserDocument
 from tether_rt.mongo.audit import AuditLog
-from tether_rt.mongo.client import DURABLE, MAJORITY, Database
+from tether_rt.mongo.client import Database
 from tether_rt.mongo.documents import Collections
+from tether_rt.mongo.organization_changes import alone
 
 MAX_USERS: Final = 2_000
 """Of one organization, with those who are invited or disabled."""
 ACTIVE_ADMIN: Final = {"accessRole": ADMIN, "disabledAt": None, "passwordHash": {"$ne": ""}}
 """An admin who can sign in; one who was invited cannot yet."""
 _CHANGED: Final = {"$currentDate": {"accessChangedAt": True}}
-_Result = TypeVar("_Result")
-
-
-class Actor(NamedTuple):
-    """Who changes something: a user's id, None for the command line or the server itself."""
-
-    user_id: str | None
-    door: Door = "page"
 
 
 class Changed(NamedTuple):
@@ -49,8 +41,7 @@ class UserChanges:
 
     def __init__(self, database: Database, audit: AuditLog) -> None:
         collections = Collections(database)
-        self._client = database.client
-        self._organizations = collections.organizations
+        self._database = database
         self._users = collections.users
         self._sessions = collections.sessions
         self._audit = audit
@@ -66,7 +57,7 @@ class UserChanges:
             await self._note(session, user, "person_changed", actor, {"invited": True, "role": user["accessRole"]})
 
         try:
-            await self._alone(organization_id, add)
+            await alone(self._database, organization_id, add)
         except DuplicateKeyError as error:
             sentence = f"There is already a user with the address {user['email']}."
             raise BadRequest(sentence, code="taken", field="email") from error
@@ -102,7 +93,7 @@ class UserChanges:
             await self._note(session, user, "person_changed", actor, details)
             return Changed(changed, session_ids)
 
-        return await self._alone(organization_id, change)
+        return await alone(self._database, organization_id, change)
 
     async def give_link(self, organization_id: str, user_id: str, link: PersonLinkDocument, actor: Actor) -> UserDocument:
         """Give a user a link to choose a password; the one before it ends. Raises `BadRequest` for one who is disabled."""
@@ -115,7 +106,7 @@ class UserChanges:
             await self._note(session, user, "person_changed", actor, {"link": link["kind"]})
             return changed
 
-        return await self._alone(organization_id, give)
+        return await alone(self._database, organization_id, give)
 
     async def end_sessions(self, organization_id: str, user_id: str, actor: Actor) -> Changed:
         """End all sessions of a user."""
@@ -128,7 +119,7 @@ class UserChanges:
             await self._note(session, user, "person_changed", actor, {"sessionsEnded": len(session_ids)})
             return Changed(changed, session_ids)
 
-        return await self._alone(organization_id, end)
+        return await alone(self._database, organization_id, end)
 
     async def set_password(
         self, user: UserDocument, password_hash: str, *, link_digest: str | None = None, kept_session_id: str | None = None
@@ -154,7 +145,7 @@ class UserChanges:
             await self._note(session, user, "password_changed", Actor(user["_id"]), details)
             return Changed(changed, session_ids)
 
-        return await self._alone(user["organizationId"], change)
+        return await alone(self._database, user["organizationId"], change)
 
     async def ensure_admins(self) -> list[str]:
         """Make the oldest user of each organization without an admin one, and return the ids of these users."""
@@ -177,18 +168,6 @@ class UserChanges:
         return promoted
 
     # ------------------------------------------------------------------ within a transaction
-
-    async def _alone(self, organization_id: str, work: Callable[[ClientSession], Awaitable[_Result]]) -> _Result:
-        """Run `work` in a transaction beside which no other one changes people of this organization."""
-
-        async def locked(session: ClientSession) -> _Result:
-            own = {"_id": organization_id}
-            if (await self._organizations.update_one(own, {"$inc": {"changes": 1}}, session=session)).matched_count == 0:
-                raise NotFound("There is no such organization.")
-            return await work(session)
-
-        async with await self._client.start_session() as session:
-            return await session.with_transaction(locked, read_concern=MAJORITY, write_concern=DURABLE)
 
     async def _one(self, session: ClientSession, organization_id: str, user_id: str) -> UserDocument:
         user = await self._users.find_one({"_id": user_id, "organizationId": organization_id}, session=session)
