@@ -19,8 +19,10 @@ from aiohttp import web
 
 from tests.conftest import settings_on
 from tests.support.documents import FENCE, blocks, rows, text_of
+from tests.support.processes import running_process
 from tests.support.service import PASSWORD, Service, Tenant, missed, running, sample
 from tests.support.waiting import eventually
+from tests.support.web_app import served
 
 VENDOR = "docs/quickstart-vendor.md"
 PROTOCOL = "docs/protocol.md"
@@ -39,20 +41,8 @@ async def program(folder: Path, code: str, *arguments: str, **variables: str) ->
     """Run a Python program; it is ended, if it has not come to its end, with the block."""
     path = folder / "program.py"
     path.write_text(code)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        path,
-        *arguments,
-        env={**os.environ, **variables},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
+    async with running_process(sys.executable, path, *arguments, env={**os.environ, **variables}) as process:
         yield process
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.communicate()
 
 
 @asynccontextmanager
@@ -76,13 +66,8 @@ async def failing_twice(tenant: Tenant) -> AsyncIterator[tuple[str, list[str]]]:
 
     application = web.Application()
     application.router.add_post("/api/calls/ingest", pass_on)
-    runner = web.AppRunner(application)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}", done
-    finally:
-        await runner.cleanup()
+    async with served(application) as port:
+        yield f"http://127.0.0.1:{port}", done
 
 
 async def send(folder: Path, address: str, tenant: Tenant, call: object) -> tuple[int | None, str, str]:

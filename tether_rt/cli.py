@@ -17,7 +17,7 @@ from tether_rt.commands.clients import import_file, listen, send
 from tether_rt.commands.deliveries import replay
 from tether_rt.commands.privacy import erase, reseal
 from tether_rt.commands.restore import epoch, verify
-from tether_rt.commands.shared import DATABASE, settings_options
+from tether_rt.commands.shared import DATABASE, say_error, settings_options
 from tether_rt.commands.sources import source
 from tether_rt.commands.tokens import token
 from tether_rt.commands.users import user
@@ -56,8 +56,7 @@ def status_of(command: click.Command, program: str, arguments: Sequence[str] | N
 
 
 def _refuse(sentence: str, status: int) -> int:
-    sentence = " ".join(sentence.split())
-    click.echo(f"Error: {sentence}" if sentence.endswith((".", "?", ")")) else f"Error: {sentence}.", err=True)
+    say_error(sentence)
     return status
 
 

@@ -297,7 +297,7 @@ async def test_a_revoked_token_ends_at_once_with_its_streams(office: Office) -> 
     for path in ("/api/feed", "/api/calls/history"):
         refused = await program.get(path)
         assert refused.status == 401
-        assert refused.body["error"] == "The read token does not hold: it was revoked, has expired, or is not whole."
+        assert refused.body["error"] == "The read token does not hold: it was revoked, has expired, or a part of it is missing."
     assert (await office.revoke(token_id)).status == 404
     assert await office.listed() == []
 

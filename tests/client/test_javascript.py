@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -19,6 +20,7 @@ from tests.support.documents import blocks
 from tests.support.node import node, result_of
 from tests.support.service import SAMPLES, Service, Tenant, missed, running, sample
 from tests.support.waiting import eventually
+from tests.support.web_app import served
 
 SEND = """
 import { json } from "node:stream/consumers";
@@ -49,7 +51,9 @@ try {
 """
 
 
-async def send(folder: Path, tenant: Tenant, call: object, *, url: str = "", audio: Path | str = "", **options: object) -> dict:  # type: ignore[type-arg]
+async def send(
+    folder: Path, tenant: Tenant, call: object, *, url: str = "", audio: Path | str = "", **options: object
+) -> dict[str, Any]:
     variables = {"TETHER_URL": url or tenant.base_url, "API_KEY": tenant.api_key, "AUDIO": str(audio)}
     return dict(await result_of(folder, SEND, {"call": call, "options": options}, **variables))
 
@@ -78,13 +82,8 @@ async def in_front(tenant: Tenant, *trouble: web.Response | None) -> AsyncIterat
 
     application = web.Application()
     application.router.add_route("*", "/tether/{rest:.*}", pass_on)
-    runner = web.AppRunner(application)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/tether/", passed
-    finally:
-        await runner.cleanup()
+    async with served(application) as port:
+        yield f"http://127.0.0.1:{port}/tether/", passed
 
 
 async def test_a_call_and_its_audio_are_stored(service_on_disk: Service, javascript: Path) -> None:

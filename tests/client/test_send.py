@@ -84,10 +84,22 @@ async def test_other_servers_and_redirects_are_refused_and_not_followed(moody: M
     moody.answers = [answer(301, Location=f"{moody.url}/elsewhere")]
     with pytest.raises(Refused, match="301: No"):
         await sent_by(moody, missed())
-    moody.answers = [web.Response(body=b"<h1>Welcome</h1>")]
-    with pytest.raises(Refused, match="not an answer of a Tether server: is the address right"):
-        await sent_by(moody, missed())
-    assert len(moody.received) == 2
+    assert len(moody.received) == 1
+
+
+@pytest.mark.parametrize("body", [b"<h1>Welcome</h1>", b'{"success": true}', b'{"success": false, "callId": "1"}', b"[]"])
+async def test_a_page_of_something_in_between_is_no_answer_even_with_200(moody: Moody, body: bytes) -> None:
+    moody.answers = [web.Response(body=body), answer(201)]
+    told: list[str] = []
+    sent = await sent_by(moody, missed(), on_retry=lambda reason, wait_s: told.append(reason))
+    assert sent.call_id == "a" * 24
+    assert told == ["the server answered 200: This is not an answer of a Tether server: is the address right?"]
+
+
+@pytest.mark.parametrize("seconds", [-1.0, float("nan")])
+def test_giving_up_takes_a_time(seconds: float) -> None:
+    with pytest.raises(ValueError, match="give_up_s must be 0 or more"):
+        Retries(give_up_s=seconds)
 
 
 @pytest.mark.parametrize(

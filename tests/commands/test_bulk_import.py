@@ -175,7 +175,7 @@ async def test_lines_that_somebody_mends_are_not_lost(moody: Moody, tmp_path: Pa
         (("--url", "calls.example", "--key", "k"), "--url must begin with http:// or https://, not 'calls.example'."),
         (("--url", "http://a", "--key", "k\n"), "--key must be one word, such as tk_live_…."),
         (("--url", "http://a", "--key", "k", "--concurrency", "0"), "Invalid value for '--concurrency'"),
-        (("--url", "http://a"), "Missing option '--key'."),
+        (("--url", "http://a"), "Missing option '--key' (env var: 'TETHER_API_KEY')."),
     ],
 )
 def test_what_is_wrong_with_an_import_is_said(tmp_path: Path, arguments: tuple[str, ...], sentence: str) -> None:

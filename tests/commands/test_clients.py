@@ -18,6 +18,7 @@ from typing import Any, cast
 import pytest
 
 from tests.support.moody import answer, moody_server
+from tests.support.processes import running_process
 from tests.support.proxy import proxy_to
 from tests.support.service import SAMPLES, Service, Tenant, missed, sample
 from tests.test_cli import refusal, run
@@ -104,6 +105,11 @@ async def test_what_is_no_call_is_not_sent(tenant: Tenant, call: Any, sentence: 
     assert refusal(await sent(tenant, call)).startswith(sentence)
 
 
+async def test_giving_up_takes_a_time(tenant: Tenant) -> None:
+    refused = refusal(await sent(tenant, missed(), "--give-up", "nan"))
+    assert refused == "--give-up must be 0 or more, not nan."
+
+
 # ---------------------------------------------------------------------- listen
 
 
@@ -114,20 +120,11 @@ async def listening(
     """Run `tether-rt listen` until the block ends; the token goes in by standard input."""
     # A shell starts what it runs in the background with SIGINT ignored, and children inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tether_rt", "listen", "--url", url, "--token", "-", *arguments),
-        stdin=subprocess.PIPE,
-        stdout=stdout,
-        stderr=subprocess.PIPE,
-    )
-    assert process.stdin is not None
-    process.stdin.write(f"{token}\n".encode())
-    try:
+    command = (sys.executable, "-m", "tether_rt", "listen", "--url", url, "--token", "-", *arguments)
+    async with running_process(*command, stdout=stdout) as process:
+        assert process.stdin is not None
+        process.stdin.write(f"{token}\n".encode())
         yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
 
 
 async def lines_of(process: asyncio.subprocess.Process, count: int) -> list[str]:

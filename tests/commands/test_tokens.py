@@ -76,7 +76,7 @@ async def test_a_date_is_its_first_moment_and_no_date_is_no_end(operator: Operat
 async def test_what_cannot_be_is_refused_with_one_sentence(operator: Operator) -> None:
     refused = operator.refused
     new = ("add", *ORG, "--name", "x", "--scope")
-    assert "scopes[0] must be one of" in await refused(*new, "call")
+    assert "'--scope': 'call' is not one of 'feed', 'calls', 'recordings'" in await refused(*new, "call")
     assert await refused(*new, "feed", "--expires", "2020-01-01") == "expiresAt must lie in the future."
     assert await refused(*new, "feed", "--expires", "2999-01-31", "--days", "3") == "Give one of --expires and --days."
     assert await refused("revoke", "f" * 24) == f"There is no read token with the id '{'f' * 24}'."

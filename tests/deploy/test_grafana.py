@@ -7,7 +7,6 @@ import itertools
 import json
 import re
 import socket
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ import aiohttp
 import yaml
 
 from tests.deploy.tools import DEPLOY, files, tool
+from tests.support.processes import running_process
 from tests.support.program import Program, program
 from tests.support.service import missed, sample
 from tests.support.waiting import eventually
@@ -131,12 +131,8 @@ async def prometheus(folder: Path, target: str) -> AsyncIterator[str]:
     address = f"127.0.0.1:{free_port()}"
     options = ("--config.file=prometheus.yaml", "--storage.tsdb.path=data", f"--web.listen-address={address}")
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([tool("prometheus"), *options], cwd=folder, stdout=log, stderr=log)  # noqa: ASYNC220
-    try:
-        yield f"http://{address}"
-    finally:
-        process.terminate()
-        await asyncio.to_thread(process.wait)
+        async with running_process(tool("prometheus"), *options, cwd=folder, stdout=log, stderr=log):
+            yield f"http://{address}"
 
 
 async def test_prometheus_has_data_for_every_query(tmp_path: Path, mongodb_uri: str) -> None:

@@ -43,7 +43,6 @@ def test_the_server_may_do_little(tmp_path: Path) -> None:
 
 def test_it_is_stopped_after_it_has_stopped_by_itself() -> None:
     unit = configparser.ConfigParser(strict=False, interpolation=None)
-    unit.optionxform = str  # type: ignore[assignment,method-assign]
     unit.read(UNIT)
     defaults = Settings()
     assert unit.getint("Service", "TimeoutStopSec") > defaults.drain_delay_s + defaults.shutdown_s + 5

@@ -16,6 +16,7 @@ from tests.e2e.conftest import NewAgent
 from tests.support.node import PACKAGE
 from tests.support.proxy import proxy_to
 from tests.support.service import missed, running
+from tests.support.web_app import served
 
 PAGE = """
 <!doctype html><title>A desk</title><ol></ol><p></p>
@@ -48,13 +49,8 @@ async def another_origin() -> AsyncIterator[str]:
     application = web.Application()
     application.router.add_get("/", page)
     application.router.add_static("/src", PACKAGE / "src")
-    runner = web.AppRunner(application)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    async with served(application) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 async def test_a_page_of_an_allowed_origin_sends_and_follows_across_drops(

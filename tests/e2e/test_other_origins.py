@@ -13,6 +13,7 @@ from playwright.async_api import Browser, Page
 
 from tests.conftest import settings_on
 from tests.support.service import PASSWORD, Service, running, sample
+from tests.support.web_app import served
 
 READ: Final = """async ([path, options, base]) => {
     const answer = await fetch(base + path, options);
@@ -44,13 +45,8 @@ async def site() -> AsyncIterator[str]:
 
     application = web.Application()
     application.router.add_get("/", page)
-    runner = web.AppRunner(application)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://localhost:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    async with served(application) as port:
+        yield f"http://localhost:{port}"
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.support.web_app import served
+
 
 @dataclass
 class Moody:
@@ -41,11 +43,6 @@ async def moody_server(path: str = "") -> AsyncIterator[Moody]:
     server = Moody([answer(201)])
     app = web.Application(client_max_size=1 << 28)
     app.router.add_post(f"{path}/api/calls/ingest", server.answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        server.url = f"http://127.0.0.1:{runner.addresses[0][1]}{path}"
+    async with served(app) as port:
+        server.url = f"http://127.0.0.1:{port}{path}"
         yield server
-    finally:
-        await runner.cleanup()

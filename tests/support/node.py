@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.support.documents import ROOT
+from tests.support.processes import running_process
 
 PACKAGE: Final = ROOT / "clients" / "javascript"
 
@@ -40,23 +41,9 @@ async def node(folder: Path, code: str, *arguments: str, **variables: str) -> As
     """Run a program that imports what is installed in `folder`; it is ended with the block if it still runs."""
     path = folder / f"{uuid.uuid4().hex}.mjs"
     path.write_text(code)
-    process = await asyncio.create_subprocess_exec(
-        "node",
-        path,
-        *arguments,
-        cwd=folder,
-        env={**os.environ, **variables},
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        limit=1 << 24,
-    )
-    try:
+    environment = {**os.environ, **variables}
+    async with running_process("node", path, *arguments, cwd=folder, env=environment, limit=1 << 24) as process:
         yield process
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.communicate()
 
 
 async def result_of(folder: Path, code: str, given: Any = None, **variables: str) -> Any:

@@ -12,18 +12,19 @@ from typing import Any, Final
 
 import click
 
-from tether_rt.commands.shared import read_line
+from tether_rt.commands.shared import read_line, say_error
 from tether_rt.errors import BadRequest, TetherError
 
 _URL: Final = click.option(
-    "--url", required=True, envvar="TETHER_URL", metavar="URL", help="The server's address, with its path. [TETHER_URL]"
+    "--url", required=True, envvar="TETHER_URL", show_envvar=True, metavar="URL", help="The server's address, with its path."
 )
 _KEY: Final = click.option(
     "--key",
     required=True,
     envvar="TETHER_API_KEY",
+    show_envvar=True,
     metavar="KEY",
-    help="An API key. -: a line of standard input, which ps does not show. [TETHER_API_KEY]",
+    help="An API key. -: a line of standard input, which ps does not show.",
 )
 
 
@@ -63,7 +64,7 @@ def send(*, file: Any, url: str, key: str, recording: str | None, give_up_s: flo
         raise BadRequest(f"FILE cannot be sent: {error}") from error
     except Refused as error:
         for sentence in [fault.error for fault in error.errors] or [error.error]:
-            click.echo(f"Error: {sentence.rstrip('.')}.", err=True)
+            say_error(sentence)
         return 1
     except ClientError as error:
         raise TetherError(str(error)) from error
@@ -79,8 +80,9 @@ def send(*, file: Any, url: str, key: str, recording: str | None, give_up_s: flo
     "--token",
     required=True,
     envvar="TETHER_TOKEN",
+    show_envvar=True,
     metavar="TOKEN",
-    help="A read token with the scope feed, or a session. -: a line of standard input, which ps does not show. [TETHER_TOKEN]",
+    help="A read token with the scope feed, or a session. -: a line of standard input, which ps does not show.",
 )
 @click.option("--after", metavar="POSITION", help="Begin behind this position; 0: with the first event that is kept.")
 @click.option("--json", "as_json", is_flag=True, help="Print each event as one line of JSON, with its position.")
@@ -101,7 +103,7 @@ def listen(*, url: str, token: str, after: str | None, as_json: bool) -> int:
         async with client, aclosing(aiter(feed)) as items:
             async for item in items:
                 if as_json:
-                    click.echo(json.dumps({**item.message, "position": item.position}, ensure_ascii=False))
+                    click.echo(json.dumps({**item.message, "position": item.position}))  # ASCII: nothing that a terminal obeys
                 else:
                     for line in table.lines(item):
                         click.secho(line.text, fg=line.colour, bold=line.is_heading or None)
@@ -151,7 +153,7 @@ def _options_said() -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise BadRequest(f"--{str(error).removeprefix('api_')}") from error
+        raise BadRequest(f"--{str(error).removeprefix('api_').replace('give_up_s', 'give-up')}") from error
 
 
 def _secret_of(given: str, what: str) -> str:

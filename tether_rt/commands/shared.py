@@ -79,3 +79,9 @@ def read_line(what: str) -> str:
     if not line:
         raise click.UsageError(f"The {what} is missing: give it as one line on standard input.")
     return line
+
+
+def say_error(sentence: str) -> None:
+    """Print a sentence on standard error, with a full stop if it has no mark at its end."""
+    sentence = " ".join(sentence.split())
+    click.echo(f"Error: {sentence}" if sentence.endswith((".", "?", ")")) else f"Error: {sentence}.", err=True)

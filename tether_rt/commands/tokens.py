@@ -21,9 +21,7 @@ def token() -> None:
 @token.command()
 @click.option("--org", "organization", required=True, metavar="NAME", help="Organization, which must exist.")
 @click.option("--name", required=True, metavar="NAME", help="What the token is called.")
-@click.option(
-    "--scope", "scopes", required=True, multiple=True, metavar="SCOPE", help=f"What it reads: {', '.join(SCOPES)}; repeatable."
-)
+@click.option("--scope", "scopes", type=click.Choice(SCOPES), required=True, multiple=True, help="What it reads; repeatable.")
 @click.option("--expires", metavar="DATE", help="When it ends: a time, or a date, which means its first moment in UTC.")
 @click.option("--days", type=click.IntRange(1, 36_500), metavar="NUMBER", help="In how many days it ends.")
 @settings_options(*DATABASE)

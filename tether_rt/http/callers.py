@@ -35,7 +35,7 @@ async def permitted_bearer(exchange: Exchange, token: str) -> Reader:
         return await permitted_session(exchange, token)
     found = await exchange.context.read_tokens.get(token, exchange.deadline)
     if found is None:
-        raise Unauthorized("The read token does not hold: it was revoked, has expired, or is not whole.")
+        raise Unauthorized("The read token does not hold: it was revoked, has expired, or a part of it is missing.")
     exchange.organization_id = found.organization_id
     permissions.require_scope(found.scopes, exchange.request.method or "", exchange.route)
     return found

@@ -1,4 +1,8 @@
-"""Tell systemd where the process is in its life: the protocol of `sd_notify`, one datagram for each state."""
+"""Tell systemd where the process is in its life: the protocol of `sd_notify`, one datagram for each state.
+
+The packages for it are bindings to libsystemd, which a container lacks, or are not kept any more. The protocol is documented
+and fixed: the manual page sd_notify(3).
+"""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ export class Backoff {
     signal?.throwIfAborted();
     if (error instanceof Refused) throw error;
     const limitMs = Math.min(this.#maxMs, this.#firstMs * 2 ** this.failures);
-    const pauseMs = Math.max(Math.random() * limitMs, error.retryAfterMs ?? 0);
+    const pauseMs = (error.retryAfterMs ?? 0) + Math.random() * limitMs; // not all at the moment that the server named
     this.failures = Math.min(this.failures + 1, 10);
     if (performance.now() + pauseMs > endsAtMs) {
       throw new GaveUp(`The server did not take the call in time: ${error.message}`, { cause: error });

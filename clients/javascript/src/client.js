@@ -133,6 +133,6 @@ function bearer(credential, name) {
 
 /** @param {any} answer */
 function sent({ success, callId, deduplicated = false, differs = [], warnings = [] }) {
-  if (success !== true) throw new Error("The answer is not one of the server.");
+  if (success !== true || !callId) throw new Error("The answer is not one of the server.");
   return { callId, deduplicated, differs, warnings };
 }

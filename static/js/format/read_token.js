@@ -7,7 +7,7 @@ export const SCOPES = [
   ["recordings", "Recordings", "plays recordings, and reads what was said"],
 ];
 
-/** How long a new token lasts, in days; null is for ever. The first is chosen. */
+/** How long a new token lasts, in days; null: it has no end. The first is chosen. */
 export const LIFETIMES = [
   [90, "90 days"],
   [30, "30 days"],

@@ -17,7 +17,7 @@ import aiohttp
 from . import sending
 from .errors import GaveUp
 from .feed import Feed
-from .retries import Retries, may_pass, retry_after_s
+from .retries import DEFAULT, Retries, may_pass, retry_after_s
 
 INGEST_PATH: Final = "/api/calls/ingest"
 _VALIDATE_PATH: Final = "/api/calls/validate"
@@ -44,7 +44,7 @@ class Client:
         *,
         api_key: str | None = None,
         token: str | None = None,
-        retries: Retries = Retries(),  # noqa: B008 - immutable
+        retries: Retries = DEFAULT,
         on_retry: Callable[[str, float], None] = _log_retry,
         session: aiohttp.ClientSession | None = None,
     ) -> None:
@@ -90,15 +90,15 @@ class Client:
         audio, or an address, and replaces the call's own. Raises `MissingExternalCallId`, `Refused`, and `GaveUp` after
         `Retries.give_up_s`.
         """
-        return sending.sent(await self._post(INGEST_PATH, await _encoded(call, recording)))
+        return sending.sent(await self._post(INGEST_PATH, await _encoded(call, recording), "callId"))
 
     async def send_encoded(self, body: bytes) -> sending.Sent:
         """Send a call that is JSON already. It is stored twice if it has no `externalCallId` and an answer is lost."""
-        return sending.sent(await self._post(INGEST_PATH, body))
+        return sending.sent(await self._post(INGEST_PATH, body, "callId"))
 
     async def validate(self, call: Mapping[str, Any], recording: sending.Recording | None = None) -> sending.Verdict:
         """Say what would become of a call; nothing is stored. Raises `Refused` for the key alone, and as `send` does."""
-        return sending.verdict(await self._post(_VALIDATE_PATH, await _encoded(call, recording)))
+        return sending.verdict(await self._post(_VALIDATE_PATH, await _encoded(call, recording), "verdict"))
 
     def follow(self, after: str | None = None) -> Feed:
         """Follow the organization's events behind a position, without a gap and without a repeat: `async for item in …`.
@@ -109,8 +109,8 @@ class Client:
         token = _needed(self._token, "token")
         return Feed(lambda position: self._connect(token, position), after, self._retries, self._on_retry)
 
-    async def _post(self, path: str, body: bytes) -> dict[str, Any]:
-        """Return the answer 200 or 201; raises `Refused` and `GaveUp`."""
+    async def _post(self, path: str, body: bytes, wanted: str) -> dict[str, Any]:
+        """Return the answer, which has the field `wanted`; raises `Refused` and `GaveUp`."""
         headers = {"Authorization": f"Bearer {_needed(self._api_key, 'api_key')}", "Content-Type": "application/json"}
         began_s = time.monotonic()
         failures = server_errors = 0
@@ -123,10 +123,12 @@ class Client:
                     self.url + path, data=io.BytesIO(body), headers=headers, timeout=timeout, allow_redirects=False
                 ) as response:
                     answer = sending.body_of(await response.read())
-                if response.status in (200, 201) and answer.get("success"):
+                is_success = response.status < 300
+                if is_success and answer.get("success") is True and wanted in answer:
                     return answer
                 refused = sending.refused(response.status, answer, response.headers.get("X-Request-Id"))
-                if not may_pass(response.status):
+                # A 200 that is not the server's is a page of something in between, which goes away again.
+                if not is_success and not may_pass(response.status):
                     raise refused
                 reason, asked_s = f"the server answered {refused}", retry_after_s(response.headers)
                 server_errors += response.status == 500
@@ -169,7 +171,7 @@ def send(
     *,
     api_key: str,
     recording: sending.Recording | None = None,
-    retries: Retries = Retries(),  # noqa: B008 - immutable
+    retries: Retries = DEFAULT,
 ) -> sending.Sent:
     """Send one call, for scripts without an event loop: as `Client.send`."""
 

@@ -46,10 +46,10 @@ class Feed:
                     silence_s = _GREETING_S
                     while (message := await _next_message(socket, silence_s)) is not None:
                         item = self._cursor.take(message)
-                        failures = 0
                         if message["event"] == "hello":
                             silence_s = message["heartbeat"] * _SILENT_HEARTBEATS
                         if item is not None:
+                            failures = 0  # a greeting alone is no success: the server may close behind it again and again
                             yield item
                 if socket.close_code == SESSION_ENDED:
                     raise Unauthorized(401, "The session has expired or was ended, or the token was revoked.")

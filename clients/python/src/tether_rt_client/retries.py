@@ -26,10 +26,17 @@ class Retries:
     server_errors: int | None = None
     """Give up after so many answers of 500 to one call, which mean a bug in the server; None: as late as for all others."""
 
+    def __post_init__(self) -> None:
+        if not self.give_up_s >= 0:  # NaN is not, either
+            raise ValueError(f"give_up_s must be 0 or more, not {self.give_up_s}")
+
     def wait_s(self, failures: int, asked_s: float = 0.0) -> float:
         """Return the seconds to wait after so many failures in a row, `asked_s` of them as the server asks."""
         bound_s = min(self.longest_s, self.first_s * 2.0 ** min(max(failures - 1, 0), 30))
         return asked_s + random.uniform(0.0, bound_s)  # noqa: S311 - jitter, not a secret
+
+
+DEFAULT: Final = Retries()
 
 
 def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> float:

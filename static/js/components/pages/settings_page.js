@@ -17,7 +17,7 @@ export function Content() {
   if (!value) return html`<${Loading} />`;
   return html`<div class="account-page">
     ${HEAD}
-    <p class="muted">They hold for everybody in the organization.</p>
+    <p class="muted">Everybody in the organization has these settings.</p>
     <${SettingsForm} organization=${value} />
   </div>`;
 }
@@ -109,6 +109,6 @@ function goesSentence({ calls, recordings } = { calls: 0, recordings: 0 }) {
 
 function Days({ id, label, value, hint }) {
   return html`<${Field} id=${id} label=${label} hint=${hint}>
-    <input id=${id} name=${id} type="number" min="1" max="36500" step="1" placeholder="For ever" value=${value ?? ""} aria-describedby=${`${id}-hint`} />
+    <input id=${id} name=${id} type="number" min="1" max="36500" step="1" placeholder="No end" value=${value ?? ""} aria-describedby=${`${id}-hint`} />
   <//>`;
 }

@@ -80,7 +80,7 @@ function Token({ token, nowMs, onRevoked }) {
       <p class="person-name"><bdi>${name}</bdi></p>
       <p class="muted small">
         ${scopeNames(scopes)} · made <time datetime=${createdAt} title=${exactTime(createdAt)}>${shortDay(createdAt, nowMs)}</time>
-        ${createdByName ? html` by <bdi>${createdByName}</bdi>` : " with tether-rt"}
+        ${createdByName ? html` by <bdi>${createdByName}</bdi>` : " by the command tether-rt"}
       </p>
     </div>
     <p class="person-state muted small">
