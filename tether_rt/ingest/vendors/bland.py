@@ -19,14 +19,11 @@ from tether_rt.ingest.vendors.reading import (
     number,
     other_agent,
     parties,
-    role,
     seconds_between,
     text,
-    turn,
-    turns,
-    turns_of_text,
     url,
 )
+from tether_rt.ingest.vendors.transcripts import role, turn, turns, turns_of_text
 
 _STATUSES: Final = {
     "completed": "completed",

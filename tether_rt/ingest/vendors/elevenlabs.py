@@ -10,8 +10,6 @@ from tether_rt.ingest.vendors.parts import Adapted, Ignored, Part
 from tether_rt.ingest.vendors.reading import (
     Payload,
     Unusable,
-    add_tool_call,
-    add_tool_result,
     direction,
     first_of,
     known,
@@ -20,11 +18,9 @@ from tether_rt.ingest.vendors.reading import (
     other_agent,
     own_side,
     parties,
-    role,
     text,
-    turn,
-    turns,
 )
+from tether_rt.ingest.vendors.transcripts import add_tool_call, add_tool_result, role, turn, turns
 
 _NOT_FINAL: Final = frozenset(("initiated", "in-progress", "processing"))
 _SUCCESS: Final = {"success": True, "failure": False}

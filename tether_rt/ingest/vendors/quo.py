@@ -18,10 +18,9 @@ from tether_rt.ingest.vendors.reading import (
     parties,
     seconds_between,
     text,
-    turn,
-    turns,
     url,
 )
+from tether_rt.ingest.vendors.transcripts import turn, turns
 
 _EVENTS: Final = {
     "call.completed": "facts",

@@ -12,8 +12,6 @@ from tether_rt.ingest.vendors.parts import Adapted, Ignored, Part
 from tether_rt.ingest.vendors.reading import (
     Payload,
     Unusable,
-    add_tool_call,
-    add_tool_result,
     directed,
     known,
     milliseconds,
@@ -21,16 +19,12 @@ from tether_rt.ingest.vendors.reading import (
     number,
     other_agent,
     parties,
-    role,
     seconds_between,
-    spoken_words,
     text,
     truth,
-    turn,
-    turns,
-    turns_of_text,
     url,
 )
+from tether_rt.ingest.vendors.transcripts import add_tool_call, add_tool_result, role, spoken_words, turn, turns, turns_of_text
 
 _LIVE: Final = frozenset((
     "call_started", "transcript_updated", "transfer_started", "transfer_bridged", "transfer_cancelled", "transfer_ended",

@@ -11,7 +11,6 @@ from tether_rt.ingest.vendors.parts import Adapted, Ignored, Part
 from tether_rt.ingest.vendors.reading import (
     Payload,
     Unusable,
-    add_tool_call,
     first_of,
     known,
     milliseconds,
@@ -19,14 +18,11 @@ from tether_rt.ingest.vendors.reading import (
     number,
     other_agent,
     party,
-    role,
     seconds_between,
     text,
-    turn,
-    turns,
-    turns_of_text,
     url,
 )
+from tether_rt.ingest.vendors.transcripts import add_tool_call, role, turn, turns, turns_of_text
 
 _LIVE: Final = frozenset((
     "assistant.started", "call-update", "conversation-update", "hang", "language-change-detected", "language-changed",
